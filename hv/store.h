@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * A xenstore connection, blocking, with watches. Fillings: a UNIX socket (ours or a real
+ * xenstored's), the shared ring of a guest, and a server in this process.
+ *
+ * Paths are absolute, or relative to /local/domain/<own domid>. Values are bytes; read() adds a NUL
+ * behind them that @size does not count. @tx: 0 outside a transaction. Errors are xenstore's own,
+ * as -errno (io/xs_wire.h, xsd_errors): -ENOENT, -EACCES, -EAGAIN, -ENOSPC, -E2BIG, ...
+ * One thread. -ECONNRESET when the server is gone: close and connect anew.
+ */
+#ifndef HV_STORE_H
+#define HV_STORE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct hv_store;
+
+struct hv_store_perm {
+	uint16_t domid;
+	bool read, write;
+};
+
+/* value: malloc()ed, the caller's. @size_out may be NULL. */
+int hv_store_read(struct hv_store *s, uint32_t tx, const char *path, char **value_out, size_t *size_out);
+int hv_store_write(struct hv_store *s, uint32_t tx, const char *path, const void *value, size_t size);
+/* printf()s the value, without its NUL. */
+int hv_store_printf(struct hv_store *s, uint32_t tx, const char *path, const char *fmt, ...)
+	__attribute__((format(printf, 4, 5)));
+/* A strictly decimal value up to @max. -EINVAL, -ERANGE; -ENOENT. */
+int hv_store_read_u32(struct hv_store *s, uint32_t tx, const char *path, uint32_t max, uint32_t *value_out);
+int hv_store_mkdir(struct hv_store *s, uint32_t tx, const char *path);
+/* Removes the subtree. */
+int hv_store_rm(struct hv_store *s, uint32_t tx, const char *path);
+/* One allocation: free(*names_out) frees all. */
+int hv_store_directory(struct hv_store *s, uint32_t tx, const char *path, char ***names_out,
+		       unsigned int *nr_out);
+/* perms[0].domid owns; its read/write are what everyone else may do. */
+int hv_store_set_perms(struct hv_store *s, uint32_t tx, const char *path, const struct hv_store_perm *perms,
+		       unsigned int nr);
+int hv_store_transaction_start(struct hv_store *s, uint32_t *tx_out);
+/* -EAGAIN: a conflict; nothing was done, try the whole transaction again. */
+int hv_store_transaction_end(struct hv_store *s, uint32_t tx, bool commit);
+
+/* Fires at once, then on every change at or below @path. @token comes back with each event. */
+int hv_store_watch(struct hv_store *s, const char *path, const char *token);
+int hv_store_unwatch(struct hv_store *s, const char *path, const char *token);
+/* Readable when hv_store_next_event() may have something; -1 for a server in this process. */
+int hv_store_fd(struct hv_store *s);
+/* -EAGAIN: none. @path_out, @token_out: malloc()ed together, free(*path_out) frees both. */
+int hv_store_next_event(struct hv_store *s, char **path_out, char **token_out);
+
+/* NULL is allowed. */
+void hv_store_close(struct hv_store *s);
+
+/* @socket_path: a xenstored's UNIX socket. */
+int hv_store_connect(const char *socket_path, struct hv_store **store_out);
+
+#endif
