@@ -89,7 +89,7 @@ int rpc_call(const char *path, const char *method, json_t *params, int timeout_m
 	json_t *request = json_pack("{s:s, s:o*}", "method", method, "params", params);
 	char *text = request ? json_dumps(request, JSON_COMPACT) : NULL, *line = NULL;
 	json_t *answer = NULL, *member;
-	size_t len;
+	size_t len = 0;
 	int fd = -1, rc = -ENOMEM;
 
 	*result_out = NULL;
