@@ -1,0 +1,305 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The policy: one file, YAML or JSON, read into checked plain structs in which every element knows
+ * its line. Pure: text in, structs or located errors out; no kernel, no daemon, no root.
+ *
+ * A struct policy and all it points to is one allocation domain, read-only after loading, and may
+ * then be read by any thread. What this version does not act on is refused by name while loading, so
+ * whoever holds a struct policy may act on all of it.
+ */
+#ifndef POLICY_POLICY_H
+#define POLICY_POLICY_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include <jansson.h>
+
+#include "base/diag.h"
+#include "base/parse.h"
+
+#define POL_TEXT_MAX	(4u << 20) /* bytes of a policy file */
+#define POL_DEPTH_MAX	16	   /* nested maps and lists */
+#define POL_ENTRIES_MAX 200000	   /* values in a file */
+#define POL_MAC_AUTO	"auto"
+#define POL_ANY_GUEST	"*"
+
+struct pol_node; /* the text's own tree, policy/tree.h */
+
+/* Where something is written. line 0: it is not in the file. */
+struct pol_place {
+	const char *file;
+	int line, column; /* from 1 */
+};
+
+/* Single values with their place; place.line 0: not given, value is 0 or NULL. */
+struct pol_bool {
+	bool value;
+	struct pol_place place;
+};
+
+struct pol_u32 {
+	uint32_t value;
+	struct pol_place place;
+};
+
+struct pol_text {
+	const char *text;
+	struct pol_place place;
+};
+
+struct pol_texts {
+	struct pol_text *v;
+	size_t nr;
+	struct pol_place place;
+};
+
+struct pol_mac {
+	uint8_t mac[MAC_LEN];
+	bool is_auto; /* ask pol_effective() for the address */
+	struct pol_place place;
+};
+
+/* An address with its prefix length, or an address alone (len 32 or 128). */
+struct pol_prefix {
+	int family;	     /* AF_INET or AF_INET6; 0: not given */
+	uint8_t address[16]; /* network byte order; 4 bytes used for AF_INET */
+	unsigned int len;
+	struct pol_place place;
+};
+
+struct pol_prefixes {
+	struct pol_prefix *v;
+	size_t nr;
+	struct pol_place place;
+};
+
+struct pol_route {
+	struct pol_place place;
+	const struct pol_node *node;
+	struct pol_prefix to; /* len 0, address 0: the default route of via's family */
+	struct pol_prefix via;
+	struct pol_u32 metric;
+};
+
+struct pol_routes {
+	struct pol_route *v;
+	size_t nr;
+	struct pol_place place;
+};
+
+/* How the hardware is found; all that is given must match. mac is the permanent address. */
+struct pol_match {
+	struct pol_place place;
+	const struct pol_node *node;
+	struct pol_mac mac;
+	struct pol_text pci;	/* "0000:3b:00.0" */
+	struct pol_text driver; /* glob */
+	struct pol_text name;	/* glob */
+};
+
+struct pol_uplink {
+	struct pol_place place; /* of its name */
+	const struct pol_node *node;
+	const char *name; /* the policy's, not the kernel's */
+	struct pol_match match;
+	struct pol_u32 mtu;
+};
+
+enum pol_mode { POL_MODE_BRIDGE };
+enum pol_isolation { POL_ISOLATION_NONE, POL_ISOLATION_PORT };
+enum pol_anti_spoof { POL_ANTI_SPOOF_NONE };
+
+/* What network, profile and vif may all say; the later of them wins. */
+struct pol_profile {
+	struct pol_place place;
+	const struct pol_node *node;
+	const char *name;
+	struct pol_u32 anti_spoof; /* enum pol_anti_spoof */
+	struct pol_u32 isolation;  /* enum pol_isolation */
+	struct pol_u32 queues;
+};
+
+struct pol_network {
+	struct pol_place place;
+	const struct pol_node *node;
+	const char *name;    /* also the bridge's interface name */
+	struct pol_u32 mode; /* enum pol_mode */
+	struct pol_text uplink_name;
+	struct pol_u32 mtu;
+	struct pol_bool stp;
+	struct pol_u32 isolation;
+	struct pol_prefixes addresses;
+	struct pol_routes routes;
+	struct pol_text profile_name;
+
+	/* Set by the checks. */
+	const struct pol_uplink *uplink;   /* NULL: none */
+	const struct pol_profile *profile; /* NULL: none */
+	uint32_t effective_mtu;		   /* given, else the uplink's, else 1500 */
+};
+
+struct pol_vif {
+	struct pol_place place;
+	const struct pol_node *node;
+	struct pol_u32 devid; /* not given: every devid that no other entry of the guest names */
+	struct pol_text network_name;
+	struct pol_mac mac;
+	struct pol_u32 mtu, queues, isolation, anti_spoof;
+	struct pol_text profile_name;
+	struct pol_texts tags;
+
+	/* Set by the checks. */
+	const struct pol_network *network; /* never NULL */
+	const struct pol_profile *profile; /* its own or its network's; NULL: none */
+};
+
+struct pol_guest_match {
+	struct pol_place place;
+	const struct pol_node *node;
+	struct pol_text uuid; /* lower case */
+	struct pol_text name;
+};
+
+struct pol_guest {
+	struct pol_place place;
+	const struct pol_node *node;
+	const char *name; /* the key; POL_ANY_GUEST: the entry for all others */
+	struct pol_guest_match match;
+	struct {
+		struct pol_vif *v;
+		size_t nr;
+		struct pol_place place;
+	} vifs;
+};
+
+struct policy {
+	struct pol_place place;
+	const struct pol_node *node;
+	struct pol_u32 version;
+	struct {
+		struct pol_place place;
+		const struct pol_node *node;
+		struct {
+			struct pol_place place;
+			const struct pol_node *node;
+			struct pol_text hostname; /* glob */
+		} match;
+		struct {
+			struct pol_place place;
+			const struct pol_node *node;
+			struct pol_bool ipv4, ipv6;
+		} forwarding;
+		struct {
+			struct pol_place place;
+			const struct pol_node *node;
+			struct pol_text network_name;
+			const struct pol_network *network; /* set by the checks; NULL: not given */
+		} management;
+		struct pol_texts unmanaged; /* globs of interface names */
+	} host;
+	struct {
+		struct pol_uplink *v;
+		size_t nr;
+		struct pol_place place;
+	} uplinks;
+	struct {
+		struct pol_network *v;
+		size_t nr;
+		struct pol_place place;
+	} networks;
+	struct {
+		struct pol_profile *v;
+		size_t nr;
+		struct pol_place place;
+	} profiles;
+	struct {
+		struct pol_guest *v;
+		size_t nr;
+		struct pol_place place;
+	} guests;
+};
+
+/**
+ * pol_load_text() - Read and check a policy
+ * @file:	Its name in messages; copied
+ * @text:	@size bytes, need not end in NUL; borrowed
+ * @ds:		All errors found are added, sorted
+ * Return: 0; -EINVAL: see @ds; -ENOMEM. On error *policy_out is NULL.
+ */
+int pol_load_text(const char *file, const char *text, size_t size, struct diags *ds,
+		  struct policy **policy_out);
+/* As pol_load_text(), from a file; "-" is standard input. -ENOENT, -EACCES, ...: could not be read, no diag. */
+int pol_load_file(const char *path, struct diags *ds, struct policy **policy_out);
+/* Only the reading, for senders of the text: malloc()ed. -EFBIG above POL_TEXT_MAX. */
+int pol_read_file(const char *path, char **text_out, size_t *size_out);
+/* NULL is allowed. */
+void pol_free(struct policy *policy);
+
+/* Whether the file is meant for this host (host.match). */
+bool pol_matches_host(const struct policy *policy, const char *hostname);
+/* Whether the interface is one that the policy says never to touch (host.unmanaged). */
+bool pol_is_unmanaged(const struct policy *policy, const char *ifname);
+
+const struct pol_network *pol_network_find(const struct policy *policy, const char *name);
+
+enum pol_origin {
+	POL_FROM_DEFAULT,
+	POL_FROM_UPLINK,
+	POL_FROM_NETWORK,
+	POL_FROM_PROFILE,
+	POL_FROM_VIF,
+};
+
+struct pol_value {
+	uint32_t value;
+	enum pol_origin origin;
+	struct pol_place place; /* line 0: a default */
+};
+
+/* What is wanted of one vif of one guest, after inheritance. Points into the policy. */
+struct pol_effective {
+	const struct pol_guest *guest;
+	const struct pol_vif *vif;
+	const struct pol_network *network;
+	const struct pol_profile *profile; /* NULL: none */
+	struct pol_value mtu, isolation, anti_spoof;
+	struct pol_value queues; /* 0: as many as the backend offers */
+	bool has_mac;		 /* the guest's address must be @mac; else it may be any */
+	uint8_t mac[MAC_LEN];
+};
+
+/**
+ * pol_effective() - Find the entry for a vif and what it inherits
+ * @guest_name:	The domain's name: from xenstore, untrusted
+ * @guest_uuid:	Its uuid, either case; NULL: unknown
+ * A guest's entry is found by match.uuid, else by match.name or key, else it is "*"; in it the vif
+ * with that devid, else the one without a devid. A guest that has an entry, but none for this
+ * devid, gets "*".
+ * Return: 0; -ENOENT: no entry, the vif must not be attached.
+ */
+int pol_effective(const struct policy *policy, const char *guest_name, const char *guest_uuid,
+		  uint32_t devid, struct pol_effective *out);
+/* As written in the file, without a running guest. */
+void pol_effective_vif(const struct pol_guest *guest, const struct pol_vif *vif, struct pol_effective *out);
+
+/* The address behind "mac: auto": a stable hash in 00:16:3e. @guest_uuid NULL: of the name. */
+void pol_auto_mac(const char *guest_name, const char *guest_uuid, uint32_t devid, uint8_t mac[MAC_LEN]);
+
+/* Texts as in the file. */
+const char *pol_mode_name(uint32_t mode);
+const char *pol_isolation_name(uint32_t isolation);
+const char *pol_anti_spoof_name(uint32_t anti_spoof);
+const char *pol_origin_name(enum pol_origin origin);
+
+/* The policy as the file could have said it, keys in the documented order. NULL: out of memory. */
+json_t *pol_json(const struct policy *policy);
+/* Each vif with all values and where they come from. NULL: out of memory. */
+json_t *pol_effective_json(const struct policy *policy);
+json_t *pol_effective_vif_json(const struct pol_effective *effective);
+/* Any JSON value as YAML that the loader reads back the same. */
+void pol_print_yaml(const json_t *value, FILE *out);
+
+#endif
