@@ -99,7 +99,7 @@ static int parse_options(const struct cli_program *program, const struct cli_com
 	build_getopt(options, rest == NULL, &t);
 	opterr = 0;
 	while ((r = getopt_long(argc, argv, t.letters, t.longs, NULL)) != -1) {
-		if (r == 1) {
+		if (r == 1 && rest) {
 			rest[(*nr_rest)++] = optarg;
 			continue;
 		}
