@@ -33,6 +33,7 @@ struct hv_store *hv_guest_store(struct hv_guest *guest);
 
 /* @nr contiguous zeroed pages of guest memory. -ENOMEM. */
 int hv_guest_pages_alloc(struct hv_guest *guest, unsigned int nr, void **pages_out);
+/* Any part of what was allocated. */
 void hv_guest_pages_free(struct hv_guest *guest, void *pages, unsigned int nr);
 
 /* Let @domid use the page at @page (grant table v1). -ENOSPC: table full. */

@@ -1,0 +1,167 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * A network frontend in user space: one device/vif/<n> of the guest it runs in, speaking io/netif.h
+ * to whatever backend serves it. For the ns guest's process, for net_xenfront, load generators and
+ * tests; it knows nothing of TAPs.
+ *
+ * The backend may be hostile: each shared field is read once and checked, and the first violation
+ * breaks the device for good. Buffers are whole pages of guest memory, granted once per connection.
+ *
+ *	 Initialising --InitWait--> Initialised --Connected--> Connected
+ *	      ^      (rings, grants,     |                        |
+ *	      |       ports published)   | Closing, Closed, gone  |
+ *	      |                          v                        v
+ *	      +-------InitWait-------- Closed <-------------------+
+ *
+ * The backend's states stand at the arrows, the frontend's in between; a violation leads from any
+ *of them to Broken, for good. front_update() and what is above "Rings" belong to one control
+ *thread. Each queue's calls belong to one thread at a time, none of them during front_update() or
+ * front_destroy().
+ */
+#ifndef NETBACK_FRONT_FRONT_H
+#define NETBACK_FRONT_FRONT_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <xen/io/netif.h>
+
+#include "base/parse.h"
+#include "hv/guest.h"
+
+#define FRONT_RING_SLOTS  256
+#define FRONT_MAX_FRAGS	  XEN_NETIF_NR_SLOTS_MIN
+#define FRONT_MAX_SLOTS	  (FRONT_MAX_FRAGS + 1) /* of any packet: its fragments and a GSO extra */
+#define FRONT_MAX_FRAME	  XEN_NETIF_MAX_TX_SIZE /* bytes, Ethernet header included */
+#define FRONT_MAX_QUEUES  8
+#define FRONT_NR_BUFFERS  FRONT_RING_SLOTS /* of each queue, for each direction */
+#define FRONT_BUFFER_SIZE 4096 /* XEN_PAGE_SIZE; bytes */
+
+struct front;
+struct front_queue;
+
+enum front_state {
+	FRONT_INITIALISING, /* waiting for a backend that offers its features */
+	FRONT_INITIALISED, /* published, waiting for the backend to connect */
+	FRONT_CONNECTED,
+	FRONT_CLOSED, /* the backend went; it may come back */
+	FRONT_BROKEN, /* for good */
+	FRONT_NR_STATES,
+};
+
+/* What the control plane knows of a device. */
+struct front_info {
+	enum front_state state;
+	const char *reason; /* static: why it is closed or broken; NULL */
+	uint8_t mac[MAC_LEN];
+	uint16_t mtu;
+	bool carrier; /* the backend's link is up, and we are connected */
+	/* What the backend takes from the guest; valid from FRONT_INITIALISED on. */
+	bool sg, gso_tcpv4, gso_tcpv6, csum_ipv4, csum_ipv6;
+	bool split_channels;
+	unsigned int nr_queues; /* 0 unless initialised or connected */
+	unsigned int nr_leaked_pages; /* the backend did not let go of them: never used again */
+};
+
+struct front_counters {
+	uint64_t from_guest_packets, from_guest_bytes;
+	uint64_t from_guest_errors; /* the backend answered with an error or a drop */
+	uint64_t from_guest_refused; /* more than the backend takes: never sent */
+	uint64_t from_guest_notifies;
+	uint64_t to_guest_packets, to_guest_bytes;
+	uint64_t to_guest_errors; /* the backend could not deliver */
+	uint64_t to_guest_dropped; /* no Ethernet frame by its size */
+	uint64_t to_guest_notifies;
+};
+
+/**
+ * front_create() - Take up device/vif/@handle
+ * @guest:	Borrowed; its store too
+ * @max_queues:	Upper bound of ours, 1..FRONT_MAX_QUEUES; the backend may offer less
+ * @token:	Of the watches on the backend's keys; what comes back with it means front_update()
+ *
+ * Nothing is connected yet: call front_update().
+ * Return: 0; -ENOENT: no such device; -EINVAL: its keys make no sense; -errno.
+ */
+int front_create(struct hv_guest *guest, unsigned int handle, unsigned int max_queues,
+		 const char *token, struct front **front_out);
+/* Revokes all grants; xenstore is left as it is. NULL is allowed. */
+void front_destroy(struct front *f);
+
+/**
+ * front_update() - Read the store and do what it asks for; idempotent
+ * Queues seen before may be gone afterwards: get them anew with front_queue().
+ * Return: 0; -ENOENT: the device is gone, destroy it; -errno of the store, nothing was changed.
+ */
+int front_update(struct front *f);
+/* Say goodbye to the backend (Closing, Closed) without waiting for it, as on a guest's shutdown. */
+void front_close(struct front *f);
+const struct front_info *front_info(const struct front *f);
+const char *front_state_name(enum front_state state);
+
+/* NULL unless initialised or connected, or when @index is not below info->nr_queues. */
+struct front_queue *front_queue(struct front *f, unsigned int index);
+
+/* ---- Rings ---- */
+
+#define FRONT_CSUM_BLANK     1u /* the TCP or UDP checksum holds only the pseudo-header's sum */
+#define FRONT_DATA_VALIDATED 2u /* the checksum is known to be right (or blank) */
+
+struct front_frag {
+	uint16_t buffer; /* of the direction's page array */
+	uint16_t offset, len;
+};
+
+struct front_packet {
+	uint32_t size; /* the sum of all len */
+	uint16_t gso_size;
+	uint8_t gso_type; /* XEN_NETIF_GSO_TYPE_* */
+	uint8_t flags; /* FRONT_* */
+	uint16_t nr_frags;
+	struct front_frag frags[FRONT_MAX_FRAGS];
+};
+
+/* Why the queue, and so the device, is broken (static text), else NULL. front_update() acts on it.
+ */
+const char *front_queue_broken(const struct front_queue *q);
+const struct front_counters *front_queue_counters(const struct front_queue *q);
+/* Readable when the backend notifies, until consumed by the clear. Both the same unless split. */
+int front_from_guest_fd(const struct front_queue *q);
+int front_to_guest_fd(const struct front_queue *q);
+void front_from_guest_clear(struct front_queue *q);
+void front_to_guest_clear(struct front_queue *q);
+
+/*
+ * From the guest: take free buffers, fill them, hand them over as packets, flush. The backend
+ * cannot write to them. Buffer i is the FRONT_BUFFER_SIZE bytes at front_from_guest_pages() + i *
+ * that.
+ */
+uint8_t *front_from_guest_pages(const struct front_queue *q);
+/* Up to @nr free buffers; their number. With FRONT_MAX_SLOTS of room there are FRONT_MAX_FRAGS. */
+unsigned int front_take(struct front_queue *q, uint16_t *buffers, unsigned int nr);
+void front_put(struct front_queue *q, const uint16_t *buffers, unsigned int nr);
+/* Takes in the backend's answers. Return: ring slots free now. */
+unsigned int front_from_guest_room(struct front_queue *q);
+/**
+ * front_from_guest() - Queue packets, in order, as far as the ring has room
+ * @packets:	Their buffers are the ring's from here on, and free again when the backend has
+ * answered Return: number taken, counting those that had to be refused (see the counter).
+ */
+unsigned int front_from_guest(struct front_queue *q, const struct front_packet *packets,
+			      unsigned int nr);
+/* Show what was queued to the backend; notifies only if it asked. */
+void front_from_guest_flush(struct front_queue *q);
+/* Ask for an event once @slots are free. Return: true: they are already. */
+bool front_from_guest_arm(struct front_queue *q, unsigned int slots);
+
+/* To the guest: take packets, use their fragments, release them, refill. The backend may write to
+ * a page at any time, released or not: copy what is checked. */
+uint8_t *front_to_guest_pages(const struct front_queue *q);
+unsigned int front_to_guest(struct front_queue *q, struct front_packet *packets, unsigned int max);
+void front_release(struct front_queue *q, const struct front_packet *packets, unsigned int nr);
+/* Offer free buffers to the backend; notifies only if it asked. */
+void front_to_guest_refill(struct front_queue *q);
+/* Ask for an event with the next packet. Return: true: there is one already. */
+bool front_to_guest_arm(struct front_queue *q);
+
+#endif

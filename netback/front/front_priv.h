@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* What the files of the frontend library share. */
+#ifndef NETBACK_FRONT_FRONT_PRIV_H
+#define NETBACK_FRONT_FRONT_PRIV_H
+
+#include <xen/io/xenbus.h>
+
+#include "netback/front/front.h"
+
+#define FRONT_NO_REF	 0u /* entry 0 of a grant table is reserved */
+#define FRONT_PATH_MAX	 128
+#define FRONT_TARGET_MIN 64u /* receive buffers posted when idle */
+
+/* A direction's buffers: contiguous pages, each with its grant, and the free ones as a stack, so
+ * that what was used last, and is still in the cache, is used first. */
+struct front_pool {
+	uint8_t *pages; /* NULL: none */
+	uint32_t refs[FRONT_NR_BUFFERS];
+	uint16_t free[FRONT_NR_BUFFERS];
+	unsigned int nr_free;
+};
+
+struct front_queue {
+	const char *broken; /* static text; set once */
+	uint16_t backend_id;
+	bool sg, gso_tcpv4, gso_tcpv6;
+
+	/* From the guest. Indices are ours alone; only requests and events are in shared memory. */
+	struct netif_tx_sring *from_sring;
+	RING_IDX from_prod, from_cons;
+	RING_IDX from_pushed; /* req_prod as the backend sees it */
+	unsigned int nr_from_extras; /* extras in the ring: as many NULL responses are due */
+	bool from_outstanding[FRONT_NR_BUFFERS];
+	struct front_pool from;
+
+	/* To the guest. Slot i of the ring holds buffer to_slots[i]. */
+	struct netif_rx_sring *to_sring;
+	RING_IDX to_prod, to_cons;
+	RING_IDX to_pushed;
+	unsigned int to_target; /* how many buffers to keep posted */
+	unsigned int to_low; /* fewest posted since the target was last moved */
+	unsigned int to_refills;
+	uint16_t to_slots[FRONT_RING_SLOTS];
+	struct front_pool to;
+
+	struct hv_evtchn from_channel, to_channel; /* to_channel is unused unless split */
+	bool split;
+	uint32_t from_ring_ref, to_ring_ref;
+	struct front_counters counters;
+};
+
+struct front {
+	struct hv_guest *guest;
+	struct hv_store *store;
+	unsigned int handle;
+	unsigned int max_queues;
+	char *token;
+	char dir[32]; /* device/vif/<n> */
+	char *backend; /* path, and the watched one */
+	uint32_t backend_id;
+	struct front_info info;
+	bool stale; /* keys of an earlier connection may be in the store */
+	struct front_queue *queues[FRONT_MAX_QUEUES];
+};
+
+/**
+ * front_queue_create() - Rings, buffers, grants and channels of one queue, not yet known to anyone
+ * Return: 0; -ENOMEM; -ENOSPC: no grant or port left; -errno.
+ */
+int front_queue_create(const struct front *f, struct front_queue **q_out);
+/* Return: pages that the backend holds on to, and that are therefore lost. NULL is allowed. */
+unsigned int front_queue_destroy(struct front *f, struct front_queue *q);
+/* Marks the queue as broken; @reason is static. The first one stays. */
+void front_queue_break(struct front_queue *q, const char *reason);
+
+/* Where to notify about receive buffers. */
+struct hv_evtchn *front_to_channel(struct front_queue *q);
+
+/* Read what the backend offers into f->info; @nr_queues_out: how many queues to make. */
+int front_features_read(struct front *f, unsigned int *nr_queues_out);
+/* Write everything that the backend needs, and state Initialised, in one transaction. */
+int front_publish(struct front *f);
+/* "device/vif/<n>/<key>" into @path. */
+void front_path(const struct front *f, char path[FRONT_PATH_MAX], const char *key);
+
+#endif
