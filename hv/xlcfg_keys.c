@@ -1,0 +1,242 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Every key of xl.cfg(5), and ours. What acts on it is said here and nowhere else. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/parse.h"
+#include "hv/xlcfg_priv.h"
+
+static const char *const types[] = { "ns", "pv", "pvh", "hvm", NULL };
+static const char *const builders[] = { "generic", "linux", "pv", "pvh", "hvm", NULL };
+static const char *const actions[] = { "destroy",  "restart",	       "rename-restart",
+				       "preserve", "coredump-destroy", "coredump-restart",
+				       NULL };
+
+#define VM_TYPES (TYPE_PV | TYPE_PVH | TYPE_HVM)
+#define NUMBER(name_, acts_, min_, max_)                                                           \
+	{                                                                                          \
+		.name = name_, .type = KEY_NUMBER, .acts = acts_, .min = min_, .max = max_         \
+	}
+#define STRING(name_, acts_)                                                                       \
+	{                                                                                          \
+		.name = name_, .type = KEY_STRING, .acts = acts_                                   \
+	}
+#define TEXT(name_, acts_)                                                                         \
+	{                                                                                          \
+		.name = name_, .type = KEY_TEXT, .acts = acts_                                     \
+	}
+#define CHOICE(name_, acts_, choices_)                                                             \
+	{                                                                                          \
+		.name = name_, .type = KEY_CHOICE, .acts = acts_, .choices = choices_              \
+	}
+#define IGNORED(name_)                                                                             \
+	{                                                                                          \
+		.name = name_, .type = KEY_ANY                                                     \
+	}
+
+const struct xlcfg_key xlcfg_keys[] = {
+	STRING("name", TYPE_ALL),
+	CHOICE("type", TYPE_ALL, types),
+	CHOICE("builder", TYPE_ALL, builders),
+	STRING("uuid", TYPE_ALL),
+	NUMBER("memory", TYPE_ALL, 1, 1u << 24),
+	NUMBER("maxmem", TYPE_ALL, 1, 1u << 24),
+	NUMBER("vcpus", TYPE_ALL, 1, 128),
+	NUMBER("maxvcpus", TYPE_ALL, 1, 128),
+	{ .name = "cpus", .type = KEY_CPUS, .acts = TYPE_ALL },
+	{ .name = "vif", .type = KEY_VIFS, .acts = TYPE_ALL },
+	{ .name = "disk", .type = KEY_DISKS, .acts = VM_TYPES },
+	CHOICE("on_poweroff", TYPE_ALL, actions),
+	CHOICE("on_reboot", TYPE_ALL, actions),
+	CHOICE("on_crash", TYPE_ALL, actions),
+	{ .name = "init", .type = KEY_COMMAND, .acts = TYPE_NS },
+	TEXT("root", TYPE_ALL),
+	STRING("kernel", VM_TYPES),
+	STRING("ramdisk", VM_TYPES),
+	TEXT("cmdline", VM_TYPES),
+	TEXT("extra", VM_TYPES),
+	TEXT("ip", VM_TYPES),
+	TEXT("netmask", VM_TYPES),
+	TEXT("gateway", VM_TYPES),
+	TEXT("nfs_server", VM_TYPES),
+	TEXT("nfs_root", VM_TYPES),
+	TEXT("boot", TYPE_HVM),
+	{ .name = "vnc", .type = KEY_BOOL, .acts = TYPE_HVM, .max = 1 },
+
+	IGNORED("acpi"),
+	IGNORED("acpi_firmware"),
+	IGNORED("acpi_laptop_slate"),
+	IGNORED("acpi_s3"),
+	IGNORED("acpi_s4"),
+	IGNORED("altp2m"),
+	IGNORED("altp2m_count"),
+	IGNORED("altp2mhvm"),
+	IGNORED("apic"),
+	IGNORED("arm_sci"),
+	IGNORED("bios"),
+	IGNORED("bios_path_override"),
+	IGNORED("bootloader"),
+	IGNORED("bootloader_args"),
+	IGNORED("bootloader_restrict"),
+	IGNORED("bootloader_user"),
+	IGNORED("cap"),
+	IGNORED("channel"),
+	IGNORED("claim_mode"),
+	IGNORED("cpu_weight"),
+	IGNORED("cpuid"),
+	IGNORED("cpus_soft"),
+	IGNORED("device_model"),
+	IGNORED("device_model_args"),
+	IGNORED("device_model_args_hvm"),
+	IGNORED("device_model_args_pv"),
+	IGNORED("device_model_override"),
+	IGNORED("device_model_stubdomain_override"),
+	IGNORED("device_model_stubdomain_seclabel"),
+	IGNORED("device_model_user"),
+	IGNORED("device_model_version"),
+	IGNORED("device_tree"),
+	IGNORED("dhcp"),
+	IGNORED("display"),
+	IGNORED("dm_restrict"),
+	IGNORED("driver_domain"),
+	IGNORED("dtdev"),
+	IGNORED("e820_host"),
+	IGNORED("extratime"),
+	IGNORED("firmware"),
+	IGNORED("firmware_override"),
+	IGNORED("gfx_passthru"),
+	IGNORED("gic_version"),
+	IGNORED("hap"),
+	IGNORED("hdtype"),
+	IGNORED("hpet"),
+	IGNORED("hvm_pirq"),
+	IGNORED("init_seclabel"),
+	IGNORED("iomem"),
+	IGNORED("ioports"),
+	IGNORED("irqs"),
+	IGNORED("keymap"),
+	IGNORED("latency"),
+	IGNORED("llc_colors"),
+	IGNORED("localtime"),
+	IGNORED("max_event_channels"),
+	IGNORED("max_grant_frames"),
+	IGNORED("max_grant_version"),
+	IGNORED("max_maptrack_frames"),
+	IGNORED("mca_caps"),
+	IGNORED("mmio_hole"),
+	IGNORED("ms_vm_genid"),
+	IGNORED("msr_relaxed"),
+	IGNORED("nestedhvm"),
+	IGNORED("nodes"),
+	IGNORED("nographic"),
+	IGNORED("nomigrate"),
+	IGNORED("nr_spis"),
+	IGNORED("nx"),
+	IGNORED("on_soft_reset"),
+	IGNORED("on_watchdog"),
+	IGNORED("oos"),
+	IGNORED("opengl"),
+	IGNORED("p9"),
+	IGNORED("pae"),
+	IGNORED("passthrough"),
+	IGNORED("pci"),
+	IGNORED("pci_msitranslate"),
+	IGNORED("pci_permissive"),
+	IGNORED("pci_power_mgmt"),
+	IGNORED("pci_seize"),
+	IGNORED("period"),
+	IGNORED("pool"),
+	IGNORED("pvcalls"),
+	IGNORED("pvh"),
+	IGNORED("pvshim"),
+	IGNORED("pvshim_cmdline"),
+	IGNORED("pvshim_extra"),
+	IGNORED("pvshim_path"),
+	IGNORED("rdm"),
+	IGNORED("rdm_mem_boundary"),
+	IGNORED("rtc_timeoffset"),
+	IGNORED("sched_params"),
+	IGNORED("sdl"),
+	IGNORED("seclabel"),
+	IGNORED("serial"),
+	IGNORED("shadow_memory"),
+	IGNORED("slice"),
+	IGNORED("smbios"),
+	IGNORED("smbios_firmware"),
+	IGNORED("soundhw"),
+	IGNORED("spice"),
+	IGNORED("spice_clipboard_sharing"),
+	IGNORED("spice_image_compression"),
+	IGNORED("spice_streaming_video"),
+	IGNORED("spiceagent_mouse"),
+	IGNORED("spicedisable_ticketing"),
+	IGNORED("spicehost"),
+	IGNORED("spicepasswd"),
+	IGNORED("spiceport"),
+	IGNORED("spicetls_port"),
+	IGNORED("spiceusbredirection"),
+	IGNORED("spicevdagent"),
+	IGNORED("stdvga"),
+	IGNORED("stubdomain_cmdline"),
+	IGNORED("stubdomain_kernel"),
+	IGNORED("stubdomain_memory"),
+	IGNORED("stubdomain_ramdisk"),
+	IGNORED("sve"),
+	IGNORED("tee"),
+	IGNORED("timer_mode"),
+	IGNORED("trap_unmapped_accesses"),
+	IGNORED("tsc_mode"),
+	IGNORED("usb"),
+	IGNORED("usbctrl"),
+	IGNORED("usbdev"),
+	IGNORED("usbdevice"),
+	IGNORED("usbversion"),
+	IGNORED("vdispl"),
+	IGNORED("vendor_device"),
+	IGNORED("vfb"),
+	IGNORED("vga"),
+	IGNORED("videoram"),
+	IGNORED("vif2"),
+	IGNORED("viridian"),
+	IGNORED("virtio"),
+	IGNORED("vkb"),
+	IGNORED("vkb_device"),
+	IGNORED("vmtrace_buf_kb"),
+	IGNORED("vncdisplay"),
+	IGNORED("vnclisten"),
+	IGNORED("vncpasswd"),
+	IGNORED("vncunused"),
+	IGNORED("vncviewer"),
+	IGNORED("vnuma"),
+	IGNORED("vpmu"),
+	IGNORED("vpt_align"),
+	IGNORED("vsnd"),
+	IGNORED("vtpm"),
+	IGNORED("vuart"),
+	IGNORED("xauthority"),
+	IGNORED("xen_platform_pci"),
+	IGNORED("xen_platform_pci_bar_uc"),
+	IGNORED("xend_suspend_evtchn_compat"),
+	IGNORED("xenstore_feature_mask"),
+	IGNORED("xenstore_quota"),
+};
+
+const size_t xlcfg_nr_keys = sizeof(xlcfg_keys) / sizeof(*xlcfg_keys);
+
+int xlcfg_key_find(const char *name)
+{
+	for (size_t i = 0; i < xlcfg_nr_keys; i++)
+		if (!strcmp(xlcfg_keys[i].name, name))
+			return (int)i;
+	return -1;
+}
+
+const char *xlcfg_key_nearest(const char *name)
+{
+	const char *names[sizeof(xlcfg_keys) / sizeof(*xlcfg_keys) + 1];
+
+	for (size_t i = 0; i < xlcfg_nr_keys; i++)
+		names[i] = xlcfg_keys[i].name;
+	names[xlcfg_nr_keys] = NULL;
+	return text_nearest(name, names);
+}
