@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* A guest's own memory and grants, as a user-space program manages them. */
+#include <errno.h>
+#include <string.h>
+
+#include "hv/core.h"
+#include "hv/guest_priv.h"
+
+static bool bit_test(const uint8_t *map, uint64_t i)
+{
+	return map[i / 8] >> (i % 8) & 1;
+}
+
+static void bit_set(uint8_t *map, uint64_t i, bool value)
+{
+	if (value)
+		map[i / 8] = (uint8_t)(map[i / 8] | 1u << (i % 8));
+	else
+		map[i / 8] = (uint8_t)(map[i / 8] & ~(1u << (i % 8)));
+}
+
+/* The first of @nr free pages in a row within [start, end), or @end. */
+static uint64_t find_free(const struct hv_guest *g, uint64_t start, uint64_t end, unsigned int nr)
+{
+	uint64_t run = 0;
+
+	for (uint64_t i = start; i < end; i++) {
+		run = bit_test(g->used, i) ? 0 : run + 1;
+		if (run == nr)
+			return i + 1 - nr;
+	}
+	return end;
+}
+
+int hv_guest_pages_alloc(struct hv_guest *g, unsigned int nr, void **pages_out)
+{
+	uint64_t first;
+
+	if (!nr || nr >= g->nr_pages)
+		return -ENOMEM;
+	first = find_free(g, g->next_page, g->nr_pages, nr);
+	if (first == g->nr_pages)
+		first = find_free(g, 1, g->nr_pages, nr);
+	if (first == g->nr_pages)
+		return -ENOMEM;
+	for (uint64_t i = first; i < first + nr; i++) {
+		/* A page never used is zero, and costs nothing until it is. */
+		if (bit_test(g->dirty, i))
+			memset(g->memory + i * CORE_PAGE_SIZE, 0, CORE_PAGE_SIZE);
+		bit_set(g->used, i, true);
+		bit_set(g->dirty, i, true);
+	}
+	g->next_page = first + nr;
+	*pages_out = g->memory + first * CORE_PAGE_SIZE;
+	return 0;
+}
+
+void hv_guest_pages_free(struct hv_guest *g, void *pages, unsigned int nr)
+{
+	uint64_t first;
+
+	if (!pages)
+		return;
+	first = (uint64_t)((uint8_t *)pages - g->memory) / CORE_PAGE_SIZE;
+	for (uint64_t i = first; i < first + nr; i++)
+		bit_set(g->used, i, false);
+	if (first < g->next_page)
+		g->next_page = first;
+}
+
+int hv_guest_grant(struct hv_guest *g, uint16_t domid, void *page, bool readonly, uint32_t *ref_out)
+{
+	uint16_t flags = (uint16_t)(GTF_permit_access | (readonly ? GTF_readonly : 0));
+	grant_entry_v1_t *entry;
+	uint32_t ref;
+
+	if (g->nr_free_refs)
+		ref = g->free_refs[--g->nr_free_refs];
+	else if (g->nr_refs_seen < g->nr_grants)
+		ref = g->nr_refs_seen++;
+	else
+		return -ENOSPC;
+	entry = &g->grants[ref];
+	entry->domid = domid;
+	entry->frame = (uint32_t)((size_t)((uint8_t *)page - g->memory) / CORE_PAGE_SIZE);
+	/* The entry is whole before the other side, which claims it by its flags, can see it. */
+	__atomic_store_n(&entry->flags, flags, __ATOMIC_RELEASE);
+	*ref_out = ref;
+	return 0;
+}
+
+int hv_guest_grant_end(struct hv_guest *g, uint32_t ref)
+{
+	grant_entry_v1_t *entry = &g->grants[ref];
+	uint16_t flags = __atomic_load_n(&entry->flags, __ATOMIC_RELAXED);
+
+	do {
+		if (flags & (GTF_reading | GTF_writing))
+			return -EBUSY;
+	} while (!__atomic_compare_exchange_n(&entry->flags, &flags, 0, false, __ATOMIC_ACQUIRE,
+					      __ATOMIC_RELAXED));
+	g->free_refs[g->nr_free_refs++] = ref;
+	return 0;
+}
