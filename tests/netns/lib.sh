@@ -1,0 +1,117 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# shellcheck shell=bash
+#
+# What the end-to-end tests share; the host they run on is drawn in scripts/lab.sh. A test is
+#
+#	. "$(dirname "$0")/lib.sh"
+#	test_begin "$@"			# a lab of its own; a host with its LAN, the daemons, the policy
+#	...				# commands; the first that fails fails the test
+#	test_end			# all guests away, daemons ended, nothing left
+set -euo pipefail
+
+TEST_SOURCE=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
+LAB_BIN=$(cd "${1:?usage: $0 BIN-DIR}" && pwd)
+TEST_POLICY=$TEST_SOURCE/configs/policies/bridge.yaml
+# shellcheck source=scripts/lab.sh
+. "$TEST_SOURCE/scripts/lab.sh"
+
+skip() { echo "$*"; exit 77; }
+
+# Programs that a test needs; what is not built is a skip that says so.
+need_programs() {
+	local program
+	for program in "$@"; do
+		[ -x "$LAB_BIN/$program" ] || command -v "$program" > /dev/null || skip "$program is not here"
+	done
+}
+
+# shellcheck disable=SC2317 # called by a trap
+test_failed() {
+	local status=$? line=$1 log
+	set +e
+	echo "FAILED at ${0##*/}:$line, exit status $status: $2"
+	for log in "$LAB_LOG"/*; do
+		[ ! -s "$log" ] || { echo "--- ${log##*/}"; tail -n 30 "$log"; }
+	done
+	echo "--- state"
+	ip -br link
+	timeout 2 vxl list
+	timeout 2 xenstore-ls /local/domain/0/backend
+	exit 1
+}
+
+# "$@" of the test; afterwards in the lab, nothing running.
+test_lab() {
+	[ "$(id -u)" = 0 ] || skip "needs root"
+	[ -e /dev/net/tun ] || skip "/dev/net/tun is not here (CONFIG_TUN)"
+	need_programs vifrost vifrostd vifrost-netback vifrost-hvd vxl xenstore-ls iperf3 ping
+	lab_enter "$@"
+	set -E
+	trap 'test_failed $LINENO "$BASH_COMMAND"' ERR
+}
+
+test_begin() {
+	test_lab "$@"
+	lab_network
+	lab_daemons_up
+	vifrost apply "$TEST_POLICY"
+	wait_for 5 ping -c 1 -W 1 -I xenbr0 $LAB_LAN4
+}
+
+fail() { echo "FAILED: $*"; false; }
+
+# $1 name, $2 number (its addresses' last part), the rest: more KEY=VALUE for vxl create. A guest on xenbr0
+# that configures eth0 and waits.
+guest_create() {
+	local name=$1 n=$2 cfg=$LAB_LOG/$1.cfg
+	shift 2
+	cat > "$cfg" <<-END
+		name = "$name"
+		type = "ns"
+		memory = 32
+		vif = [ "mac=00:16:3e:00:$(printf '%02x:%02x' $((n / 256)) $((n % 256))),bridge=xenbr0" ]
+		init = [ "/bin/sh", "-c", 'eval "\$*"', "init",
+			"until ip link show eth0 > /dev/null 2>&1; do sleep 0.05; done;",
+			"ip link set lo up; ip link set eth0 up;",
+			"ip addr add 192.0.2.$n/24 dev eth0; ip addr add 2001:db8:0:1::$n/64 dev eth0 nodad;",
+			"exec sleep infinity" ]
+	END
+	vxl create "$cfg" "$@"
+	wait_for 10 guest_ready "$name" || fail "guest $name has no link or address"
+}
+
+# $1 guest, $2 address: answers within 5 s.
+assert_ping() {
+	wait_for 5 in_guest "$1" ping -c 1 -W 1 "$2" || fail "guest $1 does not reach $2"
+}
+assert_no_ping() { ! in_guest "$1" ping -c 2 -i 0.2 -W 1 "$2" > /dev/null || fail "guest $1 reaches $2"; }
+
+# $1 counter of $2 device: rx_bytes, tx_packets, ...
+counter() { cat "/sys/class/net/$2/statistics/$1"; }
+
+# The vifs' share of xenstore, without what counts events.
+store_snapshot() {
+	xenstore-ls -f /local/domain/0/backend/vif
+	local domid
+	for domid in $(xenstore-list /local/domain); do
+		[ "$domid" = 0 ] || xenstore-ls -f "/local/domain/$domid/device"
+	done
+}
+
+guest_names() { vxl list | awk 'NR > 1 && $2 != 0 { print $1 }'; }
+
+test_end() {
+	local name
+	for name in $(guest_names); do
+		vxl destroy "$name"
+	done
+	wait_for 10 no_vifs || fail "vifs left: $(ip -br link)"
+	vifrost down
+	lab_daemons_down
+	wait_for 5 no_strangers || fail "processes left: $(strangers)"
+	[ "$(ip netns list | awk '{ print $1 }')" = lan ] || fail "namespaces left: $(ip netns list)"
+	[ "$(ip -br link | awk '{ sub(/@.*/, "", $1); print $1 }' | sort | tr '\n' ' ')" = 'lan0 lo ' ] ||
+		fail "devices left: $(ip -br link)"
+	[ -z "$(lab_cgroups "$VIFROST_LAB")" ] || fail "control groups left: $(lab_cgroups "$VIFROST_LAB")"
+	echo "${0##*/}: passed"
+}
