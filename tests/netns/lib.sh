@@ -10,7 +10,7 @@
 set -euo pipefail
 
 TEST_SOURCE=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
-LAB_BIN=$(cd "${1:?usage: $0 BIN-DIR}" && pwd)
+LAB_BIN=$(realpath -m "${1:?usage: $0 BIN-DIR}")
 TEST_POLICY=$TEST_SOURCE/configs/policies/bridge.yaml
 # shellcheck source=scripts/lab.sh
 . "$TEST_SOURCE/scripts/lab.sh"
