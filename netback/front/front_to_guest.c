@@ -180,15 +180,19 @@ unsigned int front_to_guest(struct front_queue *q, struct front_packet *packets,
 	return nr;
 }
 
-/* Double when the backend came near to running out; halve when half was never needed for long. */
+/*
+ * Double when the backend came near to running out, which it does as soon as the largest packet does
+ * not fit; halve when that would still leave enough, and has for long.
+ */
 static void adapt_target(struct front_queue *q)
 {
-	if (q->to_low < q->to_target / 4) {
+	if (q->to_low < q->to_target / 4 + FRONT_MAX_SLOTS) {
 		if (q->to_target < FRONT_RING_SLOTS)
 			q->to_target *= 2;
 	} else if (++q->to_refills < TARGET_WINDOW) {
 		return;
-	} else if (q->to_low > q->to_target / 2 && q->to_target > FRONT_TARGET_MIN) {
+	} else if (q->to_low > q->to_target / 2 + q->to_target / 8 + FRONT_MAX_SLOTS &&
+		   q->to_target > FRONT_TARGET_MIN) {
 		q->to_target /= 2;
 	}
 	q->to_refills = 0;
