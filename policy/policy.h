@@ -4,8 +4,8 @@
  * its line. Pure: text in, structs or located errors out; no kernel, no daemon, no root.
  *
  * A struct policy and all it points to is one allocation domain, read-only after loading, and may
- * then be read by any thread. What this version does not act on is refused by name while loading, so
- * whoever holds a struct policy may act on all of it.
+ * then be read by any thread. What this version does not act on is refused by name while loading,
+ * so whoever holds a struct policy may act on all of it.
  */
 #ifndef POLICY_POLICY_H
 #define POLICY_POLICY_H
@@ -21,8 +21,8 @@
 #include "base/parse.h"
 
 #define POL_TEXT_MAX	(4u << 20) /* bytes of a policy file */
-#define POL_DEPTH_MAX	16	   /* nested maps and lists */
-#define POL_ENTRIES_MAX 200000	   /* values in a file */
+#define POL_DEPTH_MAX	16 /* nested maps and lists */
+#define POL_ENTRIES_MAX 200000 /* values in a file */
 #define POL_MAC_AUTO	"auto"
 #define POL_ANY_GUEST	"*"
 
@@ -64,9 +64,10 @@ struct pol_mac {
 
 /* An address with its prefix length, or an address alone (len 32 or 128). */
 struct pol_prefix {
-	int family;	     /* AF_INET or AF_INET6; 0: not given */
+	int family; /* AF_INET or AF_INET6; 0: not given */
 	uint8_t address[16]; /* network byte order; 4 bytes used for AF_INET */
 	unsigned int len;
+	bool is_default; /* a route's target, written as "default" */
 	struct pol_place place;
 };
 
@@ -79,7 +80,7 @@ struct pol_prefixes {
 struct pol_route {
 	struct pol_place place;
 	const struct pol_node *node;
-	struct pol_prefix to; /* len 0, address 0: the default route of via's family */
+	struct pol_prefix to; /* "default" is ::/0 or 0.0.0.0/0, as via's family is */
 	struct pol_prefix via;
 	struct pol_u32 metric;
 };
@@ -95,9 +96,9 @@ struct pol_match {
 	struct pol_place place;
 	const struct pol_node *node;
 	struct pol_mac mac;
-	struct pol_text pci;	/* "0000:3b:00.0" */
+	struct pol_text pci; /* "0000:3b:00.0" */
 	struct pol_text driver; /* glob */
-	struct pol_text name;	/* glob */
+	struct pol_text name; /* glob */
 };
 
 struct pol_uplink {
@@ -118,14 +119,14 @@ struct pol_profile {
 	const struct pol_node *node;
 	const char *name;
 	struct pol_u32 anti_spoof; /* enum pol_anti_spoof */
-	struct pol_u32 isolation;  /* enum pol_isolation */
+	struct pol_u32 isolation; /* enum pol_isolation */
 	struct pol_u32 queues;
 };
 
 struct pol_network {
 	struct pol_place place;
 	const struct pol_node *node;
-	const char *name;    /* also the bridge's interface name */
+	const char *name; /* also the bridge's interface name */
 	struct pol_u32 mode; /* enum pol_mode */
 	struct pol_text uplink_name;
 	struct pol_u32 mtu;
@@ -136,9 +137,9 @@ struct pol_network {
 	struct pol_text profile_name;
 
 	/* Set by the checks. */
-	const struct pol_uplink *uplink;   /* NULL: none */
+	const struct pol_uplink *uplink; /* NULL: none */
 	const struct pol_profile *profile; /* NULL: none */
-	uint32_t effective_mtu;		   /* given, else the uplink's, else 1500 */
+	uint32_t effective_mtu; /* given, else the uplink's, else 1500 */
 };
 
 struct pol_vif {
@@ -175,31 +176,44 @@ struct pol_guest {
 	} vifs;
 };
 
+/* Which host the file is for. */
+struct pol_host_match {
+	struct pol_place place;
+	const struct pol_node *node;
+	struct pol_text hostname; /* glob */
+};
+
+/* Whether the kernel is told to forward; not given: left as it is. */
+struct pol_forwarding {
+	struct pol_place place;
+	const struct pol_node *node;
+	struct pol_bool ipv4, ipv6;
+};
+
+/* The network that the operator comes in by: no plan may cut it unasked. */
+struct pol_management {
+	struct pol_place place;
+	const struct pol_node *node;
+	struct pol_text network_name;
+
+	/* Set by the checks. */
+	const struct pol_network *network; /* NULL: not given */
+};
+
+struct pol_host {
+	struct pol_place place;
+	const struct pol_node *node;
+	struct pol_host_match match;
+	struct pol_forwarding forwarding;
+	struct pol_management management;
+	struct pol_texts unmanaged; /* globs of interface names */
+};
+
 struct policy {
 	struct pol_place place;
 	const struct pol_node *node;
 	struct pol_u32 version;
-	struct {
-		struct pol_place place;
-		const struct pol_node *node;
-		struct {
-			struct pol_place place;
-			const struct pol_node *node;
-			struct pol_text hostname; /* glob */
-		} match;
-		struct {
-			struct pol_place place;
-			const struct pol_node *node;
-			struct pol_bool ipv4, ipv6;
-		} forwarding;
-		struct {
-			struct pol_place place;
-			const struct pol_node *node;
-			struct pol_text network_name;
-			const struct pol_network *network; /* set by the checks; NULL: not given */
-		} management;
-		struct pol_texts unmanaged; /* globs of interface names */
-	} host;
+	struct pol_host host;
 	struct {
 		struct pol_uplink *v;
 		size_t nr;
@@ -231,7 +245,8 @@ struct policy {
  */
 int pol_load_text(const char *file, const char *text, size_t size, struct diags *ds,
 		  struct policy **policy_out);
-/* As pol_load_text(), from a file; "-" is standard input. -ENOENT, -EACCES, ...: could not be read, no diag. */
+/* As pol_load_text(), from a file; "-": standard input. -errno without a message: could not be
+ * read. */
 int pol_load_file(const char *path, struct diags *ds, struct policy **policy_out);
 /* Only the reading, for senders of the text: malloc()ed. -EFBIG above POL_TEXT_MAX. */
 int pol_read_file(const char *path, char **text_out, size_t *size_out);
@@ -267,7 +282,7 @@ struct pol_effective {
 	const struct pol_profile *profile; /* NULL: none */
 	struct pol_value mtu, isolation, anti_spoof;
 	struct pol_value queues; /* 0: as many as the backend offers */
-	bool has_mac;		 /* the guest's address must be @mac; else it may be any */
+	bool has_mac; /* the guest's address must be @mac; else it may be any */
 	uint8_t mac[MAC_LEN];
 };
 
@@ -283,10 +298,12 @@ struct pol_effective {
 int pol_effective(const struct policy *policy, const char *guest_name, const char *guest_uuid,
 		  uint32_t devid, struct pol_effective *out);
 /* As written in the file, without a running guest. */
-void pol_effective_vif(const struct pol_guest *guest, const struct pol_vif *vif, struct pol_effective *out);
+void pol_effective_vif(const struct pol_guest *guest, const struct pol_vif *vif,
+		       struct pol_effective *out);
 
 /* The address behind "mac: auto": a stable hash in 00:16:3e. @guest_uuid NULL: of the name. */
-void pol_auto_mac(const char *guest_name, const char *guest_uuid, uint32_t devid, uint8_t mac[MAC_LEN]);
+void pol_auto_mac(const char *guest_name, const char *guest_uuid, uint32_t devid,
+		  uint8_t mac[MAC_LEN]);
 
 /* Texts as in the file. */
 const char *pol_mode_name(uint32_t mode);

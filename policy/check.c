@@ -1,0 +1,286 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * What no single value can tell: references, names, sizes and hardware across the file. Runs on
+ * what could be read even when some could not, so that all errors come at once; nothing here may
+ * rely on a required key being there.
+ */
+#include <ctype.h>
+#include <errno.h>
+#include <fnmatch.h>
+#include <string.h>
+
+#include "policy/check_priv.h"
+
+#define MTU_DEFAULT  1500
+#define MTU_IPV6_MIN 1280
+#define NEAREST_MAX  256 /* names looked at for a hint */
+
+struct index_entry {
+	struct htab_node node;
+	const void *key, *item;
+	size_t size;
+};
+
+void pol_index_init(struct pol_index *index, struct pol_reader *r)
+{
+	index->r = r;
+	htab_init(&index->table);
+}
+
+void pol_index_fini(struct pol_index *index)
+{
+	htab_fini(&index->table);
+}
+
+const void *pol_index_get(const struct pol_index *index, const void *key, size_t size)
+{
+	for (struct htab_node *n = htab_first(&index->table, htab_hash(&index->table, key, size));
+	     n; n = htab_next_match(n)) {
+		const struct index_entry *e = htab_entry(n, struct index_entry, node);
+
+		if (e->size == size && !memcmp(e->key, key, size))
+			return e->item;
+	}
+	return NULL;
+}
+
+const void *pol_index_put(struct pol_index *index, const void *key, size_t size, const void *item)
+{
+	const void *before = pol_index_get(index, key, size);
+	struct index_entry *e;
+
+	if (before)
+		return before;
+	e = pol_alloc(index->r->arena, sizeof(*e));
+	if (e) {
+		*e = (struct index_entry){ .key = key, .size = size, .item = item };
+		if (!htab_insert(&index->table, &e->node, htab_hash(&index->table, key, size)))
+			return NULL;
+	}
+	index->r->rc = -ENOMEM;
+	return NULL;
+}
+
+void pol_error_reference(struct pol_reader *r, const char *code, const struct pol_node *node,
+			 const struct pol_text *reference, const char *what,
+			 const struct pol_items *known, size_t size)
+{
+	const char *names[NEAREST_MAX + 1], *nearest;
+	char quoted[POL_QUOTE_MAX], near_quoted[POL_QUOTE_MAX], hint[POL_QUOTE_MAX + 32];
+	size_t nr = 0;
+
+	if (pol_errors_full(r))
+		return;
+	for (size_t i = 0; i < known->nr && nr < NEAREST_MAX; i++) {
+		const struct pol_named_head *h = (const void *)((const char *)known->v + i * size);
+
+		if (h->name)
+			names[nr++] = h->name;
+	}
+	names[nr] = NULL;
+	nearest = text_nearest(reference->text, names);
+	if (nearest)
+		snprintf(hint, sizeof(hint), "did you mean %s?", pol_quote(near_quoted, nearest));
+	else
+		snprintf(hint, sizeof(hint), "it must stand under \"%ss:\"", what);
+	pol_error(r, code, node, &reference->place, hint, "unknown %s %s", what,
+		  pol_quote(quoted, reference->text));
+}
+
+/* Names that the kernel or a guest's interface has. */
+static bool is_reserved(const char *name)
+{
+	static const char *const reserved[] = { "lo", "all", "default" };
+
+	for (size_t i = 0; i < sizeof(reserved) / sizeof(reserved[0]); i++)
+		if (!strcmp(name, reserved[i]))
+			return true;
+	return !strncmp(name, "vif", 3) && isdigit((unsigned char)name[3]) && strchr(name, '.');
+}
+
+static void check_network_name(struct pol_reader *r, const struct policy *p,
+			       const struct pol_network *n)
+{
+	char quoted[POL_QUOTE_MAX];
+
+	if (!n->name)
+		return;
+	pol_quote(quoted, n->name);
+	if (is_reserved(n->name))
+		pol_error(r, "VF0218", n->node, &n->place, "take another name, such as \"xenbr0\"",
+			  "%s is the name of another interface", quoted);
+	if (pol_is_unmanaged(p, n->name))
+		pol_error(r, "VF0216", n->node, &n->place,
+			  "take it off host.unmanaged or rename the network",
+			  "network %s is in host.unmanaged", quoted);
+}
+
+static void check_network_mtu(struct pol_reader *r, struct pol_network *n)
+{
+	const struct pol_u32 *uplink_mtu = n->uplink ? &n->uplink->mtu : NULL;
+	char hint[64];
+
+	n->effective_mtu = n->mtu.place.line			  ? n->mtu.value
+			   : uplink_mtu && uplink_mtu->place.line ? uplink_mtu->value
+								  : MTU_DEFAULT;
+	if (uplink_mtu && uplink_mtu->place.line && n->mtu.value > uplink_mtu->value) {
+		snprintf(hint, sizeof(hint), "at most %u is allowed", uplink_mtu->value);
+		pol_error(r, "VF0209", n->node, &n->mtu.place, hint,
+			  "MTU %u is above the %u of its uplink in line %d", n->mtu.value,
+			  uplink_mtu->value, uplink_mtu->place.line);
+	}
+	for (size_t i = 0; i < n->addresses.nr && n->effective_mtu < MTU_IPV6_MIN; i++)
+		if (pol_family_bits(n->addresses.v[i].family) == 128) {
+			pol_error(r, "VF0219", n->node,
+				  n->mtu.place.line ? &n->mtu.place : &n->place,
+				  "at least 1280 is allowed", "MTU %u is too small for IPv6",
+				  n->effective_mtu);
+			break;
+		}
+}
+
+static void check_networks(struct pol_reader *r, struct policy *p, const struct pol_index *uplinks,
+			   const struct pol_index *profiles)
+{
+	const struct pol_items uplink_items = { p->uplinks.v, p->uplinks.nr, p->uplinks.place };
+	const struct pol_items profile_items = { p->profiles.v, p->profiles.nr, p->profiles.place };
+	struct pol_index used;
+	char quoted[POL_QUOTE_MAX];
+
+	pol_index_init(&used, r);
+	for (size_t i = 0; i < p->networks.nr; i++) {
+		struct pol_network *n = &p->networks.v[i];
+		const char *uplink = n->uplink_name.text, *profile = n->profile_name.text;
+		const struct pol_network *other = NULL;
+
+		if (uplink) {
+			n->uplink = pol_index_get(uplinks, uplink, strlen(uplink));
+			other = pol_index_put(&used, uplink, strlen(uplink), n);
+		}
+		if (uplink && !n->uplink)
+			pol_error_reference(r, "VF0203", n->node, &n->uplink_name, "uplink",
+					    &uplink_items, sizeof(struct pol_uplink));
+		else if (other)
+			pol_error(r, "VF0204", n->node, &n->uplink_name.place,
+				  "an uplink serves one network",
+				  "uplink %s is used already in line %d", pol_quote(quoted, uplink),
+				  other->uplink_name.place.line);
+		if (profile)
+			n->profile = pol_index_get(profiles, profile, strlen(profile));
+		if (profile && !n->profile)
+			pol_error_reference(r, "VF0202", n->node, &n->profile_name, "profile",
+					    &profile_items, sizeof(struct pol_profile));
+		check_network_name(r, p, n);
+		check_network_mtu(r, n);
+	}
+	for (size_t i = 0; i < p->uplinks.nr && !r->rc; i++)
+		if (p->uplinks.v[i].name &&
+		    !pol_index_get(&used, p->uplinks.v[i].name, strlen(p->uplinks.v[i].name)))
+			pol_warning(r, "VF0222", p->uplinks.v[i].node, &p->uplinks.v[i].place,
+				    "nothing is done with it", "uplink %s is used by no network",
+				    pol_quote(quoted, p->uplinks.v[i].name));
+	pol_index_fini(&used);
+}
+
+static bool is_glob(const char *text)
+{
+	return strpbrk(text, "*?[") != NULL;
+}
+
+static void check_same_hardware(struct pol_reader *r, struct pol_index *seen,
+				const struct pol_uplink *u, const void *key, size_t size,
+				const struct pol_place *place)
+{
+	const struct pol_uplink *other = pol_index_put(seen, key, size, u);
+	char quoted[POL_QUOTE_MAX];
+
+	if (other)
+		pol_error(r, "VF0217", u->node, place, "each uplink is other hardware",
+			  "matches the same hardware as uplink %s in line %d",
+			  pol_quote(quoted, other->name), other->place.line);
+}
+
+static void check_uplinks(struct pol_reader *r, const struct policy *p,
+			  const struct pol_index *networks)
+{
+	struct pol_index macs, texts;
+	char quoted[POL_QUOTE_MAX];
+
+	pol_index_init(&macs, r);
+	pol_index_init(&texts, r);
+	for (size_t i = 0; i < p->uplinks.nr; i++) {
+		const struct pol_uplink *u = &p->uplinks.v[i];
+		const struct pol_match *m = &u->match;
+		const char *name = m->name.text && !is_glob(m->name.text) ? m->name.text : NULL;
+
+		if (m->mac.place.line)
+			check_same_hardware(r, &macs, u, m->mac.mac, MAC_LEN, &m->mac.place);
+		if (m->pci.text)
+			check_same_hardware(r, &texts, u, m->pci.text, strlen(m->pci.text),
+					    &m->pci.place);
+		if (!name)
+			continue;
+		check_same_hardware(r, &texts, u, name, strlen(name), &m->name.place);
+		if (pol_is_unmanaged(p, name))
+			pol_error(r, "VF0216", u->node, &m->name.place,
+				  "take it off host.unmanaged", "interface %s is in host.unmanaged",
+				  pol_quote(quoted, name));
+		if (pol_index_get(networks, name, strlen(name)))
+			pol_error(r, "VF0218", u->node, &m->name.place, "rename the network",
+				  "interface %s is the name of a network", pol_quote(quoted, name));
+	}
+	pol_index_fini(&macs);
+	pol_index_fini(&texts);
+}
+
+static void check_management(struct pol_reader *r, struct policy *p,
+			     const struct pol_index *networks)
+{
+	const struct pol_items items = { p->networks.v, p->networks.nr, p->networks.place };
+	struct pol_management *m = &p->host.management;
+
+	if (!m->network_name.text)
+		return;
+	m->network = pol_index_get(networks, m->network_name.text, strlen(m->network_name.text));
+	if (!m->network)
+		pol_error_reference(r, "VF0201", m->node, &m->network_name, "network", &items,
+				    sizeof(struct pol_network));
+	else if (!m->network->uplink_name.text)
+		pol_warning(r, "VF0220", m->node, &m->network_name.place, "give it an uplink",
+			    "the management network has no uplink, nobody outside can reach it");
+}
+
+static void index_named(struct pol_index *index, const void *items, size_t nr, size_t size)
+{
+	for (size_t i = 0; i < nr; i++) {
+		const struct pol_named_head *h = (const void *)((const char *)items + i * size);
+
+		if (h->name)
+			pol_index_put(index, h->name, strlen(h->name), h);
+	}
+}
+
+void pol_check(struct pol_reader *r, struct policy *p)
+{
+	struct pol_index uplinks, networks, profiles;
+
+	pol_index_init(&uplinks, r);
+	pol_index_init(&networks, r);
+	pol_index_init(&profiles, r);
+	index_named(&uplinks, p->uplinks.v, p->uplinks.nr, sizeof(struct pol_uplink));
+	index_named(&networks, p->networks.v, p->networks.nr, sizeof(struct pol_network));
+	index_named(&profiles, p->profiles.v, p->profiles.nr, sizeof(struct pol_profile));
+	if (!r->rc)
+		check_networks(r, p, &uplinks, &profiles);
+	if (!r->rc)
+		check_uplinks(r, p, &networks);
+	if (!r->rc)
+		check_management(r, p, &networks);
+	if (!r->rc)
+		pol_check_addresses(r, p);
+	if (!r->rc)
+		pol_check_guests(r, p, &networks, &profiles);
+	pol_index_fini(&uplinks);
+	pol_index_fini(&networks);
+	pol_index_fini(&profiles);
+}

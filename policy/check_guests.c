@@ -1,0 +1,157 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Guests that can be told apart, vifs that can be placed. */
+#include <errno.h>
+#include <string.h>
+
+#include "policy/check_priv.h"
+
+struct guests_check {
+	struct pol_reader *r;
+	struct policy *policy;
+	const struct pol_index *networks, *profiles;
+	struct pol_index uuids, names, macs, devids;
+};
+
+/* A key of the devids index: one vif of one guest. */
+struct devid_key {
+	const struct pol_guest *guest;
+	uint64_t devid; /* UINT64_MAX: the entry without one */
+};
+
+static bool is_any(const struct pol_guest *g)
+{
+	return g->name && !strcmp(g->name, POL_ANY_GUEST);
+}
+
+static void check_selector(struct guests_check *c, const struct pol_guest *g)
+{
+	const struct pol_text *uuid = &g->match.uuid, *by_name = &g->match.name;
+	const char *name = by_name->text ? by_name->text : g->name;
+	const struct pol_guest *other = NULL;
+
+	if (is_any(g)) {
+		if (g->match.place.line)
+			pol_error(c->r, "VF0215", g->node, &g->match.place, "leave match out",
+				  "\"*\" is for all guests that no other entry names");
+		return;
+	}
+	if (uuid->text)
+		other = pol_index_put(&c->uuids, uuid->text, strlen(uuid->text), g);
+	else if (name)
+		other = pol_index_put(&c->names, name, strlen(name), g);
+	if (other)
+		pol_error(c->r, "VF0214", g->node, uuid->text ? &uuid->place : &g->place,
+			  "each guest has one entry", "the same guest as the entry in line %d",
+			  other->place.line);
+}
+
+static void check_devid(struct guests_check *c, const struct pol_guest *g, const struct pol_vif *v)
+{
+	struct devid_key *key = pol_alloc(c->r->arena, sizeof(*key));
+	const struct pol_vif *other;
+
+	if (!key) {
+		c->r->rc = -ENOMEM;
+		return;
+	}
+	*key = (struct devid_key){ g, v->devid.place.line ? v->devid.value : UINT64_MAX };
+	other = pol_index_put(&c->devids, key, sizeof(*key), v);
+	if (!other)
+		return;
+	if (v->devid.place.line)
+		pol_error(c->r, "VF0208", v->node, &v->devid.place,
+			  "each devid may stand once in a guest",
+			  "devid %u is used already in line %d", v->devid.value,
+			  other->devid.place.line);
+	else
+		pol_error(c->r, "VF0208", v->node, &v->place, "give them devids",
+			  "a second vif without devid, the first is in line %d", other->place.line);
+}
+
+static void check_mac(struct guests_check *c, const struct pol_guest *g, const struct pol_vif *v)
+{
+	static const uint8_t zero[MAC_LEN];
+	const struct pol_vif *other;
+	char text[MAC_TEXT_LEN];
+	uint8_t *mac;
+
+	if (!v->mac.place.line)
+		return;
+	/* The address of these follows from the guest, not from the file. */
+	if (v->mac.is_auto && (is_any(g) || !v->devid.place.line || !g->name))
+		return;
+	if (!v->mac.is_auto && (is_any(g) || !v->devid.place.line))
+		pol_error(c->r, "VF0215", v->node, &v->mac.place,
+			  "give a devid and a guest, or \"auto\"",
+			  "one MAC address for more than one vif");
+	mac = pol_alloc(c->r->arena, MAC_LEN);
+	if (!mac) {
+		c->r->rc = -ENOMEM;
+		return;
+	}
+	memcpy(mac, v->mac.mac, MAC_LEN);
+	if (v->mac.is_auto)
+		pol_auto_mac(g->match.name.text ? g->match.name.text : g->name, g->match.uuid.text,
+			     v->devid.value, mac);
+	if (mac[0] & 1 || !memcmp(mac, zero, MAC_LEN))
+		pol_error(c->r, "VF0221", v->node, &v->mac.place, "a unicast address is allowed",
+			  "a guest cannot have this MAC address");
+	other = pol_index_put(&c->macs, mac, MAC_LEN, v);
+	format_mac(mac, text);
+	if (other)
+		pol_error(c->r, "VF0207", v->node, &v->mac.place, "each address may stand once",
+			  "MAC address %s is used already in line %d", text, other->mac.place.line);
+}
+
+static void check_vif(struct guests_check *c, const struct pol_guest *g, struct pol_vif *v)
+{
+	const struct policy *p = c->policy;
+	const struct pol_items networks = { p->networks.v, p->networks.nr, p->networks.place };
+	const struct pol_items profiles = { p->profiles.v, p->profiles.nr, p->profiles.place };
+	const char *network = v->network_name.text, *profile = v->profile_name.text;
+	char hint[64];
+
+	if (network)
+		v->network = pol_index_get(c->networks, network, strlen(network));
+	if (network && !v->network)
+		pol_error_reference(c->r, "VF0201", v->node, &v->network_name, "network", &networks,
+				    sizeof(struct pol_network));
+	if (profile)
+		v->profile = pol_index_get(c->profiles, profile, strlen(profile));
+	else if (v->network)
+		v->profile = v->network->profile;
+	if (profile && !v->profile)
+		pol_error_reference(c->r, "VF0202", v->node, &v->profile_name, "profile", &profiles,
+				    sizeof(struct pol_profile));
+	if (v->network && v->mtu.value > v->network->effective_mtu) {
+		snprintf(hint, sizeof(hint), "at most %u is allowed", v->network->effective_mtu);
+		pol_error(c->r, "VF0210", v->node, &v->mtu.place, hint,
+			  "MTU %u is above that of its network", v->mtu.value);
+	}
+	check_devid(c, g, v);
+	check_mac(c, g, v);
+}
+
+void pol_check_guests(struct pol_reader *r, struct policy *policy, const struct pol_index *networks,
+		      const struct pol_index *profiles)
+{
+	struct guests_check c = {
+		.r = r, .policy = policy, .networks = networks, .profiles = profiles
+	};
+
+	pol_index_init(&c.uuids, r);
+	pol_index_init(&c.names, r);
+	pol_index_init(&c.macs, r);
+	pol_index_init(&c.devids, r);
+	for (size_t i = 0; i < policy->guests.nr; i++) {
+		struct pol_guest *g = &policy->guests.v[i];
+
+		check_selector(&c, g);
+		for (size_t j = 0; j < g->vifs.nr && !r->rc; j++)
+			check_vif(&c, g, &g->vifs.v[j]);
+	}
+	pol_index_fini(&c.uuids);
+	pol_index_fini(&c.names);
+	pol_index_fini(&c.macs);
+	pol_index_fini(&c.devids);
+}

@@ -1,0 +1,202 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* What holds for one vif: found by guest and devid, inherited from network to profile to vif. */
+#include <ctype.h>
+#include <errno.h>
+#include <fnmatch.h>
+#include <string.h>
+#include <strings.h>
+
+#include "policy/keys.h"
+
+#define XEN_OUI_0 0x00
+#define XEN_OUI_1 0x16
+#define XEN_OUI_2 0x3e
+
+static const char *choice_name(const struct pol_choice *choices, uint32_t value)
+{
+	for (; choices->name; choices++)
+		if (choices->status == POL_READY && choices->value == value)
+			return choices->name;
+	return "?";
+}
+
+const char *pol_mode_name(uint32_t mode)
+{
+	return choice_name(pol_modes, mode);
+}
+
+const char *pol_isolation_name(uint32_t isolation)
+{
+	return choice_name(pol_isolations, isolation);
+}
+
+const char *pol_anti_spoof_name(uint32_t anti_spoof)
+{
+	return choice_name(pol_anti_spoofs, anti_spoof);
+}
+
+const char *pol_origin_name(enum pol_origin origin)
+{
+	static const char *const names[] = {
+		[POL_FROM_DEFAULT] = "default", [POL_FROM_UPLINK] = "uplink",
+		[POL_FROM_NETWORK] = "network", [POL_FROM_PROFILE] = "profile",
+		[POL_FROM_VIF] = "vif",
+	};
+
+	return names[origin];
+}
+
+bool pol_matches_host(const struct policy *policy, const char *hostname)
+{
+	const char *glob = policy->host.match.hostname.text;
+
+	return !glob || !fnmatch(glob, hostname, 0);
+}
+
+bool pol_is_unmanaged(const struct policy *policy, const char *ifname)
+{
+	for (size_t i = 0; i < policy->host.unmanaged.nr; i++) {
+		const char *glob = policy->host.unmanaged.v[i].text;
+
+		if (glob && !fnmatch(glob, ifname, 0))
+			return true;
+	}
+	return false;
+}
+
+const struct pol_network *pol_network_find(const struct policy *policy, const char *name)
+{
+	for (size_t i = 0; i < policy->networks.nr; i++)
+		if (!strcmp(policy->networks.v[i].name, name))
+			return &policy->networks.v[i];
+	return NULL;
+}
+
+/* FNV-1a, 64 bit: written down here because the result must never change. */
+static uint64_t fnv(uint64_t hash, unsigned char byte)
+{
+	return (hash ^ byte) * UINT64_C(0x100000001b3);
+}
+
+void pol_auto_mac(const char *guest_name, const char *guest_uuid, uint32_t devid,
+		  uint8_t mac[MAC_LEN])
+{
+	const char *id = guest_uuid ? guest_uuid : guest_name;
+	uint64_t hash = UINT64_C(0xcbf29ce484222325);
+
+	for (; *id; id++)
+		hash = fnv(hash, (unsigned char)(guest_uuid ? tolower((unsigned char)*id) : *id));
+	hash = fnv(hash, 0);
+	for (int shift = 24; shift >= 0; shift -= 8)
+		hash = fnv(hash, (unsigned char)(devid >> shift));
+	hash ^= hash >> 32;
+	hash ^= hash >> 24;
+	mac[0] = XEN_OUI_0;
+	mac[1] = XEN_OUI_1;
+	mac[2] = XEN_OUI_2;
+	mac[3] = (uint8_t)(hash >> 16);
+	mac[4] = (uint8_t)(hash >> 8);
+	mac[5] = (uint8_t)hash;
+}
+
+/* The last level that says something. */
+static void inherit(struct pol_value *value, const struct pol_u32 *said, enum pol_origin origin)
+{
+	if (said && said->place.line)
+		*value = (struct pol_value){ said->value, origin, said->place };
+}
+
+void pol_effective_vif(const struct pol_guest *guest, const struct pol_vif *vif,
+		       struct pol_effective *out)
+{
+	const struct pol_network *n = vif->network;
+	const struct pol_profile *p = vif->profile;
+
+	*out = (struct pol_effective){ .guest = guest, .vif = vif, .network = n, .profile = p };
+	out->mtu.value = n->effective_mtu;
+	if (n->uplink)
+		inherit(&out->mtu, &n->uplink->mtu, POL_FROM_UPLINK);
+	inherit(&out->mtu, &n->mtu, POL_FROM_NETWORK);
+	inherit(&out->mtu, &vif->mtu, POL_FROM_VIF);
+	inherit(&out->isolation, &n->isolation, POL_FROM_NETWORK);
+	inherit(&out->isolation, p ? &p->isolation : NULL, POL_FROM_PROFILE);
+	inherit(&out->isolation, &vif->isolation, POL_FROM_VIF);
+	inherit(&out->anti_spoof, p ? &p->anti_spoof : NULL, POL_FROM_PROFILE);
+	inherit(&out->anti_spoof, &vif->anti_spoof, POL_FROM_VIF);
+	inherit(&out->queues, p ? &p->queues : NULL, POL_FROM_PROFILE);
+	inherit(&out->queues, &vif->queues, POL_FROM_VIF);
+	if (vif->mac.place.line && !vif->mac.is_auto) {
+		out->has_mac = true;
+		memcpy(out->mac, vif->mac.mac, MAC_LEN);
+	} else if (vif->mac.is_auto && vif->devid.place.line &&
+		   strcmp(guest->name, POL_ANY_GUEST)) {
+		out->has_mac = true;
+		pol_auto_mac(guest->match.name.text ? guest->match.name.text : guest->name,
+			     guest->match.uuid.text, vif->devid.value, out->mac);
+	}
+}
+
+static const struct pol_vif *find_vif(const struct pol_guest *guest, uint32_t devid)
+{
+	const struct pol_vif *any = NULL;
+
+	for (size_t i = 0; i < guest->vifs.nr; i++) {
+		const struct pol_vif *v = &guest->vifs.v[i];
+
+		if (!v->devid.place.line)
+			any = v;
+		else if (v->devid.value == devid)
+			return v;
+	}
+	return any;
+}
+
+/* 2: by uuid; 1: by name; 0: not meant. */
+static int selects(const struct pol_guest *g, const char *name, const char *uuid)
+{
+	const struct pol_guest_match *m = &g->match;
+
+	if (m->uuid.text)
+		return uuid && !strcasecmp(m->uuid.text, uuid) &&
+				       (!m->name.text || !strcmp(m->name.text, name))
+			       ? 2
+			       : 0;
+	return !strcmp(m->name.text ? m->name.text : g->name, name);
+}
+
+int pol_effective(const struct policy *policy, const char *guest_name, const char *guest_uuid,
+		  uint32_t devid, struct pol_effective *out)
+{
+	const struct pol_guest *any = NULL, *best = NULL;
+	const struct pol_vif *vif = NULL;
+	int best_rank = 0;
+
+	for (size_t i = 0; i < policy->guests.nr; i++) {
+		const struct pol_guest *g = &policy->guests.v[i];
+		bool is_any = !strcmp(g->name, POL_ANY_GUEST);
+		int rank = is_any ? 0 : selects(g, guest_name, guest_uuid);
+
+		if (is_any)
+			any = g;
+		if (rank > best_rank) {
+			best = g;
+			best_rank = rank;
+		}
+	}
+	if (best)
+		vif = find_vif(best, devid);
+	if (!vif) {
+		best = any;
+		vif = best ? find_vif(best, devid) : NULL;
+	}
+	if (!vif)
+		return -ENOENT;
+	pol_effective_vif(best, vif, out);
+	if (vif->mac.is_auto) {
+		/* "auto" without a uuid in the file stays the address of the name, as printed by
+		 * show. */
+		out->has_mac = true;
+		pol_auto_mac(guest_name, best->match.uuid.text, devid, out->mac);
+	}
+	return 0;
+}

@@ -1,0 +1,126 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* What a text may be, by what it stands for. */
+#include <ctype.h>
+#include <string.h>
+
+#include "policy/keys.h"
+
+#define IFNAME_MAX   15
+#define NAME_MAX_LEN 63
+#define DRIVER_MAX   31
+#define TEXT_MAX     255
+
+static bool is_name(const char *text, size_t max)
+{
+	size_t len = strlen(text);
+
+	if (!len || len > max || !isalnum((unsigned char)text[0]))
+		return false;
+	for (const char *p = text; *p; p++)
+		if (!isascii((unsigned char)*p) ||
+		    !(isalnum((unsigned char)*p) || strchr("._-", *p)))
+			return false;
+	return true;
+}
+
+static bool is_plain_name(const char *text)
+{
+	return is_name(text, NAME_MAX_LEN);
+}
+
+static bool is_ifname(const char *text)
+{
+	return is_name(text, IFNAME_MAX);
+}
+
+static bool is_guest(const char *text)
+{
+	return !strcmp(text, POL_ANY_GUEST) || is_name(text, NAME_MAX_LEN);
+}
+
+/* Printable ASCII; with @blanks also spaces. */
+static bool is_printable(const char *text, size_t max, bool blanks)
+{
+	size_t len = strlen(text);
+
+	if (!len || len > max)
+		return false;
+	for (const unsigned char *p = (const unsigned char *)text; *p; p++)
+		if (*p < (blanks ? 0x20 : 0x21) || *p > 0x7e)
+			return false;
+	return true;
+}
+
+static bool is_domain(const char *text)
+{
+	return is_printable(text, TEXT_MAX, true);
+}
+
+static bool is_driver(const char *text)
+{
+	return is_printable(text, DRIVER_MAX, false);
+}
+
+static bool is_hostglob(const char *text)
+{
+	return is_printable(text, TEXT_MAX, false);
+}
+
+static bool is_ifglob(const char *text)
+{
+	return is_printable(text, IFNAME_MAX, false) && !strchr(text, '/');
+}
+
+/* @shape: 'x' a hex digit, anything else itself. */
+static bool has_shape(const char *text, const char *shape)
+{
+	if (strlen(text) != strlen(shape))
+		return false;
+	for (; *shape; shape++, text++)
+		if (*shape == 'x' ? !isxdigit((unsigned char)*text) : *text != *shape)
+			return false;
+	return true;
+}
+
+static bool is_uuid(const char *text)
+{
+	return has_shape(text, "xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx");
+}
+
+static bool is_pci(const char *text)
+{
+	return has_shape(text, "xxxx:xx:xx.x") && strchr("01234567", text[11]);
+}
+
+const struct pol_text_rule pol_rule_name = {
+	"a name", "letters, digits and . _ - up to 63, a letter or digit first", is_plain_name,
+	false
+};
+const struct pol_text_rule pol_rule_ifname = {
+	"a network's name",
+	"letters, digits and . _ - up to 15 (it names an interface), a letter or digit first",
+	is_ifname, false
+};
+const struct pol_text_rule pol_rule_guest = {
+	"a guest's name",
+	"letters, digits and . _ - up to 63, or \"*\" for all others; others go in match.name",
+	is_guest, false
+};
+const struct pol_text_rule pol_rule_domain = { "a domain's name",
+					       "up to 255 printable ASCII characters", is_domain,
+					       false };
+const struct pol_text_rule pol_rule_uuid = {
+	"a UUID", "32 hex digits as 01234567-89ab-cdef-0123-456789abcdef", is_uuid, true
+};
+const struct pol_text_rule pol_rule_pci = { "a PCI address",
+					    "domain:bus:device.function as 0000:3b:00.0", is_pci,
+					    true };
+const struct pol_text_rule pol_rule_driver = { "a driver's name",
+					       "up to 31 printable characters, * and ? match any",
+					       is_driver, false };
+const struct pol_text_rule pol_rule_ifglob = { "an interface's name",
+					       "up to 15 printable characters, * and ? match any",
+					       is_ifglob, false };
+const struct pol_text_rule pol_rule_hostglob = {
+	"a host's name", "up to 255 printable characters, * and ? match any", is_hostglob, false
+};
