@@ -9,10 +9,10 @@
 #include <stdint.h>
 
 enum unit_kind {
-	UNIT_RATE, /* bit, kbit, Mbit, Gbit, Tbit: bits per second */
-	UNIT_SIZE, /* B, kB, MB, GB, KiB, MiB, GiB: bytes */
+	UNIT_RATE,     /* bit, kbit, Mbit, Gbit, Tbit: bits per second */
+	UNIT_SIZE,     /* B, kB, MB, GB, KiB, MiB, GiB: bytes */
 	UNIT_DURATION, /* us, ms, s, m, h, d: microseconds */
-	UNIT_PACKETS, /* pps, kpps, Mpps: packets per second */
+	UNIT_PACKETS,  /* pps, kpps, Mpps, or short k, M: packets per second */
 };
 
 /* Return: 0; -EINVAL: no number or no such unit; -ERANGE: does not fit or is no whole number of the
