@@ -184,6 +184,34 @@ guest_ready() { in_guest "$1" ip -o addr show eth0 | grep -q 'inet ' && guest_li
 vif_state() { xenstore-read "/local/domain/0/backend/vif/$1/$2/state" 2> /dev/null; }
 vif_connected() { [ "$(vif_state "$1" "$2")" = 4 ]; }
 
+# $1 name, $2 number, its addresses' last part; the rest: more for vxl create. A guest on xenbr0 that
+# configures eth0 and then sleeps; waits until it has.
+lab_guest() {
+	lab_guest_start "$@" && wait_for 10 guest_ready "$1"
+}
+lab_guest_start() {
+	local name=$1 n=$2 cfg=/run/log/$1.cfg
+	shift 2
+	cat > "$cfg" <<-END
+		name = "$name"
+		type = "ns"
+		memory = 32
+		vif = [ "mac=$(printf '00:16:3e:00:%02x:%02x' $((n / 256)) $((n % 256))),bridge=xenbr0" ]
+		init = [ "/bin/sh", "-c", 'eval "\$*"', "init",
+			"until ip link show eth0 > /dev/null 2>&1; do sleep 0.05; done;",
+			"ip link set lo up; ip link set eth0 up;",
+			"ip addr add 192.0.2.$n/24 dev eth0; ip addr add 2001:db8:0:1::$n/64 dev eth0 nodad;",
+			"exec sleep infinity" ]
+	END
+	vxl create "$cfg" "$@"
+}
+
+# Of guests .. ($1 first number, $2 last): those that do not answer the LAN's ping, one a line.
+lab_silent() {
+	seq "$1" "$2" | xargs -P 20 -I{} sh -c \
+		'for try in 1 2 3 4 5; do ping -c 1 -W 1 192.0.2.{} > /dev/null && exit; done; echo 192.0.2.{}'
+}
+
 # For the end: what of ours is still there.
 no_vifs() { ! ip -br link | grep -q '^vif'; }
 strangers() {

@@ -60,25 +60,8 @@ test_begin() {
 
 fail() { echo "FAILED: $*"; false; }
 
-# $1 name, $2 number (its addresses' last part), the rest: more KEY=VALUE for vxl create. A guest on xenbr0
-# that configures eth0 and waits.
-guest_create() {
-	local name=$1 n=$2 cfg=$LAB_LOG/$1.cfg
-	shift 2
-	cat > "$cfg" <<-END
-		name = "$name"
-		type = "ns"
-		memory = 32
-		vif = [ "mac=00:16:3e:00:$(printf '%02x:%02x' $((n / 256)) $((n % 256))),bridge=xenbr0" ]
-		init = [ "/bin/sh", "-c", 'eval "\$*"', "init",
-			"until ip link show eth0 > /dev/null 2>&1; do sleep 0.05; done;",
-			"ip link set lo up; ip link set eth0 up;",
-			"ip addr add 192.0.2.$n/24 dev eth0; ip addr add 2001:db8:0:1::$n/64 dev eth0 nodad;",
-			"exec sleep infinity" ]
-	END
-	vxl create "$cfg" "$@"
-	wait_for 10 guest_ready "$name" || fail "guest $name has no link or address"
-}
+# As lab_guest, and a failure of the test when it does not come up.
+guest_create() { lab_guest "$@" || fail "guest $1 has no link or address"; }
 
 # $1 guest, $2 address: answers within 5 s.
 assert_ping() {
