@@ -173,12 +173,13 @@ static void check_networks(struct pol_reader *r, struct policy *p, const struct 
 		check_network_name(r, p, n);
 		check_network_mtu(r, n);
 	}
-	for (size_t i = 0; i < p->uplinks.nr && !r->rc; i++)
-		if (p->uplinks.v[i].name &&
-		    !pol_index_get(&used, p->uplinks.v[i].name, strlen(p->uplinks.v[i].name)))
-			pol_warning(r, "VF0222", p->uplinks.v[i].node, &p->uplinks.v[i].place,
-				    "nothing is done with it", "uplink %s is used by no network",
-				    pol_quote(quoted, p->uplinks.v[i].name));
+	for (size_t i = 0; i < p->uplinks.nr && !pol_has_errors(r); i++) {
+		const struct pol_uplink *u = &p->uplinks.v[i];
+
+		if (!pol_index_get(&used, u->name, strlen(u->name)))
+			pol_warning(r, "VF0222", u->node, &u->place, "nothing is done with it",
+				    "uplink %s is used by no network", pol_quote(quoted, u->name));
+	}
 	pol_index_fini(&used);
 }
 
@@ -245,7 +246,7 @@ static void check_management(struct pol_reader *r, struct policy *p,
 	if (!m->network)
 		pol_error_reference(r, "VF0201", m->node, &m->network_name, "network", &items,
 				    sizeof(struct pol_network));
-	else if (!m->network->uplink_name.text)
+	else if (!m->network->uplink_name.text && !pol_has_errors(r))
 		pol_warning(r, "VF0220", m->node, &m->network_name.place, "give it an uplink",
 			    "the management network has no uplink, nobody outside can reach it");
 }

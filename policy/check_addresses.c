@@ -111,7 +111,9 @@ static void check_overlaps(struct pol_reader *r, const struct subnet *subnets, s
 			wide = s;
 			continue;
 		}
-		if (wide->network == s->network)
+		if (wide->network == s->network ||
+		    !memcmp(wide->address->address, s->address->address,
+			    sizeof(s->address->address)))
 			continue;
 		pol_error(r, "VF0206", s->network->node, &s->address->place,
 			  "subnets of different networks may not overlap",
@@ -224,8 +226,8 @@ void pol_check_addresses(struct pol_reader *r, const struct policy *p)
 			check_one_address(r, &addresses, n, &n->addresses.v[j]);
 			*s = (struct subnet){ n->addresses.v[j], &n->addresses.v[j], n };
 			pol_prefix_mask(&s->net);
-			/* fe80::/10 is on every link. */
-			nr -= is_link_local(&s->net);
+			/* fe80::/10 is on every link; all of the Internet was refused already. */
+			nr -= is_link_local(&s->net) || !s->net.len;
 		}
 		for (size_t j = 0; j < n->routes.nr && !r->rc; j++)
 			check_one_route(r, &routes, n, &n->routes.v[j]);

@@ -45,11 +45,25 @@ static void check_selector(struct guests_check *c, const struct pol_guest *g)
 			  other->place.line);
 }
 
+/* The entry has a devid, but not one that could be read. */
+static bool has_bad_devid(const struct pol_vif *v)
+{
+	if (v->devid.place.line)
+		return false;
+	for (const struct pol_node *n = v->node->first; n; n = n->next)
+		if (n->key && !strcmp(n->key, "devid"))
+			return true;
+	return v->node->type != POL_NODE_MAP;
+}
+
 static void check_devid(struct guests_check *c, const struct pol_guest *g, const struct pol_vif *v)
 {
-	struct devid_key *key = pol_alloc(c->r->arena, sizeof(*key));
+	struct devid_key *key;
 	const struct pol_vif *other;
 
+	if (has_bad_devid(v))
+		return;
+	key = pol_alloc(c->r->arena, sizeof(*key));
 	if (!key) {
 		c->r->rc = -ENOMEM;
 		return;

@@ -9,18 +9,18 @@
 #include "policy/tree.h"
 
 enum pol_kind {
-	POL_KIND_BOOL, /* struct pol_bool */
-	POL_KIND_U32, /* struct pol_u32; arg: struct pol_range */
-	POL_KIND_CHOICE, /* struct pol_u32; arg: struct pol_choice[] */
-	POL_KIND_TEXT, /* struct pol_text; arg: struct pol_text_rule */
-	POL_KIND_TEXTS, /* struct pol_texts; arg: struct pol_text_rule of each */
-	POL_KIND_MAC, /* struct pol_mac */
+	POL_KIND_BOOL,	      /* struct pol_bool */
+	POL_KIND_U32,	      /* struct pol_u32; arg: struct pol_range */
+	POL_KIND_CHOICE,      /* struct pol_u32; arg: struct pol_choice[] */
+	POL_KIND_TEXT,	      /* struct pol_text; arg: struct pol_text_rule */
+	POL_KIND_TEXTS,	      /* struct pol_texts; arg: struct pol_text_rule of each */
+	POL_KIND_MAC,	      /* struct pol_mac */
 	POL_KIND_MAC_OR_AUTO, /* struct pol_mac */
-	POL_KIND_ADDRESS, /* struct pol_prefix, of full length */
-	POL_KIND_TARGET, /* struct pol_prefix: "default" or a network */
-	POL_KIND_PREFIXES, /* struct pol_prefixes: addresses with prefix length */
-	POL_KIND_MAP, /* a struct with a pol_head; arg: struct pol_map */
-	POL_KIND_LIST, /* struct pol_items of maps; arg: struct pol_map */
+	POL_KIND_ADDRESS,     /* struct pol_prefix, of full length */
+	POL_KIND_TARGET,      /* struct pol_prefix: "default" or a network */
+	POL_KIND_PREFIXES,    /* struct pol_prefixes: addresses with prefix length */
+	POL_KIND_MAP,	      /* a struct with a pol_head; arg: struct pol_map */
+	POL_KIND_LIST,	      /* struct pol_items of maps; arg: struct pol_map */
 	POL_KIND_NAMED, /* struct pol_items of maps by name (pol_named_head); arg: struct pol_map */
 };
 
@@ -57,9 +57,9 @@ struct pol_key {
 struct pol_map {
 	const char *what; /* "a network", for messages */
 	const struct pol_key *keys;
-	size_t size; /* of one item in a list or by name */
+	size_t size;			   /* of one item in a list or by name */
 	const struct pol_text_rule *names; /* of the names of a POL_KIND_NAMED */
-	size_t min; /* items at least */
+	size_t min;			   /* items at least */
 };
 
 /* How every map's struct begins, and those that have a name. */

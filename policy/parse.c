@@ -85,12 +85,12 @@ void pol_read_map(struct pol_reader *r, const struct pol_node *node, const struc
 {
 	struct pol_head *head = target;
 
+	head->node = node;
+	head->place = node->key ? node->key_place : node->place;
 	if (node->type != POL_NODE_MAP) {
 		pol_error_type(r, node, "a map");
 		return;
 	}
-	head->node = node;
-	head->place = node->key ? node->key_place : node->place;
 	for (const struct pol_node *n = node->first; n && !r->rc; n = n->next) {
 		const struct pol_key *key = find_key(map, n->key);
 

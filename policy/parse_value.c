@@ -75,6 +75,7 @@ static void read_u32(struct pol_reader *r, const struct pol_node *node, const st
 	struct pol_u32 *out = target;
 	char allowed[64];
 	uint32_t value;
+	int rc;
 
 	if (range->min == range->max)
 		snprintf(allowed, sizeof(allowed), "%u", range->min);
@@ -83,9 +84,13 @@ static void read_u32(struct pol_reader *r, const struct pol_node *node, const st
 			 range->max);
 	if (!want_plain(r, node, "a number"))
 		return;
-	if ((node->text[0] == '0' && node->text[1]) || parse_u32(node->text, range->max, &value) ||
-	    value < range->min) {
-		error_value(r, node, "VF0105", allowed, "a number that is good here");
+	rc = parse_u32(node->text, range->max, &value);
+	if (rc == -EINVAL || (node->text[0] == '0' && node->text[1])) {
+		error_value(r, node, "VF0105", allowed, "a whole number");
+		return;
+	}
+	if (rc || value < range->min) {
+		error_value(r, node, "VF0105", allowed, "in range");
 		return;
 	}
 	*out = (struct pol_u32){ .value = value, .place = node->place };

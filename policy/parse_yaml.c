@@ -15,7 +15,7 @@
 struct builder {
 	struct pol_reader *r;
 	struct fy_parser *parser;
-	struct htab keys; /* all keys of all maps, for duplicates */
+	struct htab keys;	      /* all keys of all maps, for duplicates */
 	struct pol_node *root, *open; /* open: the map or list being filled */
 	unsigned int depth, nr_nodes;
 	const char *key; /* read, its value not yet; NULL: none */

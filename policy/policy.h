@@ -21,8 +21,8 @@
 #include "base/parse.h"
 
 #define POL_TEXT_MAX	(4u << 20) /* bytes of a policy file */
-#define POL_DEPTH_MAX	16 /* nested maps and lists */
-#define POL_ENTRIES_MAX 200000 /* values in a file */
+#define POL_DEPTH_MAX	16	   /* nested maps and lists */
+#define POL_ENTRIES_MAX 200000	   /* values in a file */
 #define POL_MAC_AUTO	"auto"
 #define POL_ANY_GUEST	"*"
 
@@ -64,7 +64,7 @@ struct pol_mac {
 
 /* An address with its prefix length, or an address alone (len 32 or 128). */
 struct pol_prefix {
-	int family; /* AF_INET or AF_INET6; 0: not given */
+	int family;	     /* AF_INET or AF_INET6; 0: not given */
 	uint8_t address[16]; /* network byte order; 4 bytes used for AF_INET */
 	unsigned int len;
 	bool is_default; /* a route's target, written as "default" */
@@ -96,9 +96,9 @@ struct pol_match {
 	struct pol_place place;
 	const struct pol_node *node;
 	struct pol_mac mac;
-	struct pol_text pci; /* "0000:3b:00.0" */
+	struct pol_text pci;	/* "0000:3b:00.0" */
 	struct pol_text driver; /* glob */
-	struct pol_text name; /* glob */
+	struct pol_text name;	/* glob */
 };
 
 struct pol_uplink {
@@ -119,14 +119,14 @@ struct pol_profile {
 	const struct pol_node *node;
 	const char *name;
 	struct pol_u32 anti_spoof; /* enum pol_anti_spoof */
-	struct pol_u32 isolation; /* enum pol_isolation */
+	struct pol_u32 isolation;  /* enum pol_isolation */
 	struct pol_u32 queues;
 };
 
 struct pol_network {
 	struct pol_place place;
 	const struct pol_node *node;
-	const char *name; /* also the bridge's interface name */
+	const char *name;    /* also the bridge's interface name */
 	struct pol_u32 mode; /* enum pol_mode */
 	struct pol_text uplink_name;
 	struct pol_u32 mtu;
@@ -137,9 +137,9 @@ struct pol_network {
 	struct pol_text profile_name;
 
 	/* Set by the checks. */
-	const struct pol_uplink *uplink; /* NULL: none */
+	const struct pol_uplink *uplink;   /* NULL: none */
 	const struct pol_profile *profile; /* NULL: none */
-	uint32_t effective_mtu; /* given, else the uplink's, else 1500 */
+	uint32_t effective_mtu;		   /* given, else the uplink's, else 1500 */
 };
 
 struct pol_vif {
@@ -282,7 +282,7 @@ struct pol_effective {
 	const struct pol_profile *profile; /* NULL: none */
 	struct pol_value mtu, isolation, anti_spoof;
 	struct pol_value queues; /* 0: as many as the backend offers */
-	bool has_mac; /* the guest's address must be @mac; else it may be any */
+	bool has_mac;		 /* the guest's address must be @mac; else it may be any */
 	uint8_t mac[MAC_LEN];
 };
 

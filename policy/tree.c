@@ -139,6 +139,11 @@ void pol_node_path(char out[POL_PATH_MAX], const struct pol_node *node)
 	memmove(out, out + at, POL_PATH_MAX - at);
 }
 
+bool pol_has_errors(const struct pol_reader *r)
+{
+	return r->rc || r->ds->nr_errors > r->errors_before;
+}
+
 bool pol_errors_full(const struct pol_reader *r)
 {
 	return r->ds->nr_errors - r->errors_before > POL_ERRORS_MAX;

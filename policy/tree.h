@@ -32,8 +32,8 @@ struct pol_node {
 	enum pol_node_type type;
 	bool is_plain; /* a scalar without quotes: may be a number, a truth value or nothing */
 	struct pol_place place; /* of the value */
-	const char *text; /* a scalar's: no NUL inside, valid UTF-8 */
-	size_t nr; /* children */
+	const char *text;	/* a scalar's: no NUL inside, valid UTF-8 */
+	size_t nr;		/* children */
 	struct pol_node *first, *last, *next, *parent;
 
 	const char *key; /* in a map; NULL in a list */
@@ -48,7 +48,7 @@ struct pol_reader {
 	struct diags *ds;
 	const char *file;
 	size_t errors_before; /* in @ds, of other files */
-	int rc; /* -ENOMEM once memory ran out; what was read is then incomplete */
+	int rc;		      /* -ENOMEM once memory ran out; what was read is then incomplete */
 };
 
 /* Plain and empty, "~" or "null". */
@@ -76,6 +76,8 @@ void pol_error(struct pol_reader *r, const char *code, const struct pol_node *no
 	       const struct pol_place *place, const char *hint, const char *fmt, ...)
 	__attribute__((format(printf, 6, 7)));
 
+/* Whether this text has errors already: warnings would only distract from them. */
+bool pol_has_errors(const struct pol_reader *r);
 /* Whether one more error would not be shown. */
 bool pol_errors_full(const struct pol_reader *r);
 void pol_warning(struct pol_reader *r, const char *code, const struct pol_node *node,
