@@ -1,0 +1,337 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "tests/util/nb_rig.h"
+
+#include <assert.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#include "netback/frame.h"
+
+static void must(int rc)
+{
+	if (rc < 0)
+		__builtin_trap();
+}
+
+static void on_alert(struct nb_queue *q)
+{
+	struct rig *r = q->owner;
+
+	r->nr_alerts++;
+}
+
+static void *grant_pages(struct rig *r, unsigned int nr, uint32_t *refs)
+{
+	uint8_t *pages;
+	void *p;
+
+	must(hv_guest_pages_alloc(r->guest, nr, &p));
+	pages = p;
+	for (unsigned int i = 0; i < nr; i++)
+		must(hv_guest_grant(r->guest, 0, pages + i * NB_PAGE_SIZE, false, &refs[i]));
+	return pages;
+}
+
+void rig_init(struct rig *r, uint32_t first)
+{
+	int size = 4 << 20;
+
+	memset(r, 0, sizeof(*r));
+	must(core_create(NULL, &r->core));
+	must(core_domain_create(r->core, 4, &r->domid));
+	must(hv_core_local(r->core, &r->hv));
+	must(hv_guest_attach_local(r->core, r->domid, &r->guest));
+
+	must(socketpair(AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, r->port));
+	for (int i = 0; i < 2; i++)
+		must(setsockopt(r->port[i], SOL_SOCKET, SO_SNDBUFFORCE, &size, sizeof(size)) < 0 ?
+			     setsockopt(r->port[i], SOL_SOCKET, SO_SNDBUF, &size, sizeof(size)) :
+			     0);
+
+	r->from = grant_pages(r, 1, &r->refs.from_ref);
+	r->to = grant_pages(r, 1, &r->refs.to_ref);
+	r->from->req_prod = r->from->rsp_prod = first;
+	r->from->req_event = r->from->rsp_event = first + 1;
+	r->to->req_prod = r->to->rsp_prod = first;
+	r->to->req_event = r->to->rsp_event = first + 1;
+	r->from_prod = r->from_cons = r->to_prod = r->to_cons = first;
+	r->from_pages = grant_pages(r, RIG_NR_PAGES, r->from_refs);
+	r->to_pages = grant_pages(r, NB_RING_SIZE, r->to_refs);
+	must(hv_guest_evtchn_alloc(r->guest, 0, &r->from_ch));
+	r->refs.from_port = r->refs.to_port = r->from_ch.local_port;
+
+	r->features = (struct nb_features){ .sg = true, .gso_v4 = true, .gso_v6 = true, .csum_v4 = true,
+					    .csum_v6 = true, .rx_notify = true, .mtu = 1500 };
+	must(nb_worker_create(false, &r->worker));
+}
+
+int rig_connect(struct rig *r)
+{
+	const char *why;
+	int rc;
+
+	memset(&r->queue, 0, sizeof(r->queue));
+	r->steering.nr_queues = 1;
+	r->steering.queues[0] = &r->queue;
+	r->queue.hv = r->hv;
+	r->queue.features = &r->features;
+	r->queue.steering = &r->steering;
+	r->queue.port_fd = r->port[1];
+	r->queue.alert = on_alert;
+	r->queue.owner = r;
+	rc = nb_queue_connect(&r->queue, r->domid, &r->refs, &why);
+	return rc ? rc : nb_worker_attach(r->worker, &r->queue);
+}
+
+void rig_connect_ctrl(struct rig *r)
+{
+	const char *why;
+
+	r->ctrl = grant_pages(r, 1, &r->ctrl_ref);
+	r->ctrl->req_event = r->ctrl->rsp_event = 1;
+	r->ctrl_data = grant_pages(r, 1, &r->ctrl_data_ref);
+	must(hv_guest_evtchn_alloc(r->guest, 0, &r->ctrl_ch));
+	nb_worker_detach(&r->queue);
+	must(nb_queue_connect_ctrl(&r->queue, r->domid, r->ctrl_ref, r->ctrl_ch.local_port, &why));
+	must(nb_worker_attach(r->worker, &r->queue));
+}
+
+void rig_disconnect(struct rig *r)
+{
+	nb_worker_detach(&r->queue);
+	if (r->queue.hv)
+		nb_queue_disconnect(&r->queue);
+}
+
+void rig_fini(struct rig *r)
+{
+	rig_disconnect(r);
+	nb_worker_destroy(r->worker);
+	close(r->port[0]);
+	close(r->port[1]);
+	hv_guest_evtchn_free(r->guest, &r->from_ch);
+	if (r->ctrl)
+		hv_guest_evtchn_free(r->guest, &r->ctrl_ch);
+	hv_guest_detach(r->guest);
+	r->hv->close(r->hv);
+	core_destroy(r->core);
+}
+
+void rig_put(struct rig *r, const netif_tx_request_t *req)
+{
+	r->from->ring[r->from_prod++ % NB_RING_SIZE].req = *req;
+}
+
+void rig_put_extra(struct rig *r, const netif_extra_info_t *extra)
+{
+	memcpy(&r->from->ring[r->from_prod++ % NB_RING_SIZE], extra, sizeof(*extra));
+}
+
+static void run(struct rig *r)
+{
+	for (unsigned int i = 0; i < 1000 && nb_worker_turn(r->worker, 0); i++)
+		;
+}
+
+void rig_go(struct rig *r)
+{
+	bool kick = r->from_prod - r->from->req_event < r->from_prod - r->from->req_prod;
+
+	__atomic_store_n(&r->from->req_prod, r->from_prod, __ATOMIC_SEQ_CST);
+	if (kick)
+		hv_guest_evtchn_notify(&r->from_ch);
+	run(r);
+}
+
+bool rig_response(struct rig *r, netif_tx_response_t *rsp)
+{
+	if (r->from->rsp_prod == r->from_cons)
+		return false;
+	*rsp = r->from->ring[r->from_cons++ % NB_RING_SIZE].rsp;
+	r->from->rsp_event = r->from_cons + 1;
+	return true;
+}
+
+unsigned int rig_put_frame(struct rig *r, const void *data, size_t size, size_t slot, uint16_t flags,
+			   const netif_extra_info_t *extra)
+{
+	const uint8_t *p = data;
+	size_t total = size;
+	unsigned int nr = 0;
+
+	do {
+		size_t n = size < slot ? size : slot;
+		unsigned int page = nr % RIG_NR_PAGES;
+		uint16_t offset = (uint16_t)(n < NB_PAGE_SIZE - 32 ? nr % 32 : 0);
+		netif_tx_request_t req = {
+			.gref = r->from_refs[page],
+			.offset = offset,
+			.flags = (uint16_t)((nr ? 0 : flags) | (size > n ? NETTXF_more_data : 0)),
+			.id = (uint16_t)(r->from_prod % NB_RING_SIZE),
+			.size = (uint16_t)(nr ? n : total),
+		};
+
+		if (!nr && extra)
+			req.flags |= NETTXF_extra_info;
+		memcpy(r->from_pages + page * NB_PAGE_SIZE + offset, p, n);
+		rig_put(r, &req);
+		if (!nr && extra)
+			rig_put_extra(r, extra);
+		p += n;
+		size -= n;
+		nr++;
+	} while (size);
+	return nr;
+}
+
+bool rig_port_take(struct rig *r)
+{
+	struct iovec iov[2] = { { &r->frame.vnet, sizeof(r->frame.vnet) },
+				{ r->frame.data, sizeof(r->frame.data) } };
+	ssize_t n = readv(r->port[0], iov, 2);
+
+	if (n < 0)
+		return false;
+	assert(n >= (ssize_t)sizeof(r->frame.vnet));
+	r->frame.size = (size_t)n - sizeof(r->frame.vnet);
+	return true;
+}
+
+void rig_port_give(struct rig *r, const struct virtio_net_hdr *vnet, const void *data, size_t size)
+{
+	static const struct virtio_net_hdr plain;
+	struct iovec iov[2] = { { (void *)(uintptr_t)(vnet ? vnet : &plain), sizeof(*vnet) },
+				{ (void *)(uintptr_t)data, size } };
+
+	must((int)writev(r->port[0], iov, 2));
+	run(r);
+}
+
+void rig_post(struct rig *r, unsigned int nr)
+{
+	uint32_t old = r->to->req_prod;
+
+	for (unsigned int i = 0; i < nr; i++) {
+		uint32_t at = r->to_prod++ % NB_RING_SIZE;
+
+		r->to->ring[at].req = (netif_rx_request_t){ .id = (uint16_t)at, .gref = r->to_refs[at] };
+	}
+	__atomic_store_n(&r->to->req_prod, r->to_prod, __ATOMIC_SEQ_CST);
+	if (r->to_prod - r->to->req_event < r->to_prod - old)
+		hv_guest_evtchn_notify(&r->from_ch);
+	run(r);
+}
+
+unsigned int rig_receive(struct rig *r, netif_rx_response_t *first, netif_extra_info_t extras[8])
+{
+	uint32_t start = r->to_cons;
+	netif_rx_response_t rsp;
+	bool more_extras;
+
+	if (r->to->rsp_prod == r->to_cons)
+		return 0;
+	memset(extras, 0, 8 * sizeof(extras[0]));
+	r->frame.size = 0;
+	rsp = r->to->ring[r->to_cons % NB_RING_SIZE].rsp;
+	*first = rsp;
+	more_extras = rsp.flags & NETRXF_extra_info;
+	for (;;) {
+		uint32_t slot = r->to_cons++ % NB_RING_SIZE;
+
+		assert(rsp.status < 0 || rsp.id == slot);
+		if (rsp.status > 0) {
+			memcpy(r->frame.data + r->frame.size, r->to_pages + slot * NB_PAGE_SIZE + rsp.offset,
+			       (size_t)rsp.status);
+			r->frame.size += (size_t)rsp.status;
+		}
+		while (more_extras) {
+			netif_extra_info_t x;
+
+			assert(r->to_cons != r->to->rsp_prod);
+			memcpy(&x, &r->to->ring[r->to_cons++ % NB_RING_SIZE], sizeof(x));
+			assert(x.type && x.type < 8);
+			extras[x.type] = x;
+			more_extras = x.flags & XEN_NETIF_EXTRA_FLAG_MORE;
+		}
+		if (!(rsp.flags & NETRXF_more_data))
+			break;
+		assert(r->to_cons != r->to->rsp_prod);
+		rsp = r->to->ring[r->to_cons % NB_RING_SIZE].rsp;
+	}
+	r->to->rsp_event = r->to_cons + 1;
+	return r->to_cons - start;
+}
+
+uint32_t rig_ctrl(struct rig *r, uint16_t type, uint32_t d0, uint32_t d1, uint32_t d2, uint32_t *data)
+{
+	struct xen_netif_ctrl_response rsp;
+	unsigned int nr = r->queue.ctrl_ring.nr_ents;
+
+	r->ctrl->ring[r->ctrl_prod % nr].req =
+		(struct xen_netif_ctrl_request){ (uint16_t)r->ctrl_prod, type, { d0, d1, d2 } };
+	__atomic_store_n(&r->ctrl->req_prod, ++r->ctrl_prod, __ATOMIC_SEQ_CST);
+	hv_guest_evtchn_notify(&r->ctrl_ch);
+	run(r);
+	if (r->ctrl->rsp_prod == r->ctrl_cons)
+		return UINT32_MAX;
+	rsp = r->ctrl->ring[r->ctrl_cons % nr].rsp;
+	assert(rsp.id == (uint16_t)r->ctrl_cons && rsp.type == type);
+	r->ctrl_cons++;
+	if (data)
+		*data = rsp.data;
+	return rsp.status;
+}
+
+size_t rig_tcp(uint8_t *out, int version, size_t payload, bool good_csum)
+{
+	size_t l4 = ETH_HLEN + (version == 4 ? 20 : 40), size = l4 + 20 + payload;
+	struct virtio_net_hdr vnet = { 0 };
+	struct nb_frame f;
+	struct iovec iov = { out, size };
+	uint8_t *ip = out + ETH_HLEN;
+	uint16_t sum;
+
+	memset(out, 0, l4 + 20);
+	memset(out, 0x02, 12);
+	out[12] = version == 4 ? 0x08 : 0x86;
+	out[13] = version == 4 ? 0x00 : 0xdd;
+	if (version == 4) {
+		ip[0] = 0x45;
+		ip[2] = (uint8_t)((size - ETH_HLEN) >> 8);
+		ip[3] = (uint8_t)(size - ETH_HLEN);
+		ip[8] = 64;
+		ip[9] = IPPROTO_TCP;
+		memcpy(ip + 12, "\x0a\x00\x00\x01\x0a\x00\x00\x02", 8);
+		iov = (struct iovec){ ip, 20 };
+		sum = (uint16_t)~nb_frame_sum(&iov, 1, 0, 20);
+		ip[10] = (uint8_t)(sum >> 8);
+		ip[11] = (uint8_t)sum;
+	} else {
+		ip[0] = 0x60;
+		ip[4] = (uint8_t)((20 + payload) >> 8);
+		ip[5] = (uint8_t)(20 + payload);
+		ip[6] = IPPROTO_TCP;
+		ip[7] = 64;
+		ip[8] = ip[24] = 0xfd;
+		ip[23] = 1;
+		ip[39] = 2;
+	}
+	out[l4 + 1] = 80;
+	out[l4 + 3] = 81;
+	out[l4 + 12] = 0x50;
+	for (size_t i = 0; i < payload; i++)
+		out[l4 + 20 + i] = (uint8_t)(i * 7 + i / 251);
+	if (good_csum) {
+		nb_frame_parse(out, size < NB_HEADER_MAX ? size : NB_HEADER_MAX, size, &f);
+		must(nb_frame_request_csum(out, &f, &vnet));
+		iov = (struct iovec){ out, size };
+		sum = (uint16_t)~nb_frame_sum(&iov, 1, l4, size - l4);
+		out[l4 + 16] = (uint8_t)(sum >> 8);
+		out[l4 + 17] = (uint8_t)sum;
+	}
+	return size;
+}
