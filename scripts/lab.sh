@@ -78,6 +78,9 @@ lab_setup() {
 	mount --rbind /run/cgroup /sys/fs/cgroup
 	# The lab's name is in its run directory, hence in its control groups.
 	export VIFROST_RUN_DIR=/run/$VIFROST_LAB LAB_LOG=/run/log
+	# Not the machine's own: domains to start at boot.
+	export VIFROST_AUTO_DIR=/run/auto
+	mkdir "$VIFROST_AUTO_DIR"
 	export XENSTORED_RUNDIR=$VIFROST_RUN_DIR/xenstored XENSTORED_PATH=$VIFROST_RUN_DIR/xenstored/socket
 	[ -z "${LAB_BIN:-}" ] || export PATH=$LAB_BIN:$PATH:/usr/sbin:/sbin
 	ip link set lo up

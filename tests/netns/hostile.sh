@@ -1,0 +1,126 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# A guest that writes garbage into its whole memory (rings, grant table, store ring), into its xenstore area
+# or into its hypercall socket, that hangs or dies: only its own vif goes down, status says why, the log
+# stays short, and its neighbours notice nothing.
+# Timeout: 240
+# shellcheck source=tests/netns/lib.sh
+. "$(dirname "$0")/lib.sh"
+test_begin "$@"
+
+guest_create one 31
+guest_create two 32
+assert_ping one 192.0.2.32
+
+# The process of guest $1 that drives its network.
+front_of() {
+	local pid net
+	net=$(readlink "/proc/$(guest_pid "$1")/ns/net")
+	for pid in $(ps -e -o pid=,args= | awk '$2 ~ /vifrost-front/ { print $1 }'); do
+		[ "$(readlink "/proc/$pid/ns/net")" != "$net" ] || echo "$pid"
+	done | head -n 1 | grep .
+}
+
+netback_status() {
+	printf '{"id":1,"method":"status","params":{}}\n' | timeout 5 socat -t 5 - "UNIX-CONNECT:$VIFROST_RUN_DIR/netback.sock"
+}
+
+neighbours_live_on() {
+	in_guest one ping -c 20 -i 0.05 -W 2 192.0.2.32 | grep -q ' 20 received' || fail "$1: neighbours lost packets"
+	local name
+	for name in vifrost-hvd vifrost-netback vifrostd; do
+		daemon_alive "$name" || fail "$1: $name died"
+	done
+}
+
+log_lines() { cat "$LAB_LOG"/vifrost-hvd.log "$LAB_LOG"/vifrost-netback.log "$LAB_LOG"/vifrostd.log | wc -l; }
+
+# $1: what was done to guest evil, in words. $2: how its vif should have ended, a word of netback's status.
+verdict() {
+	neighbours_live_on "$1"
+	lines=$(($(log_lines) - lines_before))
+	[ "$lines" -lt 60 ] || fail "$1: $lines lines in the logs"
+	vxl destroy evil
+	wait_for 10 test ! -e "/sys/class/net/vif$domid.0" || fail "$1: vif$domid.0 stayed"
+	guest_create fresh 34
+	assert_ping fresh 192.0.2.31
+	vxl destroy fresh
+}
+
+evil() {
+	guest_create evil 33
+	assert_ping evil 192.0.2.31
+	domid=$(vxl domid evil)
+	lines_before=$(log_lines)
+}
+
+evil
+front=$(front_of evil)
+in_guest evil ping -i 0.01 -q $LAB_LAN4 > /dev/null &
+pinger=$!
+for _ in 1 2 3 4 5; do
+	for fd in "/proc/$front/fd"/*; do
+		[[ $(readlink "$fd") == /memfd:* ]] || continue
+		size=$(stat -L -c %s "$fd")
+		dd if=/dev/urandom of="$fd" bs=64k count=$((size / 65536)) conv=notrunc 2> /dev/null || true
+	done
+	# Nobody but the guest itself rings its bell; frames towards it make the backend look.
+	in_lan ping -c 3 -i 0.05 -W 1 192.0.2.33 > /dev/null || true
+done
+kill $pinger 2> /dev/null || true
+netback_status > "$LAB_LOG/status"
+grep -q "vif$domid.0\|\"domid\": *$domid" "$LAB_LOG/status" || fail "status does not know vif$domid.0"
+grep -q '"reason": *"[^"]' "$LAB_LOG/status" || fail "status gives no reason: $(cat "$LAB_LOG/status")"
+verdict 'garbage in guest memory'
+
+evil
+front=$(front_of evil)
+/usr/bin/python3 - "$front" <<'END'
+import ctypes, os, random, socket, sys
+libc = ctypes.CDLL(None, use_errno=True)
+pid = int(sys.argv[1])
+pidfd = os.pidfd_open(pid)
+sent = 0
+for name in os.listdir(f"/proc/{pid}/fd"):
+    fd = libc.syscall(438, pidfd, int(name), 0)	# pidfd_getfd
+    if fd < 0:
+        continue
+    if not os.readlink(f"/proc/self/fd/{fd}").startswith("socket:"):
+        os.close(fd)
+        continue
+    s = socket.socket(fileno=fd)
+    if s.type & 0xf != socket.SOCK_SEQPACKET:
+        continue
+    s.setblocking(False)
+    try:
+        for _ in range(2000):
+            s.send(os.urandom(random.randrange(1, 300)))
+            sent += 1
+    except OSError:
+        sent += 1
+assert sent, "no hypercall socket found"
+END
+verdict 'garbage in the hypercall socket'
+
+evil
+area=/local/domain/$domid/device/vif/0
+for key in tx-ring-ref rx-ring-ref event-channel multi-queue-num-queues feature-sg state; do
+	for value in 4294967296 -1 '' garbage 99999999999999999999; do
+		xenstore-write "$area/$key" "$value"
+	done
+	xenstore-rm "$area/$key"
+done
+xenstore-rm "$area"
+verdict 'garbage in its xenstore area'
+
+evil
+kill -STOP "$(front_of evil)"
+# More frames than its ring holds: they are dropped, the bridge is not held up.
+in_lan ping -f -c 5000 -W 1 192.0.2.33 > /dev/null || true
+verdict 'a front that hangs'
+
+evil
+kill -KILL "$(front_of evil)"
+sleep 0.5
+verdict 'a front that dies'
+test_end
