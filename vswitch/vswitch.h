@@ -115,7 +115,7 @@ struct vs_link {
 	uint8_t mac[MAC_LEN], permanent_mac[MAC_LEN];
 	char driver[32], pci[32];
 	uint32_t mtu;
-	bool is_up, has_carrier;
+	bool is_up, has_carrier, is_loopback;
 	bool stp; /* a bridge's */
 	bool isolated; /* a bridge port's */
 	int ipv6_off; /* disable_ipv6; -1: no IPv6 */
@@ -129,6 +129,7 @@ struct vs_link_addr {
 
 struct vs_link_route {
 	int ifindex;
+	bool is_multipath; /* one next hop of several, of IPv4: cannot be moved alone */
 	struct vs_route route;
 };
 
@@ -147,12 +148,14 @@ struct vs_observed {
 	size_t nr_links;
 	struct vs_link_addr *addrs; /* in the kernel's order: primary before secondary */
 	size_t nr_addrs;
-	struct vs_link_route *routes; /* unicast, one next hop; all tables but local */
+	struct vs_link_route *routes; /* unicast; all tables but local */
 	size_t nr_routes;
 	int sysctls[VS_SYSCTL_NR];
 };
 
 void vs_observed_fini(struct vs_observed *o);
+/* Return: 0; -ENOMEM with @to empty. */
+int vs_observed_copy(struct vs_observed *to, const struct vs_observed *from);
 const struct vs_link *vs_observed_link(const struct vs_observed *o, const char *name);
 const struct vs_link *vs_observed_index(const struct vs_observed *o, int ifindex);
 
@@ -163,11 +166,12 @@ enum vs_op_kind {
 	VS_OP_BRIDGE_ADD, /* link, mac, value = MTU, text = alias */
 	VS_OP_LINK_DEL, /* link; refused when its alias is not text */
 	VS_OP_SET_MTU,
+	VS_OP_SET_MAC,
 	VS_OP_SET_UP, /* value 0, 1 */
 	VS_OP_SET_MASTER, /* text = the master's name, "": none */
 	VS_OP_SET_STP,
 	VS_OP_SET_ISOLATED,
-	VS_OP_ADDR_ADD, /* link, addr */
+	VS_OP_ADDR_ADD, /* link, addr; value 1: known to be free, no duplicate detection */
 	VS_OP_ADDR_DEL,
 	VS_OP_ROUTE_ADD, /* link, route */
 	VS_OP_ROUTE_DEL,
@@ -198,7 +202,6 @@ struct vs_step {
 	struct vs_op op, undo; /* undo.kind VS_OP_NONE: nothing to undo */
 	enum vs_disruption disruption;
 	char network[IFNAMSIZ]; /* for whom; "": the host */
-	char text[200]; /* "move address 192.0.2.10/24 from eth0 to xenbr0" */
 };
 
 /* ---- The record: what is ours, kept over restarts, given back on the way down ---- */
@@ -230,6 +233,8 @@ struct vs_record {
 
 void vs_record_init(struct vs_record *r);
 void vs_record_fini(struct vs_record *r);
+/* Appended zeroed. NULL: out of memory. */
+struct vs_record_network *vs_record_add(struct vs_record *r);
 const struct vs_record_network *vs_record_find(const struct vs_record *r, const char *name);
 json_t *vs_record_json(const struct vs_record *r);
 /* Return: 0; -EINVAL: not one of ours; -ENOMEM. @r empty on error. */
@@ -242,6 +247,7 @@ struct vs_plan {
 	size_t nr;
 	size_t capacity;
 	struct vs_record record; /* what will be ours afterwards */
+	struct vs_observed model; /* what will be there after the steps so far */
 };
 
 /**
@@ -255,9 +261,14 @@ struct vs_plan {
 int vs_plan_make(const struct vs_wanted *wanted, const struct vs_observed *observed,
 		 const struct vs_record *record, struct diags *ds, struct vs_plan *plan);
 void vs_plan_fini(struct vs_plan *plan);
-/* Appended zeroed. NULL: out of memory. */
-struct vs_step *vs_plan_add(struct vs_plan *plan);
+/* Append a step and its effect on the plan's model. @network: "" for the host's. Return: 0,
+ * -ENOMEM. */
+int vs_plan_add(struct vs_plan *plan, const char *network, enum vs_disruption disruption,
+		const struct vs_op *op, const struct vs_op *undo);
 const char *vs_disruption_name(enum vs_disruption disruption);
+#define VS_OP_TEXT_LEN 200
+/* "add address 192.0.2.10/24 to xenbr0" */
+void vs_op_text(const struct vs_op *op, char text[VS_OP_TEXT_LEN]);
 /* [{step,text,network,disruption,undo}]: for people. NULL: out of memory. */
 json_t *vs_plan_json(const struct vs_plan *plan);
 /* Whole, for the journal. */
@@ -285,6 +296,9 @@ struct vs_system {
 
 int vs_rtnl_open(struct vs_system **sys_out);
 
+/* What @op does to a system like the kernel. Return: 0; -errno as the kernel would. */
+int vs_model_apply(struct vs_observed *model, const struct vs_op *op);
+
 /* Do or undo one step. @why: VS_TEXT_LEN bytes. */
 int vs_step_do(struct vs_system *sys, const struct vs_step *step, char *why);
 int vs_step_undo(struct vs_system *sys, const struct vs_step *step, char *why);
@@ -293,33 +307,46 @@ int vs_step_undo(struct vs_system *sys, const struct vs_step *step, char *why);
 
 struct vs_plan_input {
 	const struct vs_wanted *wanted;
-	const struct vs_observed *observed;
-	const struct vs_record *record;
+	const struct vs_record *record; /* what was ours before */
 	struct diags *ds;
 };
 
-/* One way to build a network. All of it pure: steps are added to the plan. */
+/*
+ * One way to build a network. All of it plans: it looks at plan->model, adds steps, and adds to
+ * plan->record. Return: 0; -EINVAL: see in->ds; -ENOMEM.
+ */
 struct vs_mode {
 	const char *name;
-	/* Make or change @n, up to but without what vifs of it need; add its record to the plan. */
-	int (*plan)(const struct vs_plan_input *in, const struct vs_network *n,
-		    struct vs_plan *plan);
-	/* Take down what the record says of a network that is wanted no more. */
+	/* Give back the uplink that @old holds, where @n (NULL: wanted no more) does not want it.
+	 */
+	int (*release)(const struct vs_plan_input *in, const struct vs_record_network *old,
+		       const struct vs_network *n, struct vs_plan *plan);
+	/* Make @n, or make what is there like it. @old: NULL for a new one. */
+	int (*plan)(const struct vs_plan_input *in, const struct vs_record_network *old,
+		    const struct vs_network *n, struct vs_plan *plan);
+	/* Take down what is left of a network that is wanted no more. */
 	int (*plan_down)(const struct vs_plan_input *in, const struct vs_record_network *old,
 			 struct vs_plan *plan);
-	/* Put @vif on its network, link up last. */
-	int (*attach)(const struct vs_vif *vif, const struct vs_link *link, const char *master,
-		      struct vs_plan *plan);
-	/* Take it off whatever network it is on, link down first. */
-	int (*detach)(const struct vs_vif *vif, const struct vs_link *link, const char *master,
-		      struct vs_plan *plan);
+	/* Put @vif, whose link is in the model, on its network; link up last. */
+	int (*attach)(const struct vs_vif *vif, struct vs_plan *plan);
 };
 
 extern const struct vs_mode vs_mode_bridge;
+/* NULL: none of that name. */
+const struct vs_mode *vs_mode_find(const char *name);
 
-/* Steps for one vif as it is now; none when it is right already. @link->master's name is @master.
+/*
+ * Steps for one vif whose link is in the plan's model, none when it is right already. @mode: its
+ * network's; NULL takes it off any network, link down first.
  */
-int vs_plan_vif(const struct vs_mode *mode, const struct vs_vif *vif, const struct vs_link *link,
-		const char *master, struct vs_plan *plan);
+int vs_plan_vif(const struct vs_mode *mode, const struct vs_vif *vif, struct vs_plan *plan);
+
+/**
+ * vs_place_vif() - Plan one vif and do it, without a journal: by two questions, no dump
+ * @why:	VS_TEXT_LEN bytes
+ * Return: 0; -ENODEV: no such link (yet); -ENONET: the network's own link is not there; -errno.
+ */
+int vs_place_vif(struct vs_system *sys, const struct vs_mode *mode, const struct vs_vif *vif,
+		 char *why);
 
 #endif

@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* A bridge and its uplink: which addresses and routes belong where, and how they get there. */
+#ifndef VSWITCH_BRIDGE_PRIV_H
+#define VSWITCH_BRIDGE_PRIV_H
+
+#include "vswitch/plan_priv.h"
+
+/* Of the link, not of the host: never moved. */
+bool bridge_is_link_local(const struct vs_addr *a);
+/* Whether the network of that record has it, from the policy or moved. */
+bool bridge_wants_addr(const struct vs_record_network *rn, const struct vs_addr *a);
+bool bridge_wants_route(const struct vs_record_network *rn, const struct vs_route *r);
+
+/* Check that @uplink can be taken and put what has to be moved from it into @rn. -EINVAL: see
+ * in->ds. */
+int bridge_note_uplink(const struct vs_plan_input *in, const struct vs_network *n,
+		       const struct vs_link *uplink, const struct vs_plan *plan,
+		       struct vs_record_network *rn);
+/* A bridge with our alias, but without a record: all on it is taken for moved. */
+int bridge_rebuild_record(const struct vs_observed *o, const struct vs_link *bridge,
+			  const struct vs_network *n, struct vs_record_network *lost);
+/* Steps 2, 3 and 4 of mode_bridge.c's picture. */
+void bridge_take_uplink(struct plan_for *p, const struct vs_network *n,
+			const struct vs_record_network *rn, const char *uplink);
+void bridge_add_routes(struct plan_for *p, const struct vs_network *n,
+		       const struct vs_record_network *rn);
+void bridge_strip_uplink(struct plan_for *p, const struct vs_record_network *rn,
+			 const char *uplink);
+/* All the way back. @n: as the network is wanted now; NULL: no more. */
+void bridge_give_back(struct plan_for *p, const struct vs_record_network *old,
+		      const struct vs_network *n);
+
+#endif

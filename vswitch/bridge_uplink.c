@@ -1,0 +1,254 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "vswitch/bridge_priv.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include <linux/rtnetlink.h>
+
+#include "vswitch/array.h"
+#include "vswitch/text.h"
+
+bool bridge_is_link_local(const struct vs_addr *a)
+{
+	return a->family == AF_INET6 && a->scope == RT_SCOPE_LINK;
+}
+
+bool bridge_wants_addr(const struct vs_record_network *rn, const struct vs_addr *a)
+{
+	for (size_t i = 0; i < rn->nr_addrs; i++)
+		if (vs_addr_same(&rn->addrs[i], a))
+			return true;
+	for (size_t i = 0; i < rn->nr_moved_addrs; i++)
+		if (vs_addr_same(&rn->moved_addrs[i], a))
+			return true;
+	return false;
+}
+
+bool bridge_wants_route(const struct vs_record_network *rn, const struct vs_route *r)
+{
+	for (size_t i = 0; i < rn->nr_routes; i++)
+		if (vs_route_serves(r, &rn->routes[i]))
+			return true;
+	for (size_t i = 0; i < rn->nr_moved_routes; i++)
+		if (vs_route_serves(r, &rn->moved_routes[i]))
+			return true;
+	return false;
+}
+
+static int note_addr(struct vs_record_network *rn, const struct vs_addr *a)
+{
+	struct vs_addr *added;
+
+	for (size_t i = 0; i < rn->nr_moved_addrs; i++)
+		if (vs_addr_same(&rn->moved_addrs[i], a))
+			return 0;
+	added = array_add(&rn->moved_addrs, &rn->nr_moved_addrs, sizeof(*added));
+	if (!added)
+		return -ENOMEM;
+	*added = *a;
+	return 0;
+}
+
+static int note_route(struct vs_record_network *rn, const struct vs_route *r)
+{
+	struct vs_route *added;
+
+	for (size_t i = 0; i < rn->nr_moved_routes; i++)
+		if (vs_route_serves(&rn->moved_routes[i], r))
+			return 0;
+	added = array_add(&rn->moved_routes, &rn->nr_moved_routes, sizeof(*added));
+	if (!added)
+		return -ENOMEM;
+	*added = *r;
+	return 0;
+}
+
+static int check_uplink(const struct vs_plan_input *in, const struct vs_network *n,
+			const struct vs_link *uplink, const struct vs_plan *plan)
+{
+	const struct vs_link *bridge = vs_observed_link(&plan->model, n->name);
+	const struct vs_link *master = vs_observed_index(&plan->model, uplink->master);
+
+	/* The last record is this network's own. */
+	for (size_t i = 0; i + 1 < plan->record.nr_networks; i++)
+		if (!strcmp(plan->record.networks[i].uplink, uplink->name)) {
+			diag_add(in->ds, DIAG_ERROR, "VF0511", &n->place, "one network per uplink",
+				 "uplink %s is %s, which network %s has already", n->uplink_name,
+				 uplink->name, plan->record.networks[i].name);
+			return -EINVAL;
+		}
+	if (uplink->master && (!bridge || uplink->master != bridge->ifindex)) {
+		diag_add(in->ds, DIAG_ERROR, "VF0512", &n->place,
+			 "take it off that link first; what is not Vifrost's is not touched",
+			 "uplink %s is %s, which is a port of %s", n->uplink_name, uplink->name,
+			 master ? master->name : "another link");
+		return -EINVAL;
+	}
+	return 0;
+}
+
+/*
+ * In the order in which they have to be added to end up as they were: the kernel lists IPv4
+ * addresses oldest first, the primary before its secondaries, and IPv6 addresses newest first.
+ */
+static int note_addrs(const struct vs_observed *o, int ifindex, struct vs_record_network *rn)
+{
+	const struct vs_link_addr *a;
+	int rc = 0;
+
+	for (size_t i = 0; !rc && i < o->nr_addrs; i++) {
+		a = &o->addrs[i];
+		if (a->ifindex == ifindex && a->addr.family == AF_INET)
+			rc = note_addr(rn, &a->addr);
+	}
+	for (size_t i = o->nr_addrs; !rc && i-- > 0;) {
+		a = &o->addrs[i];
+		if (a->ifindex == ifindex && a->addr.family == AF_INET6 &&
+		    !bridge_is_link_local(&a->addr))
+			rc = note_addr(rn, &a->addr);
+	}
+	return rc;
+}
+
+int bridge_note_uplink(const struct vs_plan_input *in, const struct vs_network *n,
+		       const struct vs_link *uplink, const struct vs_plan *plan,
+		       struct vs_record_network *rn)
+{
+	const struct vs_observed *o = &plan->model;
+	char text[VS_ROUTE_TEXT_LEN];
+	int rc = check_uplink(in, n, uplink, plan);
+
+	if (!rc)
+		rc = note_addrs(o, uplink->ifindex, rn);
+	for (size_t i = 0; !rc && i < o->nr_routes; i++) {
+		const struct vs_link_route *r = &o->routes[i];
+
+		if (r->ifindex != uplink->ifindex || vs_route_is_automatic(o, r))
+			continue;
+		if (r->is_multipath) {
+			vs_route_text(&r->route, text);
+			diag_add(
+				in->ds, DIAG_ERROR, "VF0513", &n->place,
+				"split it into routes with different metrics",
+				"route %s has several next hops, one of them over %s: it cannot be moved",
+				text, uplink->name);
+			return -EINVAL;
+		}
+		rc = note_route(rn, &r->route);
+	}
+	return rc;
+}
+
+int bridge_rebuild_record(const struct vs_observed *o, const struct vs_link *bridge,
+			  const struct vs_network *n, struct vs_record_network *lost)
+{
+	const struct vs_link *port = NULL;
+	int rc;
+
+	memcpy(lost->name, n->name, sizeof(lost->name));
+	lost->uplink_was_up = true;
+	for (size_t i = 0; !port && i < o->nr_links; i++)
+		if (o->links[i].master == bridge->ifindex &&
+		    strncmp(o->links[i].name, "vif", 3) != 0)
+			port = &o->links[i];
+	if (!port)
+		return 0;
+	memcpy(lost->uplink, port->name, sizeof(lost->uplink));
+	lost->uplink_old_mtu = port->mtu;
+	rc = note_addrs(o, bridge->ifindex, lost);
+	for (size_t i = 0; !rc && i < o->nr_routes; i++)
+		if (o->routes[i].ifindex == bridge->ifindex &&
+		    !vs_route_is_automatic(o, &o->routes[i]))
+			rc = note_route(lost, &o->routes[i].route);
+	return rc;
+}
+
+void bridge_take_uplink(struct plan_for *p, const struct vs_network *n,
+			const struct vs_record_network *rn, const char *uplink)
+{
+	enum vs_disruption d = rn->nr_moved_addrs || rn->nr_addrs ? VS_DISRUPTION_MANAGEMENT
+								  : VS_DISRUPTION_BLIP;
+
+	if (n->uplink_mtu)
+		plan_set_mtu(p, VS_DISRUPTION_BLIP, uplink, n->uplink_mtu);
+	plan_set_up(p, VS_DISRUPTION_NONE, uplink, true);
+	plan_set_master(p, d, uplink, n->name);
+}
+
+static bool policy_has_key(const struct vs_network *n, const struct vs_route *r)
+{
+	for (size_t i = 0; i < n->nr_routes; i++)
+		if (vs_route_same_key(&n->routes[i], r))
+			return true;
+	return false;
+}
+
+/* Those without a gateway first, because gateways are reached by them. */
+void bridge_add_routes(struct plan_for *p, const struct vs_network *n,
+		       const struct vs_record_network *rn)
+{
+	for (int via = 0; via < 2; via++) {
+		for (size_t i = 0; i < rn->nr_moved_routes; i++)
+			if (rn->moved_routes[i].has_via == via &&
+			    !policy_has_key(n, &rn->moved_routes[i]))
+				plan_add_route(p, VS_DISRUPTION_NONE, n->name,
+					       &rn->moved_routes[i]);
+		for (size_t i = 0; i < n->nr_routes; i++)
+			if (n->routes[i].has_via == via)
+				plan_add_route(p, VS_DISRUPTION_NONE, n->name, &n->routes[i]);
+	}
+}
+
+/* In reverse: with its primary address an interface loses the secondary ones. */
+static void strip(struct plan_for *p, const struct vs_record_network *rn, const char *link,
+		  const struct vs_network *keep)
+{
+	bool is_kept;
+
+	for (size_t i = rn->nr_moved_routes; i-- > 0;) {
+		is_kept = false;
+		for (size_t k = 0; keep && k < keep->nr_routes; k++)
+			is_kept |= vs_route_serves(&rn->moved_routes[i], &keep->routes[k]);
+		if (!is_kept)
+			plan_del_route(p, VS_DISRUPTION_MANAGEMENT, link, &rn->moved_routes[i]);
+	}
+	for (size_t i = rn->nr_moved_addrs; i-- > 0;) {
+		is_kept = false;
+		for (size_t k = 0; keep && k < keep->nr_addrs; k++)
+			is_kept |= vs_addr_same(&rn->moved_addrs[i], &keep->addrs[k]);
+		if (!is_kept)
+			plan_del_addr(p, VS_DISRUPTION_MANAGEMENT, link, &rn->moved_addrs[i]);
+	}
+}
+
+void bridge_strip_uplink(struct plan_for *p, const struct vs_record_network *rn, const char *uplink)
+{
+	strip(p, rn, uplink, NULL);
+}
+
+void bridge_give_back(struct plan_for *p, const struct vs_record_network *old,
+		      const struct vs_network *n)
+{
+	const struct vs_link *uplink = plan_link(p, old->uplink);
+	const struct vs_link *bridge = plan_link(p, old->name);
+
+	/* Gone for good, or unplugged: there is nothing to give back to. */
+	if (!uplink)
+		return;
+	for (size_t i = 0; i < old->nr_moved_addrs; i++)
+		plan_add_addr(p, VS_DISRUPTION_NONE, old->uplink, &old->moved_addrs[i], true);
+	if (bridge && uplink->master == bridge->ifindex)
+		plan_set_master(p, VS_DISRUPTION_MANAGEMENT, old->uplink, "");
+	if (old->uplink_old_mtu)
+		plan_set_mtu(p, VS_DISRUPTION_BLIP, old->uplink, old->uplink_old_mtu);
+	for (int via = 0; via < 2; via++)
+		for (size_t i = 0; i < old->nr_moved_routes; i++)
+			if (old->moved_routes[i].has_via == via)
+				plan_add_route(p, VS_DISRUPTION_NONE, old->uplink,
+					       &old->moved_routes[i]);
+	strip(p, old, old->name, n);
+	if (!old->uplink_was_up)
+		plan_set_up(p, VS_DISRUPTION_NONE, old->uplink, false);
+}

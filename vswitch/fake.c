@@ -1,0 +1,182 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "vswitch/fake.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "vswitch/array.h"
+#include "vswitch/text.h"
+
+static int fake_observe(struct vs_system *sys, bool with_drivers, struct vs_observed *out)
+{
+	(void)with_drivers;
+	return vs_observed_copy(out, &((struct vs_fake *)sys)->model);
+}
+
+static int fake_link(struct vs_system *sys, const char *name, struct vs_link *out)
+{
+	const struct vs_link *link = vs_observed_link(&((struct vs_fake *)sys)->model, name);
+
+	if (!link)
+		return -ENODEV;
+	*out = *link;
+	return 0;
+}
+
+static int fake_apply(struct vs_system *sys, const struct vs_op *op, char *why)
+{
+	struct vs_fake *fake = (struct vs_fake *)sys;
+	struct vs_op *added = array_add(&fake->ops, &fake->nr_ops, sizeof(*added));
+	int rc = -ENOMEM;
+
+	sys->nr_changes++;
+	if (added) {
+		*added = *op;
+		rc = vs_model_apply(&fake->model, op);
+	}
+	if (fake->fail_at &&
+	    (fake->nr_ops == fake->fail_at || (fake->fail_on && fake->nr_ops > fake->fail_at)))
+		rc = -EIO;
+	snprintf(why, VS_TEXT_LEN, "%s", rc ? strerror(-rc) : "");
+	return rc;
+}
+
+static void fake_close(struct vs_system *sys)
+{
+	struct vs_fake *fake = (struct vs_fake *)sys;
+
+	vs_observed_fini(&fake->model);
+	free(fake->ops);
+	free(fake);
+}
+
+static const struct vs_system_ops fake_ops = {
+	.observe = fake_observe,
+	.link = fake_link,
+	.apply = fake_apply,
+	.close = fake_close,
+};
+
+int vs_fake_open(struct vs_fake **fake_out)
+{
+	struct vs_fake *fake = calloc(1, sizeof(*fake));
+	struct vs_link *lo;
+
+	*fake_out = fake;
+	if (!fake)
+		return -ENOMEM;
+	fake->sys.ops = &fake_ops;
+	lo = vs_fake_add_link(fake, "lo", "");
+	if (!lo) {
+		fake_close(&fake->sys);
+		*fake_out = NULL;
+		return -ENOMEM;
+	}
+	lo->is_loopback = true;
+	return 0;
+}
+
+struct vs_link *vs_fake_add_link(struct vs_fake *fake, const char *name, const char *kind)
+{
+	struct vs_link *link = array_add(&fake->model.links, &fake->model.nr_links, sizeof(*link));
+
+	if (!link)
+		return NULL;
+	link->ifindex = (int)fake->model.nr_links;
+	snprintf(link->name, sizeof(link->name), "%s", name);
+	snprintf(link->kind, sizeof(link->kind), "%s", kind);
+	link->mac[0] = 0x02;
+	link->mac[5] = link->permanent_mac[5] = (uint8_t)link->ifindex;
+	link->permanent_mac[0] = 0x02;
+	link->mtu = 1500;
+	link->is_up = link->has_carrier = true;
+	link->ipv6_off = 0;
+	link->accept_ra = 1;
+	return link;
+}
+
+static int compare_lines(const void *a, const void *b)
+{
+	return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+static void link_line(const struct vs_observed *o, const struct vs_link *l, FILE *out)
+{
+	const struct vs_link *master = vs_observed_index(o, l->master);
+	char mac[MAC_TEXT_LEN];
+
+	format_mac(l->mac, mac);
+	fprintf(out,
+		"link %s %s alias '%s' mac %s mtu %u %s master %s stp %d isolated %d ipv6-off %d ra %d\n",
+		l->name, l->kind, l->alias, mac, l->mtu, l->is_up ? "up" : "down",
+		master ? master->name : "-", l->stp, l->isolated, l->ipv6_off, l->accept_ra);
+}
+
+static const char *name_of(const struct vs_observed *o, int ifindex)
+{
+	const struct vs_link *link = vs_observed_index(o, ifindex);
+
+	return link ? link->name : "-";
+}
+
+static void write_lines(const struct vs_observed *o, FILE *out)
+{
+	char text[VS_ROUTE_TEXT_LEN];
+
+	for (size_t i = 0; i < o->nr_links; i++)
+		link_line(o, &o->links[i], out);
+	for (size_t i = 0; i < o->nr_addrs; i++) {
+		vs_addr_text(&o->addrs[i].addr, text);
+		fprintf(out, "addr %s %s flags %x valid %u\n", name_of(o, o->addrs[i].ifindex),
+			text, o->addrs[i].addr.flags, o->addrs[i].addr.valid_s);
+	}
+	for (size_t i = 0; i < o->nr_routes; i++) {
+		vs_route_text(&o->routes[i].route, text);
+		fprintf(out, "route %s %s table %u protocol %u\n", name_of(o, o->routes[i].ifindex),
+			text, o->routes[i].route.table, o->routes[i].route.protocol);
+	}
+	for (int i = 0; i < VS_SYSCTL_NR; i++)
+		fprintf(out, "sysctl %d %d\n", i, o->sysctls[i]);
+}
+
+/* @text's lines sorted, in place of @text. */
+static char *sort_lines(char *text)
+{
+	size_t nr = 0, size = strlen(text) + 1;
+	char **lines = calloc(size, sizeof(*lines));
+	char *sorted = malloc(size);
+	char *rest = text, *line, *end = sorted;
+
+	if (lines && sorted) {
+		*end = '\0';
+		while ((line = strsep(&rest, "\n")) && *line)
+			lines[nr++] = line;
+		qsort(lines, nr, sizeof(*lines), compare_lines);
+		for (size_t i = 0; i < nr; i++)
+			end += sprintf(end, "%s\n", lines[i]);
+	} else {
+		free(sorted);
+		sorted = NULL;
+	}
+	free(lines);
+	free(text);
+	return sorted;
+}
+
+char *vs_observed_text(const struct vs_observed *o)
+{
+	char *text = NULL;
+	size_t size = 0;
+	FILE *out = open_memstream(&text, &size);
+
+	if (!out)
+		return NULL;
+	write_lines(o, out);
+	if (fclose(out) != 0) {
+		free(text);
+		return NULL;
+	}
+	return sort_lines(text);
+}

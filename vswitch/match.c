@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Which link of this host a policy's uplink means. */
+#include "vswitch/plan_priv.h"
+
+#include <errno.h>
+#include <fnmatch.h>
+#include <stdio.h>
+#include <string.h>
+
+static bool is_unmanaged(const struct vs_wanted *w, const char *name)
+{
+	for (size_t i = 0; i < w->nr_unmanaged; i++)
+		if (!fnmatch(w->unmanaged[i], name, 0))
+			return true;
+	return false;
+}
+
+static bool matches(const struct vs_match *m, const struct vs_link *l)
+{
+	/* A link made on top of another, such as our bridge, shares its address. */
+	static const char *const stacked[] = { "bridge", "vlan", "macvlan", "macvtap", "ipvlan" };
+
+	if (l->is_loopback || !strcmp(l->kind, "bridge"))
+		return false;
+	if (m->has_mac && memcmp(m->mac, l->permanent_mac, MAC_LEN) != 0)
+		return false;
+	for (size_t i = 0; m->has_mac && !m->name[0] && i < sizeof(stacked) / sizeof(stacked[0]);
+	     i++)
+		if (!strcmp(l->kind, stacked[i]))
+			return false;
+	return (!m->pci[0] || !strcasecmp(m->pci, l->pci)) &&
+	       (!m->driver[0] || !fnmatch(m->driver, l->driver, 0)) &&
+	       (!m->name[0] || !fnmatch(m->name, l->name, 0));
+}
+
+static void match_text(const struct vs_match *m, char *text, size_t size)
+{
+	char mac[MAC_TEXT_LEN] = "";
+
+	if (m->has_mac)
+		format_mac(m->mac, mac);
+	snprintf(text, size, "%s%s%s%s%s%s%s%s", mac[0] ? " mac " : "", mac,
+		 m->pci[0] ? " pci " : "", m->pci, m->driver[0] ? " driver " : "", m->driver,
+		 m->name[0] ? " name " : "", m->name);
+}
+
+int vs_match_uplink(const struct vs_plan_input *in, const struct vs_observed *o,
+		    const struct vs_network *n, const struct vs_link **link_out)
+{
+	const struct vs_link *found = NULL;
+	char what[192];
+
+	*link_out = NULL;
+	match_text(&n->uplink, what, sizeof(what));
+	for (size_t i = 0; i < o->nr_links; i++) {
+		const struct vs_link *l = &o->links[i];
+
+		if (!matches(&n->uplink, l))
+			continue;
+		if (found) {
+			diag_add(in->ds, DIAG_ERROR, "VF0502", &n->uplink_place,
+				 "add mac, pci or name so that one link is left",
+				 "uplink %s matches both %s and %s:%s", n->uplink_name, found->name,
+				 l->name, what);
+			return -EINVAL;
+		}
+		found = l;
+	}
+	if (!found) {
+		diag_add(in->ds, DIAG_ERROR, "VF0501", &n->uplink_place,
+			 "`ip -d link` lists the links", "uplink %s is not on this host:%s",
+			 n->uplink_name, what);
+		return -EINVAL;
+	}
+	if (is_unmanaged(in->wanted, found->name)) {
+		diag_add(in->ds, DIAG_ERROR, "VF0503", &n->uplink_place,
+			 "take it out of host.unmanaged or choose another link",
+			 "uplink %s is %s, which host.unmanaged says not to touch", n->uplink_name,
+			 found->name);
+		return -EINVAL;
+	}
+	*link_out = found;
+	return 0;
+}

@@ -1,0 +1,226 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The kernel's behaviour, as far as plans depend on it, over a struct vs_observed: the planner
+ * looks ahead with it, and fake.c runs steps on it. Prefix routes that the kernel makes by itself
+ * are left out, because no plan touches them.
+ */
+#include "vswitch/plan_priv.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "vswitch/array.h"
+
+static struct vs_link *find(struct vs_observed *m, const char *name)
+{
+	return (struct vs_link *)(uintptr_t)vs_observed_link(m, name);
+}
+
+static bool same_addr(const struct vs_addr *a, const struct vs_addr *b)
+{
+	return a->family == b->family && a->prefix_len == b->prefix_len &&
+	       !memcmp(a->local, b->local, a->family == AF_INET ? 4 : 16);
+}
+
+static bool same_route(const struct vs_route *a, const struct vs_route *b)
+{
+	return a->family == b->family && a->prefix_len == b->prefix_len && a->table == b->table &&
+	       a->metric == b->metric && a->tos == b->tos && !memcmp(a->to, b->to, sizeof(a->to)) &&
+	       a->has_via == b->has_via && !memcmp(a->via, b->via, sizeof(a->via));
+}
+
+static void drop_routes(struct vs_observed *m, int ifindex)
+{
+	for (size_t i = m->nr_routes; i-- > 0;)
+		if (m->routes[i].ifindex == ifindex)
+			array_remove(m->routes, &m->nr_routes, sizeof(*m->routes), i);
+}
+
+static bool is_made_by(const struct vs_link *link, const struct vs_op *op)
+{
+	return !strcmp(link->kind, "bridge") && !strcmp(link->alias, op->text);
+}
+
+static int bridge_add(struct vs_observed *m, const struct vs_op *op)
+{
+	struct vs_link *link = find(m, op->link);
+	int ifindex = 1;
+
+	if (link)
+		return is_made_by(link, op) ? 0 : -EEXIST;
+	for (size_t i = 0; i < m->nr_links; i++)
+		if (m->links[i].ifindex >= ifindex)
+			ifindex = m->links[i].ifindex + 1;
+	link = array_add(&m->links, &m->nr_links, sizeof(*link));
+	if (!link)
+		return -ENOMEM;
+	link->ifindex = ifindex;
+	strcpy(link->name, op->link);
+	strcpy(link->kind, "bridge");
+	strcpy(link->alias, op->text);
+	memcpy(link->mac, op->mac, MAC_LEN);
+	memcpy(link->permanent_mac, op->mac, MAC_LEN);
+	link->mtu = op->value;
+	return 0;
+}
+
+static int link_del(struct vs_observed *m, const struct vs_op *op)
+{
+	struct vs_link *link = find(m, op->link);
+	int ifindex;
+
+	if (!link)
+		return 0;
+	if (!is_made_by(link, op))
+		return -EPERM;
+	ifindex = link->ifindex;
+	array_remove(m->links, &m->nr_links, sizeof(*link), (size_t)(link - m->links));
+	for (size_t i = m->nr_addrs; i-- > 0;)
+		if (m->addrs[i].ifindex == ifindex)
+			array_remove(m->addrs, &m->nr_addrs, sizeof(*m->addrs), i);
+	drop_routes(m, ifindex);
+	for (size_t i = 0; i < m->nr_links; i++)
+		if (m->links[i].master == ifindex)
+			m->links[i].master = 0;
+	return 0;
+}
+
+static int set_master(struct vs_observed *m, struct vs_link *link, const char *name)
+{
+	const struct vs_link *master = name[0] ? find(m, name) : NULL;
+	int ifindex = master ? master->ifindex : 0;
+
+	if (name[0] && !master)
+		return -ENODEV;
+	if (link->master != ifindex)
+		link->isolated = false;
+	link->master = ifindex;
+	return 0;
+}
+
+static int set_link(struct vs_observed *m, const struct vs_op *op)
+{
+	struct vs_link *link = find(m, op->link);
+
+	if (!link)
+		return -ENODEV;
+	switch (op->kind) {
+	case VS_OP_SET_MTU:
+		link->mtu = op->value;
+		return 0;
+	case VS_OP_SET_MAC:
+		memcpy(link->mac, op->mac, MAC_LEN);
+		return 0;
+	case VS_OP_SET_UP:
+		link->is_up = op->value != 0;
+		if (!link->is_up)
+			drop_routes(m, link->ifindex);
+		return 0;
+	case VS_OP_SET_MASTER:
+		return set_master(m, link, op->text);
+	case VS_OP_SET_STP:
+		link->stp = op->value != 0;
+		return strcmp(link->kind, "bridge") != 0 ? -EOPNOTSUPP : 0;
+	case VS_OP_SET_ISOLATED:
+		link->isolated = op->value != 0;
+		return link->master ? 0 : -EINVAL;
+	case VS_OP_IPV6_OFF:
+		link->ipv6_off = (int)op->value;
+		return 0;
+	case VS_OP_ACCEPT_RA:
+		link->accept_ra = (int)op->value;
+		return 0;
+	default:
+		return -EINVAL;
+	}
+}
+
+/* With an address go the routes that the kernel had made for it, unless another needs them too. */
+static void drop_addr(struct vs_observed *m, size_t i)
+{
+	struct vs_link_addr gone = m->addrs[i];
+	struct vs_observed only = { .addrs = &gone, .nr_addrs = 1 };
+
+	array_remove(m->addrs, &m->nr_addrs, sizeof(*m->addrs), i);
+	for (size_t r = m->nr_routes; r-- > 0;)
+		if (m->routes[r].ifindex == gone.ifindex &&
+		    vs_route_is_automatic(&only, &m->routes[r]) &&
+		    !vs_route_is_automatic(m, &m->routes[r]))
+			array_remove(m->routes, &m->nr_routes, sizeof(*m->routes), r);
+}
+
+static int change_addr(struct vs_observed *m, const struct vs_op *op)
+{
+	const struct vs_link *link = find(m, op->link);
+	struct vs_link_addr *added;
+
+	if (!link)
+		return -ENODEV;
+	for (size_t i = 0; i < m->nr_addrs; i++) {
+		if (m->addrs[i].ifindex != link->ifindex ||
+		    !same_addr(&m->addrs[i].addr, &op->addr))
+			continue;
+		if (op->kind == VS_OP_ADDR_DEL)
+			drop_addr(m, i);
+		return 0;
+	}
+	if (op->kind == VS_OP_ADDR_DEL)
+		return 0;
+	added = array_add(&m->addrs, &m->nr_addrs, sizeof(*added));
+	if (!added)
+		return -ENOMEM;
+	added->ifindex = link->ifindex;
+	added->addr = op->addr;
+	return 0;
+}
+
+static int change_route(struct vs_observed *m, const struct vs_op *op)
+{
+	const struct vs_link *link = find(m, op->link);
+	struct vs_link_route *added;
+
+	if (!link)
+		return -ENODEV;
+	for (size_t i = 0; i < m->nr_routes; i++) {
+		if (m->routes[i].ifindex != link->ifindex ||
+		    !same_route(&m->routes[i].route, &op->route))
+			continue;
+		if (op->kind == VS_OP_ROUTE_DEL)
+			array_remove(m->routes, &m->nr_routes, sizeof(*m->routes), i);
+		return 0;
+	}
+	if (op->kind == VS_OP_ROUTE_DEL)
+		return 0;
+	if (!link->is_up)
+		return -ENETDOWN;
+	added = array_add(&m->routes, &m->nr_routes, sizeof(*added));
+	if (!added)
+		return -ENOMEM;
+	added->ifindex = link->ifindex;
+	added->route = op->route;
+	return 0;
+}
+
+int vs_model_apply(struct vs_observed *model, const struct vs_op *op)
+{
+	switch (op->kind) {
+	case VS_OP_BRIDGE_ADD:
+		return bridge_add(model, op);
+	case VS_OP_LINK_DEL:
+		return link_del(model, op);
+	case VS_OP_ADDR_ADD:
+	case VS_OP_ADDR_DEL:
+		return change_addr(model, op);
+	case VS_OP_ROUTE_ADD:
+	case VS_OP_ROUTE_DEL:
+		return change_route(model, op);
+	case VS_OP_SYSCTL:
+		if (op->index >= VS_SYSCTL_NR || model->sysctls[op->index] < 0)
+			return -ENOENT;
+		model->sysctls[op->index] = (int)op->value;
+		return 0;
+	default:
+		return set_link(model, op);
+	}
+}

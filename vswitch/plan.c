@@ -1,0 +1,174 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * From wanted, observed and record to steps. The order: what the host needs; uplinks given back by
+ * networks that lose them; networks made and changed, each make before break; vifs moved, one
+ * master change each; networks that are wanted no more, by now empty, taken down.
+ */
+#include "vswitch/plan_priv.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "vswitch/array.h"
+
+static const struct vs_mode *const modes[] = { &vs_mode_bridge };
+
+const struct vs_mode *vs_mode_find(const char *name)
+{
+	for (size_t i = 0; i < sizeof(modes) / sizeof(modes[0]); i++)
+		if (!strcmp(modes[i]->name, name))
+			return modes[i];
+	return NULL;
+}
+
+static const struct vs_network *wanted_network(const struct vs_wanted *w, const char *name)
+{
+	for (size_t i = 0; i < w->nr_networks; i++)
+		if (!strcmp(w->networks[i].name, name))
+			return &w->networks[i];
+	return NULL;
+}
+
+/* -1: leave it, or give it back if we had turned it. */
+static int wanted_sysctl(const struct vs_wanted *w, enum vs_sysctl which)
+{
+	switch (which) {
+	case VS_SYSCTL_FORWARDING4:
+		return w->forwarding4;
+	case VS_SYSCTL_FORWARDING6:
+		return w->forwarding6;
+	default:
+		/* Bridged frames are not the host's to filter. */
+		return w->nr_networks ? 0 : -1;
+	}
+}
+
+static int plan_sysctls(const struct vs_plan_input *in, struct vs_plan *plan, bool give_back)
+{
+	struct plan_for p = { .plan = plan, .network = "" };
+
+	for (int i = 0; i < VS_SYSCTL_NR; i++) {
+		enum vs_sysctl which = (enum vs_sysctl)i;
+		int want = wanted_sysctl(in->wanted, which);
+		int old = in->record->old_sysctls[i];
+		int now = plan->model.sysctls[i];
+
+		if (give_back != (want < 0))
+			continue;
+		if (want >= 0) {
+			plan->record.old_sysctls[i] = old >= 0 ? old : now;
+			plan_set_sysctl(&p, which, want);
+		} else if (old >= 0) {
+			plan_set_sysctl(&p, which, old);
+		}
+	}
+	return p.rc;
+}
+
+static int plan_vifs(const struct vs_plan_input *in, struct vs_plan *plan)
+{
+	int rc = 0;
+
+	for (size_t i = 0; !rc && i < in->wanted->nr_vifs; i++) {
+		const struct vs_vif *vif = &in->wanted->vifs[i];
+		const struct vs_network *n = wanted_network(in->wanted, vif->network);
+
+		if (vs_observed_link(&plan->model, vif->name))
+			rc = vs_plan_vif(n ? n->mode : NULL, vif, plan);
+	}
+	return rc;
+}
+
+/* Modes go on after an error, so that all of them are told. */
+static void keep_first(int *rc, int next)
+{
+	if (next == -ENOMEM || !*rc)
+		*rc = next;
+}
+
+static int plan_networks(const struct vs_plan_input *in, struct vs_plan *plan)
+{
+	const struct vs_record *record = in->record;
+	int rc = 0;
+
+	for (size_t i = 0; i < record->nr_networks; i++) {
+		const struct vs_record_network *old = &record->networks[i];
+		const struct vs_mode *mode = vs_mode_find(old->mode);
+
+		if (mode)
+			keep_first(&rc, mode->release(in, old,
+						      wanted_network(in->wanted, old->name), plan));
+	}
+	for (size_t i = 0; i < in->wanted->nr_networks; i++) {
+		const struct vs_network *n = &in->wanted->networks[i];
+
+		keep_first(&rc, n->mode->plan(in, vs_record_find(record, n->name), n, plan));
+	}
+	if (!rc)
+		rc = plan_vifs(in, plan);
+	for (size_t i = 0; !rc && i < record->nr_networks; i++) {
+		const struct vs_record_network *old = &record->networks[i];
+		const struct vs_mode *mode = vs_mode_find(old->mode);
+
+		if (mode && !wanted_network(in->wanted, old->name))
+			rc = mode->plan_down(in, old, plan);
+	}
+	return rc;
+}
+
+int vs_plan_make(const struct vs_wanted *wanted, const struct vs_observed *observed,
+		 const struct vs_record *record, struct diags *ds, struct vs_plan *plan)
+{
+	struct vs_plan_input in = { .wanted = wanted, .record = record, .ds = ds };
+	int rc;
+
+	*plan = (struct vs_plan){ 0 };
+	vs_record_init(&plan->record);
+	rc = vs_observed_copy(&plan->model, observed);
+	if (!rc)
+		rc = plan_sysctls(&in, plan, false);
+	if (!rc)
+		rc = plan_networks(&in, plan);
+	if (!rc)
+		rc = plan_sysctls(&in, plan, true);
+	return rc;
+}
+
+int vs_plan_vif(const struct vs_mode *mode, const struct vs_vif *vif, struct vs_plan *plan)
+{
+	struct plan_for p = { .plan = plan, .network = "" };
+
+	if (mode)
+		return mode->attach(vif, plan);
+	plan_set_up(&p, VS_DISRUPTION_LINK_DOWN, vif->name, false);
+	plan_set_master(&p, VS_DISRUPTION_LINK_DOWN, vif->name, "");
+	return p.rc;
+}
+
+static int look_at(struct vs_system *sys, const char *name, struct vs_observed *model)
+{
+	struct vs_link *link = array_add(&model->links, &model->nr_links, sizeof(*link));
+
+	return link ? sys->ops->link(sys, name, link) : -ENOMEM;
+}
+
+int vs_place_vif(struct vs_system *sys, const struct vs_mode *mode, const struct vs_vif *vif,
+		 char *why)
+{
+	struct vs_plan plan = { 0 };
+	int rc = look_at(sys, vif->name, &plan.model);
+
+	snprintf(why, VS_TEXT_LEN, "%s", rc ? strerror(-rc) : "");
+	if (!rc && mode) {
+		rc = look_at(sys, vif->network, &plan.model);
+		if (rc == -ENODEV)
+			rc = -ENONET;
+	}
+	if (!rc)
+		rc = vs_plan_vif(mode, vif, &plan);
+	for (size_t i = 0; !rc && i < plan.nr; i++)
+		rc = vs_step_do(sys, &plan.steps[i], why);
+	vs_plan_fini(&plan);
+	return rc;
+}

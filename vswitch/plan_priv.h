@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* What planners of modes share: steps whose inverse follows from the plan's model. */
+#ifndef VSWITCH_PLAN_PRIV_H
+#define VSWITCH_PLAN_PRIV_H
+
+#include "vswitch/vswitch.h"
+
+/* For whom steps are planned, and the first error: after one, nothing more is added. */
+struct plan_for {
+	struct vs_plan *plan;
+	const char *network; /* "": the host */
+	int rc;
+};
+
+/*
+ * Each adds one step with its inverse as the model has it, or none when the model has it so
+ * already. A link that is not there is passed over.
+ */
+void plan_set_mtu(struct plan_for *p, enum vs_disruption d, const char *link, uint32_t mtu);
+void plan_set_mac(struct plan_for *p, enum vs_disruption d, const char *link,
+		  const uint8_t mac[MAC_LEN]);
+void plan_set_up(struct plan_for *p, enum vs_disruption d, const char *link, bool up);
+void plan_set_stp(struct plan_for *p, enum vs_disruption d, const char *link, bool on);
+void plan_set_isolated(struct plan_for *p, enum vs_disruption d, const char *link, bool on);
+/* @master: "": none. */
+void plan_set_master(struct plan_for *p, enum vs_disruption d, const char *link,
+		     const char *master);
+void plan_ipv6_off(struct plan_for *p, const char *link);
+/* @is_moved: it was on the same segment before, no duplicate detection. */
+void plan_add_addr(struct plan_for *p, enum vs_disruption d, const char *link,
+		   const struct vs_addr *a, bool is_moved);
+void plan_del_addr(struct plan_for *p, enum vs_disruption d, const char *link,
+		   const struct vs_addr *a);
+void plan_add_route(struct plan_for *p, enum vs_disruption d, const char *link,
+		    const struct vs_route *r);
+void plan_del_route(struct plan_for *p, enum vs_disruption d, const char *link,
+		    const struct vs_route *r);
+void plan_add_bridge(struct plan_for *p, const char *link, const uint8_t mac[MAC_LEN], uint32_t mtu,
+		     const char *alias);
+void plan_del_bridge(struct plan_for *p, const char *link);
+void plan_set_sysctl(struct plan_for *p, enum vs_sysctl which, int value);
+
+/* The model's. NULL: not there. */
+const struct vs_link *plan_link(const struct plan_for *p, const char *name);
+
+/* Same address on the same prefix; same destination, table and metric (what only one can be). */
+bool vs_addr_same(const struct vs_addr *a, const struct vs_addr *b);
+bool vs_route_same_key(const struct vs_route *a, const struct vs_route *b);
+/* Whether @have does what @want asks for. */
+bool vs_route_serves(const struct vs_route *have, const struct vs_route *want);
+/* NULL: not on the link. */
+const struct vs_addr *vs_find_addr(const struct vs_observed *o, int ifindex,
+				   const struct vs_addr *a);
+const struct vs_route *vs_find_route(const struct vs_observed *o, int ifindex,
+				     const struct vs_route *want);
+/* Whether the kernel makes and drops that route by itself, with an address or the link. */
+bool vs_route_is_automatic(const struct vs_observed *o, const struct vs_link_route *r);
+
+/* match.c: the one link that an uplink's match means. -EINVAL: none or several, see in->ds. */
+int vs_match_uplink(const struct vs_plan_input *in, const struct vs_observed *o,
+		    const struct vs_network *n, const struct vs_link **link_out);
+
+#endif

@@ -1,0 +1,289 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "vswitch/plan_priv.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include <linux/if_addr.h>
+#include <linux/rtnetlink.h>
+
+#define IP6_METRIC_KERNEL 256
+
+static struct vs_op make_op(enum vs_op_kind kind, const char *link, uint32_t value)
+{
+	struct vs_op op = { .kind = kind, .value = value };
+
+	memcpy(op.link, link, strnlen(link, sizeof(op.link) - 1));
+	return op;
+}
+
+static void add_step(struct plan_for *p, enum vs_disruption d, const struct vs_op *op,
+		     const struct vs_op *undo)
+{
+	if (!p->rc)
+		p->rc = vs_plan_add(p->plan, p->network, d, op, undo);
+}
+
+/* A setter of one number and its inverse. */
+static void set_value(struct plan_for *p, enum vs_disruption d, enum vs_op_kind kind,
+		      const char *link, uint32_t old, uint32_t value)
+{
+	struct vs_op op = make_op(kind, link, value), undo = make_op(kind, link, old);
+
+	if (old != value)
+		add_step(p, d, &op, &undo);
+}
+
+const struct vs_link *plan_link(const struct plan_for *p, const char *name)
+{
+	return vs_observed_link(&p->plan->model, name);
+}
+
+void plan_set_mtu(struct plan_for *p, enum vs_disruption d, const char *link, uint32_t mtu)
+{
+	const struct vs_link *l = plan_link(p, link);
+
+	if (l)
+		set_value(p, d, VS_OP_SET_MTU, l->name, l->mtu, mtu);
+}
+
+void plan_set_up(struct plan_for *p, enum vs_disruption d, const char *link, bool up)
+{
+	const struct vs_link *l = plan_link(p, link);
+
+	if (l)
+		set_value(p, d, VS_OP_SET_UP, link, l->is_up, up);
+}
+
+void plan_set_stp(struct plan_for *p, enum vs_disruption d, const char *link, bool on)
+{
+	const struct vs_link *l = plan_link(p, link);
+
+	if (l)
+		set_value(p, d, VS_OP_SET_STP, link, l->stp, on);
+}
+
+void plan_set_isolated(struct plan_for *p, enum vs_disruption d, const char *link, bool on)
+{
+	const struct vs_link *l = plan_link(p, link);
+
+	if (l)
+		set_value(p, d, VS_OP_SET_ISOLATED, link, l->isolated, on);
+}
+
+void plan_ipv6_off(struct plan_for *p, const char *link)
+{
+	const struct vs_link *l = plan_link(p, link);
+
+	if (l && l->accept_ra > 0)
+		set_value(p, VS_DISRUPTION_NONE, VS_OP_ACCEPT_RA, link, (uint32_t)l->accept_ra, 0);
+	if (l && l->ipv6_off == 0)
+		set_value(p, VS_DISRUPTION_NONE, VS_OP_IPV6_OFF, link, 0, 1);
+}
+
+void plan_set_mac(struct plan_for *p, enum vs_disruption d, const char *link,
+		  const uint8_t mac[MAC_LEN])
+{
+	const struct vs_link *l = plan_link(p, link);
+	struct vs_op op = make_op(VS_OP_SET_MAC, link, 0), undo = op;
+
+	if (!l || !memcmp(l->mac, mac, MAC_LEN))
+		return;
+	memcpy(op.mac, mac, MAC_LEN);
+	memcpy(undo.mac, l->mac, MAC_LEN);
+	add_step(p, d, &op, &undo);
+}
+
+void plan_set_master(struct plan_for *p, enum vs_disruption d, const char *link, const char *master)
+{
+	const struct vs_link *l = plan_link(p, link);
+	const struct vs_link *new = master[0] ? plan_link(p, master) : NULL;
+	const struct vs_link *old = l && l->master ? vs_observed_index(&p->plan->model, l->master)
+						   : NULL;
+	struct vs_op op = make_op(VS_OP_SET_MASTER, link, 0), undo = op;
+
+	if (!l || l->master == (new ? new->ifindex : 0))
+		return;
+	memcpy(op.text, master, strnlen(master, IFNAMSIZ - 1));
+	if (old)
+		memcpy(undo.text, old->name, sizeof(old->name));
+	add_step(p, d, &op, &undo);
+}
+
+static struct vs_op addr_op(enum vs_op_kind kind, const char *link, const struct vs_addr *a,
+			    bool is_moved)
+{
+	struct vs_op op = make_op(kind, link, is_moved);
+
+	op.addr = *a;
+	return op;
+}
+
+void plan_add_addr(struct plan_for *p, enum vs_disruption d, const char *link,
+		   const struct vs_addr *a, bool is_moved)
+{
+	const struct vs_link *l = plan_link(p, link);
+	struct vs_op op = addr_op(VS_OP_ADDR_ADD, link, a, is_moved);
+	struct vs_op undo = addr_op(VS_OP_ADDR_DEL, link, a, false);
+
+	if (l && !vs_find_addr(&p->plan->model, l->ifindex, a))
+		add_step(p, d, &op, &undo);
+}
+
+void plan_del_addr(struct plan_for *p, enum vs_disruption d, const char *link,
+		   const struct vs_addr *a)
+{
+	const struct vs_link *l = plan_link(p, link);
+	const struct vs_addr *old = l ? vs_find_addr(&p->plan->model, l->ifindex, a) : NULL;
+	struct vs_op op, undo;
+
+	if (!old)
+		return;
+	op = addr_op(VS_OP_ADDR_DEL, link, old, false);
+	undo = addr_op(VS_OP_ADDR_ADD, link, old, true);
+	add_step(p, d, &op, &undo);
+}
+
+static struct vs_op route_op(enum vs_op_kind kind, const char *link, const struct vs_route *r)
+{
+	struct vs_op op = make_op(kind, link, 0);
+
+	op.route = *r;
+	return op;
+}
+
+void plan_add_route(struct plan_for *p, enum vs_disruption d, const char *link,
+		    const struct vs_route *r)
+{
+	const struct vs_link *l = plan_link(p, link);
+	struct vs_op op = route_op(VS_OP_ROUTE_ADD, link, r);
+	struct vs_op undo = route_op(VS_OP_ROUTE_DEL, link, r);
+
+	if (l && !vs_find_route(&p->plan->model, l->ifindex, r))
+		add_step(p, d, &op, &undo);
+}
+
+void plan_del_route(struct plan_for *p, enum vs_disruption d, const char *link,
+		    const struct vs_route *r)
+{
+	const struct vs_link *l = plan_link(p, link);
+	const struct vs_route *old = l ? vs_find_route(&p->plan->model, l->ifindex, r) : NULL;
+	struct vs_op op, undo;
+
+	if (!old)
+		return;
+	op = route_op(VS_OP_ROUTE_DEL, link, old);
+	undo = route_op(VS_OP_ROUTE_ADD, link, old);
+	add_step(p, d, &op, &undo);
+}
+
+void plan_add_bridge(struct plan_for *p, const char *link, const uint8_t mac[MAC_LEN], uint32_t mtu,
+		     const char *alias)
+{
+	struct vs_op op = make_op(VS_OP_BRIDGE_ADD, link, mtu), undo;
+
+	memcpy(op.mac, mac, MAC_LEN);
+	snprintf(op.text, sizeof(op.text), "%s", alias);
+	undo = op;
+	undo.kind = VS_OP_LINK_DEL;
+	add_step(p, VS_DISRUPTION_NONE, &op, &undo);
+}
+
+void plan_del_bridge(struct plan_for *p, const char *link)
+{
+	const struct vs_link *l = plan_link(p, link);
+	struct vs_op op = make_op(VS_OP_LINK_DEL, link, 0), undo;
+
+	if (!l)
+		return;
+	op.value = l->mtu;
+	memcpy(op.mac, l->mac, MAC_LEN);
+	memcpy(op.text, l->alias, sizeof(op.text));
+	undo = op;
+	undo.kind = VS_OP_BRIDGE_ADD;
+	add_step(p, VS_DISRUPTION_LINK_DOWN, &op, &undo);
+}
+
+void plan_set_sysctl(struct plan_for *p, enum vs_sysctl which, int value)
+{
+	int old = p->plan->model.sysctls[which];
+	struct vs_op op = make_op(VS_OP_SYSCTL, "", (uint32_t)value);
+	struct vs_op undo = make_op(VS_OP_SYSCTL, "", (uint32_t)old);
+
+	if (old < 0 || old == value)
+		return;
+	op.index = undo.index = which;
+	add_step(p, VS_DISRUPTION_NONE, &op, &undo);
+}
+
+bool vs_addr_same(const struct vs_addr *a, const struct vs_addr *b)
+{
+	return a->family == b->family && a->prefix_len == b->prefix_len &&
+	       !memcmp(a->local, b->local, sizeof(a->local));
+}
+
+bool vs_route_same_key(const struct vs_route *a, const struct vs_route *b)
+{
+	return a->family == b->family && a->prefix_len == b->prefix_len && a->table == b->table &&
+	       a->metric == b->metric && a->tos == b->tos && !memcmp(a->to, b->to, sizeof(a->to));
+}
+
+bool vs_route_serves(const struct vs_route *have, const struct vs_route *want)
+{
+	return vs_route_same_key(have, want) && have->has_via == want->has_via &&
+	       !memcmp(have->via, want->via, sizeof(have->via)) &&
+	       (!want->has_source ||
+		(have->has_source && !memcmp(have->source, want->source, sizeof(have->source))));
+}
+
+const struct vs_addr *vs_find_addr(const struct vs_observed *o, int ifindex,
+				   const struct vs_addr *a)
+{
+	for (size_t i = 0; i < o->nr_addrs; i++)
+		if (o->addrs[i].ifindex == ifindex && vs_addr_same(&o->addrs[i].addr, a))
+			return &o->addrs[i].addr;
+	return NULL;
+}
+
+const struct vs_route *vs_find_route(const struct vs_observed *o, int ifindex,
+				     const struct vs_route *want)
+{
+	for (size_t i = 0; i < o->nr_routes; i++)
+		if (o->routes[i].ifindex == ifindex && vs_route_serves(&o->routes[i].route, want))
+			return &o->routes[i].route;
+	return NULL;
+}
+
+static bool same_prefix(const uint8_t *a, const uint8_t *b, unsigned int len)
+{
+	unsigned int bytes = len / 8, bits = len % 8;
+	uint8_t mask = (uint8_t)(0xff00u >> bits);
+
+	return !memcmp(a, b, bytes) && (!bits || !((a[bytes] ^ b[bytes]) & mask));
+}
+
+bool vs_route_is_automatic(const struct vs_observed *o, const struct vs_link_route *r)
+{
+	const struct vs_route *route = &r->route;
+	const struct vs_addr *a;
+	uint32_t metric;
+
+	/* fe80::/10 and ff00::/8 belong to the link. */
+	if (route->family == AF_INET6 && route->prefix_len >= 8 &&
+	    (route->to[0] == 0xff || (route->to[0] == 0xfe && (route->to[1] & 0xc0) == 0x80)))
+		return true;
+	if (route->protocol != RTPROT_KERNEL || route->has_via)
+		return false;
+	for (size_t i = 0; i < o->nr_addrs; i++) {
+		a = &o->addrs[i].addr;
+		metric = a->metric ? a->metric : a->family == AF_INET6 ? IP6_METRIC_KERNEL : 0;
+		if (o->addrs[i].ifindex == r->ifindex && a->family == route->family &&
+		    !(a->flags & IFA_F_NOPREFIXROUTE) && route->metric == metric &&
+		    (a->prefix_len == route->prefix_len || route->prefix_len == 32 ||
+		     route->prefix_len == 128) &&
+		    same_prefix(a->peer, route->to, route->prefix_len))
+			return true;
+	}
+	return false;
+}

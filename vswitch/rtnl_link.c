@@ -1,0 +1,323 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Links over rtnetlink: read one or all, make and remove bridges, set what a step sets. */
+#include "vswitch/rtnl_priv.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+
+#include <linux/ethtool.h>
+#include <linux/if_bridge.h>
+#include <linux/if_link.h>
+#include <linux/ipv6.h>
+#include <linux/rtnetlink.h>
+#include <linux/sockios.h>
+
+#include "vswitch/array.h"
+
+static void parse_info(struct nlattr *info, struct vs_link *out)
+{
+	struct nlattr *tb[IFLA_INFO_MAX + 1], *data[IFLA_BR_MAX + 1], *port[IFLA_BRPORT_MAX + 1];
+
+	if (nla_parse_nested(tb, IFLA_INFO_MAX, info, NULL) < 0)
+		return;
+	if (tb[IFLA_INFO_KIND])
+		nla_strlcpy(out->kind, tb[IFLA_INFO_KIND], sizeof(out->kind));
+	if (!strcmp(out->kind, "bridge") && tb[IFLA_INFO_DATA] &&
+	    nla_parse_nested(data, IFLA_BR_MAX, tb[IFLA_INFO_DATA], NULL) >= 0 &&
+	    data[IFLA_BR_STP_STATE])
+		out->stp = nla_get_u32(data[IFLA_BR_STP_STATE]) != 0;
+	if (tb[IFLA_INFO_SLAVE_KIND] && !nla_strcmp(tb[IFLA_INFO_SLAVE_KIND], "bridge") &&
+	    tb[IFLA_INFO_SLAVE_DATA] &&
+	    nla_parse_nested(port, IFLA_BRPORT_MAX, tb[IFLA_INFO_SLAVE_DATA], NULL) >= 0 &&
+	    port[IFLA_BRPORT_ISOLATED])
+		out->isolated = nla_get_u8(port[IFLA_BRPORT_ISOLATED]) != 0;
+}
+
+static void parse_ipv6(struct nlattr *af_spec, struct vs_link *out)
+{
+	struct nlattr *tb[IFLA_INET6_MAX + 1];
+	struct nlattr *inet6 = nla_find(nla_data(af_spec), nla_len(af_spec), AF_INET6);
+	const int32_t *conf;
+
+	out->ipv6_off = out->accept_ra = -1;
+	if (!inet6 || nla_parse_nested(tb, IFLA_INET6_MAX, inet6, NULL) < 0 ||
+	    !tb[IFLA_INET6_CONF] ||
+	    nla_len(tb[IFLA_INET6_CONF]) <= (int)(DEVCONF_DISABLE_IPV6 * sizeof(*conf)))
+		return;
+	conf = nla_data(tb[IFLA_INET6_CONF]);
+	out->ipv6_off = conf[DEVCONF_DISABLE_IPV6];
+	out->accept_ra = conf[DEVCONF_ACCEPT_RA];
+}
+
+int rtnl_link_parse(struct nlmsghdr *nlh, struct vs_link *out)
+{
+	struct nlattr *tb[IFLA_MAX + 1];
+	const struct ifinfomsg *ifi = nlmsg_data(nlh);
+
+	if (nlmsg_parse(nlh, sizeof(*ifi), tb, IFLA_MAX, NULL) < 0 || !tb[IFLA_IFNAME])
+		return -EINVAL;
+	*out = (struct vs_link){
+		.ifindex = ifi->ifi_index,
+		.is_up = ifi->ifi_flags & IFF_UP,
+		.is_loopback = ifi->ifi_flags & IFF_LOOPBACK,
+		.ipv6_off = -1,
+		.accept_ra = -1,
+	};
+	nla_strlcpy(out->name, tb[IFLA_IFNAME], sizeof(out->name));
+	if (tb[IFLA_IFALIAS])
+		nla_strlcpy(out->alias, tb[IFLA_IFALIAS], sizeof(out->alias));
+	if (tb[IFLA_MTU])
+		out->mtu = nla_get_u32(tb[IFLA_MTU]);
+	if (tb[IFLA_CARRIER])
+		out->has_carrier = nla_get_u8(tb[IFLA_CARRIER]) != 0;
+	if (tb[IFLA_MASTER])
+		out->master = (int)nla_get_u32(tb[IFLA_MASTER]);
+	if (tb[IFLA_ADDRESS] && nla_len(tb[IFLA_ADDRESS]) == MAC_LEN)
+		memcpy(out->mac, nla_data(tb[IFLA_ADDRESS]), MAC_LEN);
+	memcpy(out->permanent_mac, out->mac, MAC_LEN);
+	if (tb[IFLA_PERM_ADDRESS] && nla_len(tb[IFLA_PERM_ADDRESS]) == MAC_LEN)
+		memcpy(out->permanent_mac, nla_data(tb[IFLA_PERM_ADDRESS]), MAC_LEN);
+	if (tb[IFLA_LINKINFO])
+		parse_info(tb[IFLA_LINKINFO], out);
+	if (tb[IFLA_AF_SPEC])
+		parse_ipv6(tb[IFLA_AF_SPEC], out);
+	return 0;
+}
+
+static int one_link(struct nlmsghdr *nlh, void *arg)
+{
+	return rtnl_link_parse(nlh, arg);
+}
+
+int rtnl_link_read(struct vs_rtnl *r, const char *name, struct vs_link *out)
+{
+	struct ifinfomsg ifi = { .ifi_family = AF_UNSPEC };
+	struct nl_msg *msg = rtnl_msg(RTM_GETLINK, 0, &ifi, sizeof(ifi));
+
+	if (!msg)
+		return -ENOMEM;
+	NLA_PUT_STRING(msg, IFLA_IFNAME, name);
+	NLA_PUT_U32(msg, IFLA_EXT_MASK, RTEXT_FILTER_SKIP_STATS);
+	return rtnl_ask(r, msg, one_link, out);
+nla_put_failure:
+	nlmsg_free(msg);
+	return -EMSGSIZE;
+}
+
+static int add_link(struct nlmsghdr *nlh, void *arg)
+{
+	struct vs_observed *o = arg;
+	struct vs_link *link = array_add(&o->links, &o->nr_links, sizeof(*link));
+
+	if (!link)
+		return -ENOMEM;
+	/* An answer without a name is about something else than a link. */
+	if (rtnl_link_parse(nlh, link))
+		o->nr_links--;
+	return 0;
+}
+
+static void read_driver(struct vs_rtnl *r, struct vs_link *link)
+{
+	struct ethtool_drvinfo info = { .cmd = ETHTOOL_GDRVINFO };
+	struct ifreq ifr = { .ifr_data = (void *)&info };
+
+	snprintf(ifr.ifr_name, sizeof(ifr.ifr_name), "%s", link->name);
+	if (ioctl(r->ioctl_fd, SIOCETHTOOL, &ifr) < 0)
+		return;
+	snprintf(link->driver, sizeof(link->driver), "%.31s", info.driver);
+	snprintf(link->pci, sizeof(link->pci), "%.31s", info.bus_info);
+}
+
+int rtnl_links_read(struct vs_rtnl *r, bool with_drivers, struct vs_observed *o)
+{
+	struct ifinfomsg ifi = { .ifi_family = AF_UNSPEC };
+	struct nl_msg *msg = rtnl_msg(RTM_GETLINK, NLM_F_DUMP, &ifi, sizeof(ifi));
+	int rc;
+
+	if (msg && nla_put_u32(msg, IFLA_EXT_MASK, RTEXT_FILTER_SKIP_STATS) < 0) {
+		nlmsg_free(msg);
+		msg = NULL;
+	}
+	rc = rtnl_ask(r, msg, add_link, o);
+	for (size_t i = 0; !rc && with_drivers && i < o->nr_links; i++)
+		read_driver(r, &o->links[i]);
+	return rc;
+}
+
+/* A request about the link of that name. */
+static struct nl_msg *link_msg(int type, int flags, const char *name, unsigned int up,
+			       unsigned int change)
+{
+	struct ifinfomsg ifi = { .ifi_family = AF_UNSPEC, .ifi_flags = up, .ifi_change = change };
+	struct nl_msg *msg = rtnl_msg(type, flags, &ifi, sizeof(ifi));
+
+	if (msg && nla_put_string(msg, IFLA_IFNAME, name) < 0) {
+		nlmsg_free(msg);
+		msg = NULL;
+	}
+	return msg;
+}
+
+/* IFLA_LINKINFO of a bridge. @stp: -1 leaves it as it is. Return: 0, or negative when out of room.
+ */
+static int put_bridge_info(struct nl_msg *msg, int stp)
+{
+	struct nlattr *info = nla_nest_start(msg, IFLA_LINKINFO);
+	struct nlattr *data;
+
+	if (!info || nla_put_string(msg, IFLA_INFO_KIND, "bridge") < 0)
+		return -EMSGSIZE;
+	if (stp >= 0) {
+		data = nla_nest_start(msg, IFLA_INFO_DATA);
+		if (!data || nla_put_u32(msg, IFLA_BR_STP_STATE, (uint32_t)stp) < 0)
+			return -EMSGSIZE;
+		nla_nest_end(msg, data);
+	}
+	nla_nest_end(msg, info);
+	return 0;
+}
+
+/* Whether @link is the bridge that @op made, or began to make: killed in between, it has no alias
+ * yet. */
+static bool is_made_by(const struct vs_link *link, const struct vs_op *op)
+{
+	if (strcmp(link->kind, "bridge") != 0)
+		return false;
+	if (link->alias[0])
+		return !strcmp(link->alias, op->text);
+	return !memcmp(link->mac, op->mac, MAC_LEN);
+}
+
+static int bridge_add(struct vs_rtnl *r, const struct vs_op *op)
+{
+	/*
+	 * Linux keeps a bridge's MTU against its ports' only after it was changed once, so it is
+	 * born with another one.
+	 */
+	uint32_t other_mtu = op->value > 1280 ? op->value - 1 : op->value + 1;
+	struct nl_msg *msg = link_msg(RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL, op->link, 0, 0);
+	struct vs_link link;
+	int rc;
+
+	if (!msg)
+		return -ENOMEM;
+	NLA_PUT(msg, IFLA_ADDRESS, MAC_LEN, op->mac);
+	NLA_PUT_U32(msg, IFLA_MTU, other_mtu);
+	if (put_bridge_info(msg, -1) < 0)
+		goto nla_put_failure;
+	rc = rtnl_change(r, msg);
+	if (rc == -EEXIST && !rtnl_link_read(r, op->link, &link) && is_made_by(&link, op))
+		rc = 0;
+	if (rc)
+		return rc;
+	msg = link_msg(RTM_SETLINK, 0, op->link, 0, 0);
+	if (!msg)
+		return -ENOMEM;
+	NLA_PUT(msg, IFLA_IFALIAS, (int)strlen(op->text), op->text);
+	NLA_PUT_U32(msg, IFLA_MTU, op->value);
+	return rtnl_change(r, msg);
+nla_put_failure:
+	nlmsg_free(msg);
+	return -EMSGSIZE;
+}
+
+static int bridge_del(struct vs_rtnl *r, const struct vs_op *op)
+{
+	struct vs_link link;
+	int rc = rtnl_link_read(r, op->link, &link);
+
+	if (rc)
+		return rc == -ENODEV ? 0 : rc;
+	if (!is_made_by(&link, op)) {
+		snprintf(r->why, sizeof(r->why), "%s is not the bridge that we made", op->link);
+		return -EPERM;
+	}
+	rc = rtnl_change(r, link_msg(RTM_DELLINK, 0, op->link, 0, 0));
+	return rc == -ENODEV ? 0 : rc;
+}
+
+static int set_isolated(struct vs_rtnl *r, const struct vs_op *op)
+{
+	struct ifinfomsg ifi = { .ifi_family = AF_BRIDGE };
+	struct nlattr *port;
+	struct nl_msg *msg;
+	int ifindex = rtnl_ifindex(r, op->link);
+
+	if (ifindex < 0)
+		return ifindex;
+	ifi.ifi_index = ifindex;
+	msg = rtnl_msg(RTM_SETLINK, 0, &ifi, sizeof(ifi));
+	if (!msg)
+		return -ENOMEM;
+	port = nla_nest_start(msg, IFLA_PROTINFO | NLA_F_NESTED);
+	if (!port)
+		goto nla_put_failure;
+	NLA_PUT_U8(msg, IFLA_BRPORT_ISOLATED, (uint8_t)op->value);
+	nla_nest_end(msg, port);
+	return rtnl_change(r, msg);
+nla_put_failure:
+	nlmsg_free(msg);
+	return -EMSGSIZE;
+}
+
+/* The setters that are one message with one attribute. */
+static int set_link(struct vs_rtnl *r, const struct vs_op *op)
+{
+	unsigned int up = op->kind == VS_OP_SET_UP ? IFF_UP : 0;
+	struct nl_msg *msg;
+	int master = 0;
+	int rc = -EINVAL;
+
+	if (op->kind == VS_OP_SET_MASTER && op->text[0]) {
+		master = rtnl_ifindex(r, op->text);
+		if (master < 0)
+			return master;
+	}
+	/* Of these, only a bridge's own settings need RTM_NEWLINK. */
+	msg = link_msg(op->kind == VS_OP_SET_STP ? RTM_NEWLINK : RTM_SETLINK, 0, op->link,
+		       op->value ? up : 0, up);
+	if (!msg)
+		return -ENOMEM;
+	switch (op->kind) {
+	case VS_OP_SET_UP:
+		rc = 0;
+		break;
+	case VS_OP_SET_MTU:
+		rc = nla_put_u32(msg, IFLA_MTU, op->value);
+		break;
+	case VS_OP_SET_MAC:
+		rc = nla_put(msg, IFLA_ADDRESS, MAC_LEN, op->mac);
+		break;
+	case VS_OP_SET_MASTER:
+		rc = nla_put_u32(msg, IFLA_MASTER, (uint32_t)master);
+		break;
+	case VS_OP_SET_STP:
+		rc = put_bridge_info(msg, op->value != 0);
+		break;
+	default:
+		break;
+	}
+	if (rc < 0) {
+		nlmsg_free(msg);
+		return -EMSGSIZE;
+	}
+	return rtnl_change(r, msg);
+}
+
+int rtnl_link_apply(struct vs_rtnl *r, const struct vs_op *op)
+{
+	switch (op->kind) {
+	case VS_OP_BRIDGE_ADD:
+		return bridge_add(r, op);
+	case VS_OP_LINK_DEL:
+		return bridge_del(r, op);
+	case VS_OP_SET_ISOLATED:
+		return set_isolated(r, op);
+	default:
+		return set_link(r, op);
+	}
+}

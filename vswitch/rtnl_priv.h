@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Shared by rtnl*.c, the only files that know libnl. */
+#ifndef VSWITCH_RTNL_PRIV_H
+#define VSWITCH_RTNL_PRIV_H
+
+#include <netlink/attr.h>
+#include <netlink/msg.h>
+#include <netlink/netlink.h>
+
+#include "vswitch/vswitch.h"
+
+struct vs_rtnl {
+	struct vs_system sys;
+	struct nl_sock *sk;
+	int ioctl_fd;
+	int error; /* of the last answer: -errno as the kernel gave it */
+	char why[VS_TEXT_LEN]; /* the kernel's own words to it; "": none */
+};
+
+/* A request with its fixed header. NULL: out of memory. */
+struct nl_msg *rtnl_msg(int type, int flags, const void *header, size_t size);
+/* Send a request that changes something and wait for the answer. @msg is freed; NULL gives -ENOMEM.
+ */
+int rtnl_change(struct vs_rtnl *r, struct nl_msg *msg);
+/*
+ * Send a question and hand each answer to @fn, which returns 0 or -errno. A dump that the kernel
+ * calls torn is given as -EINTR: start over. @msg is freed.
+ */
+int rtnl_ask(struct vs_rtnl *r, struct nl_msg *msg, int (*fn)(struct nlmsghdr *nlh, void *arg),
+	     void *arg);
+/* -ENODEV. */
+int rtnl_ifindex(struct vs_rtnl *r, const char *name);
+
+/* rtnl_link.c */
+int rtnl_link_read(struct vs_rtnl *r, const char *name, struct vs_link *out);
+int rtnl_links_read(struct vs_rtnl *r, bool with_drivers, struct vs_observed *o);
+int rtnl_link_parse(struct nlmsghdr *nlh, struct vs_link *out);
+int rtnl_link_apply(struct vs_rtnl *r, const struct vs_op *op);
+
+/* rtnl_addr.c */
+int rtnl_addrs_read(struct vs_rtnl *r, struct vs_observed *o);
+int rtnl_addr_apply(struct vs_rtnl *r, const struct vs_op *op);
+
+/* rtnl_route.c */
+int rtnl_routes_read(struct vs_rtnl *r, struct vs_observed *o);
+int rtnl_route_apply(struct vs_rtnl *r, const struct vs_op *op);
+
+#endif

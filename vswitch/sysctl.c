@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "vswitch/sysctl.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#define SYSCTL_ROOT "/proc/sys/net/"
+
+static const char *const names[VS_SYSCTL_NR] = {
+	[VS_SYSCTL_BRIDGE_NF_IPTABLES] = "bridge/bridge-nf-call-iptables",
+	[VS_SYSCTL_BRIDGE_NF_IP6TABLES] = "bridge/bridge-nf-call-ip6tables",
+	[VS_SYSCTL_BRIDGE_NF_ARPTABLES] = "bridge/bridge-nf-call-arptables",
+	[VS_SYSCTL_FORWARDING4] = "ipv4/ip_forward",
+	[VS_SYSCTL_FORWARDING6] = "ipv6/conf/all/forwarding",
+};
+
+static int read_value(const char *path)
+{
+	char text[16] = "";
+	ssize_t n;
+	int value = 0;
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+
+	if (fd < 0)
+		return -errno;
+	n = read(fd, text, sizeof(text) - 1);
+	close(fd);
+	if (n <= 0)
+		return n < 0 ? -errno : -EIO;
+	for (char *p = text; *p >= '0' && *p <= '9' && value < 100000; p++)
+		value = value * 10 + (*p - '0');
+	return value;
+}
+
+static int write_value(const char *path, uint32_t value)
+{
+	char text[16];
+	ssize_t n;
+	int len = snprintf(text, sizeof(text), "%u\n", value);
+	int rc = 0;
+	int fd = open(path, O_WRONLY | O_CLOEXEC);
+
+	if (fd < 0)
+		return -errno;
+	n = write(fd, text, (size_t)len);
+	if (n != len)
+		rc = n < 0 ? -errno : -EIO;
+	close(fd);
+	return rc;
+}
+
+static int change_value(const char *path, uint32_t value)
+{
+	int old = read_value(path);
+	int rc;
+
+	if (old < 0)
+		return old;
+	if ((uint32_t)old == value)
+		return 0;
+	rc = write_value(path, value);
+	return rc ? rc : 1;
+}
+
+const char *vs_sysctl_name(enum vs_sysctl which)
+{
+	return names[which];
+}
+
+int vs_sysctl_get(enum vs_sysctl which)
+{
+	char path[128];
+	int value;
+
+	snprintf(path, sizeof(path), SYSCTL_ROOT "%s", names[which]);
+	value = read_value(path);
+	return value < 0 ? -1 : value;
+}
+
+int vs_sysctl_set(enum vs_sysctl which, uint32_t value)
+{
+	char path[128];
+
+	snprintf(path, sizeof(path), SYSCTL_ROOT "%s", names[which]);
+	return change_value(path, value);
+}
+
+int vs_sysctl_set_ipv6(const char *link, const char *key, uint32_t value)
+{
+	char path[128];
+	int rc;
+
+	snprintf(path, sizeof(path), SYSCTL_ROOT "ipv6/conf/%s/%s", link, key);
+	rc = change_value(path, value);
+	if (rc == -ENOENT)
+		return 0;
+	return rc;
+}

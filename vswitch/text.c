@@ -1,0 +1,145 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "vswitch/text.h"
+
+#include <arpa/inet.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <linux/rtnetlink.h>
+
+#include "vswitch/sysctl.h"
+
+static const char *ip_text(uint8_t family, const uint8_t *bytes, char text[INET6_ADDRSTRLEN])
+{
+	return inet_ntop(family, bytes, text, INET6_ADDRSTRLEN) ? text : "?";
+}
+
+void vs_addr_text(const struct vs_addr *a, char text[VS_ADDR_TEXT_LEN])
+{
+	char ip[INET6_ADDRSTRLEN];
+
+	snprintf(text, VS_ADDR_TEXT_LEN, "%s/%u", ip_text(a->family, a->local, ip), a->prefix_len);
+}
+
+void vs_route_text(const struct vs_route *r, char text[VS_ROUTE_TEXT_LEN])
+{
+	char to[INET6_ADDRSTRLEN + 4] = "default", via[INET6_ADDRSTRLEN + 8] = "";
+	char metric[24] = "", table[24] = "", ip[INET6_ADDRSTRLEN];
+
+	if (r->prefix_len)
+		snprintf(to, sizeof(to), "%s/%u", ip_text(r->family, r->to, ip), r->prefix_len);
+	if (r->has_via)
+		snprintf(via, sizeof(via), " via %s", ip_text(r->family, r->via, ip));
+	if (r->metric)
+		snprintf(metric, sizeof(metric), " metric %u", r->metric);
+	if (r->table != RT_TABLE_MAIN)
+		snprintf(table, sizeof(table), " table %u", r->table);
+	snprintf(text, VS_ROUTE_TEXT_LEN, "%s%s%s%s", to, via, metric, table);
+}
+
+static void master_text(const struct vs_op *op, char *text)
+{
+	if (op->text[0])
+		snprintf(text, VS_OP_TEXT_LEN, "put %s on %.15s", op->link, op->text);
+	else
+		snprintf(text, VS_OP_TEXT_LEN, "take %s off its bridge", op->link);
+}
+
+void vs_op_text(const struct vs_op *op, char text[VS_OP_TEXT_LEN])
+{
+	char addr[VS_ADDR_TEXT_LEN], route[VS_ROUTE_TEXT_LEN], mac[MAC_TEXT_LEN];
+
+	vs_addr_text(&op->addr, addr);
+	vs_route_text(&op->route, route);
+	format_mac(op->mac, mac);
+	switch (op->kind) {
+	case VS_OP_BRIDGE_ADD:
+		snprintf(text, VS_OP_TEXT_LEN, "create bridge %s, %s, MTU %u", op->link, mac,
+			 op->value);
+		return;
+	case VS_OP_LINK_DEL:
+		snprintf(text, VS_OP_TEXT_LEN, "delete bridge %s", op->link);
+		return;
+	case VS_OP_SET_MTU:
+		snprintf(text, VS_OP_TEXT_LEN, "set MTU %u on %s", op->value, op->link);
+		return;
+	case VS_OP_SET_MAC:
+		snprintf(text, VS_OP_TEXT_LEN, "set hardware address %s on %s", mac, op->link);
+		return;
+	case VS_OP_SET_UP:
+		snprintf(text, VS_OP_TEXT_LEN, "set %s %s", op->link, op->value ? "up" : "down");
+		return;
+	case VS_OP_SET_MASTER:
+		master_text(op, text);
+		return;
+	case VS_OP_SET_STP:
+		snprintf(text, VS_OP_TEXT_LEN, "switch STP %s on %s", op->value ? "on" : "off",
+			 op->link);
+		return;
+	case VS_OP_SET_ISOLATED:
+		snprintf(text, VS_OP_TEXT_LEN, "switch port isolation %s on %s",
+			 op->value ? "on" : "off", op->link);
+		return;
+	case VS_OP_ADDR_ADD:
+		snprintf(text, VS_OP_TEXT_LEN, "add address %s to %s", addr, op->link);
+		return;
+	case VS_OP_ADDR_DEL:
+		snprintf(text, VS_OP_TEXT_LEN, "remove address %s from %s", addr, op->link);
+		return;
+	case VS_OP_ROUTE_ADD:
+		snprintf(text, VS_OP_TEXT_LEN, "add route %.150s over %s", route, op->link);
+		return;
+	case VS_OP_ROUTE_DEL:
+		snprintf(text, VS_OP_TEXT_LEN, "remove route %.150s over %s", route, op->link);
+		return;
+	case VS_OP_SYSCTL:
+		snprintf(text, VS_OP_TEXT_LEN, "set net/%s to %u",
+			 op->index < VS_SYSCTL_NR ? vs_sysctl_name((enum vs_sysctl)op->index) : "?",
+			 op->value);
+		return;
+	case VS_OP_IPV6_OFF:
+		snprintf(text, VS_OP_TEXT_LEN, "switch the host's IPv6 %s on %s",
+			 op->value ? "off" : "on", op->link);
+		return;
+	case VS_OP_ACCEPT_RA:
+		snprintf(text, VS_OP_TEXT_LEN, "set accept_ra %u on %s", op->value, op->link);
+		return;
+	default:
+		snprintf(text, VS_OP_TEXT_LEN, "nothing");
+		return;
+	}
+}
+
+const char *vs_disruption_name(enum vs_disruption disruption)
+{
+	static const char *const names[] = {
+		[VS_DISRUPTION_NONE] = "none",
+		[VS_DISRUPTION_BLIP] = "blip",
+		[VS_DISRUPTION_LINK_DOWN] = "link-down",
+		[VS_DISRUPTION_MANAGEMENT] = "management",
+	};
+
+	return names[disruption];
+}
+
+json_t *vs_plan_json(const struct vs_plan *plan)
+{
+	char text[VS_OP_TEXT_LEN], undo[VS_OP_TEXT_LEN];
+	json_t *list = json_array();
+
+	for (size_t i = 0; list && i < plan->nr; i++) {
+		const struct vs_step *s = &plan->steps[i];
+
+		vs_op_text(&s->op, text);
+		vs_op_text(&s->undo, undo);
+		if (json_array_append_new(
+			    list,
+			    json_pack("{si ss ss* ss ss}", "step", (int)i + 1, "text", text,
+				      "network", s->network[0] ? s->network : NULL, "disruption",
+				      vs_disruption_name(s->disruption), "undo", undo)) < 0) {
+			json_decref(list);
+			list = NULL;
+		}
+	}
+	return list;
+}
