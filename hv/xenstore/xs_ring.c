@@ -1,0 +1,210 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * A domain's shared ring. The page is the domain's to scribble on: of the indices we keep our own
+ * two privately and read the domain's two once per step; what cannot be is the end of this
+ * connection, said in the page's error field, and of nothing else.
+ *
+ * Reconnecting after a restart of the server: we reset our indices and set connection to
+ * XENSTORE_RECONNECT; the domain resets its own and sets XENSTORE_CONNECTED. A domain may also set
+ * XENSTORE_RECONNECT by itself (docs/misc/xenstore-ring.txt): then we reset all and set CONNECTED.
+ */
+#include <string.h>
+#include <unistd.h>
+
+#include "hv/xenstore/xs_priv.h"
+
+static void ring_broken(struct xs_conn *conn, unsigned int error)
+{
+	struct xs_server *server = conn->server;
+
+	if (conn->ignored)
+		return;
+	conn->ring.page->error = error;
+	conn->ignored = true;
+	conn->ring.moved = true;
+	server->stats.bad_rings++;
+	/* The domain lives on; only its release says otherwise (XSA-325). */
+	loop_fd_del(&conn->watcher);
+	xs_conn_reset(conn);
+	log_limited(&conn->log_limit, "xenstore: domain %u broke its ring (error %u), ignored from now on",
+		    conn->domid, error);
+	xs_conn_touch(conn);
+}
+
+/* A copy between the ring at @idx and memory, in at most two parts. */
+static void ring_copy_out(const volatile char *ring, uint32_t idx, char *to, uint32_t n)
+{
+	uint32_t at = MASK_XENSTORE_IDX(idx);
+	uint32_t first = n < XENSTORE_RING_SIZE - at ? n : XENSTORE_RING_SIZE - at;
+
+	memcpy(to, (const char *)(uintptr_t)ring + at, first);
+	memcpy(to + first, (const char *)(uintptr_t)ring, n - first);
+}
+
+static void ring_copy_in(volatile char *ring, uint32_t idx, const char *from, uint32_t n)
+{
+	uint32_t at = MASK_XENSTORE_IDX(idx);
+	uint32_t first = n < XENSTORE_RING_SIZE - at ? n : XENSTORE_RING_SIZE - at;
+
+	memcpy((char *)(uintptr_t)ring + at, from, first);
+	memcpy((char *)(uintptr_t)ring, from + first, n - first);
+}
+
+static ssize_t ring_read(struct xs_conn *conn, void *buf, size_t size)
+{
+	volatile struct xenstore_domain_interface *page = conn->ring.page;
+	uint32_t avail;
+
+	if (conn->ring.reconnecting)
+		return 0;
+	/* Pairs with the domain's release of req_prod after it wrote the bytes. */
+	avail = __atomic_load_n(&page->req_prod, __ATOMIC_ACQUIRE) - conn->ring.req_cons;
+	if (avail > XENSTORE_RING_SIZE) {
+		ring_broken(conn, XENSTORE_ERROR_RINGIDX);
+		return 0;
+	}
+	if (avail > size)
+		avail = (uint32_t)size;
+	if (!avail)
+		return 0;
+	ring_copy_out(page->req, conn->ring.req_cons, buf, avail);
+	conn->ring.req_cons += avail;
+	/* The bytes have been copied before the domain may overwrite them. */
+	__atomic_store_n(&page->req_cons, conn->ring.req_cons, __ATOMIC_RELEASE);
+	conn->ring.moved = true;
+	return (ssize_t)avail;
+}
+
+static ssize_t ring_write(struct xs_conn *conn, const struct iovec *iov, int nr)
+{
+	volatile struct xenstore_domain_interface *page = conn->ring.page;
+	ssize_t done = 0;
+	uint32_t used, room;
+
+	if (conn->ring.reconnecting)
+		return 0;
+	used = conn->ring.rsp_prod - __atomic_load_n(&page->rsp_cons, __ATOMIC_ACQUIRE);
+	/* Killing the connection here would free what the caller walks. */
+	if (used > XENSTORE_RING_SIZE) {
+		conn->ring.page->error = XENSTORE_ERROR_RINGIDX;
+		return 0;
+	}
+	room = XENSTORE_RING_SIZE - used;
+	for (int i = 0; i < nr && room; i++) {
+		uint32_t n = iov[i].iov_len < room ? (uint32_t)iov[i].iov_len : room;
+
+		ring_copy_in(page->rsp, conn->ring.rsp_prod, iov[i].iov_base, n);
+		conn->ring.rsp_prod += n;
+		room -= n;
+		done += n;
+	}
+	if (!done)
+		return 0;
+	/* The bytes are there before the domain sees the index. */
+	__atomic_store_n(&page->rsp_prod, conn->ring.rsp_prod, __ATOMIC_RELEASE);
+	conn->ring.moved = true;
+	return done;
+}
+
+static void ring_settled(struct xs_conn *conn)
+{
+	uint64_t one = 1;
+	uint32_t used = conn->ring.rsp_prod - conn->ring.page->rsp_cons;
+
+	if (used > XENSTORE_RING_SIZE && !conn->ring.reconnecting)
+		ring_broken(conn, XENSTORE_ERROR_RINGIDX);
+	if (!conn->ring.moved)
+		return;
+	conn->ring.moved = false;
+	if (write(conn->ring.notify_fd, &one, sizeof(one)) != sizeof(one)) {
+		/* Full: the domain has an event pending already. */
+	}
+}
+
+static void ring_fini(struct xs_conn *conn)
+{
+	loop_fd_del(&conn->watcher);
+}
+
+static const struct xs_conn_ops ring_ops = {
+	.read = ring_read,
+	.write = ring_write,
+	.settled = ring_settled,
+	.broken = ring_broken,
+	.fini = ring_fini,
+};
+
+/* Whether the ring may be used, after dealing with a reconnection. */
+static bool ring_connected(struct xs_conn *conn)
+{
+	volatile struct xenstore_domain_interface *page = conn->ring.page;
+	bool asked = __atomic_load_n(&page->connection, __ATOMIC_ACQUIRE) != XENSTORE_CONNECTED;
+
+	if (conn->ring.reconnecting) {
+		conn->ring.reconnecting = asked;
+		return !asked;
+	}
+	if (!asked)
+		return true;
+	xs_conn_reset(conn);
+	conn->ring.req_cons = conn->ring.rsp_prod = 0;
+	page->req_cons = page->req_prod = page->rsp_cons = page->rsp_prod = 0;
+	__atomic_store_n(&page->connection, XENSTORE_CONNECTED, __ATOMIC_RELEASE);
+	conn->ring.moved = true;
+	return true;
+}
+
+static void ring_event(void *arg, uint32_t events)
+{
+	struct xs_conn *conn = arg;
+	uint64_t count;
+
+	(void)events;
+	/* Consumed before looking: a notification during the look comes again. */
+	if (read(conn->ring.poll_fd, &count, sizeof(count)) < 0 && errno != EAGAIN) {
+		ring_broken(conn, XENSTORE_ERROR_COMM);
+		xs_settle(conn->server);
+		return;
+	}
+	if (ring_connected(conn))
+		xs_conn_service(conn);
+}
+
+int xs_ring_conn(struct xs_server *server, uint16_t domid, void *page, int poll_fd, int notify_fd,
+		 bool restarted, struct xs_conn **conn_out)
+{
+	struct xs_conn *conn = xs_conn_new(server, &ring_ops, domid);
+	volatile struct xenstore_domain_interface *intf = page;
+	int rc;
+
+	if (!conn)
+		return -ENOMEM;
+	conn->ring.page = intf;
+	conn->ring.poll_fd = poll_fd;
+	conn->ring.notify_fd = notify_fd;
+	rc = loop_fd_add(server->loop, &conn->watcher, poll_fd, EPOLLIN, ring_event, conn);
+	if (rc < 0) {
+		xs_conn_kill(conn);
+		xs_settle(server);
+		return rc;
+	}
+	intf->server_features = XENSTORE_SERVER_FEATURE_RECONNECTION | XENSTORE_SERVER_FEATURE_ERROR;
+	intf->error = XENSTORE_ERROR_NONE;
+	if (restarted) {
+		intf->req_cons = 0;
+		intf->rsp_prod = 0;
+		conn->ring.reconnecting = true;
+		__atomic_store_n(&intf->connection, XENSTORE_RECONNECT, __ATOMIC_RELEASE);
+		conn->ring.moved = true;
+	} else {
+		/* A new ring may hold requests already: the domain need not wait for us. */
+		conn->ring.req_cons = intf->req_cons;
+		conn->ring.rsp_prod = intf->rsp_prod;
+		__atomic_store_n(&intf->connection, XENSTORE_CONNECTED, __ATOMIC_RELEASE);
+		conn->ring.moved = true;
+		xs_conn_ready(conn);
+	}
+	xs_conn_touch(conn);
+	*conn_out = conn;
+	return 0;
+}
