@@ -118,7 +118,8 @@ void rpc_reply(struct rpc_call *call, json_t *result)
 	call_answer(call, json_pack("{s:o}", "result", result ? result : json_null()));
 }
 
-static void call_fail(struct rpc_call *call, const char *code, json_t *data, const char *fmt, va_list ap)
+static __attribute__((format(printf, 4, 0))) void
+call_fail(struct rpc_call *call, const char *code, json_t *data, const char *fmt, va_list ap)
 {
 	char message[1024];
 

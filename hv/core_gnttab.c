@@ -16,11 +16,6 @@
 
 #define CLAIM_RETRIES 4 /* as in Xen: a guest that keeps writing its entry does not keep us */
 
-static inline uint32_t entry_word(uint16_t flags, uint16_t domid)
-{
-	return flags | (uint32_t)domid << 16;
-}
-
 /* flags and domid, which lie in one word, as read and as claimed for domain 0. */
 static int16_t claim_entry(grant_entry_v1_t *entry, bool write)
 {
