@@ -165,7 +165,7 @@ unsigned int front_to_guest(struct front_queue *q, struct front_packet *packets,
 			front_queue_break(q, wrong);
 			break;
 		}
-		if (failed || p->size < ETHERNET_MIN_LEN || p->size > FRONT_MAX_FRAME) {
+		if (failed || p->size < ETHERNET_MIN_LEN) {
 			put_buffers(q, p);
 			if (failed)
 				q->counters.to_guest_errors++;
