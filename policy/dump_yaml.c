@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "policy/policy.h"
+#include "policy/tree.h"
 
 #define INDENT 2
 
@@ -28,6 +28,19 @@ static bool is_plain_safe(const char *text)
 	return true;
 }
 
+/* Nothing in it that a terminal might act on. */
+static bool is_safe(const char *text)
+{
+	const unsigned char *p = (const unsigned char *)text;
+
+	for (size_t left = strlen(text), len; left; left -= len, p += len) {
+		len = pol_utf8_len(p, left);
+		if (!len || pol_is_control(p, len))
+			return false;
+	}
+	return true;
+}
+
 static void print_text(const char *text, FILE *out)
 {
 	json_t *value;
@@ -39,7 +52,9 @@ static void print_text(const char *text, FILE *out)
 	}
 	/* JSON's escapes are all YAML's as well. */
 	value = json_string(text);
-	quoted = value ? json_dumps(value, JSON_ENCODE_ANY) : NULL;
+	quoted = value ? json_dumps(value,
+				    JSON_ENCODE_ANY | (is_safe(text) ? 0 : JSON_ENSURE_ASCII))
+		       : NULL;
 	fputs(quoted ? quoted : "\"\"", out);
 	free(quoted);
 	json_decref(value);

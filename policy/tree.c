@@ -73,8 +73,7 @@ bool pol_is_note(const char *key)
 	return !strncmp(key, "x-", 2);
 }
 
-/* C0, DEL and C1: what a terminal might act on. */
-static bool is_control(const unsigned char *p, size_t len)
+bool pol_is_control(const unsigned char *p, size_t len)
 {
 	return p[0] < 0x20 || p[0] == 0x7f || (len == 2 && p[0] == 0xc2 && p[1] < 0xa0);
 }
@@ -89,7 +88,7 @@ const char *pol_quote(char out[POL_QUOTE_MAX], const char *text)
 	while (left) {
 		size_t len = pol_utf8_len(p, left);
 
-		if (!len || is_control(p, len)) {
+		if (!len || pol_is_control(p, len)) {
 			if (used + 4 > limit)
 				break;
 			used += (size_t)snprintf(out + used, 5, "\\x%02x", *p);

@@ -56,6 +56,9 @@ bool pol_node_is_null(const struct pol_node *node);
 /* A key for the users' own notes. */
 bool pol_is_note(const char *key);
 
+/* Of a character of pol_utf8_len() bytes. C0, DEL and C1: what a terminal might act on. */
+bool pol_is_control(const unsigned char *p, size_t len);
+
 /* @text for a message, quoted, shortened, unprintable bytes escaped. Return: @out. */
 #define POL_QUOTE_MAX 96
 const char *pol_quote(char out[POL_QUOTE_MAX], const char *text);

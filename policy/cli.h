@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The operator's command line: what its files share. */
+#ifndef POLICY_CLI_H
+#define POLICY_CLI_H
+
+#include <stdbool.h>
+#include <stdio.h>
+
+#include <jansson.h>
+
+#include "base/cli.h"
+
+extern const struct cli_program cli_vifrost;
+
+/* Return: an exit status. */
+int cli_run(int argc, char **argv);
+
+/* Output, as the common options ask for it. */
+struct cli_output {
+	bool json, pretty, quiet;
+	int verbose;
+};
+
+struct cli_output cli_output_of(const struct cli_parsed *parsed);
+/* Prints and releases @doc (NULL: out of memory). Return: @status, or CLI_BUG when it cannot be written. */
+int cli_print_json(const struct cli_output *o, json_t *doc, int status);
+/* "vifrost: ..." on stderr; hint NULL: none. In JSON mode also an error document on stdout. Return: @status. */
+int cli_fail(const struct cli_output *o, int status, const char *code, const char *hint,
+	     const char *fmt, ...) __attribute__((format(printf, 5, 6)));
+/* -errno of reading a policy file. */
+int cli_fail_file(const struct cli_output *o, const char *path, int rc);
+
+/* @text with everything that a terminal might act on escaped: it may come from a guest. */
+void cli_print_safe(const char *text, FILE *out);
+/* Any JSON for people: scalars as aligned "key: value", arrays of objects as tables. */
+void cli_print_text(const json_t *value, FILE *out);
+/* pol_effective_json() as one table of all vifs. */
+void cli_print_effective(const json_t *effective, FILE *out);
+
+/* Commands, named as they are typed. */
+int cli_check(const struct cli_command *cmd, struct cli_parsed *parsed);
+int cli_show(const struct cli_command *cmd, struct cli_parsed *parsed);
+int cli_plan(const struct cli_command *cmd, struct cli_parsed *parsed);
+int cli_apply(const struct cli_command *cmd, struct cli_parsed *parsed);
+int cli_down(const struct cli_command *cmd, struct cli_parsed *parsed);
+int cli_query(const struct cli_command *cmd, struct cli_parsed *parsed); /* data: the method */
+int cli_explain(const struct cli_command *cmd, struct cli_parsed *parsed);
+int cli_completion(const struct cli_command *cmd, struct cli_parsed *parsed);
+
+/* The policy that vifrostd has applied, by its method "show". */
+int cli_show_applied(const struct cli_output *o, const struct cli_parsed *parsed, bool effective);
+
+#endif

@@ -1,0 +1,316 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Commands that vifrostd does: one call each, its answer for people or as JSON. */
+#include <errno.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/rpc.h"
+#include "base/rundir.h"
+#include "policy/cli.h"
+#include "policy/daemon_api.h"
+#include "policy/policy.h"
+#include "policy/units.h"
+
+#define TIMEOUT_DEFAULT_US 60000000u
+#define US_PER_MS	   1000u
+
+static const struct {
+	const char *code;
+	int status;
+} error_statuses[] = {
+	{ DAEMON_ERROR_INVALID, CLI_INVALID_POLICY },
+	{ DAEMON_ERROR_BUSY, CLI_BUSY },
+	{ DAEMON_ERROR_NOT_FOUND, CLI_DATA },
+	{ DAEMON_ERROR_ROLLED_BACK, CLI_ROLLED_BACK },
+	{ DAEMON_ERROR_ROLLBACK_FAILED, CLI_ROLLBACK_FAILED },
+	{ DAEMON_ERROR_UNAVAILABLE, CLI_UNAVAILABLE },
+	{ DAEMON_ERROR_PERMISSION, CLI_NO_PERMISSION },
+};
+
+static const char *member_text(const json_t *object, const char *key, const char *otherwise)
+{
+	const char *text = json_string_value(json_object_get(object, key));
+
+	return text ? text : otherwise;
+}
+
+/* The daemon's diagnostics in the loader's own form. */
+static void print_data(const json_t *data)
+{
+	for (size_t i = 0; i < json_array_size(data); i++) {
+		const json_t *d = json_array_get(data, i);
+		const char *hint = member_text(d, "hint", NULL);
+
+		cli_print_safe(member_text(d, "file", "policy"), stderr);
+		if (json_integer_value(json_object_get(d, "line")))
+			fprintf(stderr, ":%" JSON_INTEGER_FORMAT ":%" JSON_INTEGER_FORMAT,
+				json_integer_value(json_object_get(d, "line")),
+				json_integer_value(json_object_get(d, "column")));
+		fputs(": ", stderr);
+		cli_print_safe(member_text(d, "severity", "error"), stderr);
+		fputs(": ", stderr);
+		cli_print_safe(member_text(d, "message", ""), stderr);
+		fputs(hint ? ", " : "", stderr);
+		cli_print_safe(hint ? hint : "", stderr);
+		fputs(" [", stderr);
+		cli_print_safe(member_text(d, "code", "?"), stderr);
+		fputs("]\n", stderr);
+	}
+}
+
+/* Takes @error. */
+static int fail_remote(const struct cli_output *o, json_t *error)
+{
+	const char *code = member_text(error, "code", "");
+	const char *hint = member_text(error, "hint", NULL);
+	int status = CLI_BUG;
+
+	for (size_t i = 0; i < sizeof(error_statuses) / sizeof(error_statuses[0]); i++)
+		if (!strcmp(code, error_statuses[i].code))
+			status = error_statuses[i].status;
+	fputs("vifrost: ", stderr);
+	cli_print_safe(member_text(error, "message", "vifrostd reports an error without a message"),
+		       stderr);
+	fputs(hint ? "; " : "", stderr);
+	cli_print_safe(hint ? hint : "", stderr);
+	fputc('\n', stderr);
+	print_data(json_object_get(error, "data"));
+	if (o->json)
+		return cli_print_json(o, json_pack("{s:o}", "error", error), status);
+	json_decref(error);
+	return status;
+}
+
+static int fail_local(const struct cli_output *o, const char *rundir, const char *socket, int rc)
+{
+	char hint[RUNDIR_MAX + 64];
+
+	switch (-rc) {
+	case ENOENT:
+	case ECONNREFUSED:
+		snprintf(hint, sizeof(hint), "start it with: vifrostd --run-dir %s", rundir);
+		return cli_fail(o, CLI_UNAVAILABLE, "unavailable", hint,
+				"vifrostd is not running at %s", socket);
+	case EACCES:
+	case EPERM:
+		return cli_fail(o, CLI_NO_PERMISSION, "permission", "try as root",
+				"may not talk to vifrostd at %s", socket);
+	case ETIMEDOUT:
+		return cli_fail(o, CLI_UNAVAILABLE, "timeout",
+				"look with: vifrost status, or give it a --timeout",
+				"vifrostd has not answered in time and may still be at work");
+	case ENOMEM:
+		return cli_fail(o, CLI_BUG, "out-of-memory", NULL, "out of memory");
+	default:
+		return cli_fail(o, CLI_UNAVAILABLE, "unavailable", "its log says why",
+				"vifrostd has broken off: %s", strerror(-rc));
+	}
+}
+
+/* One call. @params is taken. Return: CLI_OK with *result_out the caller's, else an exit status, all said. */
+static int call(const struct cli_output *o, const struct cli_parsed *parsed, const char *method,
+		json_t *params, json_t **result_out)
+{
+	const char *timeout = cli_value(parsed, "timeout");
+	uint64_t timeout_us = TIMEOUT_DEFAULT_US;
+	char rundir[RUNDIR_MAX], socket[PATH_MAX];
+	json_t *result;
+	int rc;
+
+	*result_out = NULL;
+	if (timeout &&
+	    (unit_parse(UNIT_DURATION, timeout, &timeout_us) || timeout_us / US_PER_MS > INT_MAX)) {
+		json_decref(params);
+		return cli_fail(o, CLI_USAGE, "usage", "such as 90s", "--timeout %s is no time",
+				timeout);
+	}
+	if (rundir_resolve(cli_value(parsed, "run-dir"), rundir)) {
+		json_decref(params);
+		return cli_fail(o, CLI_USAGE, "usage", "give a short absolute path",
+				"the run directory cannot be used");
+	}
+	rundir_file(socket, rundir, RUNDIR_VIFROSTD_SOCKET);
+	rc = rpc_call(socket, method, params, (int)(timeout_us / US_PER_MS), &result);
+	if (rc == -EREMOTEIO)
+		return fail_remote(o, result);
+	if (rc)
+		return fail_local(o, rundir, socket, rc);
+	*result_out = result;
+	return CLI_OK;
+}
+
+/* {policy, file} of a file that was checked here first, so that errors need no daemon. */
+static int policy_params(const struct cli_output *o, const char *path, json_t **params_out)
+{
+	struct diags ds = { 0 };
+	struct policy *policy = NULL;
+	char *text = NULL;
+	size_t size = 0;
+	int status = CLI_OK, rc = pol_read_file(path, &text, &size);
+
+	*params_out = NULL;
+	if (rc)
+		return cli_fail_file(o, path, rc);
+	rc = pol_load_text(path, text, size, &ds, &policy);
+	pol_free(policy);
+	if (ds.nr_errors || (ds.nr && !o->quiet))
+		diags_print(&ds, stderr);
+	if (rc) {
+		status = rc == -EINVAL ? CLI_INVALID_POLICY : CLI_BUG;
+		if (o->json)
+			cli_print_json(o,
+				       json_pack("{s:{s:s, s:s, s:o*}}", "error", "code",
+						 DAEMON_ERROR_INVALID, "message",
+						 "the policy is invalid", "data", diags_json(&ds)),
+				       status);
+	} else {
+		*params_out = json_pack("{s:s%, s:s}", "policy", text, size, "file", path);
+		if (!*params_out)
+			status = cli_fail(o, CLI_BUG, "out-of-memory", NULL,
+					  "out of memory, or the file's name is not UTF-8");
+	}
+	diags_fini(&ds);
+	free(text);
+	return status;
+}
+
+/* "3. move address ... (management at risk)", with what undoes it when asked for more. */
+static void print_steps(const struct cli_output *o, const json_t *steps)
+{
+	for (size_t i = 0; i < json_array_size(steps); i++) {
+		const json_t *step = json_array_get(steps, i);
+		const char *disruption = member_text(step, "disruption", "none");
+		const char *undo = member_text(step, "undo", NULL);
+
+		printf("%3zu. ", i + 1);
+		cli_print_safe(json_is_string(step) ? json_string_value(step)
+						    : member_text(step, "text", "?"),
+			       stdout);
+		if (strcmp(disruption, "none")) {
+			fputs(" [", stdout);
+			cli_print_safe(disruption, stdout);
+			putchar(']');
+		}
+		putchar('\n');
+		if (o->verbose && undo) {
+			fputs("     undo: ", stdout);
+			cli_print_safe(undo, stdout);
+			putchar('\n');
+		}
+	}
+}
+
+/* What plan, apply and down say at the end. Takes @result. */
+static int print_outcome(const struct cli_output *o, const char *verb, json_t *result, int status)
+{
+	const json_t *steps = json_object_get(result, "steps");
+	const char *outcome = member_text(result, "outcome", "");
+
+	if (o->json)
+		return cli_print_json(o, result, status);
+	if (!o->quiet) {
+		if (!strcmp(outcome, DAEMON_OUTCOME_NOT_FOR_HOST))
+			puts("nothing to do: the policy's host.match is another host");
+		else if (!json_array_size(steps))
+			puts("nothing to do: all is as wanted");
+		else
+			printf("%zu step(s) %s:\n", json_array_size(steps), verb);
+		print_steps(o, steps);
+	}
+	json_decref(result);
+	return status;
+}
+
+static int policy_command(struct cli_parsed *parsed, const char *method, const char *verb,
+			  bool tell)
+{
+	struct cli_output o = cli_output_of(parsed);
+	json_t *params, *result;
+	int status = policy_params(&o, parsed->args[0], &params);
+
+	if (status)
+		return status;
+	status = call(&o, parsed, method, params, &result);
+	if (status)
+		return status;
+	if (tell && json_array_size(json_object_get(result, "steps")))
+		status = CLI_DIFFERS;
+	return print_outcome(&o, verb, result, status);
+}
+
+int cli_plan(const struct cli_command *cmd, struct cli_parsed *parsed)
+{
+	(void)cmd;
+	return policy_command(parsed, "plan", "to do", cli_value(parsed, "exit-code"));
+}
+
+int cli_apply(const struct cli_command *cmd, struct cli_parsed *parsed)
+{
+	(void)cmd;
+	return policy_command(parsed, "apply", "done", false);
+}
+
+int cli_down(const struct cli_command *cmd, struct cli_parsed *parsed)
+{
+	struct cli_output o = cli_output_of(parsed);
+	json_t *result;
+	int status = call(&o, parsed, "down", NULL, &result);
+
+	(void)cmd;
+	return status ? status : print_outcome(&o, "done", result, CLI_OK);
+}
+
+/* Takes @result. */
+static int print_answer(const struct cli_output *o, json_t *result, const char *empty)
+{
+	if (o->json)
+		return cli_print_json(o, result, CLI_OK);
+	if (!o->quiet) {
+		if (json_is_array(result) && !json_array_size(result))
+			puts(empty);
+		else
+			cli_print_text(result, stdout);
+	}
+	json_decref(result);
+	return CLI_OK;
+}
+
+int cli_query(const struct cli_command *cmd, struct cli_parsed *parsed)
+{
+	struct cli_output o = cli_output_of(parsed);
+	json_t *result;
+	int status = call(&o, parsed, cmd->data, NULL, &result);
+
+	return status ? status : print_answer(&o, result, "none");
+}
+
+int cli_explain(const struct cli_command *cmd, struct cli_parsed *parsed)
+{
+	struct cli_output o = cli_output_of(parsed);
+	json_t *params = json_pack("{s:s}", "vif", parsed->args[0]), *result;
+	int status;
+
+	(void)cmd;
+	if (!params)
+		return cli_fail(&o, CLI_USAGE, "usage", "such as vif1.0", "not the name of a vif");
+	status = call(&o, parsed, "explain", params, &result);
+	return status ? status : print_answer(&o, result, "none");
+}
+
+int cli_show_applied(const struct cli_output *o, const struct cli_parsed *parsed, bool effective)
+{
+	json_t *params = json_pack("{s:b}", "effective", effective), *result;
+	int status = call(o, parsed, "show", params, &result);
+
+	if (status)
+		return status;
+	if (o->json)
+		return cli_print_json(o, result, CLI_OK);
+	if (effective)
+		cli_print_effective(result, stdout);
+	else
+		pol_print_yaml(result, stdout);
+	json_decref(result);
+	return CLI_OK;
+}

@@ -1,0 +1,198 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The commands of vifrost(8), and how all of them put out what they have to say. */
+#include "policy/cli.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "policy/policy.h"
+
+#define COMMON                                                                                     \
+	{ 'j', "json", NULL, "print one JSON document" }, { 'p', "pretty", NULL, "indent it" },    \
+		{ 'q', "quiet", NULL, "print errors only" },                                       \
+	{                                                                                          \
+		'v', "verbose", NULL, "say more; repeat for more still"                            \
+	}
+#define DAEMON                                                                                     \
+	{ 0, "run-dir", "DIR", "where vifrostd's socket is (VIFROST_RUN_DIR, /run/vifrost)" },     \
+	{                                                                                          \
+		0, "timeout", "TIME", "wait for it so long (60s)"                                  \
+	}
+#define END                                                                                        \
+	{                                                                                          \
+		0, NULL, NULL, NULL                                                                \
+	}
+
+static const struct cli_option common_options[] = { COMMON, END };
+static const struct cli_option global_options[] = { COMMON, DAEMON, END };
+static const struct cli_option plan_options[] = {
+	COMMON, DAEMON, { 'e', "exit-code", NULL, "exit with 1 when something would change" }, END
+};
+static const struct cli_option show_options[] = {
+	COMMON,
+	DAEMON,
+	{ 0, "effective", NULL, "what holds for each vif, and where it comes from" },
+	END
+};
+
+static const struct cli_command commands[] = {
+	{ .name = "check",
+	  .args = "FILE...",
+	  .help = "check policies; needs no root and no daemon",
+	  .options = common_options,
+	  .min_args = 1,
+	  .max_args = -1,
+	  .run = cli_check },
+	{ .name = "plan",
+	  .args = "FILE",
+	  .help = "show what applying would change, step by step",
+	  .options = plan_options,
+	  .min_args = 1,
+	  .max_args = 1,
+	  .run = cli_plan },
+	{ .name = "apply",
+	  .args = "FILE",
+	  .help = "make the host as the policy says",
+	  .options = global_options,
+	  .min_args = 1,
+	  .max_args = 1,
+	  .run = cli_apply },
+	{ .name = "down",
+	  .help = "take down all that was applied, give back what was there before",
+	  .options = global_options,
+	  .run = cli_down },
+	{ .name = "status",
+	  .help = "show networks and vifs as they are",
+	  .options = global_options,
+	  .run = cli_query,
+	  .data = (void *)"status" },
+	{ .name = "show",
+	  .args = "[FILE]",
+	  .help = "print the applied policy, or FILE, in full",
+	  .options = show_options,
+	  .max_args = 1,
+	  .run = cli_show },
+	{ .name = "vif list",
+	  .help = "list the guests' interfaces",
+	  .options = global_options,
+	  .run = cli_query,
+	  .data = (void *)"vif.list" },
+	{ .name = "explain",
+	  .args = "VIF",
+	  .help = "say why a vif is as it is, with the policy's lines",
+	  .options = global_options,
+	  .min_args = 1,
+	  .max_args = 1,
+	  .run = cli_explain },
+	{ .name = "completion",
+	  .args = "bash|zsh|fish",
+	  .help = "print shell completion",
+	  .min_args = 1,
+	  .max_args = 1,
+	  .run = cli_completion },
+	{ .name = NULL },
+};
+
+const struct cli_program cli_vifrost = {
+	.name = "vifrost",
+	.help = "Networks for Xen guests, from one policy file. See vifrost(8), vifrost-policy(5).",
+	.options = global_options,
+	.commands = commands,
+	.abbreviate = true,
+};
+
+int cli_run(int argc, char **argv)
+{
+	struct cli_parsed parsed;
+	int rc;
+
+	log_init("vifrost", LOG_LEVEL_WARNING);
+	rc = cli_parse(&cli_vifrost, argc, argv, &parsed);
+	if (rc >= 0)
+		return rc;
+	rc = parsed.command->run(parsed.command, &parsed);
+	/* A full disk or closed pipe must not look like success. */
+	if ((fflush(stdout) || ferror(stdout)) && rc == CLI_OK) {
+		fprintf(stderr, "vifrost: cannot write the output: %s\n", strerror(errno));
+		rc = CLI_BUG;
+	}
+	return rc;
+}
+
+int cli_completion(const struct cli_command *cmd, struct cli_parsed *parsed)
+{
+	struct cli_output o = cli_output_of(parsed);
+
+	(void)cmd;
+	if (cli_print_completion(&cli_vifrost, parsed->args[0], stdout))
+		return cli_fail(&o, CLI_USAGE, "usage", "bash, zsh and fish are",
+				"no completion for %s", parsed->args[0]);
+	return CLI_OK;
+}
+
+struct cli_output cli_output_of(const struct cli_parsed *parsed)
+{
+	return (struct cli_output){
+		.json = cli_value(parsed, "json") || cli_value(parsed, "pretty"),
+		.pretty = cli_value(parsed, "pretty"),
+		.quiet = cli_value(parsed, "quiet"),
+		.verbose = cli_count(parsed, "verbose"),
+	};
+}
+
+int cli_print_json(const struct cli_output *o, json_t *doc, int status)
+{
+	/* ASCII, so that no terminal acts on what a guest has written. */
+	size_t flags = JSON_ENCODE_ANY | JSON_ENSURE_ASCII |
+		       (o->pretty ? JSON_INDENT(2) : JSON_COMPACT);
+	int rc = doc ? json_dumpf(doc, stdout, flags) : -1;
+
+	json_decref(doc);
+	putchar('\n');
+	if (!rc)
+		return status;
+	fputs("vifrost: out of memory or cannot write the output\n", stderr);
+	return CLI_BUG;
+}
+
+int cli_fail(const struct cli_output *o, int status, const char *code, const char *hint,
+	     const char *fmt, ...)
+{
+	char *message = NULL;
+	va_list ap;
+
+	va_start(ap, fmt);
+	if (vasprintf(&message, fmt, ap) < 0)
+		message = NULL;
+	va_end(ap);
+	fputs("vifrost: ", stderr);
+	cli_print_safe(message ? message : "out of memory", stderr);
+	if (hint) {
+		fputs("; ", stderr);
+		cli_print_safe(hint, stderr);
+	}
+	fputc('\n', stderr);
+	if (o->json)
+		cli_print_json(o,
+			       json_pack("{s:{s:s, s:s, s:s*}}", "error", "code", code, "message",
+					 message ? message : "out of memory", "hint", hint),
+			       status);
+	free(message);
+	return status;
+}
+
+int cli_fail_file(const struct cli_output *o, const char *path, int rc)
+{
+	if (rc == -EACCES || rc == -EPERM)
+		return cli_fail(o, CLI_NO_PERMISSION, "permission", "try as root",
+				"cannot read %s: %s", path, strerror(-rc));
+	if (rc == -EFBIG)
+		return cli_fail(o, CLI_INVALID_POLICY, "invalid", "at most 4 MiB are allowed",
+				"%s is too large for a policy", path);
+	if (rc == -ENOMEM)
+		return cli_fail(o, CLI_BUG, "out-of-memory", NULL, "out of memory");
+	return cli_fail(o, CLI_DATA, "file", NULL, "cannot read %s: %s", path, strerror(-rc));
+}
