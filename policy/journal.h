@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * What a transaction is about to do, on disk before it does it. One file, DIR/journal, of lines
+ * "<crc32 of the rest> <json>"; each is on disk when journal_append() returns. A torn or changed line
+ * ends the journal: what follows it is not believed.
+ *
+ *	{"type": "begin", "steps": [...], "state": {...}}	state: to be saved on commit
+ *	{"type": "start", "step": k}				step k may or may not have happened
+ *	{"type": "commit"}					all have
+ */
+#ifndef POLICY_JOURNAL_H
+#define POLICY_JOURNAL_H
+
+#include <stdbool.h>
+
+#include <jansson.h>
+
+struct journal {
+	int fd; /* -1: none */
+};
+
+/* Start a new one in @dir, which must not have one: -EEXIST. */
+int journal_create(const char *dir, struct journal *j);
+/* @entry: stolen. */
+int journal_append(struct journal *j, json_t *entry);
+/* Safe on one that was never created. */
+void journal_close(struct journal *j);
+/* All believed entries, an array; -ENOENT: no journal. @torn: whether something followed them. */
+int journal_read(const char *dir, json_t **entries_out, bool *torn);
+int journal_remove(const char *dir);
+
+/* Replace DIR/@name by @value's text: after a crash it is the old one or the new one. */
+int file_replace(const char *dir, const char *name, const json_t *value);
+
+#endif
