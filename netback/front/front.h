@@ -35,14 +35,14 @@
 #define FRONT_MAX_FRAME	  XEN_NETIF_MAX_TX_SIZE /* bytes, Ethernet header included */
 #define FRONT_MAX_QUEUES  8
 #define FRONT_NR_BUFFERS  FRONT_RING_SLOTS /* of each queue, for each direction */
-#define FRONT_BUFFER_SIZE 4096 /* XEN_PAGE_SIZE; bytes */
+#define FRONT_BUFFER_SIZE 4096		   /* XEN_PAGE_SIZE; bytes */
 
 struct front;
 struct front_queue;
 
 enum front_state {
 	FRONT_INITIALISING, /* waiting for a backend that offers its features */
-	FRONT_INITIALISED, /* published, waiting for the backend to connect */
+	FRONT_INITIALISED,  /* published, waiting for the backend to connect */
 	FRONT_CONNECTED,
 	FRONT_CLOSED, /* the backend went; it may come back */
 	FRONT_BROKEN, /* for good */
@@ -59,17 +59,19 @@ struct front_info {
 	/* What the backend takes from the guest; valid from FRONT_INITIALISED on. */
 	bool sg, gso_tcpv4, gso_tcpv6, csum_ipv4, csum_ipv6;
 	bool split_channels;
-	unsigned int nr_queues; /* 0 unless initialised or connected */
+	unsigned int
+		connection; /* counts up with each one made; 0 unless initialised or connected */
+	unsigned int nr_queues;	      /* 0 unless initialised or connected */
 	unsigned int nr_leaked_pages; /* the backend did not let go of them: never used again */
 };
 
 struct front_counters {
 	uint64_t from_guest_packets, from_guest_bytes;
-	uint64_t from_guest_errors; /* the backend answered with an error or a drop */
+	uint64_t from_guest_errors;  /* the backend answered with an error or a drop */
 	uint64_t from_guest_refused; /* more than the backend takes: never sent */
 	uint64_t from_guest_notifies;
 	uint64_t to_guest_packets, to_guest_bytes;
-	uint64_t to_guest_errors; /* the backend could not deliver */
+	uint64_t to_guest_errors;  /* the backend could not deliver */
 	uint64_t to_guest_dropped; /* no Ethernet frame by its size */
 	uint64_t to_guest_notifies;
 };
@@ -116,7 +118,7 @@ struct front_packet {
 	uint32_t size; /* the sum of all len */
 	uint16_t gso_size;
 	uint8_t gso_type; /* XEN_NETIF_GSO_TYPE_* */
-	uint8_t flags; /* FRONT_* */
+	uint8_t flags;	  /* FRONT_* */
 	uint16_t nr_frags;
 	struct front_frag frags[FRONT_MAX_FRAGS];
 };

@@ -16,8 +16,6 @@
 
 enum action { STAY, CONNECT, CONNECTED, CLOSE, RESTART };
 
-/* The backend's state as read: its number, or one of these. */
-#define BACKEND_GONE	  (XenbusStateReconfigured + 1)
 #define NR_BACKEND_STATES (BACKEND_GONE + 1)
 
 static const enum action actions[FRONT_NR_STATES][NR_BACKEND_STATES] = {
@@ -82,6 +80,7 @@ static void disconnect(struct front *f)
 		f->queues[i] = NULL;
 	}
 	f->info.nr_queues = 0;
+	f->info.connection = 0;
 }
 
 /* Say so to the backend and whoever reads the store; errors of the store change nothing here. */
@@ -113,6 +112,8 @@ static int connect_queues(struct front *f)
 		rc = front_publish(f);
 	if (rc)
 		disconnect(f);
+	else
+		f->info.connection = ++f->nr_connections;
 	return rc;
 }
 

@@ -7,7 +7,8 @@
 
 #include "netback/front/front.h"
 
-#define FRONT_NO_REF	 0u /* entry 0 of a grant table is reserved */
+#define BACKEND_GONE	 (XenbusStateReconfigured + 1) /* no state in the store: its own kind */
+#define FRONT_NO_REF	 0u			       /* entry 0 of a grant table is reserved */
 #define FRONT_PATH_MAX	 128
 #define FRONT_TARGET_MIN 64u /* receive buffers posted when idle */
 
@@ -28,7 +29,7 @@ struct front_queue {
 	/* From the guest. Indices are ours alone; only requests and events are in shared memory. */
 	struct netif_tx_sring *from_sring;
 	RING_IDX from_prod, from_cons;
-	RING_IDX from_pushed; /* req_prod as the backend sees it */
+	RING_IDX from_pushed;	     /* req_prod as the backend sees it */
 	unsigned int nr_from_extras; /* extras in the ring: as many NULL responses are due */
 	bool from_outstanding[FRONT_NR_BUFFERS];
 	struct front_pool from;
@@ -38,7 +39,7 @@ struct front_queue {
 	RING_IDX to_prod, to_cons;
 	RING_IDX to_pushed;
 	unsigned int to_target; /* how many buffers to keep posted */
-	unsigned int to_low; /* fewest posted since the target was last moved */
+	unsigned int to_low;	/* fewest posted since the target was last moved */
 	unsigned int to_refills;
 	uint16_t to_slots[FRONT_RING_SLOTS];
 	struct front_pool to;
@@ -55,10 +56,11 @@ struct front {
 	unsigned int handle;
 	unsigned int max_queues;
 	char *token;
-	char dir[32]; /* device/vif/<n> */
+	char dir[32];  /* device/vif/<n> */
 	char *backend; /* path, and the watched one */
 	uint32_t backend_id;
 	struct front_info info;
+	unsigned int nr_connections;
 	bool stale; /* keys of an earlier connection may be in the store */
 	struct front_queue *queues[FRONT_MAX_QUEUES];
 };
