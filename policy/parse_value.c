@@ -4,6 +4,7 @@
 #include <ctype.h>
 #include <errno.h>
 #include <string.h>
+#include <strings.h>
 
 #include "policy/keys.h"
 
@@ -132,6 +133,41 @@ static void read_choice(struct pol_reader *r, const struct pol_node *node,
 	error_value(r, node, "VF0104", allowed, quoted);
 }
 
+/* Digits, perhaps a fraction and an exponent; or what YAML 1.2 has besides. */
+static bool is_number(const char *p)
+{
+	static const char digits[] = "0123456789";
+	size_t whole, fraction = 0;
+
+	p += *p == '-' || *p == '+';
+	if (!strcasecmp(p, ".inf") || !strcasecmp(p, ".nan"))
+		return true;
+	if (p[0] == '0' && (p[1] == 'x' || p[1] == 'o') && p[2])
+		return !p[2 + strspn(p + 2, p[1] == 'x' ? "0123456789abcdefABCDEF" : "01234567")];
+	whole = strspn(p, digits);
+	p += whole;
+	if (*p == '.') {
+		fraction = strspn(p + 1, digits);
+		p += 1 + fraction;
+	}
+	if (!whole && !fraction)
+		return false;
+	if (*p == 'e' || *p == 'E') {
+		p++;
+		p += *p == '-' || *p == '+';
+		if (!strspn(p, digits))
+			return false;
+		p += strspn(p, digits);
+	}
+	return !*p;
+}
+
+/* Every other reader of the file would take the plain @text for something else than a text. */
+static bool is_guessed(const char *text)
+{
+	return is_number(text) || !strcasecmp(text, "true") || !strcasecmp(text, "false");
+}
+
 static char *fold(char *text)
 {
 	for (char *p = text; *p; p++)
@@ -146,6 +182,11 @@ static void read_one_text(struct pol_reader *r, const struct pol_node *node,
 
 	if (!want_scalar(r, node, rule->what))
 		return;
+	if (node->is_plain && is_guessed(node->text)) {
+		pol_error(r, "VF0101", node, NULL, "write it in quotes",
+			  "a number or truth value where %s is wanted", rule->what);
+		return;
+	}
 	if (!rule->is_good(node->text)) {
 		error_value(r, node, "VF0106", rule->allowed, rule->what);
 		return;
@@ -274,7 +315,7 @@ static void read_target(struct pol_reader *r, const struct pol_node *node,
 	pol_prefix_mask(&masked);
 	if (memcmp(masked.address, prefix.address, sizeof(masked.address))) {
 		snprintf(text, sizeof(text), "%s", pol_prefix_text(allowed, &masked, true));
-		error_value(r, node, "VF0106", text, "a network");
+		error_value(r, node, "VF0223", text, "a network");
 		return;
 	}
 	*(struct pol_prefix *)target = prefix;
