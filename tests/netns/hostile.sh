@@ -22,7 +22,7 @@ front_of() {
 }
 
 netback_status() {
-	printf '{"id":1,"method":"status","params":{}}\n' | timeout 5 socat -t 5 - "UNIX-CONNECT:$VIFROST_RUN_DIR/netback.sock"
+	printf '{"method":"status","params":{}}\n' | timeout 5 socat -t 5 - "UNIX-CONNECT:$VIFROST_RUN_DIR/netback.sock"
 }
 
 neighbours_live_on() {
