@@ -197,7 +197,6 @@ static void conn_serve(struct rpc_conn *conn)
 {
 	struct rpc_server *server = conn->server;
 
-	/* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): a connection not alive any more leaves below */
 	while (!conn->call && conn->in_used) {
 		char *end = memchr(conn->in, '\n', conn->in_used);
 		char *line;
