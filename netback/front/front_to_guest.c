@@ -61,7 +61,9 @@ static const char *take_extras(struct front_queue *q, RING_IDX prod, RING_IDX *c
 			return "backend sent a packet without its last extra";
 		if (++nr >= XEN_NETIF_EXTRA_TYPE_MAX)
 			return "backend sent an endless chain of extras";
-		extra = *(volatile struct netif_extra_info *)&q->to_sring->ring[slot].rsp;
+		memcpy(&extra, &q->to_sring->ring[slot].rsp, sizeof(extra));
+		/* The copy stays one: no later use may be turned into a second read of the ring. */
+		__asm__ volatile("" : "+m"(extra));
 		wrong = take_extra(p, &extra);
 		if (wrong)
 			return wrong;
