@@ -13,7 +13,7 @@
 
 #include "hv/xlcfg_priv.h"
 
-#define NAME_LEN_MAX 255
+#define NAME_LEN_MAX 63
 
 struct builder {
 	const struct xlcfg_settings *s;
@@ -256,30 +256,29 @@ static void build_settings(struct builder *b)
 	json_object_set_new(b->config, "type", json_string(b->type_name));
 }
 
+bool xlcfg_name_is_good(const char *name)
+{
+	size_t len = strlen(name);
+
+	for (const char *p = name; *p; p++)
+		if (!isalnum((unsigned char)*p) && !strchr("-_.+", *p))
+			return false;
+	return len > 0 && len <= NAME_LEN_MAX && strspn(name, "0123456789") != len &&
+	       strcmp(name, ".") && strcmp(name, "..");
+}
+
 static void check_name(struct builder *b, const char *file)
 {
 	struct diag_place place = { file, 0, 0, NULL };
 	const struct xlcfg_value *v = setting(b, "name");
-	bool digits = true, printable = true;
 
 	if (!v) {
 		diag_add(b->s->diags, DIAG_ERROR, "XL0205", &place, "write name = \"...\"",
 			 "a domain needs a name");
 		return;
 	}
-	if (v->list)
-		return;
-	for (size_t i = 0; i < v->len; i++) {
-		digits &= isdigit((unsigned char)v->text[i]) != 0;
-		printable &= (unsigned char)v->text[i] >= ' ' && v->text[i] != '/' &&
-			     v->text[i] != 0x7f;
-	}
-	if (v->len > NAME_LEN_MAX || !printable)
-		fail(b, v, 0, "allowed: up to 255 printable characters without '/'",
-		     "this name cannot be used");
-	else if (digits && v->len)
-		fail(b, v, 0, "allowed: at least one character that is not a digit",
-		     "this name would be taken for a domain id");
+	if (!v->list && v->len && !xlcfg_name_is_good(v->text))
+		fail(b, v, 0, "allowed: " XLCFG_NAME_ALLOWED, "this name cannot be used");
 }
 
 static void check_uuid(struct builder *b)

@@ -10,6 +10,7 @@
 #define HV_XLCFG_H
 
 #include <sched.h>
+#include <stdbool.h>
 #include <stddef.h>
 
 #include <jansson.h>
@@ -17,7 +18,12 @@
 #include "base/diag.h"
 
 #define XLCFG_SIZE_MAX (1u << 20) /* bytes of text; more is refused */
-#define XLCFG_VIFS_MAX 256 /* vifs of a domain; devid is below it */
+#define XLCFG_VIFS_MAX 256	  /* vifs of a domain; devid is below it */
+
+#define XLCFG_NAME_ALLOWED                                                                         \
+	"1 to 63 letters, digits and - _ . +, not digits only (that is a domain id), not . or .."
+/* Whether a domain may have this name. */
+bool xlcfg_name_is_good(const char *name);
 
 /**
  * xlcfg_parse() - Read a domain's configuration from memory

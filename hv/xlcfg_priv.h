@@ -11,13 +11,13 @@
 
 #include "base/diag.h"
 
-#define XLCFG_DEPTH_MAX	 8 /* nested lists; bounds the recursion */
+#define XLCFG_DEPTH_MAX	 8   /* nested lists; bounds the recursion */
 #define XLCFG_ERRORS_MAX 100 /* then reading stops */
 
 struct xlcfg_value {
 	bool list;
 	bool quoted; /* a number written as a string is a number too, a string never is */
-	bool exact; /* byte n of the text stands n columns right of @column */
+	bool exact;  /* byte n of the text stands n columns right of @column */
 	char *text;
 	size_t len;
 	struct xlcfg_value *items;

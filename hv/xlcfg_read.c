@@ -11,9 +11,9 @@ struct reader {
 	struct xlcfg_settings *s;
 	struct xlcfg_lexer lx;
 	struct xlcfg_token t; /* the one token of look-ahead */
-	bool override; /* an argument of the command line */
-	bool in_list; /* inside a list that has not ended yet */
-	bool resume; /* the token at hand starts a setting */
+	bool override;	      /* an argument of the command line */
+	bool in_list;	      /* inside a list that has not ended yet */
+	bool resume;	      /* the token at hand starts a setting */
 };
 
 void xlcfg_value_fini(struct xlcfg_value *v)

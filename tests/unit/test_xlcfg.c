@@ -114,9 +114,9 @@ static const struct {
 	{ "type='xen'", 4, 7, "'type' has no such value" },
 	{ "on_reboot='explode'", 4, 12, "'on_reboot' has no such value" },
 	{ "name=''", 4, 7, "'name' has no usable value" },
-	{ "name='12'", 4, 7, "this name would be taken for a domain id" },
+	{ "name='12'", 4, 7, "this name cannot be used" },
 	{ "name='a/b'", 4, 7, "this name cannot be used" },
-	{ "name='a\\xff'", 4, 7, "the value of 'name' cannot be read" },
+	{ "root='/a\\xff'", 4, 7, "the value of 'root' cannot be read" },
 	{ "uuid='c7a5fdbd-edaf-9455-926a-d65c16db180x'", 4, 42, "'uuid' is malformed" },
 	{ "uuid='c7'", 4, 9, "'uuid' is malformed" },
 	{ "memory 4", 4, 8, "'=' is missing after 'memory'" },
@@ -236,7 +236,7 @@ static void errors_are_bounded(void **state)
 static void overrides(void **state)
 {
 	static const char text[] = NS "memory=64\nvif=['']\n";
-	char *arguments[] = { "memory=128", "name=other one", "vif+='mtu=1400'",
+	char *arguments[] = { "memory=128", "name=other+one", "vif+='mtu=1400'",
 			      "on_crash=\"restart\"" };
 	char *wrong[] = { "memory=x", "nonsense", "vif=[" };
 	struct diags diags = { 0 };
@@ -246,7 +246,7 @@ static void overrides(void **state)
 	assert_int_equal(xlcfg_parse("f", text, strlen(text), arguments, 4, &diags, &config), 0);
 	assert_int_equal(diags.nr, 0);
 	assert_int_equal(json_integer_value(json_object_get(config, "memory")), 128);
-	assert_string_equal(json_string_value(json_object_get(config, "name")), "other one");
+	assert_string_equal(json_string_value(json_object_get(config, "name")), "other+one");
 	assert_string_equal(json_string_value(json_object_get(config, "on_crash")), "restart");
 	vifs = json_object_get(config, "vif");
 	assert_int_equal(json_array_size(vifs), 2);

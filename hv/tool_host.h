@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * What the toolstack asks of the hypervisor: the core's domains, the store rings that xenstore
+ * serves, and the engines that run in them, as one. tool_host.c fills it; a unit test links its own.
+ *
+ * A domain comes back after the death of the daemon by tool_host_restore(). 0 or -errno; those with
+ * @why put a reason there, ENGINE_WHY bytes.
+ */
+#ifndef HV_TOOL_HOST_H
+#define HV_TOOL_HOST_H
+
+#include <limits.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "hv/core.h"
+#include "hv/engine.h"
+#include "hv/xenstore/xs_server.h"
+
+struct tool_host {
+	struct core *core;
+	struct xs_server *xenstore;
+	struct engine *engine;
+};
+
+enum tool_host_state { TOOL_HOST_RUNNING, TOOL_HOST_PAUSED, TOOL_HOST_STOPPED };
+
+struct tool_host_info {
+	enum tool_host_state state;
+	unsigned int reason; /* SHUTDOWN_*, when stopped */
+	uint32_t generation; /* tells it from any other domain of its number */
+	uint64_t cpu_ns;
+	pid_t pid;
+};
+
+/* Let xenstore serve the domains that are there already. */
+int tool_host_restore(struct tool_host *h);
+/* A domain with memory and a store ring that is served; nothing runs. -EOPNOTSUPP: no such engine. */
+int tool_host_create(struct tool_host *h, const struct engine_config *config, uint16_t *domid_out,
+		     char why[ENGINE_WHY]);
+/* Its xenstore areas are written. */
+int tool_host_start(struct tool_host *h, uint16_t domid, const struct engine_config *config,
+		    bool paused, char why[ENGINE_WHY]);
+/* In any state: all of it is gone. */
+void tool_host_destroy(struct tool_host *h, uint16_t domid);
+/* -EINVAL: not in a state for it. */
+int tool_host_pause(struct tool_host *h, uint16_t domid, bool paused);
+/* @reason: SHUTDOWN_poweroff or SHUTDOWN_reboot; tool_domain_ended() will follow with it. */
+int tool_host_shutdown(struct tool_host *h, uint16_t domid, unsigned int reason,
+		       unsigned int grace_ms);
+int tool_host_set_cpus(struct tool_host *h, uint16_t domid, const cpu_set_t *cpus);
+int tool_host_info(struct tool_host *h, uint16_t domid, struct tool_host_info *info);
+uint16_t tool_host_next(struct tool_host *h, uint16_t domid);
+int tool_host_console(struct tool_host *h, uint16_t domid, char tty[PATH_MAX], char log[PATH_MAX]);
+
+#endif

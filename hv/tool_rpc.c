@@ -1,0 +1,448 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The toolstack's JSON-RPC methods, docs/design.md section 10. */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "hv/tool_priv.h"
+#include "hv/xlcfg.h"
+
+/* The domain that "domid", or else "name", means; NULL after failing @call. */
+static struct tool_domain *the_domain(struct tool *tool, struct rpc_call *call)
+{
+	json_t *params = rpc_params(call), *domid = json_object_get(params, "domid");
+	const char *name = tool_config_text(params, "name", NULL);
+	struct tool_domain *d = NULL;
+
+	if (json_is_integer(domid)) {
+		json_int_t id = json_integer_value(domid);
+
+		if (id == 0) {
+			rpc_fail(call, "invalid",
+				 "Domain-0 is the host: this cannot be done to it");
+			return NULL;
+		}
+		d = id > 0 && id < UINT16_MAX ? tool_find(tool, (uint16_t)id) : NULL;
+	} else if (!domid && name) {
+		d = tool_find_name(tool, name);
+	} else {
+		rpc_fail(call, "invalid", "'domid' is missing, allowed: a number");
+		return NULL;
+	}
+	if (!d)
+		rpc_fail(call, "not-found", "no such domain");
+	return d;
+}
+
+/* As the_domain(), of a domain that is not about to go. */
+static struct tool_domain *live_domain(struct tool *tool, struct rpc_call *call)
+{
+	struct tool_domain *d = the_domain(tool, call);
+
+	if (d && d->state == TOOL_DYING) {
+		rpc_fail(call, "busy", "domain %u is dying", d->domid);
+		return NULL;
+	}
+	return d;
+}
+
+static void answer(struct rpc_call *call, int rc, const char *why)
+{
+	const char *code = "failed";
+
+	if (!rc) {
+		rpc_reply(call, json_object());
+		return;
+	}
+	if (rc == -EINVAL)
+		code = "invalid";
+	else if (rc == -EEXIST)
+		code = "exists";
+	else if (rc == -ENOENT)
+		code = "not-found";
+	else if (rc == -EBUSY)
+		code = "busy";
+	else if (rc == -EOPNOTSUPP)
+		code = "unsupported";
+	rpc_fail(call, code, "%s", why && *why ? why : strerror(-rc));
+}
+
+static void domain_create(void *arg, struct rpc_call *call)
+{
+	json_t *params = rpc_params(call), *config = json_object_get(params, "config");
+	bool paused = json_is_true(json_object_get(params, "paused"));
+	struct tool_domain *d;
+	char why[TOOL_WHY] = "";
+	int rc;
+
+	if (!json_is_object(config)) {
+		rpc_fail(call, "invalid", "'config' is missing, allowed: what an xl.cfg gives");
+		return;
+	}
+	rc = tool_domain_create(arg, config, paused, &d, why);
+	if (rc)
+		answer(call, rc, why);
+	else
+		rpc_reply(call,
+			  json_pack("{s:i, s:O}", "domid", (int)d->domid, "config", d->config));
+}
+
+static void domain_list(void *arg, struct rpc_call *call)
+{
+	json_t *params = rpc_params(call), *list, *domid = json_object_get(params, "domid");
+	struct tool *tool = arg;
+	bool one = domid || json_object_get(params, "name");
+	bool dom0 = (json_is_integer(domid) && !json_integer_value(domid)) ||
+		    !strcmp(tool_config_text(params, "name", ""), "Domain-0");
+	struct tool_domain *d = NULL;
+	struct list *n;
+
+	if (one && !dom0) {
+		d = the_domain(tool, call);
+		if (!d)
+			return;
+	}
+	list = json_array();
+	if (!one || dom0)
+		json_array_append_new(list, tool_dom0_json(tool));
+	if (d)
+		json_array_append_new(list, tool_domain_json(d));
+	if (!one)
+		list_for_each (&tool->domains, n)
+			json_array_append_new(
+				list, tool_domain_json(list_entry(n, struct tool_domain, node)));
+	rpc_reply(call, list);
+}
+
+static void domain_destroy(void *arg, struct rpc_call *call)
+{
+	struct tool_domain *d = the_domain(arg, call);
+
+	if (!d)
+		return;
+	tool_domain_wait(d, false, call);
+	tool_domain_destroy(d, false);
+}
+
+static void ask(struct tool *tool, struct rpc_call *call, bool reboot)
+{
+	struct tool_domain *d = live_domain(tool, call);
+	char why[TOOL_WHY] = "";
+	int rc;
+
+	if (!d)
+		return;
+	rc = tool_domain_ask(d, reboot, why);
+	answer(call, rc, why);
+}
+
+static void domain_shutdown(void *arg, struct rpc_call *call)
+{
+	ask(arg, call, false);
+}
+
+static void domain_reboot(void *arg, struct rpc_call *call)
+{
+	ask(arg, call, true);
+}
+
+static void domain_wait(void *arg, struct rpc_call *call)
+{
+	const char *until = tool_config_text(rpc_params(call), "for", "death");
+	bool shutdown = !strcmp(until, "shutdown");
+	struct tool_domain *d;
+
+	if (!shutdown && strcmp(until, "death")) {
+		rpc_fail(call, "invalid", "'for' cannot be used, allowed: shutdown, death");
+		return;
+	}
+	d = the_domain(arg, call);
+	if (d)
+		tool_domain_wait(d, shutdown, call);
+}
+
+static void domain_pause(void *arg, struct rpc_call *call)
+{
+	struct tool_domain *d = live_domain(arg, call);
+	int rc;
+
+	if (!d)
+		return;
+	rc = tool_host_pause(&d->tool->host, d->domid, true);
+	answer(call, rc, rc == -EINVAL ? "it is not running" : NULL);
+}
+
+static void domain_unpause(void *arg, struct rpc_call *call)
+{
+	struct tool_domain *d = live_domain(arg, call);
+	int rc;
+
+	if (!d)
+		return;
+	rc = tool_host_pause(&d->tool->host, d->domid, false);
+	answer(call, rc, rc == -EINVAL ? "it is not paused" : NULL);
+}
+
+static void domain_rename(void *arg, struct rpc_call *call)
+{
+	struct tool_domain *d = live_domain(arg, call);
+	const char *name;
+	char why[TOOL_WHY] = "";
+	int rc;
+
+	if (!d)
+		return;
+	name = tool_config_text(rpc_params(call), "new-name", "");
+	rc = tool_domain_rename(d, name, why);
+	answer(call, rc, why);
+}
+
+static void domain_config(void *arg, struct rpc_call *call)
+{
+	struct tool_domain *d = the_domain(arg, call);
+
+	if (d)
+		rpc_reply(call, json_incref(d->updated ? d->updated : d->config));
+}
+
+/* What the config says from the next restart on; the domain keeps its name and uuid. */
+static void domain_config_update(void *arg, struct rpc_call *call)
+{
+	struct tool_domain *d = live_domain(arg, call);
+	json_t *config;
+	struct tool_spec spec = { 0 };
+	char why[TOOL_WHY] = "";
+	int rc;
+
+	if (!d)
+		return;
+	config = json_deep_copy(json_object_get(rpc_params(call), "config"));
+	rc = json_is_object(config) ? tool_spec_read(config, &spec, why) : -EINVAL;
+	tool_spec_fini(&spec);
+	if (!rc) {
+		json_object_set(config, "name", json_object_get(d->config, "name"));
+		json_object_set(config, "uuid", json_object_get(d->config, "uuid"));
+		json_decref(d->updated);
+		d->updated = json_incref(config);
+		rc = tool_record_save(d);
+	}
+	json_decref(config);
+	answer(call, rc, why);
+}
+
+static void vcpu_list(void *arg, struct rpc_call *call)
+{
+	struct tool *tool = arg;
+	struct tool_domain *d;
+	struct list *n;
+	json_t *list, *part;
+
+	if (json_object_get(rpc_params(call), "domid")) {
+		d = the_domain(tool, call);
+		if (d)
+			rpc_reply(call, tool_vcpus_json(d));
+		return;
+	}
+	list = json_array();
+	list_for_each (&tool->domains, n) {
+		part = tool_vcpus_json(list_entry(n, struct tool_domain, node));
+		json_array_extend(list, part);
+		json_decref(part);
+	}
+	rpc_reply(call, list);
+}
+
+/* The config's "cpus" with that of @vcpu (-1: all) replaced. */
+static json_t *new_cpus(const struct tool_domain *d, json_int_t vcpu, const char *cpus)
+{
+	unsigned int nr = tool_config_number(d->config, "vcpus", 1);
+	const json_t *old = json_object_get(d->config, "cpus");
+	json_t *list = json_array();
+
+	for (unsigned int i = 0; i < nr; i++) {
+		const char *text = json_string_value(json_is_array(old) ? json_array_get(old, i)
+									: old);
+
+		if (vcpu < 0 || vcpu == (json_int_t)i)
+			text = cpus;
+		json_array_append_new(list, json_string(text ? text : "all"));
+	}
+	return list;
+}
+
+static void vcpu_pin(void *arg, struct rpc_call *call)
+{
+	struct tool_domain *d = live_domain(arg, call);
+	json_t *params = rpc_params(call), *vcpu = json_object_get(params, "vcpu"), *config;
+	json_int_t number = json_is_integer(vcpu) ? json_integer_value(vcpu) : -1;
+	struct tool_spec spec = { 0 };
+	char why[TOOL_WHY] = "";
+	int rc;
+
+	if (!d)
+		return;
+	if ((!json_is_integer(vcpu) && strcmp(tool_config_text(params, "vcpu", ""), "all")) ||
+	    (json_is_integer(vcpu) &&
+	     (number < 0 || number >= (json_int_t)tool_config_number(d->config, "vcpus", 1)))) {
+		rpc_fail(call, "invalid", "'vcpu' cannot be used, allowed: 0 to %u, all",
+			 tool_config_number(d->config, "vcpus", 1) - 1);
+		return;
+	}
+	config = json_copy(d->config);
+	json_object_set_new(config, "cpus",
+			    new_cpus(d, number, tool_config_text(params, "cpus", "")));
+	rc = tool_spec_read(config, &spec, why);
+	if (!rc) {
+		rc = tool_host_set_cpus(&d->tool->host, d->domid, &spec.engine.cpus);
+		if (rc == -EINVAL)
+			snprintf(why, sizeof(why), "none of these CPUs is there");
+	}
+	if (!rc) {
+		json_object_set(d->config, "cpus", json_object_get(config, "cpus"));
+		rc = tool_record_save(d);
+	}
+	tool_spec_fini(&spec);
+	json_decref(config);
+	answer(call, rc, why);
+}
+
+static void network_attach(void *arg, struct rpc_call *call)
+{
+	struct tool_domain *d = live_domain(arg, call);
+	struct tool_vif *v;
+	json_t *config;
+	char why[TOOL_WHY] = "";
+	int rc;
+
+	if (!d)
+		return;
+	if (d->state != TOOL_RUNNING) {
+		rpc_fail(call, "invalid", "domain %u is not running", d->domid);
+		return;
+	}
+	config = json_deep_copy(json_object_get(rpc_params(call), "vif"));
+	rc = tool_vif_attach(d, config, &v, why);
+	json_decref(config);
+	if (rc)
+		answer(call, rc, why);
+	else
+		rpc_reply(call, tool_vif_json(v));
+}
+
+static struct tool_vif *the_vif(struct tool_domain *d, const json_t *params)
+{
+	const json_t *devid = json_object_get(params, "devid");
+	const char *mac = tool_config_text(params, "mac", NULL);
+	struct list *n;
+
+	if (json_is_integer(devid))
+		return tool_vif_find(d, tool_config_number(params, "devid", UINT_MAX));
+	list_for_each (&d->vifs, n) {
+		struct tool_vif *v = list_entry(n, struct tool_vif, node);
+
+		if (mac && !strcasecmp(tool_config_text(v->config, "mac", ""), mac))
+			return v;
+	}
+	return NULL;
+}
+
+static void network_detach(void *arg, struct rpc_call *call)
+{
+	struct tool_domain *d = live_domain(arg, call);
+	struct tool_vif *v = d ? the_vif(d, rpc_params(call)) : NULL;
+
+	if (!d)
+		return;
+	if (!v)
+		rpc_fail(call, "not-found", "no such vif");
+	else
+		tool_vif_detach(v,
+				tool_config_number(rpc_params(call), "timeout-ms", TOOL_DETACH_MS),
+				call);
+}
+
+static void network_list(void *arg, struct rpc_call *call)
+{
+	struct tool_domain *d = the_domain(arg, call);
+	struct list *n;
+	json_t *list;
+
+	if (!d)
+		return;
+	list = json_array();
+	list_for_each (&d->vifs, n)
+		json_array_append_new(list, tool_vif_json(list_entry(n, struct tool_vif, node)));
+	rpc_reply(call, list);
+}
+
+/* No engine has disks yet, and a config's are named in a warning: there are none. */
+static void block_list(void *arg, struct rpc_call *call)
+{
+	if (the_domain(arg, call))
+		rpc_reply(call, json_array());
+}
+
+static void console(void *arg, struct rpc_call *call)
+{
+	struct tool_domain *d = live_domain(arg, call);
+	char tty[PATH_MAX] = "", log[PATH_MAX] = "";
+	int rc;
+
+	if (!d)
+		return;
+	rc = tool_host_console(&d->tool->host, d->domid, tty, log);
+	if (rc)
+		answer(call, rc, NULL);
+	else
+		rpc_reply(call, json_pack("{s:s, s:s}", "tty", tty, "log", log));
+}
+
+static void info(void *arg, struct rpc_call *call)
+{
+	rpc_reply(call, tool_host_json(arg));
+}
+
+static void dmesg(void *arg, struct rpc_call *call)
+{
+	struct tool *tool = arg;
+	unsigned int first = tool->nr_events > TOOL_EVENT_LINES ? tool->nr_events - TOOL_EVENT_LINES
+								: 0;
+	bool clear = json_is_true(json_object_get(rpc_params(call), "clear"));
+	json_t *lines = json_array();
+
+	for (unsigned int i = first; i < tool->nr_events; i++)
+		json_array_append_new(lines, json_string(tool->events[i % TOOL_EVENT_LINES]));
+	if (clear) {
+		for (unsigned int i = 0; i < TOOL_EVENT_LINES; i++) {
+			free(tool->events[i]);
+			tool->events[i] = NULL;
+		}
+		tool->nr_events = 0;
+	}
+	rpc_reply(call, lines);
+}
+
+const struct rpc_method tool_methods[] = {
+	{ "domain.create", domain_create },
+	{ "domain.list", domain_list },
+	{ "domain.destroy", domain_destroy },
+	{ "domain.shutdown", domain_shutdown },
+	{ "domain.reboot", domain_reboot },
+	{ "domain.wait", domain_wait },
+	{ "domain.pause", domain_pause },
+	{ "domain.unpause", domain_unpause },
+	{ "domain.rename", domain_rename },
+	{ "domain.config", domain_config },
+	{ "domain.config-update", domain_config_update },
+	{ "vcpu.list", vcpu_list },
+	{ "vcpu.pin", vcpu_pin },
+	{ "network.attach", network_attach },
+	{ "network.detach", network_detach },
+	{ "network.list", network_list },
+	{ "block.list", block_list },
+	{ "console", console },
+	{ "info", info },
+	{ "dmesg", dmesg },
+	{ NULL, NULL },
+};
