@@ -2,6 +2,7 @@
 #include "tests/util/nb_rig.h"
 
 #include <assert.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <string.h>
@@ -36,14 +37,27 @@ static void *grant_pages(struct rig *r, unsigned int nr, uint32_t *refs)
 	return pages;
 }
 
+static int open_store(void *arg, uint16_t domid, struct hv_store **store_out)
+{
+	struct rig *r = arg;
+
+	return domid ? -ENOSYS : xs_server_store(r->xs, store_out);
+}
+
 void rig_init(struct rig *r, uint32_t first)
 {
-	int size = 4 << 20;
+	int size = 4 << 20, to_guest, from_guest;
 
 	memset(r, 0, sizeof(*r));
+	must(loop_create(&r->loop));
+	must(xs_server_create_private(r->loop, &r->xs));
 	must(core_create(NULL, &r->core));
+	core_set_hooks(r->core, &(struct core_hooks){ .store_open = open_store, .arg = r });
 	must(core_domain_create(r->core, 4, &r->domid));
 	must(hv_core_local(r->core, &r->hv));
+	must(core_evtchn_fds(r->core, r->domid, CORE_PORT_STORE, &to_guest, &from_guest));
+	must(xs_server_introduce(r->xs, r->domid, core_domain_page(r->core, r->domid, CORE_PAGE_STORE),
+				 from_guest, to_guest, false));
 	must(hv_guest_attach_local(r->core, r->domid, &r->guest));
 
 	must(socketpair(AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, r->port));
@@ -118,7 +132,9 @@ void rig_fini(struct rig *r)
 		hv_guest_evtchn_free(r->guest, &r->ctrl_ch);
 	hv_guest_detach(r->guest);
 	r->hv->close(r->hv);
+	xs_server_destroy(r->xs);
 	core_destroy(r->core);
+	loop_destroy(r->loop);
 }
 
 void rig_put(struct rig *r, const netif_tx_request_t *req)

@@ -9,6 +9,7 @@
 
 #include "hv/core.h"
 #include "hv/guest.h"
+#include "hv/xenstore/xs_server.h"
 #include "netback/worker.h"
 
 #define RIG_NR_PAGES 64u /* for frames to send; as many receive pages as the ring has slots */
@@ -20,6 +21,8 @@ struct rig_frame {
 };
 
 struct rig {
+	struct loop *loop;
+	struct xs_server *xs;
 	struct core *core;
 	struct hv *hv;
 	struct hv_guest *guest;

@@ -1,0 +1,303 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* From a frontend's keys to queues in service, and back. All keys are the guest's. */
+#include <errno.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <linux/if_tun.h>
+
+#include "netback/vif.h"
+
+#define MTU_DEFAULT 1500u
+#define MTU_MAX	    65521u /* so that a frame with its Ethernet header counts in 16 bits */
+
+static int fail(char *why, int rc, const char *text, const char *detail)
+{
+	snprintf(why, NB_REASON_MAX, "%s%s (%s)", text, detail, strerror(-rc));
+	return rc;
+}
+
+struct flag_key {
+	const char *key;
+	size_t offset;
+	bool absent;
+	bool inverted;
+};
+
+#define FLAG(key, field, absent, inverted) { key, offsetof(struct nb_features, field), absent, inverted }
+
+static const struct flag_key flag_keys[] = {
+	FLAG("feature-sg", sg, false, false),
+	FLAG("feature-gso-tcpv4", gso_v4, false, false),
+	FLAG("feature-gso-tcpv6", gso_v6, false, false),
+	FLAG("feature-no-csum-offload", csum_v4, false, true),
+	FLAG("feature-ipv6-csum-offload", csum_v6, false, false),
+	FLAG("feature-rx-notify", rx_notify, false, false),
+	FLAG("request-multicast-control", mcast_control, false, false),
+};
+
+static int read_features(struct nb_vif *vif, struct nb_features *f, char *why)
+{
+	uint32_t value;
+	size_t i;
+	int rc;
+
+	memset(f, 0, sizeof(*f));
+	rc = nb_xb_read_default(vif, true, "request-rx-copy", 1, 0, &value);
+	if (rc)
+		return fail(why, rc, "frontend key ", "request-rx-copy");
+	if (!value)
+		return fail(why, -EOPNOTSUPP, "frontend does not receive by copy", "");
+	for (i = 0; i < sizeof(flag_keys) / sizeof(flag_keys[0]); i++) {
+		const struct flag_key *k = &flag_keys[i];
+
+		rc = nb_xb_read_default(vif, true, k->key, 1, k->absent, &value);
+		if (rc)
+			return fail(why, rc, "frontend key ", k->key);
+		*((bool *)(void *)f + k->offset) = k->inverted ? !value : value;
+	}
+	rc = nb_xb_read_default(vif, true, "xdp-headroom", NB_HEADROOM_MAX, 0, &value);
+	if (rc)
+		return fail(why, rc, "frontend key ", "xdp-headroom");
+	f->headroom = (uint16_t)value;
+	f->mtu = vif->mtu;
+	/* Segments are of several slots and have blank checksums. */
+	f->gso_v4 &= f->sg && f->csum_v4;
+	f->gso_v6 &= f->sg && f->csum_v6;
+	return 0;
+}
+
+static int read_refs(struct nb_vif *vif, const char *dir, struct nb_queue_refs *refs, char *why)
+{
+	char key[48];
+	int rc;
+
+#define READ(name, field)                                                                            \
+	(snprintf(key, sizeof(key), "%s%s", dir, name),                                              \
+	 nb_xb_read_u32(vif, true, key, UINT32_MAX, &refs->field))
+	rc = READ("tx-ring-ref", from_ref);
+	if (!rc)
+		rc = READ("rx-ring-ref", to_ref);
+	if (rc)
+		return fail(why, rc, "frontend key ", key);
+	rc = READ("event-channel-tx", from_port);
+	if (!rc)
+		rc = READ("event-channel-rx", to_port);
+	if (rc != -ENOENT)
+		return rc ? fail(why, rc, "frontend key ", key) : 0;
+	rc = READ("event-channel", from_port);
+#undef READ
+	refs->to_port = refs->from_port;
+	return rc ? fail(why, rc, "frontend key ", key) : 0;
+}
+
+static int read_nr_queues(struct nb_vif *vif, uint32_t *nr, char *why)
+{
+	int rc = nb_xb_read_default(vif, true, "multi-queue-num-queues", vif->nb->config.max_queues, 1, nr);
+
+	if (!rc && !*nr)
+		rc = -ERANGE;
+	return rc ? fail(why, rc, "frontend key ", "multi-queue-num-queues") : 0;
+}
+
+static void on_alert(struct nb_queue *q)
+{
+	struct nb_vif *vif = q->owner;
+	uint64_t one = 1;
+
+	/* A full counter is as good as one more. */
+	if (write(vif->nb->alert_fd, &one, sizeof(one)) < 0)
+		return;
+}
+
+static struct nb_worker *idlest_worker(struct netback *nb)
+{
+	struct nb_worker *best = nb->workers[0];
+	unsigned int i;
+
+	for (i = 1; i < nb->nr_workers; i++)
+		if (nb_worker_nr_queues(nb->workers[i]) < nb_worker_nr_queues(best))
+			best = nb->workers[i];
+	return best;
+}
+
+static int connect_queue(struct nb_vif *vif, unsigned int id, char *why)
+{
+	struct nb_queue *q = &vif->queues[id];
+	struct nb_queue_refs refs;
+	const char *text;
+	char dir[24] = "";
+	int rc;
+
+	if (vif->nr_queues > 1)
+		snprintf(dir, sizeof(dir), "queue-%u/", id);
+	rc = read_refs(vif, dir, &refs, why);
+	if (rc)
+		return rc;
+	q->port_fd = vif->port_fd;
+	if (id) {
+		rc = vif->nb->config.port_ops->add_queue(vif->nb->config.ports, vif->name, &q->port_fd);
+		if (rc)
+			return fail(why, rc, "cannot add a queue to ", vif->name);
+	}
+	q->id = id;
+	q->hv = vif->nb->hv;
+	q->features = &vif->features;
+	q->steering = &vif->steering;
+	q->rate = vif->rate;
+	/* The whole vif's credit, shared out: no frame is counted twice. */
+	q->rate.bytes = vif->rate.bytes / vif->nr_queues;
+	q->alert = on_alert;
+	q->owner = vif;
+	rc = nb_queue_connect(q, vif->domid, &refs, &text);
+	return rc ? fail(why, rc, text, "") : 0;
+}
+
+static int connect_ctrl(struct nb_vif *vif, bool *have_out, char *why)
+{
+	uint32_t ref, port;
+	const char *text;
+	int rc;
+
+	*have_out = false;
+	rc = nb_xb_read_u32(vif, true, "ctrl-ring-ref", UINT32_MAX, &ref);
+	if (rc == -ENOENT)
+		return 0;
+	if (!rc)
+		rc = nb_xb_read_u32(vif, true, "event-channel-ctrl", UINT32_MAX, &port);
+	if (rc)
+		return fail(why, rc, "frontend key ", "ctrl-ring-ref or event-channel-ctrl");
+	rc = nb_queue_connect_ctrl(&vif->queues[0], vif->domid, ref, port, &text);
+	*have_out = !rc;
+	return rc ? fail(why, rc, text, "") : 0;
+}
+
+static unsigned int offloads(const struct nb_features *f)
+{
+	/* The kernel knows one switch for both; what a frontend lacks of it we complete. */
+	unsigned int tun = f->csum_v4 ? TUN_F_CSUM : 0;
+
+	if (tun && f->gso_v4)
+		tun |= TUN_F_TSO4 | TUN_F_TSO_ECN;
+	if (tun && f->gso_v6)
+		tun |= TUN_F_TSO6 | TUN_F_TSO_ECN;
+	return tun;
+}
+
+static int start_queues(struct nb_vif *vif, bool together, char *why)
+{
+	struct nb_worker *w = idlest_worker(vif->nb);
+	unsigned int i;
+	int rc = 0;
+
+	for (i = 0; i < vif->nr_queues && !rc; i++) {
+		vif->steering.queues[i] = &vif->queues[i];
+		rc = nb_worker_attach(together ? w : idlest_worker(vif->nb), &vif->queues[i]);
+	}
+	return rc ? fail(why, rc, "cannot serve a queue", "") : 0;
+}
+
+int nb_vif_connect(struct nb_vif *vif, char *why)
+{
+	const struct nb_port_ops *ops = vif->nb->config.port_ops;
+	bool ctrl = false;
+	unsigned int i;
+	uint32_t nr = 0;
+	int rc;
+
+	rc = read_features(vif, &vif->features, why);
+	if (!rc)
+		rc = read_nr_queues(vif, &nr, why);
+	if (rc)
+		return rc;
+	vif->queues = calloc(nr, sizeof(vif->queues[0]));
+	if (!vif->queues)
+		return fail(why, -ENOMEM, "no memory", "");
+	vif->nr_queues = vif->steering.nr_queues = nr;
+	for (i = 0; i < nr; i++)
+		vif->queues[i].port_fd = -1;
+	for (i = 0; i < nr && !rc; i++)
+		rc = connect_queue(vif, i, why);
+	if (!rc)
+		rc = connect_ctrl(vif, &ctrl, why);
+	if (rc)
+		goto out;
+	rc = ops->set_offload(vif->port_fd, offloads(&vif->features));
+	if (!rc)
+		rc = ops->set_carrier(vif->port_fd, true);
+	if (rc) {
+		fail(why, rc, "cannot set up ", vif->name);
+		goto out;
+	}
+	vif->carrier = true;
+	/* Lists and tables that queues share have one thread. */
+	rc = start_queues(vif, ctrl || vif->features.mcast_control, why);
+out:
+	if (rc)
+		nb_vif_disconnect(vif);
+	return rc;
+}
+
+void nb_vif_disconnect(struct nb_vif *vif)
+{
+	unsigned int i;
+
+	if (!vif->queues)
+		return;
+	for (i = 0; i < vif->nr_queues; i++)
+		nb_worker_detach(&vif->queues[i]);
+	for (i = 0; i < vif->nr_queues; i++) {
+		struct nb_queue *q = &vif->queues[i];
+
+		if (q->hv)
+			nb_queue_disconnect(q);
+		if (i && q->port_fd >= 0)
+			close(q->port_fd);
+	}
+	vif->nb->config.port_ops->set_carrier(vif->port_fd, false);
+	vif->carrier = false;
+	memset(&vif->steering, 0, sizeof(vif->steering));
+	free(vif->queues);
+	vif->queues = NULL;
+	vif->nr_queues = 0;
+}
+
+int nb_vif_open_port(struct nb_vif *vif, char *why)
+{
+	const struct netback_config *config = &vif->nb->config;
+	char rate[64];
+	int rc;
+
+	if (vif->port_fd >= 0)
+		return 0;
+	rc = nb_xb_read_default(vif, false, "mtu", MTU_MAX, MTU_DEFAULT, &vif->mtu);
+	if (!rc && vif->mtu < 68)
+		rc = -ERANGE;
+	if (rc)
+		return fail(why, rc, "backend key ", "mtu");
+	rc = nb_xb_read_text(vif, false, "rate", rate, sizeof(rate));
+	if (!rc)
+		rc = nb_rate_parse(rate, &vif->rate);
+	else if (rc == -ENOENT)
+		rc = nb_rate_parse(NULL, &vif->rate);
+	if (rc)
+		return fail(why, rc, "backend key ", "rate");
+	rc = config->port_ops->open(config->ports, vif->name, vif->mtu, &vif->port_fd, &vif->ifindex);
+	if (rc == -EEXIST)
+		return fail(why, rc, "another device has the name ", vif->name);
+	if (rc)
+		return fail(why, rc, "cannot make the TAP ", vif->name);
+	return 0;
+}
+
+void nb_vif_release_port(struct nb_vif *vif)
+{
+	if (vif->port_fd < 0)
+		return;
+	vif->nb->config.port_ops->release(vif->nb->config.ports, vif->name, vif->port_fd);
+	vif->port_fd = -1;
+	vif->ifindex = 0;
+}

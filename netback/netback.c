@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "netback/netback.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "netback/vif.h"
+
+#define PREPARE_MS 20 /* after a vif came, in case another follows */
+
+static void on_alert(void *arg, uint32_t events)
+{
+	struct netback *nb = arg;
+	struct list *l, *next;
+	uint64_t count;
+
+	(void)events;
+	if (read(nb->alert_fd, &count, sizeof(count)) < 0)
+		return;
+	list_for_each_safe(&nb->all, l, next)
+		nb_vif_check_queues(list_entry(l, struct nb_vif, all));
+}
+
+/* The store again, after vifrost-hvd was restarted. */
+static void on_retry(void *arg)
+{
+	struct netback *nb = arg;
+	uint16_t domid;
+
+	if (hv_store_connect(nb->config.store_path, &nb->hv->store)) {
+		nb->hv->store = NULL;
+		return;
+	}
+	loop_timer_set(&nb->retry, 0, 0);
+	/* Any call makes the seam take up its event channels with the new server. */
+	nb->hv->domain->list(nb->hv, &domid, 1);
+	log_notice("connected to xenstore again");
+	if (nb_xb_start(nb)) {
+		loop_fd_del(&nb->store_watcher);
+		hv_store_close(nb->hv->store);
+		nb->hv->store = NULL;
+		loop_timer_set(&nb->retry, PREPARE_MS, PREPARE_MS);
+	}
+}
+
+static int start_workers(struct netback *nb)
+{
+	unsigned int nr = nb->config.nr_workers ? nb->config.nr_workers : 1;
+	int rc = 0;
+
+	while (nb->nr_workers < nr && !rc) {
+		rc = nb_worker_create(nb->config.nr_workers, &nb->workers[nb->nr_workers]);
+		nb->nr_workers += !rc;
+	}
+	return rc;
+}
+
+int netback_create(const struct netback_config *config, struct loop *loop, struct netback **nb_out)
+{
+	struct netback *nb = calloc(1, sizeof(*nb));
+	int rc;
+
+	*nb_out = NULL;
+	if (!nb)
+		return -ENOMEM;
+	nb->config = *config;
+	nb->hv = config->hv;
+	nb->loop = loop;
+	list_init(&nb->all);
+	list_init(&nb->dirty);
+	htab_init(&nb->vifs);
+	nb->alert_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	rc = nb->alert_fd < 0 ? -errno : start_workers(nb);
+	if (!rc && loop)
+		rc = loop_fd_add(loop, &nb->alert_watcher, nb->alert_fd, EPOLLIN, on_alert, nb);
+	if (!rc && loop)
+		rc = loop_timer_add(loop, &nb->retry, on_retry, nb);
+	if (!rc)
+		rc = nb_xb_start(nb);
+	if (rc) {
+		netback_destroy(nb);
+		nb = NULL;
+	}
+	*nb_out = nb;
+	return rc;
+}
+
+void netback_destroy(struct netback *nb)
+{
+	if (!nb)
+		return;
+	nb_xb_stop(nb);
+	while (!list_empty(&nb->all))
+		nb_vif_destroy(list_entry(nb->all.next, struct nb_vif, all), false);
+	while (nb->nr_workers)
+		nb_worker_destroy(nb->workers[--nb->nr_workers]);
+	loop_timer_del(&nb->retry);
+	loop_fd_del(&nb->alert_watcher);
+	if (nb->alert_fd >= 0)
+		close(nb->alert_fd);
+	htab_fini(&nb->vifs);
+	free(nb);
+}
+
+void netback_turn(struct netback *nb)
+{
+	unsigned int i;
+
+	nb_xb_run(nb);
+	for (i = 0; i < 100 && nb_worker_turn(nb->workers[0], 0); i++)
+		;
+	on_alert(nb, 0);
+	nb_xb_run(nb);
+}

@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The network backend: every vif below backend/vif of the store gets a port vif<dom>.<n> and service
+ * between that and its frontend's rings. One control thread, which is the caller's, and workers.
+ *
+ * It leaves all as it is when destroyed or killed: store, ports and rings are taken up by the next one.
+ */
+#ifndef NETBACK_NETBACK_H
+#define NETBACK_NETBACK_H
+
+#include <jansson.h>
+
+#include "base/loop.h"
+#include "hv/hv.h"
+#include "netback/tap.h"
+
+struct netback;
+
+struct netback_config {
+	unsigned int nr_workers; /* 0: unthreaded, for tests: see netback_turn() */
+	unsigned int max_queues; /* offered to each frontend, 1 to 16 */
+	struct hv *hv;		 /* borrowed; its store is ours to close and to open anew */
+	const char *store_path;	 /* where to connect to the store again; NULL: never */
+	const struct nb_port_ops *port_ops;
+	struct nb_ports *ports; /* borrowed */
+};
+
+/* @loop: NULL: the caller calls netback_turn(). Return: 0 or -errno. */
+int netback_create(const struct netback_config *config, struct loop *loop, struct netback **nb_out);
+/* NULL is allowed. */
+void netback_destroy(struct netback *nb);
+/* Handle all pending watch events and let the workers of a test run. */
+void netback_turn(struct netback *nb);
+/* For the status RPC and tests: {"vifs": [...], ...}. NULL when out of memory. */
+json_t *netback_status(const struct netback *nb);
+
+#endif

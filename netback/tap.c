@@ -1,0 +1,282 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "netback/tap.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <linux/if_tun.h>
+#include <linux/netlink.h>
+#include <linux/rtnetlink.h>
+#include <linux/virtio_net.h>
+
+#define SPARE_NAME "vfspare%u"
+#define TAP_FLAGS  (IFF_TAP | IFF_NO_PI | IFF_VNET_HDR | IFF_MULTI_QUEUE)
+#define DRAIN_MAX  100000 /* frames: more than any queue length */
+
+struct spare {
+	char name[IFNAMSIZ];
+	int fd;
+};
+
+struct nb_ports {
+	int sock;    /* for interface ioctls */
+	int netlink; /* rtnetlink */
+	unsigned int nr_max, nr, next_name;
+	struct spare spares[];
+};
+
+static int if_ioctl(struct nb_ports *ports, unsigned long request, struct ifreq *ifr, const char *name)
+{
+	snprintf(ifr->ifr_name, sizeof(ifr->ifr_name), "%s", name);
+	return ioctl(ports->sock, request, ifr) ? -errno : 0;
+}
+
+static int if_index(struct nb_ports *ports, const char *name, unsigned int *ifindex_out)
+{
+	struct ifreq ifr = { 0 };
+	int rc = if_ioctl(ports, SIOCGIFINDEX, &ifr, name);
+
+	if (!rc)
+		*ifindex_out = (unsigned int)ifr.ifr_ifindex;
+	return rc;
+}
+
+static int if_rename(struct nb_ports *ports, const char *from, const char *to)
+{
+	struct ifreq ifr = { 0 };
+
+	snprintf(ifr.ifr_newname, sizeof(ifr.ifr_newname), "%s", to);
+	return if_ioctl(ports, SIOCSIFNAME, &ifr, from);
+}
+
+static int if_set_mtu(struct nb_ports *ports, const char *name, unsigned int mtu)
+{
+	struct ifreq ifr = { .ifr_mtu = (int)mtu };
+
+	return if_ioctl(ports, SIOCSIFMTU, &ifr, name);
+}
+
+/* Down and out of its bridge, in one request. */
+static int if_retire(struct nb_ports *ports, unsigned int ifindex)
+{
+	struct {
+		struct nlmsghdr h;
+		struct ifinfomsg i;
+		struct rtattr master;
+		uint32_t none;
+	} req = {
+		.h = { .nlmsg_len = sizeof(req),
+		       .nlmsg_type = RTM_SETLINK,
+		       .nlmsg_flags = NLM_F_REQUEST | NLM_F_ACK },
+		.i = { .ifi_index = (int)ifindex, .ifi_change = IFF_UP },
+		.master = { RTA_LENGTH(4), IFLA_MASTER },
+	};
+	struct {
+		struct nlmsghdr h;
+		struct nlmsgerr e;
+		char rest[512];
+	} ack;
+
+	if (send(ports->netlink, &req, sizeof(req), 0) < 0)
+		return -errno;
+	if (recv(ports->netlink, &ack, sizeof(ack), 0) < (ssize_t)(sizeof(ack.h) + sizeof(ack.e)))
+		return -EPROTO;
+	return ack.h.nlmsg_type == NLMSG_ERROR ? ack.e.error : -EPROTO;
+}
+
+static int tun_open(const char *name, int *fd_out)
+{
+	struct ifreq ifr = { .ifr_flags = TAP_FLAGS };
+	int size = sizeof(struct virtio_net_hdr);
+	int fd = open("/dev/net/tun", O_RDWR | O_NONBLOCK | O_CLOEXEC);
+	int rc = 0;
+
+	if (fd < 0)
+		return -errno;
+	snprintf(ifr.ifr_name, sizeof(ifr.ifr_name), "%s", name);
+	if (ioctl(fd, TUNSETIFF, &ifr) || ioctl(fd, TUNSETVNETHDRSZ, &size)) {
+		rc = -errno;
+		close(fd);
+		fd = -1;
+	}
+	*fd_out = fd;
+	return rc;
+}
+
+/*
+ * The address that Xen gives to the backend side of a vif: high, so that no bridge takes it for its
+ * own, and never a guest's.
+ */
+static int set_address(int fd)
+{
+	struct ifreq ifr = { .ifr_hwaddr = { .sa_family = 1 /* ARPHRD_ETHER */ } };
+
+	memcpy(ifr.ifr_hwaddr.sa_data, "\xfe\xff\xff\xff\xff\xff", 6);
+	return ioctl(fd, SIOCSIFHWADDR, &ifr) ? -errno : 0;
+}
+
+static int make_spare(struct nb_ports *ports)
+{
+	struct spare *s = &ports->spares[ports->nr];
+	unsigned int ifindex;
+	int rc;
+
+	do
+		snprintf(s->name, sizeof(s->name), SPARE_NAME, ports->next_name++ % 1000000);
+	while (!if_index(ports, s->name, &ifindex));
+	rc = tun_open(s->name, &s->fd);
+	if (!rc)
+		rc = set_address(s->fd);
+	if (rc && s->fd >= 0)
+		close(s->fd);
+	if (!rc)
+		ports->nr++;
+	return rc;
+}
+
+void nb_taps_prepare(struct nb_ports *ports)
+{
+	if (!ports->nr && ports->nr_max)
+		make_spare(ports); /* failing is for open() to report */
+}
+
+static int set_carrier(int fd, bool on)
+{
+	int carrier = on;
+
+	return ioctl(fd, TUNSETCARRIER, &carrier) ? -errno : 0;
+}
+
+static int open_new(struct nb_ports *ports, const char *name, unsigned int mtu, int *fd_out)
+{
+	struct spare *s;
+	int fd, rc;
+
+	if (!ports->nr) {
+		rc = make_spare(ports);
+		if (rc)
+			return rc;
+	}
+	s = &ports->spares[--ports->nr];
+	fd = s->fd;
+	rc = if_set_mtu(ports, s->name, mtu);
+	if (!rc)
+		rc = set_carrier(fd, false);
+	if (!rc)
+		rc = if_rename(ports, s->name, name);
+	if (!rc && ioctl(fd, TUNSETPERSIST, 1))
+		rc = -errno;
+	if (rc) {
+		close(fd);
+		fd = -1;
+	}
+	*fd_out = fd;
+	return rc;
+}
+
+static int tap_open(struct nb_ports *ports, const char *name, unsigned int mtu, int *fd_out,
+		    unsigned int *ifindex_out)
+{
+	int rc;
+
+	if (!if_index(ports, name, ifindex_out)) {
+		/* A predecessor's, or not ours at all, which TUNSETIFF refuses. */
+		rc = tun_open(name, fd_out);
+		return rc == -EINVAL || rc == -EBUSY || rc == -EPERM ? -EEXIST : rc;
+	}
+	rc = open_new(ports, name, mtu, fd_out);
+	return rc ? rc : if_index(ports, name, ifindex_out);
+}
+
+static int tap_add_queue(struct nb_ports *ports, const char *name, int *fd_out)
+{
+	(void)ports;
+	return tun_open(name, fd_out);
+}
+
+static int tap_set_offload(int fd, unsigned int offload)
+{
+	return ioctl(fd, TUNSETOFFLOAD, (unsigned long)offload) ? -errno : 0;
+}
+
+/* No frame of this guest may reach the next one. */
+static void empty(int fd)
+{
+	char frame[64];
+	int i;
+
+	for (i = 0; i < DRAIN_MAX && read(fd, frame, sizeof(frame)) > 0; i++)
+		;
+}
+
+static void tap_release(struct nb_ports *ports, const char *name, int fd)
+{
+	struct spare *s = &ports->spares[ports->nr];
+	unsigned int ifindex;
+
+	ioctl(fd, TUNSETPERSIST, 0);
+	if (ports->nr == ports->nr_max || if_index(ports, name, &ifindex) || if_retire(ports, ifindex))
+		goto out;
+	empty(fd);
+	do
+		snprintf(s->name, sizeof(s->name), SPARE_NAME, ports->next_name++ % 1000000);
+	while (!if_index(ports, s->name, &ifindex));
+	if (if_rename(ports, name, s->name))
+		goto out;
+	s->fd = fd;
+	ports->nr++;
+	return;
+out:
+	close(fd);
+}
+
+const struct nb_port_ops nb_tap_ops = {
+	.open = tap_open,
+	.add_queue = tap_add_queue,
+	.set_offload = tap_set_offload,
+	.set_carrier = set_carrier,
+	.release = tap_release,
+};
+
+int nb_taps_create(unsigned int nr_spares, struct nb_ports **ports_out)
+{
+	/* One place more than are kept, for one made on the way into use. */
+	struct nb_ports *ports = calloc(1, sizeof(*ports) + (nr_spares + 1) * sizeof(ports->spares[0]));
+	struct sockaddr_nl addr = { .nl_family = AF_NETLINK };
+	int rc = 0;
+
+	if (!ports)
+		return -ENOMEM;
+	ports->nr_max = nr_spares;
+	ports->sock = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	ports->netlink = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE);
+	if (ports->sock < 0 || ports->netlink < 0 ||
+	    bind(ports->netlink, (struct sockaddr *)&addr, sizeof(addr)))
+		rc = -errno;
+	if (rc) {
+		nb_taps_destroy(ports);
+		ports = NULL;
+	}
+	*ports_out = ports;
+	return rc;
+}
+
+void nb_taps_destroy(struct nb_ports *ports)
+{
+	if (!ports)
+		return;
+	while (ports->nr)
+		close(ports->spares[--ports->nr].fd);
+	if (ports->sock >= 0)
+		close(ports->sock);
+	if (ports->netlink >= 0)
+		close(ports->netlink);
+	free(ports);
+}

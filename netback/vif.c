@@ -1,0 +1,359 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "netback/vif.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define UN XenbusStateUnknown
+#define IN XenbusStateInitialising
+#define IW XenbusStateInitWait
+#define CO XenbusStateConnected
+#define CG XenbusStateClosing
+#define CD XenbusStateClosed
+
+/*
+ * The next step from each of our states towards a wanted one; Initialised is never ours. Every want
+ * is reached in at most three steps, and a state that answers a want points at itself.
+ */
+static const enum xenbus_state next[NB_NR_STATES][NB_NR_STATES] = {
+	/*	   want: Unknown Initialising InitWait Initialised Connected Closing Closed */
+	[UN] = { UN, IN, IN, IN, IN, CD, CD },
+	[IN] = { IN, IN, IW, IW, IW, CD, CD },
+	[IW] = { IW, IW, IW, IW, CO, CG, CG },
+	[XenbusStateInitialised] = { CG, CG, CG, CG, CG, CG, CG },
+	[CO] = { CO, CG, CG, CO, CO, CG, CG },
+	[CG] = { CG, CD, CD, CD, CD, CG, CD },
+	[CD] = { CD, IW, IW, IW, IW, CD, CD },
+};
+
+static const char *const state_names[] = {
+	"Unknown", "Initialising", "InitWait", "Initialised", "Connected", "Closing", "Closed",
+	"Reconfiguring", "Reconfigured",
+};
+
+const char *nb_state_name(uint32_t state)
+{
+	return state < sizeof(state_names) / sizeof(state_names[0]) ? state_names[state] : "not a state";
+}
+
+enum xenbus_state nb_vif_next_state(enum xenbus_state cur, enum xenbus_state want)
+{
+	return next[cur][want];
+}
+
+static void say(struct nb_vif *vif, const char *text)
+{
+	log_limited(&vif->log_limit, "%s: %s", vif->name, text);
+}
+
+/* Out of service until the frontend starts over. */
+static void disable(struct nb_vif *vif, const char *why)
+{
+	snprintf(vif->reason, sizeof(vif->reason), "%s", why);
+	vif->disabled = true;
+	vif->disabled_closed = false;
+	say(vif, why);
+	nb_xb_write_error(vif, why);
+}
+
+/* What must be done to be in @state, before the store says so. On failure @why says what failed. */
+static int enter(struct nb_vif *vif, enum xenbus_state state, char *why)
+{
+	int rc = 0;
+
+	switch (state) {
+	case XenbusStateInitWait:
+		rc = nb_vif_open_port(vif, why);
+		break;
+	case XenbusStateConnected:
+		rc = nb_vif_connect(vif, why);
+		break;
+	case XenbusStateClosing:
+		nb_vif_disconnect(vif);
+		break;
+	case XenbusStateClosed:
+		nb_vif_disconnect(vif);
+		if (!vif->online || vif->dead)
+			nb_vif_release_port(vif);
+		break;
+	default:
+		break;
+	}
+	return rc;
+}
+
+/* The only place where a vif's state changes. */
+static int set_state(struct nb_vif *vif, enum xenbus_state want)
+{
+	char why[NB_REASON_MAX] = "";
+	int rc = 0;
+
+	while (!rc && next[vif->state][want] != vif->state) {
+		enum xenbus_state new = next[vif->state][want];
+
+		rc = enter(vif, new, why);
+		if (rc) {
+			disable(vif, why);
+			if (want == XenbusStateClosing)
+				break;
+			want = XenbusStateClosing;
+			rc = 0;
+			continue;
+		}
+		log_debug("%s: %s -> %s", vif->name, nb_state_name(vif->state), nb_state_name(new));
+		vif->state = new;
+		rc = nb_xb_write_state(vif, new, new == XenbusStateInitWait);
+		vif->unwritten = rc == -ECONNRESET;
+	}
+	return rc;
+}
+
+/*
+ * What the frontend's state asks of us. Our own closing, asked for by the toolstack, goes first; a
+ * frontend that has nothing connected cannot hold it up.
+ */
+static int follow_frontend(struct nb_vif *vif)
+{
+	bool closing = !vif->online || vif->close_asked;
+
+	switch (vif->frontend_state) {
+	case XenbusStateUnknown:
+		if (closing || vif->frontend_seen)
+			return set_state(vif, XenbusStateClosed);
+		return set_state(vif, XenbusStateInitWait);
+	case XenbusStateInitialising:
+		if (closing)
+			return set_state(vif, XenbusStateClosed);
+		if (vif->disabled && vif->disabled_closed) {
+			vif->disabled = false;
+			vif->reason[0] = '\0';
+		}
+		return vif->disabled ? 0 : set_state(vif, XenbusStateInitWait);
+	case XenbusStateInitWait:
+		return closing ? set_state(vif, XenbusStateClosed) : 0;
+	case XenbusStateInitialised:
+	case XenbusStateConnected:
+		if (closing)
+			return set_state(vif, XenbusStateClosing);
+		if (vif->disabled)
+			return 0;
+		return set_state(vif, vif->hotplug_connected || vif->state == XenbusStateConnected ?
+					      XenbusStateConnected :
+					      XenbusStateInitWait);
+	case XenbusStateClosing:
+		return set_state(vif, XenbusStateClosing);
+	case XenbusStateClosed:
+		vif->disabled_closed = true;
+		/* It may be closed from a former life, before its domain's kernel has looked at it. */
+		return set_state(vif, vif->new_area && vif->online ? XenbusStateInitWait : XenbusStateClosed);
+	default:
+		if (!vif->disabled) {
+			char why[NB_REASON_MAX];
+
+			snprintf(why, sizeof(why), "frontend state %u is not one", vif->frontend_state);
+			disable(vif, why);
+		}
+		return set_state(vif, XenbusStateClosing);
+	}
+}
+
+static int read_hotplug(struct nb_vif *vif)
+{
+	char text[32];
+	int rc = nb_xb_read_text(vif, false, "hotplug-status", text, sizeof(text));
+
+	if (rc == -ECONNRESET)
+		return rc;
+	vif->hotplug_connected = !rc && !strcmp(text, "connected");
+	return 0;
+}
+
+/* The domain's identity. Return: 1 when it is another than before. */
+static int read_generation(struct nb_vif *vif)
+{
+	char path[64], *value = NULL;
+	int rc, changed = 0;
+
+	snprintf(path, sizeof(path), "/local/domain/%u/vm", vif->domid);
+	rc = hv_store_read(vif->nb->hv->store, 0, path, &value, NULL);
+	if (rc == -ECONNRESET)
+		return rc;
+	if (!rc && strlen(value) < sizeof(vif->generation)) {
+		changed = vif->generation[0] && strcmp(vif->generation, value);
+		strcpy(vif->generation, value);
+	}
+	free(value);
+	return changed;
+}
+
+/* All of our own area that matters. -ENOENT: it is gone. 1: it is another vif's than before. */
+static int read_areas(struct nb_vif *vif)
+{
+	uint32_t state = 0, value;
+	int rc;
+
+	rc = nb_xb_read_u32(vif, false, "state", UINT32_MAX, &state);
+	if (rc == -ECONNRESET || rc == -ENOENT)
+		return rc;
+	if (rc || state > XenbusStateClosed)
+		state = XenbusStateUnknown;
+	rc = read_generation(vif);
+	if (rc)
+		return rc;
+	if (!vif->new_area && state == XenbusStateInitialising && vif->state != XenbusStateInitialising)
+		return 1;
+	if (vif->new_area)
+		vif->state = state == XenbusStateUnknown || state == XenbusStateInitialised ?
+				     XenbusStateInitialising :
+				     (enum xenbus_state)state;
+	/* Linux's and Xen's toolstacks write state 5 to ask for it, with online 0. */
+	vif->close_asked = state == XenbusStateClosing && vif->state != XenbusStateClosing;
+	rc = nb_xb_read_default(vif, false, "online", 1, 0, &value);
+	if (rc)
+		return rc == -ECONNRESET ? rc : 0;
+	vif->online = value;
+	rc = read_hotplug(vif);
+	if (rc)
+		return rc;
+	rc = nb_xb_read_default(vif, true, "state", UINT32_MAX, XenbusStateUnknown, &value);
+	if (rc == -ECONNRESET)
+		return rc;
+	vif->frontend_state = rc ? UINT32_MAX : value;
+	if (vif->dead)
+		vif->frontend_state = XenbusStateClosed;
+	vif->frontend_seen |= vif->frontend_state != XenbusStateUnknown;
+	return 0;
+}
+
+/*
+ * A predecessor's vif: it is in the state that the store says, and what that state needs is made
+ * again without a word to the store. Live rings are taken up where they are.
+ */
+static int adopt(struct nb_vif *vif)
+{
+	char why[NB_REASON_MAX] = "";
+	int rc = 0;
+
+	if (vif->state == XenbusStateInitialising || vif->state == XenbusStateClosed)
+		return 0;
+	vif->steering.restarted = true;
+	if (vif->state == XenbusStateInitWait || vif->state == XenbusStateConnected)
+		rc = nb_vif_open_port(vif, why);
+	if (!rc && vif->state == XenbusStateConnected &&
+	    (vif->frontend_state == XenbusStateConnected || vif->frontend_state == XenbusStateInitialised))
+		rc = nb_vif_connect(vif, why);
+	if (!rc)
+		log_debug("%s: adopted in state %s", vif->name, nb_state_name(vif->state));
+	if (!rc && vif->queues)
+		for (unsigned int i = 0; i < vif->nr_queues; i++)
+			nb_queue_kick(&vif->queues[i]);
+	if (!rc)
+		return 0;
+	disable(vif, why);
+	return set_state(vif, XenbusStateClosing);
+}
+
+int nb_vif_update(struct nb_vif *vif)
+{
+	struct netback *nb = vif->nb;
+	uint16_t domid = vif->domid;
+	uint32_t devid = vif->devid;
+	int rc = 0;
+
+	if (vif->unwritten)
+		rc = nb_xb_write_state(vif, vif->state, true);
+	if (!rc) {
+		vif->unwritten = false;
+		rc = read_areas(vif);
+	}
+	if (rc == -ENOENT || rc == 1) {
+		bool again = rc == 1;
+
+		nb_vif_destroy(vif, true);
+		rc = again ? nb_vif_create(nb, domid, devid, &vif) : 0;
+		if (!rc && again)
+			list_append(&nb->dirty, &vif->dirty);
+		return rc;
+	}
+	if (!rc && vif->new_area)
+		rc = adopt(vif);
+	if (!rc)
+		rc = vif->dead ? set_state(vif, XenbusStateClosed) : follow_frontend(vif);
+	vif->new_area = false;
+	if (!rc && vif->state == XenbusStateClosed && (!vif->online || vif->dead))
+		nb_vif_release_port(vif);
+	return rc;
+}
+
+void nb_vif_check_queues(struct nb_vif *vif)
+{
+	bool stalled = false;
+	unsigned int i;
+	int fatal = NB_FATAL_NONE;
+
+	for (i = 0; i < vif->nr_queues && vif->queues; i++) {
+		if (!fatal)
+			fatal = atomic_load(&vif->queues[i].fatal);
+		stalled |= atomic_load(&vif->queues[i].stalled);
+	}
+	if (!vif->queues)
+		return;
+	if (fatal) {
+		disable(vif, nb_fatal_text((enum nb_fatal)fatal));
+		set_state(vif, XenbusStateClosing);
+		return;
+	}
+	if (vif->carrier == stalled) {
+		vif->carrier = !stalled;
+		vif->nb->config.port_ops->set_carrier(vif->port_fd, vif->carrier);
+		say(vif, stalled ? "the guest takes no frames: link down" : "the guest takes frames again");
+	}
+}
+
+int nb_vif_create(struct netback *nb, uint16_t domid, uint32_t devid, struct nb_vif **vif_out)
+{
+	struct nb_vif *vif = calloc(1, sizeof(*vif));
+	uint32_t key[2] = { domid, devid };
+	int rc;
+
+	*vif_out = NULL;
+	if (!vif)
+		return -ENOMEM;
+	vif->nb = nb;
+	vif->domid = domid;
+	vif->devid = devid;
+	vif->port_fd = -1;
+	vif->new_area = true;
+	vif->state = XenbusStateInitialising;
+	snprintf(vif->name, sizeof(vif->name), "vif%u.%u", domid, devid);
+	list_init(&vif->all);
+	list_init(&vif->dirty);
+	rc = htab_insert(&nb->vifs, &vif->node, htab_hash(&nb->vifs, key, sizeof(key)));
+	if (rc) {
+		free(vif);
+		return rc;
+	}
+	list_append(&nb->all, &vif->all);
+	nb->nr_vifs++;
+	nb_xb_watch_frontend(vif, true);
+	*vif_out = vif;
+	return 0;
+}
+
+void nb_vif_destroy(struct nb_vif *vif, bool release_port)
+{
+	nb_vif_disconnect(vif);
+	nb_xb_watch_frontend(vif, false);
+	if (release_port)
+		nb_vif_release_port(vif);
+	else if (vif->port_fd >= 0)
+		close(vif->port_fd);
+	htab_remove(&vif->nb->vifs, &vif->node);
+	list_remove(&vif->all);
+	list_remove(&vif->dirty);
+	vif->nb->nr_vifs--;
+	free(vif);
+}

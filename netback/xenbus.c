@@ -1,0 +1,402 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The store as netback uses it: one watch on backend/vif, one on each frontend's state. An event only
+ * marks its vif; marked vifs are then brought up to date by reading named keys, so a guest that
+ * writes in a loop costs one pass at a time.
+ */
+#include <ctype.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "base/parse.h"
+#include "netback/vif.h"
+
+#define BACKEND_DIR  "backend/vif"
+#define RETRY_MS     100
+#define EVENTS_MAX   4096 /* of one run, so that RPC and workers' alerts have their turn */
+#define TX_RETRIES   10
+#define DOMAINS_MAX  32768
+
+static void area_path(const struct nb_vif *vif, bool frontend, const char *key, char path[128])
+{
+	if (frontend)
+		snprintf(path, 128, "/local/domain/%u/device/vif/%u/%s", vif->domid, vif->devid, key);
+	else
+		snprintf(path, 128, BACKEND_DIR "/%u/%u/%s", vif->domid, vif->devid, key);
+}
+
+int nb_xb_read_u32(struct nb_vif *vif, bool frontend, const char *key, uint32_t max, uint32_t *value_out)
+{
+	char path[128];
+
+	area_path(vif, frontend, key, path);
+	return hv_store_read_u32(vif->nb->hv->store, 0, path, max, value_out);
+}
+
+int nb_xb_read_default(struct nb_vif *vif, bool frontend, const char *key, uint32_t max, uint32_t absent,
+		       uint32_t *value_out)
+{
+	int rc = nb_xb_read_u32(vif, frontend, key, max, value_out);
+
+	if (rc == -ENOENT) {
+		*value_out = absent;
+		rc = 0;
+	}
+	return rc;
+}
+
+int nb_xb_read_text(struct nb_vif *vif, bool frontend, const char *key, char *text, size_t size)
+{
+	char path[128], *value = NULL;
+	size_t len, i;
+	int rc;
+
+	area_path(vif, frontend, key, path);
+	rc = hv_store_read(vif->nb->hv->store, 0, path, &value, &len);
+	if (rc)
+		return rc;
+	if (len >= size)
+		rc = -E2BIG;
+	for (i = 0; i < len && !rc; i++)
+		if (!isprint((unsigned char)value[i]))
+			rc = -EINVAL;
+	if (!rc)
+		memcpy(text, value, len + 1);
+	free(value);
+	return rc;
+}
+
+struct offer {
+	const char *key;
+	unsigned int value;
+};
+
+/* multicast-control is sampled when the frontend connects: no feature-dynamic-multicast-control. */
+static const struct offer offers[] = {
+	{ "feature-sg", 1 },
+	{ "feature-gso-tcpv4", 1 },
+	{ "feature-gso-tcpv6", 1 },
+	{ "feature-ipv6-csum-offload", 1 },
+	{ "feature-rx-copy", 1 },
+	{ "feature-multicast-control", 1 },
+	{ "feature-split-event-channels", 1 },
+	{ "feature-ctrl-ring", 1 },
+	{ "feature-xdp-headroom", 1 },
+	{ "carrier", 1 },
+};
+
+static int write_offers(struct nb_vif *vif, uint32_t tx)
+{
+	struct hv_store *s = vif->nb->hv->store;
+	char path[128];
+	size_t i;
+	int rc = 0;
+
+	for (i = 0; i < sizeof(offers) / sizeof(offers[0]) && !rc; i++) {
+		area_path(vif, false, offers[i].key, path);
+		rc = hv_store_printf(s, tx, path, "%u", offers[i].value);
+	}
+	area_path(vif, false, "multi-queue-max-queues", path);
+	return rc ? rc : hv_store_printf(s, tx, path, "%u", vif->nb->config.max_queues);
+}
+
+/* In a transaction that first sees the area, so that one just removed is not made again. */
+int nb_xb_write_state(struct nb_vif *vif, enum xenbus_state state, bool features)
+{
+	struct hv_store *s = vif->nb->hv->store;
+	uint32_t tx, seen;
+	char path[128];
+	int rc, i;
+
+	area_path(vif, false, "state", path);
+	for (i = 0; i < TX_RETRIES; i++) {
+		rc = hv_store_transaction_start(s, &tx);
+		if (rc)
+			return rc;
+		rc = hv_store_read_u32(s, tx, path, UINT32_MAX, &seen);
+		if (rc == -EINVAL || rc == -ERANGE)
+			rc = 0;
+		if (!rc && features)
+			rc = write_offers(vif, tx);
+		if (!rc)
+			rc = hv_store_printf(s, tx, path, "%u", state);
+		if (rc) {
+			hv_store_transaction_end(s, tx, false);
+			return rc;
+		}
+		rc = hv_store_transaction_end(s, tx, true);
+		if (rc != -EAGAIN)
+			break;
+	}
+	return rc;
+}
+
+void nb_xb_write_error(struct nb_vif *vif, const char *text)
+{
+	char path[128];
+
+	snprintf(path, sizeof(path), "error/" BACKEND_DIR "/%u/%u/error", vif->domid, vif->devid);
+	/* The reason stands in status and log anyway. */
+	hv_store_printf(vif->nb->hv->store, 0, path, "%s", text);
+}
+
+void nb_xb_watch_frontend(struct nb_vif *vif, bool on)
+{
+	char path[128];
+
+	if (!vif->nb->hv->store)
+		return;
+	area_path(vif, true, "state", path);
+	if (on)
+		hv_store_watch(vif->nb->hv->store, path, "frontend");
+	else
+		hv_store_unwatch(vif->nb->hv->store, path, "frontend");
+}
+
+/* A decimal component of @path up to a slash or its end. */
+static bool take_number(const char **path, uint32_t max, uint32_t *value)
+{
+	size_t len = strcspn(*path, "/");
+	char text[12];
+
+	if (!len || len >= sizeof(text))
+		return false;
+	memcpy(text, *path, len);
+	text[len] = '\0';
+	*path += len + ((*path)[len] == '/');
+	return !parse_u32(text, max, value);
+}
+
+bool nb_xb_parse_path(const char *path, uint16_t *domid, uint32_t *devid, const char **key)
+{
+	static const char frontends[] = "/local/domain/";
+	const char *p = strstr(path, BACKEND_DIR "/");
+	uint32_t dom, dev;
+
+	if (p) {
+		p += strlen(BACKEND_DIR "/");
+		if (!take_number(&p, 0x7fef, &dom) || !take_number(&p, NB_DEVID_MAX, &dev))
+			return false;
+	} else {
+		if (strncmp(path, frontends, strlen(frontends)))
+			return false;
+		p = path + strlen(frontends);
+		if (!take_number(&p, 0x7fef, &dom) || strncmp(p, "device/vif/", 11))
+			return false;
+		p += 11;
+		if (!take_number(&p, NB_DEVID_MAX, &dev))
+			return false;
+	}
+	*domid = (uint16_t)dom;
+	*devid = dev;
+	*key = p;
+	return true;
+}
+
+struct nb_vif *nb_xb_find(struct netback *nb, uint16_t domid, uint32_t devid)
+{
+	uint32_t key[2] = { domid, devid };
+	struct htab_node *node;
+
+	for (node = htab_first(&nb->vifs, htab_hash(&nb->vifs, key, sizeof(key))); node;
+	     node = htab_next_match(node)) {
+		struct nb_vif *vif = htab_entry(node, struct nb_vif, node);
+
+		if (vif->domid == domid && vif->devid == devid)
+			return vif;
+	}
+	return NULL;
+}
+
+static void mark(struct netback *nb, struct nb_vif *vif)
+{
+	if (list_empty(&vif->dirty))
+		list_append(&nb->dirty, &vif->dirty);
+}
+
+static void mark_all(struct netback *nb)
+{
+	struct list *l;
+
+	list_for_each(&nb->all, l)
+		mark(nb, list_entry(l, struct nb_vif, all));
+}
+
+static void mark_or_create(struct netback *nb, uint16_t domid, uint32_t devid)
+{
+	struct nb_vif *vif = nb_xb_find(nb, domid, devid);
+
+	if (!vif && nb_vif_create(nb, domid, devid, &vif)) {
+		log_err("vif%u.%u: no memory", domid, devid);
+		return;
+	}
+	mark(nb, vif);
+}
+
+/* Keys of the backend area that only we write, or that are read when needed. */
+static bool key_matters(const char *key)
+{
+	static const char *const keys[] = { "", "state", "online", "hotplug-status" };
+	size_t i;
+
+	for (i = 0; i < sizeof(keys) / sizeof(keys[0]); i++)
+		if (!strcmp(key, keys[i]))
+			return true;
+	return false;
+}
+
+static void on_event(struct netback *nb, const char *path, const char *token)
+{
+	uint16_t domid;
+	uint32_t devid;
+	const char *key;
+
+	if (!strcmp(token, "domains")) {
+		nb->check_domains = true;
+		return;
+	}
+	if (!nb_xb_parse_path(path, &domid, &devid, &key)) {
+		/* The whole tree or a whole domain's part of it, as when they are removed. */
+		if (!strcmp(token, "backend"))
+			mark_all(nb);
+		return;
+	}
+	if (!strcmp(token, "backend") && key_matters(key))
+		mark_or_create(nb, domid, devid);
+	else if (!strcmp(token, "frontend") && nb_xb_find(nb, domid, devid))
+		mark(nb, nb_xb_find(nb, domid, devid));
+}
+
+/* Vifs that are in the store already. A name that is no number is not a vif. */
+static int scan(struct netback *nb)
+{
+	char **domids = NULL, **devids, path[128];
+	unsigned int nr_domids = 0, nr_devids, i, k;
+	uint32_t domid, devid;
+	int rc;
+
+	rc = hv_store_directory(nb->hv->store, 0, BACKEND_DIR, &domids, &nr_domids);
+	if (rc)
+		return rc == -ENOENT ? 0 : rc;
+	for (i = 0; i < nr_domids; i++) {
+		if (parse_u32(domids[i], 0x7fef, &domid))
+			continue;
+		snprintf(path, sizeof(path), BACKEND_DIR "/%u", domid);
+		rc = hv_store_directory(nb->hv->store, 0, path, &devids, &nr_devids);
+		if (rc)
+			continue;
+		for (k = 0; k < nr_devids; k++)
+			if (!parse_u32(devids[k], NB_DEVID_MAX, &devid))
+				mark_or_create(nb, (uint16_t)domid, devid);
+		free(devids);
+	}
+	free(domids);
+	return 0;
+}
+
+static void check_domains(struct netback *nb)
+{
+	uint16_t *domids = malloc(DOMAINS_MAX * sizeof(*domids));
+	struct list *l;
+	int nr, i;
+
+	nr = domids ? nb->hv->domain->list(nb->hv, domids, DOMAINS_MAX) : -ENOMEM;
+	list_for_each(&nb->all, l) {
+		struct nb_vif *vif = list_entry(l, struct nb_vif, all);
+
+		for (i = 0; i < nr && domids[i] != vif->domid; i++)
+			;
+		if (nr < 0 || i < nr || vif->dead)
+			continue;
+		vif->dead = true;
+		mark(nb, vif);
+	}
+	free(domids);
+}
+
+static void store_lost(struct netback *nb)
+{
+	log_warning("the connection to xenstore is lost; vifs in service stay so");
+	nb->store_lost++;
+	loop_fd_del(&nb->store_watcher);
+	hv_store_close(nb->hv->store);
+	nb->hv->store = NULL;
+	if (nb->loop)
+		loop_timer_set(&nb->retry, RETRY_MS, RETRY_MS);
+}
+
+static int update_marked(struct netback *nb)
+{
+	int rc = 0;
+
+	while (!list_empty(&nb->dirty) && rc != -ECONNRESET) {
+		struct nb_vif *vif = list_entry(nb->dirty.next, struct nb_vif, dirty);
+
+		list_remove(&vif->dirty);
+		rc = nb_vif_update(vif);
+	}
+	return rc;
+}
+
+void nb_xb_run(struct netback *nb)
+{
+	char *path, *token;
+	int rc = 0, i;
+
+	if (!nb->hv->store)
+		return;
+	for (i = 0; i < EVENTS_MAX; i++) {
+		rc = hv_store_next_event(nb->hv->store, &path, &token);
+		if (rc)
+			break;
+		on_event(nb, path, token);
+		free(path);
+	}
+	if (nb->check_domains) {
+		nb->check_domains = false;
+		check_domains(nb);
+	}
+	if (!rc || rc == -EAGAIN)
+		rc = update_marked(nb);
+	if (rc == -ECONNRESET)
+		store_lost(nb);
+}
+
+static void on_store(void *arg, uint32_t events)
+{
+	(void)events;
+	nb_xb_run(arg);
+}
+
+void nb_xb_stop(struct netback *nb)
+{
+	loop_fd_del(&nb->store_watcher);
+	if (!nb->hv->store)
+		return;
+	hv_store_unwatch(nb->hv->store, BACKEND_DIR, "backend");
+	hv_store_unwatch(nb->hv->store, "@releaseDomain", "domains");
+}
+
+int nb_xb_start(struct netback *nb)
+{
+	struct list *l;
+	int rc;
+
+	rc = hv_store_watch(nb->hv->store, BACKEND_DIR, "backend");
+	if (!rc)
+		rc = hv_store_watch(nb->hv->store, "@releaseDomain", "domains");
+	if (!rc && nb->loop)
+		rc = loop_fd_add(nb->loop, &nb->store_watcher, hv_store_fd(nb->hv->store), EPOLLIN, on_store, nb);
+	if (rc)
+		return rc;
+	list_for_each(&nb->all, l)
+		nb_xb_watch_frontend(list_entry(l, struct nb_vif, all), true);
+	mark_all(nb);
+	rc = scan(nb);
+	if (!rc)
+		nb_xb_run(nb);
+	return rc;
+}

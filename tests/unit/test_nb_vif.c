@@ -1,0 +1,618 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* A vif's life: every pair of states, what frontends write into their area, detach, death, restart. */
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "base/log.h"
+#include "netback/vif.h"
+#include "tests/util/nb_rig.h"
+
+/* Ports without a kernel: the far end of a socket pair is the bridge. */
+struct nb_ports {
+	int nr_open, nr_released;
+	int far;
+	bool carrier, exists, taken;
+	unsigned int mtu, offload;
+};
+
+static struct nb_ports ports;
+
+static int port_open(struct nb_ports *p, const char *name, unsigned int mtu, int *fd_out,
+		     unsigned int *ifindex_out)
+{
+	int sv[2];
+
+	(void)name;
+	if (p->taken)
+		return -EEXIST;
+	assert_int_equal(socketpair(AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK, 0, sv), 0);
+	if (p->far >= 0)
+		close(p->far);
+	p->far = sv[0];
+	p->nr_open++;
+	p->exists = true;
+	p->mtu = mtu;
+	*fd_out = sv[1];
+	*ifindex_out = 42;
+	return 0;
+}
+
+static int port_add_queue(struct nb_ports *p, const char *name, int *fd_out)
+{
+	(void)p;
+	(void)name;
+	*fd_out = socket(AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK, 0);
+	return 0;
+}
+
+static int port_offload(int fd, unsigned int offload)
+{
+	(void)fd;
+	ports.offload = offload;
+	return 0;
+}
+
+static int port_carrier(int fd, bool on)
+{
+	(void)fd;
+	ports.carrier = on;
+	return 0;
+}
+
+static void port_release(struct nb_ports *p, const char *name, int fd)
+{
+	(void)name;
+	close(fd);
+	p->exists = false;
+	p->nr_released++;
+}
+
+static const struct nb_port_ops fake_ops = { port_open, port_add_queue, port_offload, port_carrier,
+					     port_release };
+
+struct host {
+	struct rig r;
+	struct netback *nb;
+};
+
+static struct hv_store *store(struct host *h)
+{
+	return h->r.hv->store;
+}
+
+static void write_key(struct host *h, bool frontend, const char *key, const char *value)
+{
+	char path[128];
+
+	snprintf(path, sizeof(path), frontend ? "/local/domain/%u/device/vif/0%s%s" : "backend/vif/%u/0%s%s",
+		 h->r.domid, *key ? "/" : "", key);
+	if (value)
+		assert_int_equal(hv_store_write(store(h), 0, path, value, strlen(value)), 0);
+	else
+		hv_store_rm(store(h), 0, path);
+}
+
+static void be(struct host *h, const char *key, const char *value)
+{
+	write_key(h, false, key, value);
+}
+
+static void fe(struct host *h, const char *key, const char *value)
+{
+	write_key(h, true, key, value);
+}
+
+static void fe_u32(struct host *h, const char *key, uint32_t value)
+{
+	char text[16];
+
+	snprintf(text, sizeof(text), "%u", value);
+	fe(h, key, text);
+}
+
+static int be_state(struct host *h)
+{
+	char path[64];
+	uint32_t state;
+
+	snprintf(path, sizeof(path), "backend/vif/%u/0/state", h->r.domid);
+	return hv_store_read_u32(store(h), 0, path, 99, &state) ? -1 : (int)state;
+}
+
+static void expect_state(struct host *h, int state)
+{
+	netback_turn(h->nb);
+	assert_int_equal(be_state(h), state);
+}
+
+static struct nb_vif *the_vif(struct host *h)
+{
+	return nb_xb_find(h->nb, h->r.domid, 0);
+}
+
+static void start(struct host *h)
+{
+	struct netback_config config = { .max_queues = 4, .hv = h->r.hv, .port_ops = &fake_ops, .ports = &ports };
+
+	assert_int_equal(netback_create(&config, NULL, &h->nb), 0);
+}
+
+static int setup(void **state)
+{
+	struct host *h = calloc(1, sizeof(*h));
+
+	log_init("test", LOG_LEVEL_ERR);
+	ports = (struct nb_ports){ .far = -1 };
+	rig_init(&h->r, 0);
+	start(h);
+	*state = h;
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	struct host *h = *state;
+
+	netback_destroy(h->nb);
+	h->r.queue.hv = NULL;
+	rig_fini(&h->r);
+	if (ports.far >= 0)
+		close(ports.far);
+	free(h);
+	return 0;
+}
+
+static void add_device(struct host *h)
+{
+	fe(h, "state", "1");
+	be(h, "online", "1");
+	be(h, "mtu", "1400");
+	be(h, "state", "1");
+}
+
+static void publish(struct host *h)
+{
+	fe_u32(h, "tx-ring-ref", h->r.refs.from_ref);
+	fe_u32(h, "rx-ring-ref", h->r.refs.to_ref);
+	fe_u32(h, "event-channel", h->r.refs.from_port);
+	fe(h, "request-rx-copy", "1");
+	fe(h, "feature-rx-notify", "1");
+	fe(h, "feature-sg", "1");
+	fe(h, "feature-gso-tcpv4", "1");
+	fe(h, "state", "4");
+}
+
+static void go_online(struct host *h)
+{
+	add_device(h);
+	expect_state(h, 2);
+	be(h, "hotplug-status", "connected");
+	publish(h);
+	expect_state(h, 4);
+}
+
+/* As a frontend that starts over does with its shared pages. */
+static void fresh_rings(struct host *h)
+{
+	memset(h->r.from, 0, NB_PAGE_SIZE);
+	memset(h->r.to, 0, NB_PAGE_SIZE);
+	h->r.from->req_event = h->r.from->rsp_event = h->r.to->req_event = h->r.to->rsp_event = 1;
+	h->r.from_prod = h->r.from_cons = h->r.to_prod = h->r.to_cons = 0;
+}
+
+static void assert_passes_frames(struct host *h)
+{
+	uint8_t frame[60] = { 2, 0, 0, 0, 0, 1 }, got[256];
+	uint32_t before = h->r.from->rsp_prod;
+
+	rig_put_frame(&h->r, frame, sizeof(frame), 60, 0, NULL);
+	__atomic_store_n(&h->r.from->req_prod, h->r.from_prod, __ATOMIC_SEQ_CST);
+	hv_guest_evtchn_notify(&h->r.from_ch);
+	netback_turn(h->nb);
+	assert_int_equal(h->r.from->rsp_prod, before + 1);
+	assert_int_equal(read(ports.far, got, sizeof(got)), 70);
+}
+
+static void every_pair_of_states_is_reached(void **state)
+{
+	(void)state;
+	for (int cur = 0; cur < NB_NR_STATES; cur++) {
+		for (int want = 0; want < NB_NR_STATES; want++) {
+			enum xenbus_state s = (enum xenbus_state)cur, n;
+			int steps;
+
+			for (steps = 0; (n = nb_vif_next_state(s, (enum xenbus_state)want)) != s; steps++) {
+				assert_true(steps < 4);
+				/* Rings are only mapped on the way from InitWait, and let go of in Closing. */
+				if (n == XenbusStateConnected)
+					assert_int_equal(s, XenbusStateInitWait);
+				if (s == XenbusStateConnected)
+					assert_int_equal(n, XenbusStateClosing);
+				s = n;
+			}
+			if (want == XenbusStateInitWait || want == XenbusStateConnected ||
+			    want == XenbusStateClosed)
+				assert_true(s == (enum xenbus_state)want ||
+					    (want == XenbusStateInitWait && s == XenbusStateInitWait));
+		}
+	}
+}
+
+static void hotplug_connect_and_detach(void **state)
+{
+	struct host *h = *state;
+
+	add_device(h);
+	assert_int_equal(ports.nr_open, 0);
+	expect_state(h, 2);
+	assert_int_equal(ports.nr_open, 1);
+	assert_int_equal(ports.mtu, 1400);
+	assert_false(ports.carrier);
+
+	/* Rings alone do not connect: the link must be in its place first. */
+	publish(h);
+	expect_state(h, 2);
+	be(h, "hotplug-status", "error");
+	expect_state(h, 2);
+	be(h, "hotplug-status", "connected");
+	expect_state(h, 4);
+	assert_true(ports.carrier);
+	assert_passes_frames(h);
+
+	be(h, "online", "0");
+	be(h, "state", "5");
+	expect_state(h, 5);
+	assert_false(ports.carrier);
+	assert_null(the_vif(h)->queues);
+	fe(h, "state", "5");
+	expect_state(h, 5);
+	assert_true(ports.exists);
+	fe(h, "state", "6");
+	expect_state(h, 6);
+	assert_false(ports.exists);
+
+	be(h, "", NULL);
+	netback_turn(h->nb);
+	assert_null(the_vif(h));
+	assert_int_equal(be_state(h), -1);
+}
+
+static void detach_does_not_wait_for_a_frontend_that_never_came(void **state)
+{
+	struct host *h = *state;
+
+	add_device(h);
+	expect_state(h, 2);
+	be(h, "online", "0");
+	be(h, "state", "5");
+	expect_state(h, 6);
+	assert_false(ports.exists);
+}
+
+static void a_frontend_may_close_and_come_again(void **state)
+{
+	struct host *h = *state;
+
+	go_online(h);
+	for (int i = 0; i < 50; i++) {
+		fe(h, "state", "5");
+		expect_state(h, 5);
+		fe(h, "state", "6");
+		expect_state(h, 6);
+		assert_true(ports.exists);
+		fe(h, "state", "1");
+		expect_state(h, 2);
+		fresh_rings(h);
+		fe(h, "state", "4");
+		expect_state(h, 4);
+		assert_passes_frames(h);
+	}
+	assert_int_equal(ports.nr_open, 1);
+}
+
+/* T058: any sequence over states and what is none; the backend stays in its diagram and recovers. */
+static void any_sequence_of_frontend_states(void **state)
+{
+	static const char *const states[] = { "0", "1",  "2",  "3",  "4",	     "5",    "6",
+					      "7", "8",  "9",  "-1", "4294967296", "junk", "" };
+	struct host *h = *state;
+	unsigned int seed = 1;
+
+	go_online(h);
+	for (int i = 0; i < 3000; i++) {
+		seed = seed * 1103515245 + 12345;
+		fe(h, "state", states[seed / 65536 % 14]);
+		if (seed & 0x1000)
+			continue;
+		netback_turn(h->nb);
+		assert_in_range(be_state(h), 2, 6);
+		assert_true(!the_vif(h)->queues == (be_state(h) != 4));
+	}
+	fe(h, "state", "6");
+	netback_turn(h->nb);
+	fe(h, "state", "1");
+	expect_state(h, 2);
+	fresh_rings(h);
+	fe(h, "state", "4");
+	expect_state(h, 4);
+	assert_passes_frames(h);
+}
+
+static void bad_keys_are_refused_and_said(void **state)
+{
+	static const char *const keys[] = { "tx-ring-ref", "rx-ring-ref", "event-channel", "request-rx-copy",
+					    "feature-sg", "multi-queue-num-queues", "xdp-headroom" };
+	static const char *const values[] = { "", " 1", "0x8", "-1", "4294967296", "1x", "99999999999999999999",
+					      "\x1b[2J%s%n" };
+	struct host *h = *state;
+	char path[64], *error;
+
+	add_device(h);
+	be(h, "hotplug-status", "connected");
+	for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++) {
+		for (size_t k = 0; k < sizeof(values) / sizeof(values[0]); k++) {
+			expect_state(h, 2);
+			fe(h, "multi-queue-num-queues", "1");
+			fe(h, "xdp-headroom", "0");
+			publish(h);
+			fe(h, keys[i], values[k]);
+			netback_turn(h->nb);
+			assert_true(be_state(h) == 5 || be_state(h) == 6);
+			assert_true(the_vif(h)->disabled);
+			assert_non_null(strstr(the_vif(h)->reason, keys[i]));
+			snprintf(path, sizeof(path), "error/backend/vif/%u/0/error", h->r.domid);
+			assert_int_equal(hv_store_read(store(h), 0, path, &error, NULL), 0);
+			assert_string_equal(error, the_vif(h)->reason);
+			free(error);
+			fe(h, "state", "6");
+			netback_turn(h->nb);
+			fe(h, "state", "1");
+		}
+	}
+	expect_state(h, 2);
+	fe(h, "xdp-headroom", "0");
+	publish(h);
+	expect_state(h, 4);
+}
+
+static void queues_and_channels_must_agree(void **state)
+{
+	struct host *h = *state;
+
+	go_online(h);
+	fe(h, "state", "6");
+	netback_turn(h->nb);
+	fe(h, "state", "1");
+	expect_state(h, 2);
+	/* Two queues, but the keys are those of one. */
+	fe(h, "multi-queue-num-queues", "2");
+	fe(h, "state", "4");
+	netback_turn(h->nb);
+	assert_int_not_equal(be_state(h), 4);
+	assert_non_null(strstr(the_vif(h)->reason, "queue-0/tx-ring-ref"));
+	fe(h, "state", "6");
+	netback_turn(h->nb);
+	fe(h, "state", "1");
+	netback_turn(h->nb);
+	fe(h, "multi-queue-num-queues", "5");
+	fe(h, "state", "4");
+	netback_turn(h->nb);
+	assert_non_null(strstr(the_vif(h)->reason, "multi-queue-num-queues"));
+	fe(h, "state", "6");
+	netback_turn(h->nb);
+	fe(h, "state", "1");
+	netback_turn(h->nb);
+	fe(h, "multi-queue-num-queues", "1");
+	fe(h, "event-channel", "77");
+	fe(h, "state", "4");
+	netback_turn(h->nb);
+	assert_non_null(strstr(the_vif(h)->reason, "event channel"));
+}
+
+static void a_fatal_ring_disables_only_until_the_frontend_starts_over(void **state)
+{
+	struct host *h = *state;
+
+	go_online(h);
+	h->r.from->req_prod = h->r.from->rsp_prod + NB_RING_SIZE + 1;
+	hv_guest_evtchn_notify(&h->r.from_ch);
+	netback_turn(h->nb);
+	expect_state(h, 5);
+	assert_non_null(strstr(the_vif(h)->reason, "producer"));
+	/* T060: flipping states does not bring it back. */
+	fe(h, "state", "3");
+	expect_state(h, 5);
+	fe(h, "state", "1");
+	expect_state(h, 5);
+	fe(h, "state", "4");
+	expect_state(h, 5);
+	fe(h, "state", "6");
+	expect_state(h, 6);
+	fe(h, "state", "1");
+	expect_state(h, 2);
+	assert_string_equal(the_vif(h)->reason, "");
+	fresh_rings(h);
+	fe(h, "state", "4");
+	expect_state(h, 4);
+	assert_passes_frames(h);
+}
+
+static void frontend_area_gone_and_back(void **state)
+{
+	struct host *h = *state;
+
+	go_online(h);
+	fe(h, "", NULL);
+	expect_state(h, 6);
+	assert_true(ports.exists);
+	fe(h, "state", "1");
+	expect_state(h, 2);
+	fresh_rings(h);
+	publish(h);
+	expect_state(h, 4);
+}
+
+static void a_removed_area_is_not_made_again(void **state)
+{
+	struct host *h = *state;
+
+	go_online(h);
+	fe(h, "state", "5");
+	be(h, "", NULL);
+	netback_turn(h->nb);
+	assert_int_equal(be_state(h), -1);
+	assert_null(the_vif(h));
+	assert_false(ports.exists);
+}
+
+static void a_reused_domid_is_another_domain(void **state)
+{
+	struct host *h = *state;
+	char path[64];
+
+	snprintf(path, sizeof(path), "/local/domain/%u/vm", h->r.domid);
+	assert_int_equal(hv_store_write(store(h), 0, path, "/vm/a", 5), 0);
+	go_online(h);
+	/* Gone and made anew before we look, down to the same keys. */
+	be(h, "", NULL);
+	fe(h, "", NULL);
+	assert_int_equal(hv_store_write(store(h), 0, path, "/vm/b", 5), 0);
+	add_device(h);
+	publish(h);
+	expect_state(h, 2);
+	assert_int_equal(ports.nr_released, 1);
+	assert_int_equal(ports.nr_open, 2);
+}
+
+static void a_dead_domain_is_let_go_of(void **state)
+{
+	struct host *h = *state;
+
+	go_online(h);
+	hv_guest_evtchn_free(h->r.guest, &h->r.from_ch);
+	xs_server_release(h->r.xs, h->r.domid);
+	assert_int_equal(core_domain_destroy(h->r.core, h->r.domid), 0);
+	expect_state(h, 6);
+	assert_false(ports.exists);
+	assert_null(the_vif(h)->queues);
+}
+
+static void a_restart_changes_nothing_in_the_store(void **state)
+{
+	struct host *h = *state;
+	char path[64];
+
+	go_online(h);
+	assert_passes_frames(h);
+	netback_destroy(h->nb);
+	assert_true(ports.exists);
+	assert_int_equal(be_state(h), 4);
+
+	/* A frame that waited, and a watch that would see any write. */
+	snprintf(path, sizeof(path), "backend/vif/%u/0/state", h->r.domid);
+	assert_int_equal(hv_store_watch(store(h), path, "spy"), 0);
+	start(h);
+	assert_int_equal(be_state(h), 4);
+	assert_true(ports.carrier);
+	assert_passes_frames(h);
+	assert_true(the_vif(h)->steering.restarted);
+	assert_int_equal(ports.nr_released, 0);
+}
+
+static void a_taken_name_is_an_error(void **state)
+{
+	struct host *h = *state;
+
+	ports.taken = true;
+	add_device(h);
+	netback_turn(h->nb);
+	assert_non_null(strstr(the_vif(h)->reason, "another device"));
+	assert_int_not_equal(be_state(h), 2);
+}
+
+static void a_malformed_rate_is_refused(void **state)
+{
+	struct host *h = *state;
+
+	be(h, "rate", "12x,3");
+	add_device(h);
+	netback_turn(h->nb);
+	assert_non_null(strstr(the_vif(h)->reason, "rate"));
+	assert_int_equal(ports.nr_open, 0);
+}
+
+static void paths_are_parsed_strictly(void **state)
+{
+	static const char *const bad[] = { "backend/vif", "backend/vif/", "backend/vif/1", "backend/vif/x/0",
+					   "backend/vif/1/x", "backend/vif/-1/0", "backend/vif/40000/0",
+					   "backend/vif/1/65536", "backend/vif/99999999999999/0",
+					   "/local/domain/1/device/vbd/0/state", "/local/domain//device/vif/0",
+					   "@releaseDomain", "" };
+	uint16_t domid;
+	uint32_t devid;
+	const char *key;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+		assert_false(nb_xb_parse_path(bad[i], &domid, &devid, &key));
+	assert_true(nb_xb_parse_path("backend/vif/7/2/state", &domid, &devid, &key));
+	assert_int_equal(domid, 7);
+	assert_int_equal(devid, 2);
+	assert_string_equal(key, "state");
+	assert_true(nb_xb_parse_path("/local/domain/3/device/vif/1/state", &domid, &devid, &key));
+	assert_int_equal(domid, 3);
+	assert_int_equal(devid, 1);
+}
+
+static void status_tells_all(void **state)
+{
+	struct host *h = *state;
+	json_t *status, *vif;
+
+	go_online(h);
+	assert_passes_frames(h);
+	status = netback_status(h->nb);
+	assert_non_null(status);
+	vif = json_array_get(json_object_get(status, "vifs"), 0);
+	assert_string_equal(json_string_value(json_object_get(vif, "state")), "Connected");
+	assert_int_equal(json_integer_value(json_object_get(vif, "ifindex")), 42);
+	assert_int_equal(json_integer_value(json_object_get(json_object_get(vif, "from-guest"), "frames")), 1);
+	assert_int_equal(json_array_size(json_object_get(vif, "queues")), 1);
+	json_decref(status);
+}
+
+int main(void)
+{
+#define T(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(every_pair_of_states_is_reached),
+		cmocka_unit_test(paths_are_parsed_strictly),
+		T(hotplug_connect_and_detach),
+		T(detach_does_not_wait_for_a_frontend_that_never_came),
+		T(a_frontend_may_close_and_come_again),
+		T(any_sequence_of_frontend_states),
+		T(bad_keys_are_refused_and_said),
+		T(queues_and_channels_must_agree),
+		T(a_fatal_ring_disables_only_until_the_frontend_starts_over),
+		T(frontend_area_gone_and_back),
+		T(a_removed_area_is_not_made_again),
+		T(a_reused_domid_is_another_domain),
+		T(a_dead_domain_is_let_go_of),
+		T(a_restart_changes_nothing_in_the_store),
+		T(a_taken_name_is_an_error),
+		T(a_malformed_rate_is_refused),
+		T(status_tells_all),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
