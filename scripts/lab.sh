@@ -22,17 +22,26 @@ declare -A lab_pid=()
 
 lab_die() { echo "${0##*/}: $*" >&2; exit 1; }
 
-lab_cgroups() { find /sys/fs/cgroup -depth -type d -path "*vifrost*" -name "*$1*" 2> /dev/null; }
+# The control groups of domains of the host in lab $1: hv/cgroup.h names them by a hash (FNV-1a) of the run
+# directory.
+lab_cgroups() {
+	local rundir=/run/$1 hash=2166136261 i byte
+	for ((i = 0; i < ${#rundir}; i++)); do
+		printf -v byte %d "'${rundir:i:1}"
+		hash=$((((hash ^ byte) * 16777619) & 0xffffffff))
+	done
+	find /sys/fs/cgroup -depth -type d -name "$(printf 'vifrost-%08x-*' "$hash")" 2> /dev/null
+}
 
-# The outer half's end: what the namespaces did not take along.
+# The outer half's end: what the namespaces did not take along. A group goes once its last process is reaped.
 lab_sweep() {
-	local dir tries=50
-	while [ "$tries" -gt 0 ] && [ -n "$(lab_cgroups "$1")" ]; do
+	local dir tries
+	for ((tries = 0; tries < 50; tries++)); do
 		while read -r dir; do
-			find "$dir" -depth -type d -exec rmdir {} \; 2> /dev/null
+			[ -z "$dir" ] || find "$dir" -depth -type d -exec rmdir {} \; 2> /dev/null
 		done < <(lab_cgroups "$1")
-		tries=$((tries - 1))
-		[ -z "$(lab_cgroups "$1")" ] || sleep 0.1
+		[ -n "$(lab_cgroups "$1")" ] || return 0
+		sleep 0.1
 	done
 }
 
@@ -76,7 +85,6 @@ lab_setup() {
 	mount --rbind /sys/fs/cgroup /run/cgroup
 	mount -t sysfs sysfs /sys
 	mount --rbind /run/cgroup /sys/fs/cgroup
-	# The lab's name is in its run directory, hence in its control groups.
 	export VIFROST_RUN_DIR=/run/$VIFROST_LAB LAB_LOG=/run/log
 	# Not the machine's own: domains to start at boot.
 	export VIFROST_AUTO_DIR=/run/auto

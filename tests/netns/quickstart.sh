@@ -7,6 +7,8 @@ set -euo pipefail
 cd "$(dirname "$0")/../.."
 VIFROST_BIN_DIR=$(realpath -m "${1:?usage: $0 BIN-DIR}")
 export VIFROST_BIN_DIR
+# shellcheck source=scripts/lab.sh
+. scripts/lab.sh
 for name in vifrost vifrostd vifrost-netback vifrost-hvd vxl; do
 	[ -x "$VIFROST_BIN_DIR/$name" ] || { echo "$name is not built"; exit 77; }
 done
@@ -34,7 +36,7 @@ assert_nothing_left() {
 	done
 	gone "$2" || fail "$1: processes left: $(ps -o pid,args -p "$(echo "$2" | tr '\n' ,)0")"
 	[ "$(machine)" = "$before" ] || fail "$1: the machine's network changed: $(diff <(echo "$before") <(machine) || true)"
-	[ -z "$(find /sys/fs/cgroup -type d -name "*lab$3*")" ] || fail "$1: control groups left"
+	[ -z "$(lab_cgroups "lab$3")" ] || fail "$1: control groups left"
 }
 
 before=$(machine)
@@ -63,7 +65,7 @@ for case in INT:0.3 TERM:1 INT:2.5 TERM:6 KILL:4; do
 	if [ "$signal" = KILL ]; then
 		# Its control groups have nobody left to remove them; the next run's names differ.
 		sleep 1
-		find /sys/fs/cgroup -depth -type d -name "*lab$pid*" -exec find {} -depth -type d -delete \;
+		lab_sweep "lab$pid"
 	fi
 	assert_nothing_left "$case" "$pids" $pid
 done
