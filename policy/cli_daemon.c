@@ -59,6 +59,47 @@ static void print_data(const json_t *data)
 	}
 }
 
+/* "3. move address ... (management at risk)", with what undoes it when asked for more. */
+static void print_steps(const json_t *steps, bool undo_too, FILE *out)
+{
+	for (size_t i = 0; i < json_array_size(steps); i++) {
+		const json_t *step = json_array_get(steps, i);
+		const char *disruption = member_text(step, "disruption", "none");
+		const char *undo = member_text(step, "undo", NULL);
+
+		fprintf(out, "%3zu. ", i + 1);
+		cli_print_safe(json_is_string(step) ? json_string_value(step)
+						    : member_text(step, "text", "?"),
+			       out);
+		if (strcmp(disruption, "none")) {
+			fputs(" [", out);
+			cli_print_safe(disruption, out);
+			fputc(']', out);
+		}
+		fputc('\n', out);
+		if (undo_too && undo) {
+			fputs("     undo: ", out);
+			cli_print_safe(undo, out);
+			fputc('\n', out);
+		}
+	}
+}
+
+/* The step that failed, of {steps, failed}: counted from 1. */
+static void print_failed_step(const json_t *data)
+{
+	json_int_t failed = json_integer_value(json_object_get(data, "failed"));
+	const json_t *steps = json_object_get(data, "steps"), *step;
+
+	if (failed < 1 || (size_t)failed > json_array_size(steps))
+		return;
+	step = json_array_get(steps, (size_t)failed - 1);
+	fprintf(stderr, "step %" JSON_INTEGER_FORMAT " of %zu failed: ", failed,
+		json_array_size(steps));
+	cli_print_safe(member_text(step, "text", "?"), stderr);
+	fputc('\n', stderr);
+}
+
 /* Takes @error. */
 static int fail_remote(const struct cli_output *o, json_t *error)
 {
@@ -76,6 +117,7 @@ static int fail_remote(const struct cli_output *o, json_t *error)
 	cli_print_safe(hint ? hint : "", stderr);
 	fputc('\n', stderr);
 	print_data(json_object_get(error, "data"));
+	print_failed_step(json_object_get(error, "data"));
 	if (o->json)
 		return cli_print_json(o, json_pack("{s:o}", "error", error), status);
 	json_decref(error);
@@ -175,32 +217,6 @@ static int policy_params(const struct cli_output *o, const char *path, json_t **
 	return status;
 }
 
-/* "3. move address ... (management at risk)", with what undoes it when asked for more. */
-static void print_steps(const struct cli_output *o, const json_t *steps)
-{
-	for (size_t i = 0; i < json_array_size(steps); i++) {
-		const json_t *step = json_array_get(steps, i);
-		const char *disruption = member_text(step, "disruption", "none");
-		const char *undo = member_text(step, "undo", NULL);
-
-		printf("%3zu. ", i + 1);
-		cli_print_safe(json_is_string(step) ? json_string_value(step)
-						    : member_text(step, "text", "?"),
-			       stdout);
-		if (strcmp(disruption, "none")) {
-			fputs(" [", stdout);
-			cli_print_safe(disruption, stdout);
-			putchar(']');
-		}
-		putchar('\n');
-		if (o->verbose && undo) {
-			fputs("     undo: ", stdout);
-			cli_print_safe(undo, stdout);
-			putchar('\n');
-		}
-	}
-}
-
 /* What plan, apply and down say at the end. Takes @result. */
 static int print_outcome(const struct cli_output *o, const char *verb, json_t *result, int status)
 {
@@ -216,7 +232,7 @@ static int print_outcome(const struct cli_output *o, const char *verb, json_t *r
 			puts("nothing to do: all is as wanted");
 		else
 			printf("%zu step(s) %s:\n", json_array_size(steps), verb);
-		print_steps(o, steps);
+		print_steps(steps, o->verbose, stdout);
 	}
 	json_decref(result);
 	return status;
