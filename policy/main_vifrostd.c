@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include <stdio.h>
+
+#include "base/cli.h"
+#include "base/log.h"
+#include "base/parse.h"
+#include "base/rundir.h"
+#include "policy/vifrostd.h"
+
+static const struct cli_option options[] = {
+	{ 0, "run-dir", "DIR",
+	  "where the daemons of this host meet ($VIFROST_RUN_DIR, " RUNDIR_DEFAULT ")" },
+	{ 'v', "verbose", NULL, "more log lines" },
+	{ 0, "fault-after-step", "N", "for tests: be killed at point N of every apply" },
+	{ 0 },
+};
+
+static const struct cli_program program = {
+	.name = "vifrostd",
+	.help = "Control daemon: applies policies, places guests' network interfaces",
+	.options = options,
+};
+
+int main(int argc, char **argv)
+{
+	struct vifrostd_options opts = { 0 };
+	struct cli_parsed parsed;
+	char rundir[RUNDIR_MAX];
+	const char *fault;
+	int status = cli_parse(&program, argc, argv, &parsed);
+
+	if (status >= 0)
+		return status;
+	log_init("vifrostd", cli_count(&parsed, "verbose") ? LOG_LEVEL_DEBUG : LOG_LEVEL_NOTICE);
+	fault = cli_value(&parsed, "fault-after-step");
+	if (fault && parse_u32(fault, 100000, &opts.fault_at)) {
+		log_err("--fault-after-step %s: a number from 1 to 100000", fault);
+		return CLI_USAGE;
+	}
+	if (rundir_resolve(cli_value(&parsed, "run-dir"), rundir)) {
+		log_err("--run-dir: an absolute path of at most %d characters", RUNDIR_MAX - 1);
+		return CLI_USAGE;
+	}
+	opts.rundir = rundir;
+	return vifrostd_run(&opts);
+}

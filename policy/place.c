@@ -1,0 +1,106 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "policy/place.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "policy/wanted.h"
+
+static void quarantine(struct placement *out, const struct pol_place *place, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
+
+static void take_place(struct placement *out, const struct pol_place *place)
+{
+	if (!place || !place->line)
+		return;
+	snprintf(out->file, sizeof(out->file), "%s", place->file ? place->file : "");
+	out->line = place->line;
+	out->column = place->column;
+}
+
+static void quarantine(struct placement *out, const struct pol_place *place, const char *fmt, ...)
+{
+	va_list args;
+
+	va_start(args, fmt);
+	vsnprintf(out->why, sizeof(out->why), fmt, args);
+	va_end(args);
+	out->is_placed = false;
+	out->mode = NULL;
+	out->vif.network[0] = '\0';
+	take_place(out, place);
+}
+
+static void accept_vif(const struct pol_effective *e, const struct place_vif *who, bool explain,
+		       const struct pol_place *place, struct placement *out)
+{
+	char want[MAC_TEXT_LEN];
+	uint8_t mac[MAC_LEN];
+
+	take_place(out, place);
+	if (explain)
+		out->effective = pol_effective_vif_json(e);
+	if (e->has_mac && (parse_mac(who->mac, mac) || memcmp(mac, e->mac, MAC_LEN) != 0)) {
+		format_mac(e->mac, want);
+		quarantine(out, &e->vif->mac.place,
+			   "its hardware address is %s, the policy says %s",
+			   who->mac[0] ? who->mac : "not set", want);
+		return;
+	}
+	pol_wanted_vif(e, who->domid, who->devid, &out->vif);
+	out->is_placed = true;
+	/* The only mode that policies can name so far. */
+	out->mode = &vs_mode_bridge;
+}
+
+/* bridge= in the guest's own configuration, as if a guests entry named that network and no more. */
+static void accept_bridge(const struct pol_network *n, const struct place_vif *who, bool explain,
+			  struct placement *out)
+{
+	struct pol_guest guest = { .name = who->guest };
+	struct pol_vif vif = { .network = n, .profile = n->profile };
+	struct pol_effective e;
+
+	snprintf(out->why, sizeof(out->why), "bridge=%s of its configuration names this network",
+		 n->name);
+	pol_effective_vif(&guest, &vif, &e);
+	accept_vif(&e, who, explain, &n->place, out);
+}
+
+void place_vif(const struct policy *policy, const struct place_vif *who, bool explain,
+	       struct placement *out)
+{
+	const struct pol_network *n;
+	struct pol_effective e;
+	bool has_entry, is_any;
+
+	*out = (struct placement){ 0 };
+	snprintf(out->vif.name, sizeof(out->vif.name), "vif%u.%u", who->domid, who->devid);
+	if (!policy) {
+		quarantine(out, NULL, "no policy is applied");
+		return;
+	}
+	has_entry = !pol_effective(policy, who->guest, who->uuid[0] ? who->uuid : NULL, who->devid,
+				   &e);
+	is_any = has_entry && !strcmp(e.guest->name, POL_ANY_GUEST);
+	n = who->bridge[0] ? pol_network_find(policy, who->bridge) : NULL;
+	if (has_entry && !is_any) {
+		snprintf(out->why, sizeof(out->why), "the policy's entry for guest %s",
+			 e.guest->name);
+		accept_vif(&e, who, explain, &e.vif->place, out);
+	} else if (n) {
+		accept_bridge(n, who, explain, out);
+	} else if (has_entry) {
+		snprintf(out->why, sizeof(out->why), "no entry names it: the policy's entry \"*\"");
+		accept_vif(&e, who, explain, &e.vif->place, out);
+	} else if (who->bridge[0]) {
+		quarantine(
+			out, NULL,
+			"bridge=%s is no network of the policy, which has no guests entry for %s either",
+			who->bridge, who->guest);
+	} else {
+		quarantine(out, NULL,
+			   "the policy has no guests entry for %s, vif %u, and none for \"*\"",
+			   who->guest, who->devid);
+	}
+}

@@ -1,0 +1,153 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "policy/vifrostd_priv.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/cli.h"
+
+#define STATE_DIR "vifrostd"
+
+/* Other on every host and in every run directory, the same after a restart. */
+static void read_host_id(struct vifrostd *d)
+{
+	char id[40] = "";
+	ssize_t n;
+	int fd = open("/etc/machine-id", O_RDONLY | O_CLOEXEC);
+
+	if (fd >= 0) {
+		n = read(fd, id, sizeof(id) - 1);
+		id[n > 0 ? n : 0] = '\0';
+		close(fd);
+	}
+	id[strcspn(id, "\n")] = '\0';
+	snprintf(d->host_id, sizeof(d->host_id), "%.32s%.30s", id,
+		 strlen(d->rundir) > 30 ? d->rundir + strlen(d->rundir) - 30 : d->rundir);
+}
+
+/* The policy that was applied when we last ran. Nothing is changed: what is there, is adopted. */
+static int reload_policy(struct vifrostd *d)
+{
+	const struct apply_state *s = &d->apply.state;
+	struct diags ds = { 0 };
+	int rc = 0;
+
+	if (s->text)
+		rc = pol_load_text(s->file, s->text, strlen(s->text), &ds, &d->policy);
+	if (rc == -EINVAL) {
+		log_err("the policy in force, %s, is not one for this version; apply a new one",
+			s->file);
+		diags_print(&ds, stderr);
+		rc = 0;
+	}
+	diags_fini(&ds);
+	return rc;
+}
+
+static int prepare_dirs(struct vifrostd *d)
+{
+	pid_t holder = 0;
+	int rc = rundir_create(d->rundir);
+
+	if (rc) {
+		log_err("%s: %s", d->rundir, strerror(-rc));
+		return rc;
+	}
+	d->pidfile = pidfile_take(d->rundir, "vifrostd", &holder);
+	if (d->pidfile == -EBUSY)
+		log_err("vifrostd runs already in %s, process %d", d->rundir, (int)holder);
+	else if (d->pidfile < 0)
+		log_err("%s: %s", d->rundir, strerror(-d->pidfile));
+	if (d->pidfile < 0)
+		return d->pidfile;
+	rundir_file(d->state_dir, d->rundir, STATE_DIR);
+	if (mkdir(d->state_dir, 0700) < 0 && errno != EEXIST) {
+		rc = -errno;
+		log_err("%s: %s", d->state_dir, strerror(-rc));
+	}
+	return rc;
+}
+
+static int open_kernel(struct vifrostd *d)
+{
+	int rc = vs_rtnl_open(&d->sys);
+
+	if (!rc)
+		rc = vs_events_open(d->loop, vif_on_link, d, &d->events);
+	if (rc)
+		log_err("cannot talk to the kernel over rtnetlink: %s", strerror(-rc));
+	return rc;
+}
+
+static int start(struct vifrostd *d, const struct vifrostd_options *options)
+{
+	char path[PATH_MAX];
+	int rc = loop_create(&d->loop);
+
+	if (!rc)
+		rc = loop_stop_on_signals(d->loop);
+	if (!rc)
+		rc = open_kernel(d);
+	if (rc)
+		return rc;
+	d->apply.sys = d->sys;
+	d->apply.dir = d->state_dir;
+	rc = apply_recover(&d->apply);
+	if (rc) {
+		/* Still of use: status tells of it, and guests' links are not touched. */
+		log_err("an apply that was cut short could not be undone: %s", strerror(-rc));
+		d->apply.is_broken = true;
+	}
+	d->apply.fault_at = options->fault_at;
+	rc = reload_policy(d);
+	if (rc)
+		return rc;
+	store_start(d);
+	rundir_file(path, d->rundir, RUNDIR_VIFROSTD_SOCKET);
+	rc = rpc_server_create(d->loop, path, vifrostd_methods, d, &d->rpc);
+	if (rc)
+		log_err("%s: %s", path, strerror(-rc));
+	return rc;
+}
+
+static void stop(struct vifrostd *d)
+{
+	rpc_server_destroy(d->rpc);
+	store_stop(d);
+	vif_forget_all(d);
+	htab_fini(&d->vifs);
+	vs_events_close(d->events);
+	apply_fini(&d->apply);
+	pol_free(d->policy);
+	if (d->sys)
+		d->sys->ops->close(d->sys);
+	loop_destroy(d->loop);
+	if (d->pidfile >= 0)
+		close(d->pidfile);
+}
+
+int vifrostd_run(const struct vifrostd_options *options)
+{
+	struct vifrostd d = { .rundir = options->rundir, .pidfile = -1 };
+	int rc;
+
+	htab_init(&d.vifs);
+	vs_record_init(&d.apply.state.record);
+	read_host_id(&d);
+	rc = prepare_dirs(&d);
+	if (!rc)
+		rc = start(&d, options);
+	if (!rc) {
+		notify_ready();
+		log_notice("serving in %s", d.rundir);
+		rc = loop_run(d.loop);
+	}
+	stop(&d);
+	if (rc == -EBUSY)
+		return CLI_BUSY;
+	return rc ? CLI_UNAVAILABLE : CLI_OK;
+}

@@ -1,0 +1,233 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "policy/vifrostd_priv.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "policy/wanted.h"
+
+int rpc_wanted(struct vifrostd *d, const struct policy *policy, struct vs_wanted *wanted)
+{
+	int rc = policy ? pol_wanted(policy, d->host_id, wanted) : 0;
+
+	return rc ? rc : vif_wanted(d, policy, wanted);
+}
+
+static void fail_invalid(struct rpc_call *call, const struct diags *ds)
+{
+	rpc_fail_data(call, "invalid", diags_json(ds), "the policy cannot be applied: %zu error%s",
+		      ds->nr_errors, ds->nr_errors == 1 ? "" : "s");
+}
+
+/* The call's policy, checked. Return: 0; else the call is answered. */
+static int read_policy(struct rpc_call *call, struct policy **policy_out, const char **file_out,
+		       const char **text_out)
+{
+	const json_t *given = json_object_get(rpc_params(call), "policy");
+	const json_t *text = json_object_get(given, "text");
+	const char *file = json_string_value(json_object_get(given, "file"));
+	struct diags ds = { 0 };
+	char host[HOST_NAME_MAX + 1] = "";
+	int rc;
+
+	*policy_out = NULL;
+	if (!file || !json_is_string(text)) {
+		rpc_fail(call, "usage", "params: {\"policy\": {\"file\": name, \"text\": text}}");
+		return -EINVAL;
+	}
+	rc = pol_load_text(file, json_string_value(text), json_string_length(text), &ds,
+			   policy_out);
+	gethostname(host, sizeof(host) - 1);
+	if (rc == -EINVAL) {
+		fail_invalid(call, &ds);
+	} else if (rc) {
+		rpc_fail(call, "internal", "cannot read the policy: %s", strerror(-rc));
+	} else if (!pol_matches_host(*policy_out, host)) {
+		rpc_fail(call, "not-for-this-host", "%s is not meant for host %s", file, host);
+		pol_free(*policy_out);
+		*policy_out = NULL;
+		rc = -EPERM;
+	}
+	diags_fini(&ds);
+	*file_out = file;
+	*text_out = json_string_value(text);
+	return rc;
+}
+
+static json_t *failure_json(struct apply_result *result)
+{
+	return json_pack("{sO* si}", "steps", result->steps, "failed", (int)result->failed_step);
+}
+
+static void fail_apply(struct rpc_call *call, int rc, const struct diags *ds,
+		       struct apply_result *result)
+{
+	const char *why = result->why[0] ? result->why : strerror(-rc);
+
+	if (rc == -EINVAL && ds->nr_errors)
+		fail_invalid(call, ds);
+	else if (rc == -ECANCELED)
+		rpc_fail_data(call, "rolled-back", failure_json(result),
+			      "%s; the old state is back", why);
+	else if (rc == -ENOTRECOVERABLE)
+		rpc_fail_data(call, "rollback-failed", failure_json(result),
+			      "%s; so did the way back, see vifrostd's log", why);
+	else
+		rpc_fail(call, rc == -EBUSY ? "busy" : "internal", "%s", why);
+}
+
+static void rpc_plan(void *arg, struct rpc_call *call)
+{
+	struct vifrostd *d = arg;
+	struct apply_result result = { 0 };
+	struct diags ds = { 0 };
+	struct vs_wanted wanted;
+	struct policy *policy;
+	const char *file, *text;
+	int rc;
+
+	if (read_policy(call, &policy, &file, &text))
+		return;
+	vs_wanted_init(&wanted);
+	rc = rpc_wanted(d, policy, &wanted);
+	if (!rc)
+		rc = apply_plan(&d->apply, &wanted, &ds, &result);
+	if (rc)
+		fail_apply(call, rc, &ds, &result);
+	else
+		rpc_reply(call, json_pack("{sO}", "steps", result.steps));
+	apply_result_fini(&result);
+	vs_wanted_fini(&wanted);
+	diags_fini(&ds);
+	pol_free(policy);
+}
+
+/* @policy: taken over when it holds now. */
+static int make_so(struct vifrostd *d, struct policy *policy, const char *file, const char *text,
+		   struct diags *ds, struct apply_result *result)
+{
+	struct vs_wanted wanted;
+	int rc;
+
+	vs_wanted_init(&wanted);
+	rc = rpc_wanted(d, policy, &wanted);
+	if (!rc)
+		rc = apply_run(&d->apply, &wanted, file, text, ds, result);
+	vs_wanted_fini(&wanted);
+	if (rc)
+		return rc;
+	pol_free(d->policy);
+	d->policy = policy;
+	return 0;
+}
+
+/* Vifs that stand as before hear the new reason; those that had to wait get their turn. */
+static void update_vifs(struct vifrostd *d)
+{
+	int rc = d->store ? vif_update_all(d) : 0;
+
+	if (rc)
+		store_lost(d, rc);
+	else
+		store_drain(d);
+}
+
+static void answer_apply(struct vifrostd *d, struct rpc_call *call, struct policy *policy,
+			 const char *file, const char *text)
+{
+	struct apply_result result = { 0 };
+	struct diags ds = { 0 };
+	uint64_t begin = clock_ns(), before = d->sys->nr_changes;
+	int rc = make_so(d, policy, file, text, &ds, &result);
+
+	if (rc) {
+		pol_free(policy);
+		log_warning("%s: not applied: %s", file ? file : "down",
+			    result.why[0] ? result.why : strerror(-rc));
+		fail_apply(call, rc, &ds, &result);
+		goto out;
+	}
+	update_vifs(d);
+	log_notice("%s: %s in %zu steps", file ? file : "down", file ? "applied" : "done",
+		   result.nr_steps);
+	rpc_reply(call, json_pack("{sO sI sf}", "steps", result.steps, "changes",
+				  (json_int_t)(d->sys->nr_changes - before), "duration-ms",
+				  (double)(clock_ns() - begin) / 1e6));
+out:
+	apply_result_fini(&result);
+	diags_fini(&ds);
+}
+
+static void rpc_apply(void *arg, struct rpc_call *call)
+{
+	struct policy *policy;
+	const char *file, *text;
+
+	if (!read_policy(call, &policy, &file, &text))
+		answer_apply(arg, call, policy, file, text);
+}
+
+static void rpc_down(void *arg, struct rpc_call *call)
+{
+	answer_apply(arg, call, NULL, NULL, NULL);
+}
+
+static void reply_or_nomem(struct rpc_call *call, json_t *result)
+{
+	if (result)
+		rpc_reply(call, result);
+	else
+		rpc_fail(call, "internal", "%s", strerror(ENOMEM));
+}
+
+static void rpc_status(void *arg, struct rpc_call *call)
+{
+	reply_or_nomem(call, status_json(arg));
+}
+
+static void rpc_vif_list(void *arg, struct rpc_call *call)
+{
+	reply_or_nomem(call, status_vifs_json(arg));
+}
+
+static void rpc_show(void *arg, struct rpc_call *call)
+{
+	struct vifrostd *d = arg;
+
+	if (!d->policy)
+		rpc_fail(call, "not-found", "no policy is applied");
+	else
+		reply_or_nomem(call, json_pack("{ss ss so}", "file", d->apply.state.file, "text",
+					       d->apply.state.text, "policy", pol_json(d->policy)));
+}
+
+static void rpc_explain(void *arg, struct rpc_call *call)
+{
+	struct vifrostd *d = arg;
+	const char *name = json_string_value(json_object_get(rpc_params(call), "vif"));
+	struct placement p;
+	struct vif *vif = NULL;
+
+	while (name && (vif = vif_next(d, vif)))
+		if (!strcmp(vif->name, name))
+			break;
+	if (!vif) {
+		rpc_fail(call, "not-found", "no vif %s; `vifrost vif list` shows all",
+			 name ? name : "");
+		return;
+	}
+	place_vif(d->policy, &vif->who, true, &p);
+	reply_or_nomem(call,
+		       json_pack("{so ss ss* so* so*}", "vif", status_vif_json(vif), "why", p.why,
+				 "file", p.line ? p.file : NULL, "line",
+				 p.line ? json_integer(p.line) : NULL, "effective", p.effective));
+}
+
+const struct rpc_method vifrostd_methods[] = {
+	{ "plan", rpc_plan },	    { "apply", rpc_apply }, { "down", rpc_down },
+	{ "status", rpc_status },   { "show", rpc_show },   { "vif.list", rpc_vif_list },
+	{ "explain", rpc_explain }, { NULL, NULL },
+};

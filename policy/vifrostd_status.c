@@ -1,0 +1,209 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "policy/vifrostd_priv.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "vswitch/text.h"
+
+#define NETBACK_TIMEOUT_MS 1000
+
+static const char *text_or_null(const char *text)
+{
+	return text[0] ? text : NULL;
+}
+
+json_t *status_vif_json(const struct vif *vif)
+{
+	return json_pack("{ss si si ss* ss* ss* ss* ss ss*}", "vif", vif->name, "domid", vif->domid,
+			 "devid", vif->devid, "guest", text_or_null(vif->who.guest), "uuid",
+			 text_or_null(vif->who.uuid), "mac", text_or_null(vif->who.mac), "network",
+			 text_or_null(vif->placement.vif.network), "state",
+			 vif_state_name(vif->state), "reason", text_or_null(vif->reason));
+}
+
+static int compare_vifs(const void *a, const void *b)
+{
+	const struct vif *x = *(struct vif *const *)a, *y = *(struct vif *const *)b;
+
+	if (x->domid != y->domid)
+		return x->domid < y->domid ? -1 : 1;
+	return x->devid < y->devid ? -1 : x->devid > y->devid;
+}
+
+/* netback's own words to the vif, when it has any. */
+static void merge_netback(json_t *vif, const json_t *netback_vifs)
+{
+	const char *name = json_string_value(json_object_get(vif, "vif"));
+	const char *theirs;
+	size_t i;
+	json_t *entry;
+
+	json_array_foreach (netback_vifs, i, entry) {
+		theirs = json_string_value(json_object_get(entry, "vif"));
+		if (!theirs)
+			theirs = json_string_value(json_object_get(entry, "name"));
+		if (theirs && name && !strcmp(theirs, name))
+			json_object_set(vif, "netback", entry);
+	}
+}
+
+static json_t *vifs_json(struct vifrostd *d, const json_t *netback_vifs)
+{
+	struct vif **sorted = calloc(d->vifs.nr_entries + 1, sizeof(*sorted));
+	json_t *list = json_array();
+	size_t nr = 0;
+	json_t *one;
+
+	for (struct vif *vif = vif_next(d, NULL); sorted && vif; vif = vif_next(d, vif))
+		sorted[nr++] = vif;
+	if (sorted)
+		qsort(sorted, nr, sizeof(struct vif *), compare_vifs);
+	for (size_t i = 0; list && i < nr; i++) {
+		one = status_vif_json(sorted[i]);
+		merge_netback(one, netback_vifs);
+		if (json_array_append_new(list, one) < 0) {
+			json_decref(list);
+			list = NULL;
+		}
+	}
+	free(sorted);
+	return list;
+}
+
+json_t *status_vifs_json(struct vifrostd *d)
+{
+	return vifs_json(d, NULL);
+}
+
+static json_t *addresses_json(const struct vs_observed *o, int ifindex)
+{
+	json_t *list = json_array();
+	char text[VS_ADDR_TEXT_LEN];
+
+	for (size_t i = 0; i < o->nr_addrs; i++)
+		if (o->addrs[i].ifindex == ifindex) {
+			vs_addr_text(&o->addrs[i].addr, text);
+			json_array_append_new(list, json_string(text));
+		}
+	return list;
+}
+
+static int count_vifs(struct vifrostd *d, const char *network)
+{
+	int n = 0;
+
+	for (struct vif *vif = vif_next(d, NULL); vif; vif = vif_next(d, vif))
+		n += vif->state == VIF_CONNECTED && !strcmp(vif->placement.vif.network, network);
+	return n;
+}
+
+static json_t *network_json(struct vifrostd *d, const struct vs_record_network *rn,
+			    const struct vs_observed *o)
+{
+	const struct vs_link *link = vs_observed_link(o, rn->name);
+	const struct vs_link *uplink = vs_observed_link(o, rn->uplink);
+	const char *state = "up", *reason = NULL;
+	char mac[MAC_TEXT_LEN];
+
+	if (!link)
+		return json_pack("{ss ss ss ss}", "name", rn->name, "mode", rn->mode, "state",
+				 "missing", "reason",
+				 "someone deleted its bridge; `vifrost apply` makes it anew");
+	format_mac(link->mac, mac);
+	if (!link->is_up) {
+		state = "down";
+		reason = "someone set its bridge down";
+	} else if (rn->uplink[0] && !uplink) {
+		state = "down";
+		reason = "its uplink is gone";
+	} else if (rn->uplink[0] && uplink->master != link->ifindex) {
+		state = "down";
+		reason = "someone took its uplink off its bridge; `vifrost apply` puts it back";
+	} else if (rn->uplink[0] && !uplink->has_carrier) {
+		state = "down";
+		reason = "its uplink has no carrier";
+	}
+	return json_pack("{ss ss ss ss* ss* si sb ss so si}", "name", rn->name, "mode", rn->mode,
+			 "state", state, "reason", reason, "uplink", text_or_null(rn->uplink),
+			 "mtu", (int)link->mtu, "stp", link->stp, "mac", mac, "addresses",
+			 addresses_json(o, link->ifindex), "vifs", count_vifs(d, rn->name));
+}
+
+static json_t *networks_json(struct vifrostd *d, const struct vs_observed *o)
+{
+	const struct vs_record *record = &d->apply.state.record;
+	json_t *list = json_array();
+
+	for (size_t i = 0; i < record->nr_networks; i++)
+		json_array_append_new(list, network_json(d, &record->networks[i], o));
+	return list;
+}
+
+/* Steps from what is there to what was applied; -1: it cannot be said. */
+static int count_pending(struct vifrostd *d)
+{
+	struct apply_result result = { 0 };
+	struct diags ds = { 0 };
+	struct vs_wanted wanted;
+	int n = -1;
+
+	vs_wanted_init(&wanted);
+	if (!rpc_wanted(d, d->policy, &wanted) && !apply_plan(&d->apply, &wanted, &ds, &result))
+		n = (int)result.nr_steps;
+	apply_result_fini(&result);
+	vs_wanted_fini(&wanted);
+	diags_fini(&ds);
+	return n;
+}
+
+/* @netback_out: its status, NULL when it does not answer; the caller's. */
+static json_t *netback_json(struct vifrostd *d, json_t **netback_out)
+{
+	char path[PATH_MAX], why[96];
+	int rc;
+
+	rundir_file(path, d->rundir, RUNDIR_NETBACK_SOCKET);
+	rc = rpc_call(path, "status", NULL, NETBACK_TIMEOUT_MS, netback_out);
+	if (!rc)
+		return json_pack("{ss}", "state", "up");
+	json_decref(*netback_out);
+	*netback_out = NULL;
+	snprintf(why, sizeof(why), "%s: %s", path + strlen(d->rundir) + 1, strerror(-rc));
+	return json_pack("{ss ss}", "state", "unreachable", "reason", why);
+}
+
+static json_t *daemons_json(struct vifrostd *d, json_t **netback_out)
+{
+	json_t *netback = netback_json(d, netback_out);
+
+	return json_pack("{s{ss si} s{ss ss*} so}", "vifrostd", "state",
+			 d->apply.is_broken ? "rollback-failed" : "up", "pid", (int)getpid(), "hvd",
+			 "state", d->store ? "up" : "unreachable", "reason",
+			 d->store ? NULL : d->store_why, "netback", netback);
+}
+
+json_t *status_json(struct vifrostd *d)
+{
+	json_t *netback = NULL, *daemons = daemons_json(d, &netback);
+	json_t *policy, *status = NULL;
+	struct vs_observed o;
+	int rc = d->sys->ops->observe(d->sys, false, &o);
+
+	if (rc) {
+		json_decref(daemons);
+		json_decref(netback);
+		return NULL;
+	}
+	policy = d->policy ? json_pack("{ss}", "file", d->apply.state.file) : json_null();
+	status = json_pack("{ss so si so so so}", "schema", "vifrost/state/v1", "policy", policy,
+			   "pending", count_pending(d), "daemons", daemons, "networks",
+			   networks_json(d, &o), "vifs",
+			   vifs_json(d, json_object_get(netback, "vifs")));
+	json_decref(netback);
+	vs_observed_fini(&o);
+	return status;
+}

@@ -1,0 +1,142 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The connection to xenstore: one watch on backend/vif tells of every vif. When the server goes, all
+ * stays as it is until it is back; then everything is looked at again.
+ */
+#include "policy/vifrostd_priv.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define RETRY_MS    250
+#define VIF_ROOT    "backend/vif"
+#define WATCH_TOKEN "vif"
+/* Then other work gets its turn; the descriptor stays readable or the timer drains. */
+#define DRAIN_BATCH 10000
+
+/* A number of a path, up to '/' or the end. Return: what follows it; NULL: no number. */
+static const char *read_number(const char *p, uint16_t *out)
+{
+	unsigned long n = 0;
+	const char *start = p;
+
+	for (; *p >= '0' && *p <= '9' && n <= UINT16_MAX; p++)
+		n = n * 10 + (unsigned long)(*p - '0');
+	if (p == start || n > UINT16_MAX || (*p && *p != '/'))
+		return NULL;
+	*out = (uint16_t)n;
+	return p;
+}
+
+/* What to look at again after a change at @path. Of a vif's area, only its state matters to us. */
+static int on_change(struct vifrostd *d, const char *path)
+{
+	const char *p = strstr(path, VIF_ROOT);
+	uint16_t domid, devid;
+
+	if (!p)
+		return 0;
+	p += strlen(VIF_ROOT);
+	if (!*p)
+		return vif_update_all(d);
+	p = *p == '/' ? read_number(p + 1, &domid) : NULL;
+	if (!p)
+		return 0;
+	if (!*p)
+		return vif_update_domain(d, domid);
+	p = read_number(p + 1, &devid);
+	if (!p || (*p && strcmp(p, "/state") != 0))
+		return 0;
+	return vif_update(d, domid, devid);
+}
+
+void store_drain(struct vifrostd *d)
+{
+	char *path, *token;
+	int rc = 0;
+
+	for (int i = 0; d->store && !rc && i < DRAIN_BATCH; i++) {
+		rc = hv_store_next_event(d->store, &path, &token);
+		if (rc)
+			break;
+		rc = on_change(d, path);
+		free(path);
+	}
+	if (rc && rc != -EAGAIN)
+		store_lost(d, rc);
+}
+
+static void on_readable(void *arg, uint32_t events)
+{
+	(void)events;
+	store_drain(arg);
+}
+
+static int connect_store(struct vifrostd *d)
+{
+	char path[PATH_MAX];
+	int rc;
+
+	rundir_file(path, d->rundir, RUNDIR_XENSTORED_SOCKET);
+	rc = hv_store_connect(path, &d->store);
+	if (rc) {
+		d->store = NULL;
+		return rc;
+	}
+	rc = hv_store_watch(d->store, VIF_ROOT, WATCH_TOKEN);
+	if (!rc)
+		rc = loop_fd_add(d->loop, &d->store_watcher, hv_store_fd(d->store), EPOLLIN,
+				 on_readable, d);
+	if (rc) {
+		hv_store_close(d->store);
+		d->store = NULL;
+	}
+	return rc;
+}
+
+static void try_connect(void *arg)
+{
+	struct vifrostd *d = arg;
+	int rc = connect_store(d);
+
+	if (rc) {
+		snprintf(d->store_why, sizeof(d->store_why), "cannot connect to xenstore: %s",
+			 strerror(-rc));
+		return;
+	}
+	loop_timer_set(&d->store_timer, 0, 0);
+	d->store_why[0] = '\0';
+	log_info("connected to xenstore");
+	/* The watch fires at once; until that came, what was known may be long gone. */
+	store_drain(d);
+}
+
+void store_lost(struct vifrostd *d, int rc)
+{
+	if (!d->store)
+		return;
+	log_warning("lost xenstore: %s; guests keep their links, new ones wait", strerror(-rc));
+	snprintf(d->store_why, sizeof(d->store_why), "lost xenstore: %s", strerror(-rc));
+	loop_fd_del(&d->store_watcher);
+	hv_store_close(d->store);
+	d->store = NULL;
+	loop_timer_set(&d->store_timer, RETRY_MS, RETRY_MS);
+}
+
+void store_start(struct vifrostd *d)
+{
+	if (loop_timer_add(d->loop, &d->store_timer, try_connect, d))
+		return;
+	loop_timer_set(&d->store_timer, RETRY_MS, RETRY_MS);
+	try_connect(d);
+}
+
+void store_stop(struct vifrostd *d)
+{
+	loop_fd_del(&d->store_watcher);
+	loop_timer_del(&d->store_timer);
+	hv_store_close(d->store);
+	d->store = NULL;
+}
