@@ -1,24 +1,16 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The control daemon. What it answers on DIR/vifrostd.sock (base/rpc.h):
+ * The control daemon. It answers what policy/daemon_api.h says, and of that more precisely:
  *
- *	plan	{policy: {file, text}}	-> {steps: [{step, text, network?, disruption, undo}]}
- *	apply	{policy: {file, text}}	-> {steps, changes, duration-ms}
- *	down	{}			-> {steps, changes, duration-ms}
- *	status	{}			-> {schema, policy: {file}|null, pending?, daemons, networks, vifs}
- *	show	{}			-> {file, text, policy}; "not-found" when none is applied
- *	vif.list {}			-> [vif]
- *	explain	{vif: "vif5.0"}		-> {vif, why, file?, line?, effective?}; "not-found"
- *
- *	daemons: {vifrostd: {state, pid}, hvd: {state, reason?}, netback: {state, reason?}}
+ *	apply, down: also {changes: messages that changed the kernel's state, duration-ms}
+ *	status: {schema, policy: {file}|null, pending: steps from what is there to what was applied,
+ *		 daemons: {vifrostd, hvd, netback: {state, reason?}}, networks, vifs}
  *	network: {name, mode, state: up|down|missing, reason?, uplink?, mtu, stp, mac, addresses, vifs}
- *	vif: {vif, domid, devid, guest, uuid?, mac?, network?, state, reason?, netback?}
+ *	vif: {name, domid, devid, guest, uuid?, mac?, network?, state, reason?, netback?}
  *	     state: connected (link up on its network), quarantined, waiting (no link yet), error;
  *	     netback: the vif's own entry in vifrost-netback's status
- *
- * Errors: "invalid" (data: diagnostics as of diags_json(), nothing was changed), "not-for-this-host",
- * "rolled-back" (data: {steps, failed: step's number}; the old state is back), "rollback-failed" (data:
- * the same), "busy", "internal".
+ *	explain: {vif, why, file?, line?, effective?}
+ *	failures of an apply: data {steps, failed: step's number}
  */
 #ifndef POLICY_VIFROSTD_H
 #define POLICY_VIFROSTD_H

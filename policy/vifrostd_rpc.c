@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "policy/daemon_api.h"
 #include "policy/wanted.h"
 
 int rpc_wanted(struct vifrostd *d, const struct policy *policy, struct vs_wanted *wanted)
@@ -18,42 +19,42 @@ int rpc_wanted(struct vifrostd *d, const struct policy *policy, struct vs_wanted
 
 static void fail_invalid(struct rpc_call *call, const struct diags *ds)
 {
-	rpc_fail_data(call, "invalid", diags_json(ds), "the policy cannot be applied: %zu error%s",
-		      ds->nr_errors, ds->nr_errors == 1 ? "" : "s");
+	rpc_fail_data(call, DAEMON_ERROR_INVALID, diags_json(ds),
+		      "the policy cannot be applied: %zu error%s", ds->nr_errors,
+		      ds->nr_errors == 1 ? "" : "s");
 }
 
 /* The call's policy, checked. Return: 0; else the call is answered. */
 static int read_policy(struct rpc_call *call, struct policy **policy_out, const char **file_out,
 		       const char **text_out)
 {
-	const json_t *given = json_object_get(rpc_params(call), "policy");
-	const json_t *text = json_object_get(given, "text");
-	const char *file = json_string_value(json_object_get(given, "file"));
+	const json_t *text = json_object_get(rpc_params(call), "policy");
+	const char *file = json_string_value(json_object_get(rpc_params(call), "file"));
 	struct diags ds = { 0 };
 	char host[HOST_NAME_MAX + 1] = "";
 	int rc;
 
 	*policy_out = NULL;
 	if (!file || !json_is_string(text)) {
-		rpc_fail(call, "usage", "params: {\"policy\": {\"file\": name, \"text\": text}}");
+		rpc_fail(call, "usage", "params: {\"policy\": text, \"file\": its name}");
 		return -EINVAL;
 	}
-	rc = pol_load_text(file, json_string_value(text), json_string_length(text), &ds,
-			   policy_out);
+	*file_out = file;
+	*text_out = json_string_value(text);
+	rc = pol_load_text(file, *text_out, json_string_length(text), &ds, policy_out);
 	gethostname(host, sizeof(host) - 1);
 	if (rc == -EINVAL) {
 		fail_invalid(call, &ds);
 	} else if (rc) {
 		rpc_fail(call, "internal", "cannot read the policy: %s", strerror(-rc));
 	} else if (!pol_matches_host(*policy_out, host)) {
-		rpc_fail(call, "not-for-this-host", "%s is not meant for host %s", file, host);
+		rpc_reply(call,
+			  json_pack("{ss s[]}", "outcome", DAEMON_OUTCOME_NOT_FOR_HOST, "steps"));
 		pol_free(*policy_out);
 		*policy_out = NULL;
 		rc = -EPERM;
 	}
 	diags_fini(&ds);
-	*file_out = file;
-	*text_out = json_string_value(text);
 	return rc;
 }
 
@@ -70,13 +71,18 @@ static void fail_apply(struct rpc_call *call, int rc, const struct diags *ds,
 	if (rc == -EINVAL && ds->nr_errors)
 		fail_invalid(call, ds);
 	else if (rc == -ECANCELED)
-		rpc_fail_data(call, "rolled-back", failure_json(result),
+		rpc_fail_data(call, DAEMON_ERROR_ROLLED_BACK, failure_json(result),
 			      "%s; the old state is back", why);
 	else if (rc == -ENOTRECOVERABLE)
-		rpc_fail_data(call, "rollback-failed", failure_json(result),
+		rpc_fail_data(call, DAEMON_ERROR_ROLLBACK_FAILED, failure_json(result),
 			      "%s; so did the way back, see vifrostd's log", why);
 	else
-		rpc_fail(call, rc == -EBUSY ? "busy" : "internal", "%s", why);
+		rpc_fail(call, rc == -EBUSY ? DAEMON_ERROR_BUSY : "internal", "%s", why);
+}
+
+static const char *outcome_of(const struct apply_result *result)
+{
+	return result->nr_steps ? DAEMON_OUTCOME_CHANGED : DAEMON_OUTCOME_UNCHANGED;
 }
 
 static void rpc_plan(void *arg, struct rpc_call *call)
@@ -98,7 +104,8 @@ static void rpc_plan(void *arg, struct rpc_call *call)
 	if (rc)
 		fail_apply(call, rc, &ds, &result);
 	else
-		rpc_reply(call, json_pack("{sO}", "steps", result.steps));
+		rpc_reply(call, json_pack("{ss sO}", "outcome", outcome_of(&result), "steps",
+					  result.steps));
 	apply_result_fini(&result);
 	vs_wanted_fini(&wanted);
 	diags_fini(&ds);
@@ -153,9 +160,10 @@ static void answer_apply(struct vifrostd *d, struct rpc_call *call, struct polic
 	update_vifs(d);
 	log_notice("%s: %s in %zu steps", file ? file : "down", file ? "applied" : "done",
 		   result.nr_steps);
-	rpc_reply(call, json_pack("{sO sI sf}", "steps", result.steps, "changes",
-				  (json_int_t)(d->sys->nr_changes - before), "duration-ms",
-				  (double)(clock_ns() - begin) / 1e6));
+	rpc_reply(call,
+		  json_pack("{ss sO sI sf}", "outcome", outcome_of(&result), "steps", result.steps,
+			    "changes", (json_int_t)(d->sys->nr_changes - before), "duration-ms",
+			    (double)(clock_ns() - begin) / 1e6));
 out:
 	apply_result_fini(&result);
 	diags_fini(&ds);
@@ -197,11 +205,13 @@ static void rpc_show(void *arg, struct rpc_call *call)
 {
 	struct vifrostd *d = arg;
 
+	bool effective = json_is_true(json_object_get(rpc_params(call), "effective"));
+
 	if (!d->policy)
-		rpc_fail(call, "not-found", "no policy is applied");
+		rpc_fail(call, DAEMON_ERROR_NOT_FOUND, "no policy is applied");
 	else
-		reply_or_nomem(call, json_pack("{ss ss so}", "file", d->apply.state.file, "text",
-					       d->apply.state.text, "policy", pol_json(d->policy)));
+		reply_or_nomem(call,
+			       effective ? pol_effective_json(d->policy) : pol_json(d->policy));
 }
 
 static void rpc_explain(void *arg, struct rpc_call *call)
@@ -215,7 +225,7 @@ static void rpc_explain(void *arg, struct rpc_call *call)
 		if (!strcmp(vif->name, name))
 			break;
 	if (!vif) {
-		rpc_fail(call, "not-found", "no vif %s; `vifrost vif list` shows all",
+		rpc_fail(call, DAEMON_ERROR_NOT_FOUND, "no vif %s; `vifrost vif list` shows all",
 			 name ? name : "");
 		return;
 	}

@@ -18,10 +18,10 @@ static const char *text_or_null(const char *text)
 
 json_t *status_vif_json(const struct vif *vif)
 {
-	return json_pack("{ss si si ss* ss* ss* ss* ss ss*}", "vif", vif->name, "domid", vif->domid,
-			 "devid", vif->devid, "guest", text_or_null(vif->who.guest), "uuid",
-			 text_or_null(vif->who.uuid), "mac", text_or_null(vif->who.mac), "network",
-			 text_or_null(vif->placement.vif.network), "state",
+	return json_pack("{ss si si ss* ss* ss* ss* ss ss*}", "name", vif->name, "domid",
+			 vif->domid, "devid", vif->devid, "guest", text_or_null(vif->who.guest),
+			 "uuid", text_or_null(vif->who.uuid), "mac", text_or_null(vif->who.mac),
+			 "network", text_or_null(vif->placement.vif.network), "state",
 			 vif_state_name(vif->state), "reason", text_or_null(vif->reason));
 }
 
@@ -37,7 +37,7 @@ static int compare_vifs(const void *a, const void *b)
 /* netback's own words to the vif, when it has any. */
 static void merge_netback(json_t *vif, const json_t *netback_vifs)
 {
-	const char *name = json_string_value(json_object_get(vif, "vif"));
+	const char *name = json_string_value(json_object_get(vif, "name"));
 	const char *theirs;
 	size_t i;
 	json_t *entry;
