@@ -201,6 +201,22 @@ void bridge_add_routes(struct plan_for *p, const struct vs_network *n,
 	}
 }
 
+/* The kernel leaves the prefix route of an address with a lifetime behind. */
+static void sweep_prefix_routes(struct plan_for *p, const char *link, const struct vs_addr *a)
+{
+	const struct vs_observed *o = &p->plan->model;
+	struct vs_link_addr gone = { .ifindex = plan_link(p, link)->ifindex, .addr = *a };
+	struct vs_observed only = { .addrs = &gone, .nr_addrs = 1 };
+
+	if (a->family != AF_INET6 || a->valid_s == UINT32_MAX)
+		return;
+	for (size_t i = o->nr_routes; !p->rc && i-- > 0;)
+		if (o->routes[i].ifindex == gone.ifindex &&
+		    vs_route_is_automatic(&only, &o->routes[i]) &&
+		    !vs_route_is_automatic(o, &o->routes[i]))
+			plan_del_route(p, VS_DISRUPTION_NONE, link, &o->routes[i].route);
+}
+
 /* In reverse: with its primary address an interface loses the secondary ones. */
 static void strip(struct plan_for *p, const struct vs_record_network *rn, const char *link,
 		  const struct vs_network *keep)
@@ -218,8 +234,10 @@ static void strip(struct plan_for *p, const struct vs_record_network *rn, const 
 		is_kept = false;
 		for (size_t k = 0; keep && k < keep->nr_addrs; k++)
 			is_kept |= vs_addr_same(&rn->moved_addrs[i], &keep->addrs[k]);
-		if (!is_kept)
-			plan_del_addr(p, VS_DISRUPTION_MANAGEMENT, link, &rn->moved_addrs[i]);
+		if (is_kept || !plan_link(p, link))
+			continue;
+		plan_del_addr(p, VS_DISRUPTION_MANAGEMENT, link, &rn->moved_addrs[i]);
+		sweep_prefix_routes(p, link, &rn->moved_addrs[i]);
 	}
 }
 

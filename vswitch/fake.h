@@ -11,7 +11,7 @@ struct vs_fake {
 	struct vs_op *ops; /* all that was asked for, in order */
 	size_t nr_ops;
 	size_t fail_at; /* this op, counted from 1, fails once with -EIO; 0: none */
-	bool fail_on; /* and so do all after it */
+	bool fail_on;	/* and so do all after it */
 };
 
 /* With the loopback link only. */

@@ -26,7 +26,7 @@ struct field {
 	enum field_kind kind;
 	size_t offset, size; /* size: of TEXT and HEX in bytes, of one STRUCT or ARRAY element */
 	const struct field *fields; /* of STRUCT and ARRAY */
-	size_t nr_offset; /* of ARRAY: the size_t beside the pointer */
+	size_t nr_offset;	    /* of ARRAY: the size_t beside the pointer */
 };
 
 #define PLAIN(kind_, type, member)                                                                 \

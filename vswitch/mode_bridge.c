@@ -164,7 +164,6 @@ static void plan_settings(struct plan_for *p, const struct vs_plan_input *in,
 	if (!plan_link(p, n->name))
 		plan_add_bridge(p, n->name, mac, n->mtu, alias);
 	plan_set_mac(p, VS_DISRUPTION_MANAGEMENT, n->name, mac);
-	plan_set_stp(p, VS_DISRUPTION_BLIP, n->name, n->stp);
 	plan_set_mtu(p, VS_DISRUPTION_NONE, n->name, n->mtu);
 }
 
@@ -188,6 +187,8 @@ static int plan_ours(const struct vs_plan_input *in, const struct vs_record_netw
 	plan_set_up(&p, VS_DISRUPTION_NONE, n->name, true);
 	if (uplink)
 		bridge_take_uplink(&p, n, rn, uplink->name);
+	/* Last: a port that forwards already goes on, one that comes later listens for 30 s first. */
+	plan_set_stp(&p, VS_DISRUPTION_NONE, n->name, n->stp);
 	bridge_add_routes(&p, n, rn);
 	if (uplink)
 		bridge_strip_uplink(&p, rn, uplink->name);

@@ -136,13 +136,18 @@ static int set_link(struct vs_observed *m, const struct vs_op *op)
 	}
 }
 
-/* With an address go the routes that the kernel had made for it, unless another needs them too. */
+/*
+ * With an address go the routes that the kernel had made for it, unless another needs them too. Those
+ * of an IPv6 address with a lifetime stay until they expire.
+ */
 static void drop_addr(struct vs_observed *m, size_t i)
 {
 	struct vs_link_addr gone = m->addrs[i];
 	struct vs_observed only = { .addrs = &gone, .nr_addrs = 1 };
 
 	array_remove(m->addrs, &m->nr_addrs, sizeof(*m->addrs), i);
+	if (gone.addr.family == AF_INET6 && gone.addr.valid_s != UINT32_MAX)
+		return;
 	for (size_t r = m->nr_routes; r-- > 0;)
 		if (m->routes[r].ifindex == gone.ifindex &&
 		    vs_route_is_automatic(&only, &m->routes[r]) &&

@@ -13,7 +13,7 @@ struct vs_rtnl {
 	struct vs_system sys;
 	struct nl_sock *sk;
 	int ioctl_fd;
-	int error; /* of the last answer: -errno as the kernel gave it */
+	int error;	       /* of the last answer: -errno as the kernel gave it */
 	char why[VS_TEXT_LEN]; /* the kernel's own words to it; "": none */
 };
 

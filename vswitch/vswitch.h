@@ -30,14 +30,14 @@
 
 /* An address of a link, or what is moved from one link to another. */
 struct vs_addr {
-	uint8_t family; /* AF_INET, AF_INET6 */
-	uint8_t prefix_len, scope; /* scope: RT_SCOPE_* */
-	uint8_t local[16], peer[16]; /* network byte order; peer as local unless point to point */
-	uint8_t broadcast[4]; /* 0: none */
-	uint32_t flags; /* IFA_F_*, those that can be set */
+	uint8_t family;		       /* AF_INET, AF_INET6 */
+	uint8_t prefix_len, scope;     /* scope: RT_SCOPE_* */
+	uint8_t local[16], peer[16];   /* network byte order; peer as local unless point to point */
+	uint8_t broadcast[4];	       /* 0: none */
+	uint32_t flags;		       /* IFA_F_*, those that can be set */
 	uint32_t valid_s, preferred_s; /* lifetimes left; UINT32_MAX: for ever */
-	uint32_t metric; /* of its prefix route; 0: the kernel's choice */
-	char label[IFNAMSIZ]; /* "" or the link's own name: none */
+	uint32_t metric;	       /* of its prefix route; 0: the kernel's choice */
+	char label[IFNAMSIZ];	       /* "" or the link's own name: none */
 };
 
 struct vs_route {
@@ -53,8 +53,8 @@ struct vs_route {
 /* How the hardware is found: all that is given must match. */
 struct vs_match {
 	bool has_mac;
-	uint8_t mac[MAC_LEN]; /* the permanent address */
-	char pci[32]; /* "0000:3b:00.0"; "": any */
+	uint8_t mac[MAC_LEN];	   /* the permanent address */
+	char pci[32];		   /* "0000:3b:00.0"; "": any */
 	char driver[32], name[64]; /* globs; "": any */
 };
 
@@ -79,7 +79,7 @@ struct vs_network {
 
 /* One vif and where it belongs. */
 struct vs_vif {
-	char name[IFNAMSIZ]; /* vif<dom>.<n> */
+	char name[IFNAMSIZ];	/* vif<dom>.<n> */
 	char network[IFNAMSIZ]; /* "": quarantined, link down and on no network */
 	uint32_t mtu;
 	bool isolated; /* no traffic to other isolated vifs of the network */
@@ -93,7 +93,7 @@ struct vs_wanted {
 	char (*unmanaged)[64]; /* globs of links never to be touched */
 	size_t nr_unmanaged;
 	int forwarding4, forwarding6; /* -1: leave */
-	char host_id[64]; /* makes generated addresses differ between hosts */
+	char host_id[64];	      /* makes generated addresses differ between hosts */
 };
 
 /* A zeroed struct with forwarding -1 is the empty wish: everything of ours goes. */
@@ -116,9 +116,9 @@ struct vs_link {
 	char driver[32], pci[32];
 	uint32_t mtu;
 	bool is_up, has_carrier, is_loopback;
-	bool stp; /* a bridge's */
+	bool stp;      /* a bridge's */
 	bool isolated; /* a bridge port's */
-	int ipv6_off; /* disable_ipv6; -1: no IPv6 */
+	int ipv6_off;  /* disable_ipv6; -1: no IPv6 */
 	int accept_ra; /* -1: no IPv6 */
 };
 
@@ -164,10 +164,10 @@ const struct vs_link *vs_observed_index(const struct vs_observed *o, int ifindex
 enum vs_op_kind {
 	VS_OP_NONE,
 	VS_OP_BRIDGE_ADD, /* link, mac, value = MTU, text = alias */
-	VS_OP_LINK_DEL, /* link; refused when its alias is not text */
+	VS_OP_LINK_DEL,	  /* link; refused when its alias is not text */
 	VS_OP_SET_MTU,
 	VS_OP_SET_MAC,
-	VS_OP_SET_UP, /* value 0, 1 */
+	VS_OP_SET_UP,	  /* value 0, 1 */
 	VS_OP_SET_MASTER, /* text = the master's name, "": none */
 	VS_OP_SET_STP,
 	VS_OP_SET_ISOLATED,
@@ -175,8 +175,8 @@ enum vs_op_kind {
 	VS_OP_ADDR_DEL,
 	VS_OP_ROUTE_ADD, /* link, route */
 	VS_OP_ROUTE_DEL,
-	VS_OP_SYSCTL, /* value; index = enum vs_sysctl */
-	VS_OP_IPV6_OFF, /* link, value = disable_ipv6 */
+	VS_OP_SYSCTL,	 /* value; index = enum vs_sysctl */
+	VS_OP_IPV6_OFF,	 /* link, value = disable_ipv6 */
 	VS_OP_ACCEPT_RA, /* link, value */
 	VS_OP_NR,
 };
@@ -193,8 +193,8 @@ struct vs_op {
 
 enum vs_disruption {
 	VS_DISRUPTION_NONE,
-	VS_DISRUPTION_BLIP, /* packets may be lost for milliseconds */
-	VS_DISRUPTION_LINK_DOWN, /* a guest loses its link */
+	VS_DISRUPTION_BLIP,	  /* packets may be lost for milliseconds */
+	VS_DISRUPTION_LINK_DOWN,  /* a guest loses its link */
 	VS_DISRUPTION_MANAGEMENT, /* the host's own addresses or routes change place */
 };
 
@@ -209,7 +209,7 @@ struct vs_step {
 struct vs_record_network {
 	char name[IFNAMSIZ];
 	char mode[16];
-	bool is_adopted; /* was there before us: left in place on the way down */
+	bool is_adopted;       /* was there before us: left in place on the way down */
 	char uplink[IFNAMSIZ]; /* "": none */
 	uint32_t uplink_old_mtu;
 	bool uplink_was_up;
@@ -246,7 +246,7 @@ struct vs_plan {
 	struct vs_step *steps;
 	size_t nr;
 	size_t capacity;
-	struct vs_record record; /* what will be ours afterwards */
+	struct vs_record record;  /* what will be ours afterwards */
 	struct vs_observed model; /* what will be there after the steps so far */
 };
 
