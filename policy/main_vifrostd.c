@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "base/cli.h"
 #include "base/log.h"
@@ -11,7 +12,6 @@ static const struct cli_option options[] = {
 	{ 0, "run-dir", "DIR",
 	  "where the daemons of this host meet ($VIFROST_RUN_DIR, " RUNDIR_DEFAULT ")" },
 	{ 'v', "verbose", NULL, "more log lines" },
-	{ 0, "fault-after-step", "N", "for tests: be killed at point N of every apply" },
 	{ 0 },
 };
 
@@ -32,9 +32,9 @@ int main(int argc, char **argv)
 	if (status >= 0)
 		return status;
 	log_init("vifrostd", cli_count(&parsed, "verbose") ? LOG_LEVEL_DEBUG : LOG_LEVEL_NOTICE);
-	fault = cli_value(&parsed, "fault-after-step");
+	fault = getenv("VIFROST_FAULT_POINT");
 	if (fault && parse_u32(fault, 100000, &opts.fault_at)) {
-		log_err("--fault-after-step %s: a number from 1 to 100000", fault);
+		log_err("VIFROST_FAULT_POINT=%s: a number up to 100000", fault);
 		return CLI_USAGE;
 	}
 	if (rundir_resolve(cli_value(&parsed, "run-dir"), rundir)) {

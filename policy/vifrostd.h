@@ -20,7 +20,7 @@ struct vifrostd;
 struct vifrostd_options {
 	const char *rundir;
 	unsigned int
-		fault_at; /* tests: be killed at that point of the next transaction; 0: never */
+		fault_at; /* tests, from VIFROST_FAULT_POINT: be killed at that point of an apply; 0: never */
 };
 
 /* Serve until SIGTERM. Return: an exit status. */

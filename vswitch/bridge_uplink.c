@@ -246,6 +246,20 @@ void bridge_strip_uplink(struct plan_for *p, const struct vs_record_network *rn,
 	strip(p, rn, uplink, NULL);
 }
 
+/* What the policy had put there, in reverse, so that undoing it gives the order it had. */
+static void drop_policys(struct plan_for *p, const struct vs_record_network *old)
+{
+	struct vs_record_network moved = *old;
+
+	moved.nr_addrs = moved.nr_routes = 0;
+	for (size_t i = old->nr_routes; i-- > 0;)
+		if (!bridge_wants_route(&moved, &old->routes[i]))
+			plan_del_route(p, VS_DISRUPTION_MANAGEMENT, old->name, &old->routes[i]);
+	for (size_t i = old->nr_addrs; i-- > 0;)
+		if (!bridge_wants_addr(&moved, &old->addrs[i]))
+			plan_del_addr(p, VS_DISRUPTION_MANAGEMENT, old->name, &old->addrs[i]);
+}
+
 void bridge_give_back(struct plan_for *p, const struct vs_record_network *old,
 		      const struct vs_network *n)
 {
@@ -266,6 +280,8 @@ void bridge_give_back(struct plan_for *p, const struct vs_record_network *old,
 			if (old->moved_routes[i].has_via == via)
 				plan_add_route(p, VS_DISRUPTION_NONE, old->uplink,
 					       &old->moved_routes[i]);
+	if (!n)
+		drop_policys(p, old);
 	strip(p, old, old->name, n);
 	if (!old->uplink_was_up)
 		plan_set_up(p, VS_DISRUPTION_NONE, old->uplink, false);
