@@ -18,9 +18,6 @@ struct core_bound {
 	uint32_t port, local_port;
 };
 
-/* Until the store is there. */
-#pragma weak hv_store_close
-
 static struct core_backend *to_backend(struct hv *hv)
 {
 	return (struct core_backend *)(void *)hv;
@@ -293,8 +290,7 @@ static void core_hv_close(struct hv *hv)
 
 	list_for_each_safe(&b->domains, pos, next)
 		domain_free(list_entry(pos, struct hv_domain, list));
-	if (hv->store)
-		hv_store_close(hv->store);
+	hv_store_close(hv->store);
 	hypercall_link_fini(&b->link);
 	free(b->bound);
 	free(b->socket_path);

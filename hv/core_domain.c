@@ -51,6 +51,8 @@ static int map_fd(int fd, size_t size, void *map_out)
 
 	if (p == MAP_FAILED)
 		return -errno;
+	/* A guest's first processes are forked from here: other domains' pages are not theirs. */
+	madvise(p, size, MADV_DONTFORK);
 	memcpy(map_out, &p, sizeof(p));
 	return 0;
 }

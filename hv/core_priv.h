@@ -3,6 +3,8 @@
 #ifndef HV_CORE_PRIV_H
 #define HV_CORE_PRIV_H
 
+#include <stdint.h>
+
 #include <xen/event_channel.h>
 #include <xen/sched.h>
 #include <xen/xen.h>

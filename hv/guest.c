@@ -10,9 +10,6 @@
 #include "hv/core.h"
 #include "hv/guest_priv.h"
 
-/* Until the store is there. */
-#pragma weak hv_store_close
-
 static int map(size_t size, int flags, int fd, void *out)
 {
 	void *p = mmap(NULL, size, PROT_READ | PROT_WRITE, flags, fd, 0);
@@ -102,8 +99,7 @@ void hv_guest_detach(struct hv_guest *g)
 {
 	if (!g)
 		return;
-	if (g->store)
-		hv_store_close(g->store);
+	hv_store_close(g->store);
 	hypercall_link_fini(&g->link);
 	if (g->memory)
 		munmap(g->memory, g->nr_pages * CORE_PAGE_SIZE);

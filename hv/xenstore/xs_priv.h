@@ -29,7 +29,6 @@
 #define XS_PATH_MAX	XENSTORE_ABS_PATH_MAX
 #define XS_TX_NODES_MAX 65536 /* of domain 0 */
 #define XS_IN_SIZE	8192
-#define XS_PATIENCE	3
 #define XS_BUDGET	16 /* requests of one connection before the next one's turn */
 
 struct xs_perm {
@@ -146,7 +145,6 @@ struct xs_conn {
 
 	struct list watches, txs;
 	unsigned int nr_watches, nr_txs;
-	unsigned int nr_conflicts; /* commits failed since the last that did not */
 	struct log_limit log_limit;
 
 	struct loop_fd watcher;
@@ -178,7 +176,6 @@ struct xs_server {
 	struct list conns, flush, ready, paused, txs;
 	struct xs_conn **domains; /* by domid */
 	uint32_t next_tx;
-	unsigned int patience; /* conflicts in a row before a guest that causes them is slowed down */
 	int depth; /* of nested requests: hooks may use a local store */
 	int listen_fd, kick_fd;
 	char socket_path[108];

@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The core over sockets: a backend's connection to vifrost-hvd, and a guest's inherited end. */
+#include <errno.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/rundir.h"
+#include "base/unixsock.h"
+#include "hv/core.h"
+#include "hv/core_backend.h"
+#include "hv/guest_priv.h"
+#include "hv/xenstore/xs_ring_client.h"
+
+int hv_core_connect(const char *rundir, struct hv **hv_out)
+{
+	struct hypercall_link link;
+	struct core_backend *b;
+	char path[PATH_MAX];
+	int fd, rc;
+
+	rundir_file(path, rundir, RUNDIR_HYPERCALL_SOCKET);
+	fd = unixsock_connect(path, SOCK_SEQPACKET);
+	if (fd < 0)
+		return fd;
+	hypercall_link_socket(&link, fd);
+	rc = core_backend_create(&link, &b);
+	if (rc < 0) {
+		hypercall_link_fini(&link);
+		return rc;
+	}
+	b->socket_path = strdup(path);
+	rundir_file(path, rundir, RUNDIR_XENSTORED_SOCKET);
+	rc = b->socket_path ? hv_store_connect(path, &b->hv.store) : -ENOMEM;
+	if (rc < 0) {
+		b->hv.close(&b->hv);
+		return rc;
+	}
+	*hv_out = &b->hv;
+	return 0;
+}
+
+int hv_guest_attach(int hypercall_fd, struct hv_guest **guest_out)
+{
+	struct hypercall_link link;
+	struct hv_guest *g;
+	int rc;
+
+	hypercall_link_socket(&link, hypercall_fd);
+	rc = guest_create(&link, &g);
+	if (rc < 0)
+		return rc;
+	rc = xs_ring_client_open(g->pages + (size_t)CORE_PAGE_STORE * CORE_PAGE_SIZE, g->store_fd,
+				 g->store_notify_fd, &g->store);
+	if (rc < 0) {
+		hv_guest_detach(g);
+		return rc;
+	}
+	*guest_out = g;
+	return 0;
+}

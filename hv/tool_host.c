@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The toolstack's view of the hypervisor, filled by the engine. */
+#include "hv/tool_host.h"
+
+#include <errno.h>
+#include <string.h>
+#include <xen/sched.h>
+
+int tool_host_restore(struct tool_host *h)
+{
+	/* engine_restore_done() has introduced them. */
+	(void)h;
+	return 0;
+}
+
+int tool_host_create(struct tool_host *h, const struct engine_config *config, uint16_t *domid_out,
+		     char why[ENGINE_WHY])
+{
+	return engine_domain_create(h->engine, config, domid_out, why);
+}
+
+int tool_host_start(struct tool_host *h, uint16_t domid, const struct engine_config *config, bool paused,
+		    char why[ENGINE_WHY])
+{
+	(void)config;
+	return engine_domain_start(h->engine, domid, paused, why);
+}
+
+void tool_host_destroy(struct tool_host *h, uint16_t domid)
+{
+	engine_domain_destroy(h->engine, domid);
+}
+
+int tool_host_pause(struct tool_host *h, uint16_t domid, bool paused)
+{
+	return paused ? engine_pause(h->engine, domid) : engine_unpause(h->engine, domid);
+}
+
+int tool_host_shutdown(struct tool_host *h, uint16_t domid, unsigned int reason, unsigned int grace_ms)
+{
+	return engine_shutdown(h->engine, domid, reason == SHUTDOWN_reboot, grace_ms);
+}
+
+int tool_host_set_cpus(struct tool_host *h, uint16_t domid, const cpu_set_t *cpus)
+{
+	return engine_set_cpus(h->engine, domid, cpus);
+}
+
+int tool_host_info(struct tool_host *h, uint16_t domid, struct tool_host_info *info)
+{
+	struct engine_info e;
+	int rc = engine_info(h->engine, domid, &e);
+
+	if (rc < 0)
+		return rc;
+	*info = (struct tool_host_info){
+		.state = e.state == ENGINE_STOPPED ? TOOL_HOST_STOPPED :
+			 e.state == ENGINE_RUNNING ? TOOL_HOST_RUNNING :
+						     TOOL_HOST_PAUSED,
+		.reason = e.reason,
+		.generation = core_domain_generation(h->core, domid),
+		.cpu_ns = e.cpu_ns,
+		.pid = e.pid,
+	};
+	return 0;
+}
+
+uint16_t tool_host_next(struct tool_host *h, uint16_t domid)
+{
+	return engine_next(h->engine, domid);
+}
+
+int tool_host_console(struct tool_host *h, uint16_t domid, char tty[PATH_MAX], char log[PATH_MAX])
+{
+	return engine_console(h->engine, domid, tty, log);
+}
