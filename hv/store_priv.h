@@ -3,6 +3,7 @@
 #ifndef HV_STORE_PRIV_H
 #define HV_STORE_PRIV_H
 
+#include <errno.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/uio.h>

@@ -29,6 +29,7 @@
 #define XS_PATH_MAX	XENSTORE_ABS_PATH_MAX
 #define XS_TX_NODES_MAX 65536 /* of domain 0 */
 #define XS_IN_SIZE	8192
+#define XS_PATIENCE	3
 #define XS_BUDGET	16 /* requests of one connection before the next one's turn */
 
 struct xs_perm {
@@ -145,7 +146,7 @@ struct xs_conn {
 
 	struct list watches, txs;
 	unsigned int nr_watches, nr_txs;
-	struct log_limit log_limit;
+	unsigned int nr_conflicts; /* commits failed since the last that did not */
 
 	struct loop_fd watcher;
 	union {
@@ -176,6 +177,7 @@ struct xs_server {
 	struct list conns, flush, ready, paused, txs;
 	struct xs_conn **domains; /* by domid */
 	uint32_t next_tx;
+	unsigned int patience; /* conflicts in a row before a guest that causes them is slowed down */
 	int depth; /* of nested requests: hooks may use a local store */
 	int listen_fd, kick_fd;
 	char socket_path[108];
@@ -183,6 +185,7 @@ struct xs_server {
 	struct loop_timer pause_timer;
 	const struct xs_server_hooks *hooks;
 	void *hooks_arg;
+	struct log_limit bad_rings; /* for all domains: one that restarts again and again is new each time */
 	struct xs_server_stats stats;
 };
 

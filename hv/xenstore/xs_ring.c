@@ -26,8 +26,9 @@ static void ring_broken(struct xs_conn *conn, unsigned int error)
 	/* The domain lives on; only its release says otherwise (XSA-325). */
 	loop_fd_del(&conn->watcher);
 	xs_conn_reset(conn);
-	log_limited(&conn->log_limit, "xenstore: domain %u broke its ring (error %u), ignored from now on",
-		    conn->domid, error);
+	log_limited(&server->bad_rings,
+		    "xenstore: domain %u broke its ring (error %u), ignored from now on", conn->domid,
+		    error);
 	xs_conn_touch(conn);
 }
 

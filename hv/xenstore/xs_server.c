@@ -70,6 +70,7 @@ static int server_init(struct xs_server *server, struct loop *loop)
 	htab_init(&server->watches);
 	/* Not those of a server before us: a client may still hold one. */
 	server->next_tx = (uint32_t)(server->watches.seed & 0x7fffffff);
+	server->patience = XS_PATIENCE;
 	server->domains = calloc(XS_NR_DOMIDS, sizeof(struct xs_conn *));
 	server->kick_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
 	if (!server->domains || server->kick_fd < 0)

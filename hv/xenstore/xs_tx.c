@@ -164,7 +164,9 @@ static void slow_down(struct xs_tx *tx, const struct xs_node *node)
 	struct xs_server *server = tx->conn->server;
 	struct xs_conn *writer;
 
-	if (!xs_privileged(tx->conn) || !node || !node->writer || node->writer >= XS_NR_DOMIDS)
+	if (!xs_privileged(tx->conn) || tx->conn->nr_conflicts < server->patience)
+		return;
+	if (!node || !node->writer)
 		return;
 	writer = server->domains[node->writer];
 	if (writer && !writer->ignored)
@@ -265,10 +267,13 @@ int xs_tx_commit(struct xs_tx *tx)
 			tx_apply_node(tx, list_entry(link, struct xs_txnode, link));
 	xs_log_end(server);
 out:
-	if (rc == -EAGAIN)
+	if (rc == -EAGAIN) {
 		server->stats.conflicts++;
-	else if (rc == 0)
+		tx->conn->nr_conflicts++;
+	} else if (rc == 0) {
 		server->stats.commits++;
+		tx->conn->nr_conflicts = 0;
+	}
 	xs_tx_free(tx);
 	return rc;
 }
