@@ -57,7 +57,7 @@ const struct pol_choice pol_anti_spoofs[] = {
 
 static const struct pol_range version_range = { 1, 1 };
 static const struct pol_range mtu_range = { 68, 65535 };
-static const struct pol_range queues_range = { 1, 64 };
+static const struct pol_range queues_range = { 1, 16 };
 static const struct pol_range devid_range = { 0, 65535 };
 static const struct pol_range metric_range = { 0, UINT32_MAX };
 
