@@ -34,6 +34,7 @@ struct ns_report {
 struct ns_start_fds {
 	int sync[2];  /* ours, the child's */
 	int ready[2]; /* nsinit's, the front's */
+	struct ns_trees trees;
 };
 
 static int open_beside(const char *name, char why[ENGINE_WHY])
@@ -104,12 +105,17 @@ static int high_fd(int fd)
 	return fcntl(fd, F_DUPFD_CLOEXEC, 64);
 }
 
-static void exec_nsinit(const struct ns_start *s, const struct ns_start_fds *fds)
+static void exec_nsinit(const struct ns_start *s, struct ns_start_fds *fds)
 {
 	static char *const argv[] = { "vifrost-nsinit", NULL }, *const env[] = { NULL };
 	int exe = high_fd(s->programs->init_fd), launch = high_fd(s->launch_fd);
 	int ready = high_fd(fds->ready[0]);
 
+	for (uint32_t i = 0; i < fds->trees.nr; i++)
+		fds->trees.fds[i] = high_fd(fds->trees.fds[i]);
+	for (uint32_t i = 0; i < fds->trees.nr; i++)
+		if (dup2(fds->trees.fds[i], NS_TREE_FD + (int)i) < 0)
+			_exit(1);
 	if (exe >= 0 && dup2(launch, NS_LAUNCH_FD) >= 0 && dup2(ready, NS_READY_FD) >= 0)
 		execveat(exe, "", argv, env, AT_EMPTY_PATH);
 	snprintf(s->launch->why, sizeof(s->launch->why), "vifrost-nsinit: %s", strerror(errno));
@@ -174,7 +180,7 @@ static pid_t clone_process(uint64_t flags, int cgroup_fd, int *pidfd)
 	return (pid_t)syscall(SYS_clone3, &args, sizeof(args));
 }
 
-static void child_main(const struct ns_start *s, const struct ns_start_fds *fds)
+static void child_main(const struct ns_start *s, struct ns_start_fds *fds)
 {
 	struct ns_report report = { 0 };
 	int pidfd = -1;
@@ -287,6 +293,7 @@ static void close_start_fds(struct ns_start_fds *fds)
 			close(fds->ready[i]);
 		fds->sync[i] = fds->ready[i] = -1;
 	}
+	ns_trees_close(&fds->trees);
 }
 
 static void undo_start(struct ns_start *s, pid_t pid)
@@ -303,11 +310,16 @@ static void undo_start(struct ns_start *s, pid_t pid)
 
 int ns_start(struct ns_start *s, char why[ENGINE_WHY])
 {
-	struct ns_start_fds fds = { { -1, -1 }, { -1, -1 } };
+	struct ns_start_fds fds = { .sync = { -1, -1 }, .ready = { -1, -1 } };
 	pid_t pid;
 	int rc;
 
 	s->front_pidfd = s->init_pidfd = -1;
+	rc = ns_trees_open(s->launch->root, &fds.trees, why);
+	if (rc < 0)
+		return rc;
+	s->launch->nr_trees = fds.trees.nr;
+	memcpy(s->launch->trees, fds.trees.paths, fds.trees.size);
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, fds.sync) < 0 ||
 	    pipe2(fds.ready, O_CLOEXEC) < 0) {
 		rc = -errno;

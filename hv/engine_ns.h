@@ -31,13 +31,20 @@ struct ns_programs {
 	uint32_t nr_front_filter, nr_guest_filter;
 };
 
+struct ns_trees {
+	int fds[NS_MAX_TREES];
+	char paths[NS_TREE_PATHS]; /* each with its NUL */
+	size_t size;
+	uint32_t nr;
+};
+
 struct ns_start {
 	const struct ns_programs *programs;
 	const char *host_name;
 	const cpu_set_t *cpus; /* NULL: any */
 	const struct cgroup_join *join;
 	uint16_t domid;
-	struct ns_launch *launch; /* mapped, filled */
+	struct ns_launch *launch; /* mapped, filled but for the trees */
 	int launch_fd;
 	int guest_fd; /* the guest's end of its hypercall socket */
 	/* Out; the caller's. */
@@ -50,6 +57,9 @@ int ns_programs_open(struct ns_programs *p, char why[ENGINE_WHY]);
 void ns_programs_close(struct ns_programs *p);
 /* A filter for a guest's processes or, with what it must not do to shared descriptors, for its front. */
 int ns_seccomp_build(bool front, struct sock_filter filter[NS_MAX_FILTER], uint32_t *nr_out);
+int ns_trees_open(const char *root, struct ns_trees *trees, char why[ENGINE_WHY]);
+/* Safe twice. */
+void ns_trees_close(struct ns_trees *trees);
 /* Start both processes. On failure none is left. */
 int ns_start(struct ns_start *s, char why[ENGINE_WHY]);
 

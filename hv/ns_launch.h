@@ -12,6 +12,9 @@
 #define NS_LAUNCH_MAGIC	  0x31534e56u
 #define NS_LAUNCH_FD	  3
 #define NS_READY_FD	  4 /* the network's front writes one byte when the devices are there */
+#define NS_TREE_FD	  16 /* and following: clones of mounts, the root first */
+#define NS_MAX_TREES	  32
+#define NS_TREE_PATHS	  4096
 #define NS_READY_MS	  1000
 #define NS_MAX_FILTER	  1024
 #define NS_LAUNCH_ARGS	  8192
@@ -32,6 +35,8 @@ struct ns_launch {
 	uint32_t tmpfs_mib;
 	char tty[64];
 	char root[1024];
+	uint32_t nr_trees;
+	char trees[NS_TREE_PATHS]; /* where they belong below the root, each with its NUL */
 	uint32_t nr_args;	   /* init's name counts */
 	char args[NS_LAUNCH_ARGS]; /* one after another, each with its NUL */
 	uint32_t nr_filter;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The guest's root: a read-only, private copy of the mount tree at @root, with what is the host's in it
- * covered: /proc, /sys and /dev by the guest's own, /tmp, /run and /var by empty file systems.
+ * The guest's root: the read-only clones that vifrost-hvd made, with /proc, /sys and /dev covered by the
+ * guest's own, /tmp, /run and /var by empty file systems.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -24,9 +24,9 @@ static const char *const device_nodes[] = { "null", "zero", "full", "random", "u
 
 #define NR_NODES (sizeof(device_nodes) / sizeof(device_nodes[0]))
 
-static int clone_tree(const char *path, unsigned int flags)
+static int clone_mount(const char *path)
 {
-	return (int)syscall(SYS_open_tree, AT_FDCWD, path, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | flags);
+	return (int)syscall(SYS_open_tree, AT_FDCWD, path, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
 }
 
 static int attach_tree(int fd, const char *path)
@@ -36,20 +36,20 @@ static int attach_tree(int fd, const char *path)
 
 static void stage_root(struct ns_launch *l)
 {
-	struct mount_attr attr = { .attr_set = MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV,
-				   .propagation = MS_PRIVATE };
-	int fd;
+	char path[NS_TREE_PATHS + sizeof(STAGING) + 1];
+	const char *below = l->trees;
 
 	if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0)
 		nsinit_fail(l, "mount", "/", errno);
-	fd = clone_tree(l->root, AT_RECURSIVE);
-	if (fd < 0)
-		nsinit_fail(l, "root", l->root, errno);
-	if (syscall(SYS_mount_setattr, fd, "", AT_EMPTY_PATH | AT_RECURSIVE, &attr, sizeof(attr)) < 0)
-		nsinit_fail(l, "read-only root", l->root, errno);
-	if (attach_tree(fd, STAGING) < 0)
-		nsinit_fail(l, "root", l->root, errno);
-	close(fd);
+	for (uint32_t i = 0; i < l->nr_trees; i++, below += strlen(below) + 1) {
+		int fd = NS_TREE_FD + (int)i;
+
+		snprintf(path, sizeof(path), STAGING "/%s", below);
+		/* What is mounted where a guest cannot go is nothing that it misses. */
+		if (attach_tree(fd, path) < 0 && i == 0)
+			nsinit_fail(l, "root", l->root, errno);
+		close(fd);
+	}
 	if (chdir(STAGING) < 0)
 		nsinit_fail(l, "root", l->root, errno);
 }
@@ -102,9 +102,9 @@ void nsinit_enter_root(struct ns_launch *l)
 	/* While the host's nodes can still be named. A host without one has guests without it. */
 	for (size_t i = 0; i < NR_NODES; i++) {
 		snprintf(path, sizeof(path), "/dev/%s", device_nodes[i]);
-		nodes[i] = clone_tree(path, 0);
+		nodes[i] = clone_mount(path);
 	}
-	console = clone_tree(l->tty, 0);
+	console = clone_mount(l->tty);
 	if (console < 0)
 		nsinit_fail(l, "console", l->tty, errno);
 	stage_root(l);
