@@ -1,0 +1,149 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include <errno.h>
+#include <sched.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/cli.h"
+#include "base/log.h"
+#include "base/parse.h"
+#include "base/rpc.h"
+#include "base/rundir.h"
+#include "netback/netback.h"
+
+#define WORKERS_DEFAULT 2
+#define WORKERS_MAX	64
+#define QUEUES_MAX	8
+#define NR_SPARES	32
+
+static const struct cli_option options[] = {
+	{ 0, "run-dir", "DIR", "where the daemons meet (default $VIFROST_RUN_DIR or " RUNDIR_DEFAULT ")" },
+	{ 0, "workers", "N", "threads that move frames (default: one a core, at most 2)" },
+	{ 'v', "verbose", NULL, "log state changes too" },
+	{ 0 },
+};
+
+static const struct cli_program program = {
+	.name = "vifrost-netback",
+	.help = "network backend: moves frames between guests' rings and TAP devices.\n"
+		"However it ends, vifs stay as they are and the next vifrost-netback takes them up.",
+	.options = options,
+};
+
+static void rpc_status(void *arg, struct rpc_call *call)
+{
+	json_t *status = netback_status(arg);
+
+	if (status)
+		rpc_reply(call, status);
+	else
+		rpc_fail(call, "no-memory", "out of memory");
+}
+
+static const struct rpc_method methods[] = {
+	{ "status", rpc_status },
+	{ NULL, NULL },
+};
+
+static unsigned int nr_cores(void)
+{
+	cpu_set_t set;
+
+	return sched_getaffinity(0, sizeof(set), &set) ? 1 : (unsigned int)CPU_COUNT(&set);
+}
+
+static int run(const char *rundir, struct netback_config *config)
+{
+	struct rpc_server *server = NULL;
+	struct netback *nb = NULL;
+	struct loop *loop = NULL;
+	char path[PATH_MAX];
+	int rc;
+
+	rc = loop_create(&loop);
+	if (!rc)
+		rc = loop_stop_on_signals(loop);
+	if (!rc)
+		rc = netback_create(config, loop, &nb);
+	if (rc) {
+		log_err("cannot start: %s", strerror(-rc));
+		goto out;
+	}
+	rundir_file(path, rundir, RUNDIR_NETBACK_SOCKET);
+	rc = rpc_server_create(loop, path, methods, nb, &server);
+	if (rc) {
+		log_err("%s: %s", path, strerror(-rc));
+		goto out;
+	}
+	notify_ready();
+	rc = loop_run(loop);
+out:
+	rpc_server_destroy(server);
+	netback_destroy(nb);
+	loop_destroy(loop);
+	return rc;
+}
+
+static int start(const char *rundir, struct netback_config *config)
+{
+	char store_path[PATH_MAX];
+	pid_t holder;
+	int rc;
+
+	rc = pidfile_take(rundir, program.name, &holder);
+	if (rc == -EBUSY) {
+		log_err("another is running in %s, pid %d", rundir, (int)holder);
+		return CLI_BUSY;
+	}
+	if (rc < 0) {
+		log_err("%s: %s", rundir, strerror(-rc));
+		return CLI_UNAVAILABLE;
+	}
+	rc = hv_core_connect(rundir, &config->hv);
+	if (rc) {
+		log_err("no vifrost-hvd in %s: %s", rundir, strerror(-rc));
+		return CLI_UNAVAILABLE;
+	}
+	rc = nb_taps_create(NR_SPARES, &config->ports);
+	if (rc) {
+		log_err("cannot make TAP devices: %s", strerror(-rc));
+		config->hv->close(config->hv);
+		return CLI_UNAVAILABLE;
+	}
+	rundir_file(store_path, rundir, RUNDIR_XENSTORED_SOCKET);
+	config->store_path = store_path;
+	config->port_ops = &nb_tap_ops;
+	rc = run(rundir, config);
+	nb_taps_destroy(config->ports);
+	config->hv->close(config->hv);
+	return rc ? CLI_UNAVAILABLE : CLI_OK;
+}
+
+int main(int argc, char **argv)
+{
+	struct netback_config config = { .max_queues = nr_cores() };
+	struct cli_parsed parsed;
+	char rundir[RUNDIR_MAX];
+	uint32_t nr_workers = nr_cores();
+	int status = cli_parse(&program, argc, argv, &parsed);
+
+	if (status >= 0)
+		return status;
+	log_init(program.name, cli_value(&parsed, "verbose") ? LOG_LEVEL_DEBUG : LOG_LEVEL_INFO);
+	if (nr_workers > WORKERS_DEFAULT)
+		nr_workers = WORKERS_DEFAULT;
+	if (cli_value(&parsed, "workers") &&
+	    (parse_u32(cli_value(&parsed, "workers"), WORKERS_MAX, &nr_workers) || !nr_workers)) {
+		fprintf(stderr, "%s: --workers: a number from 1 to %d is wanted\n", program.name, WORKERS_MAX);
+		return CLI_USAGE;
+	}
+	if (rundir_resolve(cli_value(&parsed, "run-dir"), rundir)) {
+		fprintf(stderr, "%s: --run-dir: a short absolute path is wanted\n", program.name);
+		return CLI_USAGE;
+	}
+	config.nr_workers = nr_workers;
+	if (config.max_queues > QUEUES_MAX)
+		config.max_queues = QUEUES_MAX;
+	return start(rundir, &config);
+}
