@@ -1,0 +1,201 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Commands on what a domain has: network interfaces, disks, virtual CPUs. */
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/parse.h"
+#include "hv/vxl.h"
+#include "hv/xlcfg.h"
+
+/* The arguments as one specification, "mac=.. bridge=.." or "mac=..,bridge=..". */
+static int read_vif(char **args, int nr_args, json_t **vif_out)
+{
+	struct diag_place place = { NULL, 0, 1, NULL };
+	struct diags diags = { 0 };
+	char spec[1024] = "";
+	int rc = 0;
+
+	for (int i = 0; i < nr_args; i++) {
+		size_t used = strlen(spec);
+
+		if (snprintf(spec + used, sizeof(spec) - used, "%s%s", i ? "," : "", args[i]) >=
+		    (int)(sizeof(spec) - used)) {
+			fputs("vxl: the specification is too long\n", stderr);
+			return CLI_USAGE;
+		}
+	}
+	rc = xlcfg_parse_vif(spec, &place, &diags, vif_out);
+	diags_print(&diags, stderr);
+	diags_fini(&diags);
+	return rc ? CLI_USAGE : 0;
+}
+
+int vxl_network_attach(const struct cli_command *cmd, struct cli_parsed *parsed)
+{
+	unsigned int domid;
+	json_t *vif;
+	int status = read_vif(parsed->args + 1, parsed->nr_args - 1, &vif);
+
+	(void)cmd;
+	if (status)
+		return status;
+	status = vxl_find_id(parsed->args[0], &domid);
+	if (!status && vxl_dry_run()) {
+		fputs("vif: ", stdout);
+		json_dumpf(vif, stdout, JSON_INDENT(4));
+		putchar('\n');
+	} else if (!status) {
+		status = vxl_call("network.attach",
+				  json_pack("{s:i, s:O}", "domid", (int)domid, "vif", vif), 0,
+				  NULL);
+	}
+	json_decref(vif);
+	return status;
+}
+
+int vxl_network_detach(const struct cli_command *cmd, struct cli_parsed *parsed)
+{
+	const char *which = parsed->args[1];
+	unsigned int domid;
+	json_t *params, *answer = NULL;
+	uint32_t devid;
+	int status = vxl_find_id(parsed->args[0], &domid);
+
+	(void)cmd;
+	if (status)
+		return status;
+	params = json_pack("{s:i}", "domid", (int)domid);
+	if (!parse_u32(which, INT32_MAX, &devid))
+		json_object_set_new(params, "devid", json_integer(devid));
+	else
+		json_object_set_new(params, "mac", json_string(which));
+	status = vxl_call_except("network.detach", params, 0, "not-found", &answer);
+	if (status < 0) {
+		fprintf(stderr, "Unknown device %s.\n", which);
+		return VXL_FAILED;
+	}
+	if (json_is_true(json_object_get(answer, "forced")))
+		fprintf(stderr,
+			"vxl: the guest did not let go of device %s: it was taken by force\n",
+			which);
+	json_decref(answer);
+	return status;
+}
+
+/* @method's answers for each domain of the arguments, all in one array. */
+static int collect(const char *method, const struct cli_parsed *parsed, json_t **list_out)
+{
+	json_t *all = json_array(), *part = NULL;
+	int failed = 0;
+
+	for (int i = 0; i < parsed->nr_args; i++) {
+		unsigned int domid;
+		int status = vxl_find_id(parsed->args[i], &domid);
+
+		/* Domain-0 has no devices, as on Xen. */
+		if (!status && domid)
+			status = vxl_call(method, json_pack("{s:i}", "domid", (int)domid), 0,
+					  &part);
+		if (status)
+			failed = status;
+		else if (domid)
+			json_array_extend(all, part);
+		json_decref(part);
+		part = NULL;
+	}
+	*list_out = all;
+	return failed;
+}
+
+int vxl_network_list(const struct cli_command *cmd, struct cli_parsed *parsed)
+{
+	json_t *vifs;
+	int status = collect("network.list", parsed, &vifs);
+
+	if (vxl_option(cmd, parsed, "j")) {
+		json_dumpf(vifs, stdout, JSON_INDENT(4));
+		putchar('\n');
+	} else {
+		vxl_print_networks_head(stdout);
+		vxl_print_networks(vifs, stdout);
+	}
+	json_decref(vifs);
+	return status;
+}
+
+int vxl_block_list(const struct cli_command *cmd, struct cli_parsed *parsed)
+{
+	json_t *disks;
+	int status = collect("block.list", parsed, &disks);
+
+	(void)cmd;
+	printf("%-5s %-3s %-6s %-5s %-6s %-8s %-30s\n", "Vdev", "BE", "handle", "state", "evt-ch",
+	       "ring-ref", "BE-path");
+	json_decref(disks);
+	return status;
+}
+
+int vxl_vcpu_list(const struct cli_command *cmd, struct cli_parsed *parsed)
+{
+	json_t *vcpus = NULL;
+	int status = parsed->nr_args ? collect("vcpu.list", parsed, &vcpus)
+				     : vxl_call("vcpu.list", json_object(), 0, &vcpus);
+
+	(void)cmd;
+	if (vcpus) {
+		vxl_print_vcpus_head(stdout);
+		vxl_print_vcpus(vcpus, stdout);
+	}
+	json_decref(vcpus);
+	return status;
+}
+
+static int check_cpus(const char *text, cpu_set_t *set)
+{
+	const char *why;
+	size_t offset;
+
+	if (!xlcfg_parse_cpus(text, set, &offset, &why))
+		return 0;
+	fprintf(stderr, "vxl: '%s' is not a list of CPUs at character %zu, %s\n", text, offset + 1,
+		why);
+	return CLI_USAGE;
+}
+
+int vxl_vcpu_pin(const struct cli_command *cmd, struct cli_parsed *parsed)
+{
+	char **a = parsed->args, shown[1024];
+	bool all = !strcmp(a[1], "all");
+	unsigned int domid;
+	uint32_t vcpu = 0;
+	cpu_set_t set;
+	int status;
+
+	(void)cmd;
+	if (!all && parse_u32(a[1], INT32_MAX, &vcpu)) {
+		fprintf(stderr, "Error: Invalid argument %s as VCPU.\n", a[1]);
+		return CLI_USAGE;
+	}
+	if (parsed->nr_args > 3 && strcmp(a[3], "-") && strcmp(a[3], "all")) {
+		fputs("vxl: there is no soft affinity here, allowed: -, all\n", stderr);
+		return CLI_USAGE;
+	}
+	if (!strcmp(a[2], "-"))
+		return 0;
+	status = check_cpus(a[2], &set);
+	if (!status)
+		status = vxl_find_id(a[0], &domid);
+	if (status)
+		return status;
+	if (vxl_dry_run()) {
+		xlcfg_format_cpus(&set, (unsigned int)sysconf(_SC_NPROCESSORS_CONF), shown,
+				  sizeof(shown));
+		printf("cpumap: %s\n", shown);
+		return 0;
+	}
+	return vxl_call("vcpu.pin",
+			json_pack("{s:i, s:o, s:s}", "domid", (int)domid, "vcpu",
+				  all ? json_string("all") : json_integer(vcpu), "cpus", a[2]),
+			0, NULL);
+}
