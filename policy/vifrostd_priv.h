@@ -34,6 +34,7 @@ struct vif {
 	struct place_vif who;
 	struct placement placement;
 	char reason[PLACE_WHY_LEN]; /* of any state but connected */
+	char logged[PLACE_WHY_LEN]; /* the reason that was logged last */
 	struct log_limit limit;
 };
 

@@ -181,6 +181,7 @@ static int tell(struct vifrostd *d, struct vif *vif)
 	if (rc || vif->state == VIF_WAITING)
 		return rc;
 	if (vif->state == VIF_CONNECTED) {
+		vif->logged[0] = '\0';
 		if (!strcmp(status, "connected"))
 			return 0;
 		if (status[0]) {
@@ -190,8 +191,10 @@ static int tell(struct vifrostd *d, struct vif *vif)
 		}
 		return write_key(d, vif, "hotplug-status", "connected");
 	}
-	log_limited(&vif->limit, "%s of guest %s is %s: %s", vif->name, vif->who.guest,
-		    vif_state_name(vif->state), vif->reason);
+	if (strcmp(vif->reason, vif->logged) != 0)
+		log_limited(&vif->limit, "%s of guest %s is %s: %s", vif->name, vif->who.guest,
+			    vif_state_name(vif->state), vif->reason);
+	memcpy(vif->logged, vif->reason, sizeof(vif->logged));
 	/* A vif that once was connected has a running frontend: its link is down, and that is all. */
 	if (!strcmp(status, "connected"))
 		return 0;
