@@ -34,9 +34,14 @@ int vxl_list(const struct cli_command *cmd, struct cli_parsed *parsed)
 		vxl_print_list(list, shown, stdout);
 	} else {
 		all = json_array();
-		json_array_foreach (list, i, d)
-			json_array_append_new(all, vxl_details(json_object_get(d, "config"),
-							       (int)vxl_number(d, "domid", 0)));
+		json_array_foreach (list, i, d) {
+			json_t *one = vxl_details(json_object_get(d, "config"),
+						  (int)vxl_number(d, "domid", 0));
+
+			/* Ours: for tools that look into an ns guest from the host. */
+			json_object_set(one, "pid", json_object_get(d, "pid"));
+			json_array_append_new(all, one);
+		}
 		json_dumpf(all, stdout, JSON_INDENT(4));
 		putchar('\n');
 		json_decref(all);

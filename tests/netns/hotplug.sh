@@ -8,7 +8,7 @@ test_begin "$@"
 guest_create one 31
 guest_create two 32
 domid=$(vxl domid one)
-in_guest two iperf3 -s -D
+guest_serves two
 in_guest one iperf3 -c 192.0.2.32 -t 10 -i 0.5 -f m --connect-timeout 3000 > "$LAB_LOG/stream" &
 stream=$!
 sleep 1

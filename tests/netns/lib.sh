@@ -31,7 +31,7 @@ test_failed() {
 	set +e
 	echo "FAILED at ${0##*/}:$line, exit status $status: $2"
 	for log in "$LAB_LOG"/*; do
-		[ ! -s "$log" ] || { echo "--- ${log##*/}"; tail -n 30 "$log"; }
+		[[ $log == *.cfg || ! -s $log ]] || { echo "--- ${log##*/}"; tail -n 15 "$log"; }
 	done
 	echo "--- state"
 	ip -br link
@@ -69,6 +69,16 @@ assert_ping() {
 }
 assert_no_ping() { ! in_guest "$1" ping -c 2 -i 0.2 -W 1 "$2" > /dev/null || fail "guest $1 reaches $2"; }
 
+# An iperf3 server in guest $1, until the test ends.
+test_helpers=()
+guest_serves() {
+	local pid
+	pid=$(guest_pid "$1")
+	nsenter -t "$pid" -n -- iperf3 -s > "$LAB_LOG/iperf3-$1" 2>&1 &
+	test_helpers+=($!)
+	wait_for 5 nsenter -t "$pid" -n -- bash -c ': < /dev/tcp/127.0.0.1/5201'
+}
+
 # $1 counter of $2 device: rx_bytes, tx_packets, ...
 counter() { cat "/sys/class/net/$2/statistics/$1"; }
 
@@ -85,6 +95,7 @@ guest_names() { vxl list | awk 'NR > 1 && $2 != 0 { print $1 }'; }
 
 test_end() {
 	local name
+	[ ${#test_helpers[@]} = 0 ] || kill "${test_helpers[@]}"
 	for name in $(guest_names); do
 		vxl destroy "$name"
 	done

@@ -10,7 +10,7 @@ test_begin "$@"
 guest_create one 31
 guest_create two 32
 assert_ping one 192.0.2.32
-in_guest two iperf3 -s -D
+guest_serves two
 
 for name in vifrostd vifrost-netback vifrost-hvd; do
 	before=$(store_snapshot)
