@@ -11,6 +11,9 @@
 #include "netback/frame.h"
 #include "netback/front/eth.h"
 
+#define TCP_FLAGS 13
+#define TCP_CWR	  0x80
+
 static uint8_t *byte_at(const struct front_packet *p, uint8_t *pages, uint32_t at)
 {
 	for (unsigned int i = 0; i < p->nr_frags; i++) {
@@ -60,7 +63,8 @@ static bool plain_csum(const struct eth_queue *q, const struct virtio_net_hdr *v
 
 static int gso_from_guest(const struct virtio_net_hdr *vnet, struct front_packet *p)
 {
-	switch (vnet->gso_type) {
+	/* The ring has no word for ECN: who cuts the segments sees it in the headers. */
+	switch (vnet->gso_type & ~VIRTIO_NET_HDR_GSO_ECN) {
 	case VIRTIO_NET_HDR_GSO_NONE:
 		p->gso_type = XEN_NETIF_GSO_TYPE_NONE;
 		p->gso_size = 0;
@@ -125,6 +129,8 @@ int eth_offload_to_guest(const struct front_packet *p, uint8_t *header, size_t h
 		return -EINVAL;
 	vnet->gso_type = p->gso_type == XEN_NETIF_GSO_TYPE_TCPV4 ? VIRTIO_NET_HDR_GSO_TCPV4
 								 : VIRTIO_NET_HDR_GSO_TCPV6;
+	if (header[frame.l4 + TCP_FLAGS] & TCP_CWR)
+		vnet->gso_type |= VIRTIO_NET_HDR_GSO_ECN;
 	vnet->gso_size = p->gso_size;
 	vnet->hdr_len = (uint16_t)(frame.l4 + frame.l4_header);
 	return 0;

@@ -53,7 +53,8 @@ int eth_tap_set_offloads(int tap_fd, bool csum, bool tso4, bool tso6)
 
 	/* The kernel takes segmentation only together with checksums. */
 	if (csum)
-		flags |= TUN_F_CSUM | (tso4 ? TUN_F_TSO4 : 0u) | (tso6 ? TUN_F_TSO6 : 0u);
+		flags |= TUN_F_CSUM | (tso4 ? TUN_F_TSO4 : 0u) | (tso6 ? TUN_F_TSO6 : 0u) |
+			 (tso4 || tso6 ? TUN_F_TSO_ECN : 0u);
 	return ioctl(tap_fd, TUNSETOFFLOAD, flags) < 0 ? -errno : 0;
 }
 
