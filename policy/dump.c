@@ -9,51 +9,63 @@
 
 static json_t *map_json(const struct pol_map *map, const void *source);
 
-static json_t *text_json(const struct pol_text *t)
+/* Takes @value. What cannot be put in makes the whole of no use. */
+static json_t *append(json_t *array, json_t *value)
 {
-	return t->text ? json_string(t->text) : NULL;
+	if (array && !json_array_append_new(array, value))
+		return array;
+	if (!array)
+		json_decref(value);
+	json_decref(array);
+	return NULL;
+}
+
+static json_t *insert(json_t *object, const char *key, json_t *value)
+{
+	if (object && !json_object_set_new(object, key, value))
+		return object;
+	if (!object)
+		json_decref(value);
+	json_decref(object);
+	return NULL;
 }
 
 static json_t *bool_json(const struct pol_key *key, const void *source)
 {
-	const struct pol_bool *b = source;
-
 	(void)key;
-	return b->place.line ? json_boolean(b->value) : NULL;
+	return json_boolean(((const struct pol_bool *)source)->value);
 }
 
 static json_t *u32_json(const struct pol_key *key, const void *source)
 {
-	const struct pol_u32 *u = source;
-
 	(void)key;
-	return u->place.line ? json_integer(u->value) : NULL;
+	return json_integer(((const struct pol_u32 *)source)->value);
 }
 
 static json_t *choice_json(const struct pol_key *key, const void *source)
 {
 	const struct pol_u32 *u = source;
 
-	for (const struct pol_choice *c = key->arg; u->place.line && c->name; c++)
+	for (const struct pol_choice *c = key->arg; c->name; c++)
 		if (c->status == POL_READY && c->value == u->value)
 			return json_string(c->name);
 	return NULL;
 }
 
-static json_t *one_text_json(const struct pol_key *key, const void *source)
+static json_t *text_json(const struct pol_key *key, const void *source)
 {
 	(void)key;
-	return text_json(source);
+	return json_string(((const struct pol_text *)source)->text);
 }
 
 static json_t *texts_json(const struct pol_key *key, const void *source)
 {
 	const struct pol_texts *t = source;
-	json_t *array = t->place.line ? json_array() : NULL;
+	json_t *array = json_array();
 
 	(void)key;
 	for (size_t i = 0; array && i < t->nr; i++)
-		json_array_append_new(array, text_json(&t->v[i]));
+		array = append(array, json_string(t->v[i].text));
 	return array;
 }
 
@@ -63,8 +75,6 @@ static json_t *mac_json(const struct pol_key *key, const void *source)
 	char text[MAC_TEXT_LEN];
 
 	(void)key;
-	if (!m->place.line)
-		return NULL;
 	if (m->is_auto)
 		return json_string(POL_MAC_AUTO);
 	format_mac(m->mac, text);
@@ -80,10 +90,8 @@ static json_t *prefix_json(const struct pol_prefix *p, bool always)
 
 static json_t *address_json(const struct pol_key *key, const void *source)
 {
-	const struct pol_prefix *p = source;
-
 	(void)key;
-	return p->place.line ? prefix_json(p, false) : NULL;
+	return prefix_json(source, false);
 }
 
 static json_t *target_json(const struct pol_key *key, const void *source)
@@ -91,47 +99,69 @@ static json_t *target_json(const struct pol_key *key, const void *source)
 	const struct pol_prefix *p = source;
 
 	(void)key;
-	if (!p->place.line)
-		return NULL;
 	return p->is_default ? json_string("default") : prefix_json(p, true);
 }
 
 static json_t *prefixes_json(const struct pol_key *key, const void *source)
 {
 	const struct pol_prefixes *p = source;
-	json_t *array = p->place.line ? json_array() : NULL;
+	json_t *array = json_array();
 
 	(void)key;
 	for (size_t i = 0; array && i < p->nr; i++)
-		json_array_append_new(array, prefix_json(&p->v[i], true));
+		array = append(array, prefix_json(&p->v[i], true));
 	return array;
 }
 
 static json_t *one_map_json(const struct pol_key *key, const void *source)
 {
-	return ((const struct pol_head *)source)->node ? map_json(key->arg, source) : NULL;
+	return map_json(key->arg, source);
 }
 
 static json_t *items_json(const struct pol_key *key, const void *source)
 {
 	const struct pol_map *map = key->arg;
+	bool by_name = key->kind == POL_KIND_NAMED;
 	struct pol_items items;
 	json_t *out;
 
 	memcpy(&items, source, sizeof(items));
-	if (!items.place.line)
-		return NULL;
-	out = key->kind == POL_KIND_NAMED ? json_object() : json_array();
+	out = by_name ? json_object() : json_array();
 	for (size_t i = 0; out && i < items.nr; i++) {
 		const struct pol_named_head *item = (const void *)((char *)items.v + i * map->size);
-		json_t *value = map_json(map, item);
 
-		if (key->kind == POL_KIND_NAMED)
-			json_object_set_new(out, item->name, value);
-		else
-			json_array_append_new(out, value);
+		out = by_name ? insert(out, item->name, map_json(map, item))
+			      : append(out, map_json(map, item));
 	}
 	return out;
+}
+
+/* How each kind is written, and where its struct says whether it was given. */
+static const struct {
+	json_t *(*write)(const struct pol_key *key, const void *source);
+	size_t place;
+} kinds[] = {
+	[POL_KIND_BOOL] = { bool_json, offsetof(struct pol_bool, place) },
+	[POL_KIND_U32] = { u32_json, offsetof(struct pol_u32, place) },
+	[POL_KIND_CHOICE] = { choice_json, offsetof(struct pol_u32, place) },
+	[POL_KIND_TEXT] = { text_json, offsetof(struct pol_text, place) },
+	[POL_KIND_TEXTS] = { texts_json, offsetof(struct pol_texts, place) },
+	[POL_KIND_MAC] = { mac_json, offsetof(struct pol_mac, place) },
+	[POL_KIND_MAC_OR_AUTO] = { mac_json, offsetof(struct pol_mac, place) },
+	[POL_KIND_ADDRESS] = { address_json, offsetof(struct pol_prefix, place) },
+	[POL_KIND_TARGET] = { target_json, offsetof(struct pol_prefix, place) },
+	[POL_KIND_PREFIXES] = { prefixes_json, offsetof(struct pol_prefixes, place) },
+	[POL_KIND_MAP] = { one_map_json, offsetof(struct pol_head, place) },
+	[POL_KIND_LIST] = { items_json, offsetof(struct pol_items, place) },
+	[POL_KIND_NAMED] = { items_json, offsetof(struct pol_items, place) },
+};
+
+static bool is_given(const struct pol_key *key, const void *source)
+{
+	struct pol_place place;
+
+	memcpy(&place, (const char *)source + kinds[key->kind].place, sizeof(place));
+	return place.line > 0;
 }
 
 /* A note, as it was written: plain numbers and truth values as such. */
@@ -151,41 +181,26 @@ static json_t *node_json(const struct pol_node *node)
 		return json_string(node->text);
 	}
 	out = node->type == POL_NODE_MAP ? json_object() : json_array();
-	for (const struct pol_node *n = node->first; out && n; n = n->next) {
-		if (node->type == POL_NODE_MAP)
-			json_object_set_new(out, n->key, node_json(n));
-		else
-			json_array_append_new(out, node_json(n));
-	}
+	for (const struct pol_node *n = node->first; out && n; n = n->next)
+		out = node->type == POL_NODE_MAP ? insert(out, n->key, node_json(n))
+						 : append(out, node_json(n));
 	return out;
 }
 
 static json_t *map_json(const struct pol_map *map, const void *source)
 {
-	static json_t *(*const writers[])(const struct pol_key *, const void *) = {
-		[POL_KIND_BOOL] = bool_json,	   [POL_KIND_U32] = u32_json,
-		[POL_KIND_CHOICE] = choice_json,   [POL_KIND_TEXT] = one_text_json,
-		[POL_KIND_TEXTS] = texts_json,	   [POL_KIND_MAC] = mac_json,
-		[POL_KIND_MAC_OR_AUTO] = mac_json, [POL_KIND_ADDRESS] = address_json,
-		[POL_KIND_TARGET] = target_json,   [POL_KIND_PREFIXES] = prefixes_json,
-		[POL_KIND_MAP] = one_map_json,	   [POL_KIND_LIST] = items_json,
-		[POL_KIND_NAMED] = items_json,
-	};
 	const struct pol_head *head = source;
 	json_t *out = json_object();
 
 	for (const struct pol_key *k = map->keys; out && k->name; k++) {
-		json_t *value = k->status == POL_READY
-					? writers[k->kind](k, (const char *)source + k->offset)
-					: NULL;
+		const void *value = (const char *)source + k->offset;
 
-		if (value)
-			json_object_set_new(out, k->name, value);
+		if (k->status == POL_READY && is_given(k, value))
+			out = insert(out, k->name, kinds[k->kind].write(k, value));
 	}
-	for (const struct pol_node *n = head->node ? head->node->first : NULL; out && n;
-	     n = n->next)
+	for (const struct pol_node *n = head->node->first; out && n; n = n->next)
 		if (pol_is_note(n->key))
-			json_object_set_new(out, n->key, node_json(n));
+			out = insert(out, n->key, node_json(n));
 	return out;
 }
 

@@ -4,17 +4,29 @@
 
 #include "policy/keys.h"
 
-static void set_value(json_t *out, const char *key, const struct pol_value *value, json_t *shown)
+/* An object that is being filled; NULL from the first time that memory ran out. Takes @value. */
+static void set(json_t **object, const char *key, json_t *value)
 {
-	json_t *o = json_pack("{s:o, s:s}", "value", shown, "origin",
-			      pol_origin_name(value->origin));
+	if (*object && !json_object_set_new(*object, key, value))
+		return;
+	if (!*object)
+		json_decref(value);
+	json_decref(*object);
+	*object = NULL;
+}
 
+static void set_value(json_t **out, const char *key, const struct pol_value *value, json_t *shown)
+{
+	json_t *o = json_object();
+
+	set(&o, "value", shown);
+	set(&o, "origin", json_string(pol_origin_name(value->origin)));
 	if (value->place.line) {
-		json_object_set_new(o, "file", json_string(value->place.file));
-		json_object_set_new(o, "line", json_integer(value->place.line));
-		json_object_set_new(o, "column", json_integer(value->place.column));
+		set(&o, "file", json_string(value->place.file));
+		set(&o, "line", json_integer(value->place.line));
+		set(&o, "column", json_integer(value->place.column));
 	}
-	json_object_set_new(out, key, o);
+	set(out, key, o);
 }
 
 json_t *pol_effective_vif_json(const struct pol_effective *e)
@@ -23,41 +35,51 @@ json_t *pol_effective_vif_json(const struct pol_effective *e)
 	char mac[MAC_TEXT_LEN];
 
 	if (e->vif->devid.place.line)
-		json_object_set_new(out, "devid", json_integer(e->vif->devid.value));
-	json_object_set_new(out, "network", json_string(e->network->name));
+		set(&out, "devid", json_integer(e->vif->devid.value));
+	set(&out, "network", json_string(e->network->name));
 	if (e->profile)
-		json_object_set_new(out, "profile", json_string(e->profile->name));
+		set(&out, "profile", json_string(e->profile->name));
 	if (e->has_mac) {
 		format_mac(e->mac, mac);
-		json_object_set_new(out, "mac", json_string(mac));
+		set(&out, "mac", json_string(mac));
 	}
-	set_value(out, "mtu", &e->mtu, json_integer(e->mtu.value));
-	set_value(out, "isolation", &e->isolation,
+	set_value(&out, "mtu", &e->mtu, json_integer(e->mtu.value));
+	set_value(&out, "isolation", &e->isolation,
 		  json_string(pol_isolation_name(e->isolation.value)));
-	set_value(out, "anti-spoof", &e->anti_spoof,
+	set_value(&out, "anti-spoof", &e->anti_spoof,
 		  json_string(pol_anti_spoof_name(e->anti_spoof.value)));
 	if (e->queues.place.line)
-		set_value(out, "queues", &e->queues, json_integer(e->queues.value));
-	json_object_set_new(out, "file", json_string(e->vif->place.file));
-	json_object_set_new(out, "line", json_integer(e->vif->place.line));
+		set_value(&out, "queues", &e->queues, json_integer(e->queues.value));
+	if (e->vif->place.line) {
+		set(&out, "file", json_string(e->vif->place.file));
+		set(&out, "line", json_integer(e->vif->place.line));
+	}
+	return out;
+}
+
+static json_t *guest_json(const struct pol_guest *g)
+{
+	json_t *out = json_object(), *vifs = json_array();
+
+	for (size_t i = 0; vifs && i < g->vifs.nr; i++) {
+		struct pol_effective e;
+
+		pol_effective_vif(g, &g->vifs.v[i], &e);
+		if (json_array_append_new(vifs, pol_effective_vif_json(&e))) {
+			json_decref(vifs);
+			vifs = NULL;
+		}
+	}
+	set(&out, "vifs", vifs);
 	return out;
 }
 
 json_t *pol_effective_json(const struct policy *policy)
 {
-	json_t *guests = json_object();
+	json_t *out = json_object(), *guests = json_object();
 
-	for (size_t i = 0; guests && i < policy->guests.nr; i++) {
-		const struct pol_guest *g = &policy->guests.v[i];
-		json_t *vifs = json_array();
-
-		for (size_t j = 0; j < g->vifs.nr; j++) {
-			struct pol_effective e;
-
-			pol_effective_vif(g, &g->vifs.v[j], &e);
-			json_array_append_new(vifs, pol_effective_vif_json(&e));
-		}
-		json_object_set_new(guests, g->name, json_pack("{s:o}", "vifs", vifs));
-	}
-	return guests ? json_pack("{s:o}", "guests", guests) : NULL;
+	for (size_t i = 0; i < policy->guests.nr; i++)
+		set(&guests, policy->guests.v[i].name, guest_json(&policy->guests.v[i]));
+	set(&out, "guests", guests);
+	return out;
 }

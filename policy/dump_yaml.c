@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* JSON values as YAML for people: block style, quotes only where a reader might guess wrong. */
 #include <ctype.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "policy/tree.h"
@@ -28,36 +27,36 @@ static bool is_plain_safe(const char *text)
 	return true;
 }
 
-/* Nothing in it that a terminal might act on. */
-static bool is_safe(const char *text)
+/* Double quotes, and escapes that JSON has as well, for what would break them or a terminal. */
+static void print_quoted(const char *text, FILE *out)
 {
 	const unsigned char *p = (const unsigned char *)text;
+	size_t len;
 
-	for (size_t left = strlen(text), len; left; left -= len, p += len) {
+	fputc('"', out);
+	for (size_t left = strlen(text); left; left -= len, p += len) {
 		len = pol_utf8_len(p, left);
-		if (!len || pol_is_control(p, len))
-			return false;
+		if (!len) {
+			/* Cannot be: JSON texts are UTF-8. */
+			fputs("\\ufffd", out);
+			len = 1;
+		} else if (pol_is_control(p, len)) {
+			fprintf(out, "\\u%04x", len == 2 ? p[1] : *p);
+		} else {
+			if (*p == '"' || *p == '\\')
+				fputc('\\', out);
+			fwrite(p, 1, len, out);
+		}
 	}
-	return true;
+	fputc('"', out);
 }
 
 static void print_text(const char *text, FILE *out)
 {
-	json_t *value;
-	char *quoted;
-
-	if (is_plain_safe(text)) {
+	if (is_plain_safe(text))
 		fputs(text, out);
-		return;
-	}
-	/* JSON's escapes are all YAML's as well. */
-	value = json_string(text);
-	quoted = value ? json_dumps(value,
-				    JSON_ENCODE_ANY | (is_safe(text) ? 0 : JSON_ENSURE_ASCII))
-		       : NULL;
-	fputs(quoted ? quoted : "\"\"", out);
-	free(quoted);
-	json_decref(value);
+	else
+		print_quoted(text, out);
 }
 
 static bool is_block(const json_t *value)
