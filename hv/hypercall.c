@@ -22,9 +22,8 @@ void hypercall_peer_init(struct hypercall_peer *peer, struct core *core, bool ba
 
 void hypercall_peer_fini(struct hypercall_peer *peer)
 {
-	if (!peer->core)
-		return;
-	core_evtchn_release(peer->core, peer);
+	if (peer->backend)
+		core_evtchn_release(peer->core, peer);
 	for (size_t i = 0; i < peer->nr_opens; i++)
 		core_domain_put(peer->core, peer->opens[i].domid, peer->opens[i].generation);
 	free(peer->opens);

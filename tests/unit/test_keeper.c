@@ -1,0 +1,159 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The keeper: descriptors that outlive whoever stored them, by name. */
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "base/unixsock.h"
+#include "hv/keeper.h"
+
+struct listed {
+	char names[8][KEEPER_NAME_MAX];
+	char bytes[8];
+	int nr;
+};
+
+static void note(void *arg, const char *name, int fd)
+{
+	struct listed *l = arg;
+
+	assert_true(l->nr < 8);
+	strcpy(l->names[l->nr], name);
+	assert_int_equal(pread(fd, &l->bytes[l->nr++], 1, 0), 1);
+	close(fd);
+}
+
+static int file_with(char byte)
+{
+	int fd = memfd_create("test", MFD_CLOEXEC);
+
+	assert_int_equal(pwrite(fd, &byte, 1, 0), 1);
+	return fd;
+}
+
+static char byte_of(const struct listed *l, const char *name)
+{
+	for (int i = 0; i < l->nr; i++)
+		if (!strcmp(l->names[i], name))
+			return l->bytes[i];
+	return 0;
+}
+
+static void store(struct keeper *k, const char *name, char byte)
+{
+	int fd = file_with(byte);
+
+	assert_int_equal(keeper_store(k, name, fd), 0);
+	close(fd);
+}
+
+static void wait_gone(const char *path)
+{
+	for (int i = 0; i < 200; i++) {
+		int fd = unixsock_connect(path, SOCK_SEQPACKET);
+
+		if (fd == -ECONNREFUSED)
+			return;
+		if (fd >= 0)
+			close(fd);
+		usleep(10000);
+	}
+	fail_msg("the keeper is still there");
+}
+
+static void test_keeps_drops_replaces(void **state)
+{
+	char dir[] = "/tmp/vf-keeper.XXXXXX", path[64], garbage[100] = "nonsense";
+	struct listed l = { 0 };
+	struct keeper *k;
+	bool fresh;
+	int fd;
+
+	(void)state;
+	assert_non_null(mkdtemp(dir));
+	snprintf(path, sizeof(path), "%s/keeper.sock", dir);
+	assert_int_equal(keeper_open(dir, &k, &fresh), 0);
+	assert_true(fresh);
+	store(k, "a", 'a');
+	store(k, "b", 'b');
+	store(k, "b", 'B');
+	store(k, "c", 'c');
+	keeper_drop(k, "c");
+	keeper_drop(k, "never stored");
+	/* Nobody is left who has them open. */
+	keeper_close(k);
+
+	assert_int_equal(keeper_open(dir, &k, &fresh), 0);
+	assert_false(fresh);
+	assert_int_equal(keeper_list(k, note, &l), 0);
+	assert_int_equal(l.nr, 2);
+	assert_int_equal(byte_of(&l, "a"), 'a');
+	assert_int_equal(byte_of(&l, "b"), 'B');
+	keeper_close(k);
+
+	/* A client of any bytes costs itself only. */
+	fd = unixsock_connect(path, SOCK_SEQPACKET);
+	for (int size = 1; size < 100; size += 7)
+		assert_int_equal(send(fd, garbage, (size_t)size, 0), size);
+	close(fd);
+	l.nr = 0;
+	assert_int_equal(keeper_open(dir, &k, &fresh), 0);
+	assert_int_equal(keeper_list(k, note, &l), 0);
+	assert_int_equal(l.nr, 2);
+	keeper_quit(k);
+	keeper_close(k);
+	wait_gone(path);
+	unlink(path);
+	rmdir(dir);
+}
+
+static void test_many(void **state)
+{
+	char dir[] = "/tmp/vf-keeper.XXXXXX", path[64], name[KEEPER_NAME_MAX];
+	struct listed l = { 0 };
+	struct keeper *k;
+	bool fresh;
+
+	(void)state;
+	assert_non_null(mkdtemp(dir));
+	snprintf(path, sizeof(path), "%s/keeper.sock", dir);
+	assert_int_equal(keeper_open(dir, &k, &fresh), 0);
+	for (int i = 0; i < 3000; i++) {
+		snprintf(name, sizeof(name), "n%d", i);
+		assert_int_equal(keeper_store(k, name, 0), 0);
+	}
+	for (int i = 0; i < 3000; i++) {
+		snprintf(name, sizeof(name), "n%d", i);
+		keeper_drop(k, name);
+	}
+	store(k, "last", 'z');
+	assert_int_equal(keeper_store(k, "a name that is longer than the sixty-three characters allowed in one",
+				      0),
+			 -ENAMETOOLONG);
+	assert_int_equal(keeper_list(k, note, &l), 0);
+	assert_int_equal(l.nr, 1);
+	keeper_quit(k);
+	keeper_close(k);
+	wait_gone(path);
+	unlink(path);
+	rmdir(dir);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_keeps_drops_replaces),
+		cmocka_unit_test(test_many),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
