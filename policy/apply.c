@@ -21,12 +21,13 @@ static void state_fini(struct apply_state *s)
 	s->file = s->text = NULL;
 }
 
-static json_t *state_json(const struct vs_record *record, const char *file, const char *text)
+static json_t *state_json(const struct vs_record *record, const char *file, const char *text,
+			  json_int_t serial)
 {
 	json_t *r = vs_record_json(record);
 
-	return r ? json_pack("{si so ss* ss*}", "version", 1, "record", r, "file", file, "text",
-			     text)
+	return r ? json_pack("{si sI so ss* ss*}", "version", 1, "serial", serial, "record", r,
+			     "file", file, "text", text)
 		 : NULL;
 }
 
@@ -36,7 +37,7 @@ static int state_from_json(const json_t *json, struct apply_state *s)
 	const char *text = json_string_value(json_object_get(json, "text"));
 	int rc;
 
-	*s = (struct apply_state){ 0 };
+	*s = (struct apply_state){ .serial = json_integer_value(json_object_get(json, "serial")) };
 	rc = vs_record_from_json(json_object_get(json, "record"), &s->record);
 	if (rc || !file || !text)
 		return rc;
@@ -184,9 +185,8 @@ static int transact(struct apply *a, const struct vs_plan *plan, json_t *state,
 		return rc;
 	}
 	rc = do_steps(a, &j, plan, result);
-	if (!rc)
-		rc = journal_append(&j, json_pack("{ss}", "type", "commit"));
 	fault_point(a);
+	/* The new state file, with this transaction's serial, is what commits it. */
 	if (!rc)
 		rc = state_commit(a, state);
 	fault_point(a);
@@ -243,7 +243,8 @@ int apply_plan(struct apply *a, const struct vs_wanted *wanted, struct diags *ds
 /* Whether the state on disk says that already. */
 static bool is_saved(const struct apply *a, const json_t *state)
 {
-	json_t *now = state_json(&a->state.record, a->state.file, a->state.text);
+	json_t *now = state_json(&a->state.record, a->state.file, a->state.text,
+				 a->state.serial + 1);
 	bool same = now && json_equal(now, (json_t *)(uintptr_t)state);
 
 	json_decref(now);
@@ -266,7 +267,7 @@ int apply_run(struct apply *a, const struct vs_wanted *wanted, const char *file,
 	}
 	rc = make_plan(a, wanted, ds, &plan, result);
 	if (!rc) {
-		state = state_json(&plan.record, file, text);
+		state = state_json(&plan.record, file, text, a->state.serial + 1);
 		rc = state ? 0 : -ENOMEM;
 	}
 	if (rc)
@@ -348,7 +349,7 @@ static int recover_steps(struct apply *a, const json_t *entries, const json_t *b
 int apply_recover(struct apply *a)
 {
 	json_t *entries = NULL, *begin;
-	size_t nr;
+	json_int_t serial;
 	bool torn;
 	int rc = state_load(a);
 
@@ -356,15 +357,16 @@ int apply_recover(struct apply *a)
 		rc = journal_read(a->dir, &entries, &torn);
 	if (rc)
 		return rc == -ENOENT ? 0 : rc;
-	nr = json_array_size(entries);
+	if (torn)
+		log_warning("%s: the journal ends in the middle of an entry", a->dir);
 	begin = json_array_get(entries, 0);
-	/* The first entry is on disk before the first step: without it nothing was done. */
-	if (nr && !strcmp(type_of(begin), "begin")) {
-		if (!strcmp(type_of(json_array_get(entries, nr - 1)), "commit"))
-			rc = state_commit(a, json_object_get(begin, "state"));
-		else
-			rc = recover_steps(a, entries, begin);
-	}
+	serial = json_integer_value(json_object_get(json_object_get(begin, "state"), "serial"));
+	/*
+	 * The first entry is on disk before the first step: without it nothing was done. And with
+	 * its state saved, all was.
+	 */
+	if (!strcmp(type_of(begin), "begin") && serial != a->state.serial)
+		rc = recover_steps(a, entries, begin);
 	json_decref(entries);
 	return rc ? rc : journal_remove(a->dir);
 }

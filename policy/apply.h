@@ -18,6 +18,7 @@
 struct apply_state {
 	struct vs_record record;
 	char *file, *text; /* the policy; NULL: none */
+	json_int_t serial; /* of the transaction that made it */
 };
 
 struct apply {

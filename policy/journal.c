@@ -214,10 +214,11 @@ int file_replace(const char *dir, const char *name, const json_t *value)
 		rc = -errno;
 	if (!rc && rename(new, path) < 0)
 		rc = -errno;
-	if (!rc)
-		rc = sync_dir(dir);
-	else if (fd >= 0)
+	if (rc && fd >= 0)
 		unlink(new);
+	/* From here on the new one is what every reader finds; a failing disk cannot take that back. */
+	if (!rc)
+		sync_dir(dir);
 out:
 	if (fd >= 0)
 		close(fd);

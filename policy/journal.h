@@ -4,9 +4,8 @@
  * "<crc32 of the rest> <json>"; each is on disk when journal_append() returns. A torn or changed line
  * ends the journal: what follows it is not believed.
  *
- *	{"type": "begin", "steps": [...], "state": {...}}	state: to be saved on commit
+ *	{"type": "begin", "steps": [...], "state": {...}}	state: to be saved when all are done
  *	{"type": "start", "step": k}				step k may or may not have happened
- *	{"type": "commit"}					all have
  */
 #ifndef POLICY_JOURNAL_H
 #define POLICY_JOURNAL_H
