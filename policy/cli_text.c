@@ -175,7 +175,7 @@ static void print_padded(const char *text, size_t width, bool last, FILE *out)
 static void print_heading(const char *key, FILE *out)
 {
 	for (; *key; key++)
-		fputc(*key == '-' ? ' ' : toupper((unsigned char)*key), out);
+		fputc(isalnum((unsigned char)*key) ? toupper((unsigned char)*key) : ' ', out);
 }
 
 static void print_table(const json_t *rows, int indent, FILE *out)
@@ -204,8 +204,35 @@ static void print_table(const json_t *rows, int indent, FILE *out)
 
 static void print_object(const json_t *object, int indent, FILE *out);
 
+/* {a: {...}, b: {...}} as [{name: a, ...}, {name: b, ...}]. NULL: not of that shape. */
+static json_t *rows_by_name(const json_t *object)
+{
+	json_t *rows = json_array(), *value;
+	const char *name;
+
+	json_object_foreach ((json_t *)(uintptr_t)object, name, value) {
+		json_t *row = json_pack("{s:s}", "name", name);
+
+		if (!json_is_object(value) || is_sourced(value) || !json_object_size(value) ||
+		    json_object_update_missing(row, value)) {
+			json_decref(row);
+			json_decref(rows);
+			return NULL;
+		}
+		json_array_append_new(rows, row);
+	}
+	return rows;
+}
+
 static void print_block(const json_t *value, int indent, FILE *out)
 {
+	json_t *rows = json_is_object(value) ? rows_by_name(value) : NULL;
+
+	if (rows) {
+		print_table(rows, indent, out);
+		json_decref(rows);
+		return;
+	}
 	if (json_is_object(value)) {
 		print_object(value, indent, out);
 		return;

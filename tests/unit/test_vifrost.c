@@ -340,7 +340,7 @@ static void queries(void **state)
 	r = run("status", "--run-dir", dir, NULL);
 	assert_null(strchr(r.out, '\x1b'));
 	assert_null(strstr(r.out, "\xc2\x9b"));
-	expect(r, CLI_OK, "state: \\x1b[31mfor \\xc2\\x9b all\\x0a\n", "");
+	expect(r, CLI_OK, "  NAME  STATE\n  hvd   \\x1b[31mfor \\xc2\\x9b all\\x0a\n", "");
 	expect(run("status", "--run-dir", dir, NULL), CLI_OK,
 	       "networks:\n  NAME    STATE  ADDRESSES\n"
 	       "  xenbr0  up     192.0.2.10/24 2001:db8::1/64\n",
