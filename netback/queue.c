@@ -285,7 +285,7 @@ static bool arm_slots(struct nb_queue *q, uint64_t now_ns)
 	if (!q->features->rx_notify)
 		look_again(q, now_ns + NO_NOTIFY_NS);
 	else if (posted && !q->partial)
-		look_again(q, q->slots_wait_ns + NB_PARTIAL_AFTER_NS);
+		look_again(q, q->slots_wait_ns + nb_to_patience_ns(q));
 	else
 		look_again(q, now_ns + STALL_LOOK_NS);
 	return false;

@@ -40,8 +40,12 @@
 #define NB_HASH_MAP_MAX	 128u
 #define NB_MAX_QUEUES	 16u
 #define NB_HEADROOM_MAX	 1024u
-/* How long frames wait for the slots of a largest one before they may be copied into fewer. */
-#define NB_PARTIAL_AFTER_NS 5000000u
+/*
+ * How long frames wait for the slots of a largest one before they may be copied into fewer: not long for
+ * a frontend that never posted so many, long for one that did and is only behind.
+ */
+#define NB_PARTIAL_AFTER_NS	 5000000u
+#define NB_PARTIAL_AFTER_LATE_NS 1000000000u
 
 /*
  * Linux's addition to the extra infos, by which netfront learns where a frame starts when it asked
@@ -173,6 +177,7 @@ struct nb_queue {
 	bool event;		/* an event woke us and no work has been seen yet */
 	bool masked;		/* events are held back after a storm, until masked_until_ns */
 	bool port_ready;	/* the port may have a frame */
+	bool had_slots;		/* for a largest frame, once */
 	bool partial;		/* the frontend never posts slots for a whole GSO frame: copy */
 	unsigned int nr_spurious;
 	uint32_t to_seen;	/* the receive ring's producer when last looked at */
@@ -281,6 +286,7 @@ unsigned int nb_from_guest(struct nb_queue *q, struct nb_scratch *s, uint64_t no
 unsigned int nb_to_guest(struct nb_queue *q, struct nb_scratch *s, uint64_t now_ns);
 unsigned int nb_ctrl_serve(struct nb_queue *q);
 
+uint64_t nb_to_patience_ns(const struct nb_queue *q);
 /* Receive slots that the largest frame takes. */
 unsigned int nb_to_slots_needed(const struct nb_queue *q);
 /* Receive slots posted; NB_RING_SIZE + 1 is an impossible producer. */

@@ -78,6 +78,11 @@ unsigned int nb_to_slots_posted(const struct nb_queue *q)
 	return prod - q->to_ring.req_cons;
 }
 
+uint64_t nb_to_patience_ns(const struct nb_queue *q)
+{
+	return q->had_slots ? NB_PARTIAL_AFTER_LATE_NS : NB_PARTIAL_AFTER_NS;
+}
+
 static void drop(struct nb_queue *q, enum nb_to_drop why)
 {
 	nb_count(&q->stats.to_drops[why], 1);
@@ -493,7 +498,7 @@ static unsigned int wait_for_slots(struct nb_queue *q, struct nb_scratch *s, uns
 	if (!q->slots_wait_ns)
 		q->slots_wait_ns = now_ns;
 	waited = now_ns - q->slots_wait_ns;
-	if (posted && (q->partial || waited >= NB_PARTIAL_AFTER_NS)) {
+	if (posted && (q->partial || waited >= nb_to_patience_ns(q))) {
 		q->partial = true;
 		q->slots_wait_ns = 0;
 		set_stalled(q, false);
@@ -525,6 +530,7 @@ unsigned int nb_to_guest(struct nb_queue *q, struct nb_scratch *s, uint64_t now_
 		return wait_for_slots(q, s, posted, now_ns);
 	q->slots_wait_ns = 0;
 	q->partial = false;
+	q->had_slots = true;
 	set_stalled(q, false);
 	return to_guest_direct(q, s, need);
 }
