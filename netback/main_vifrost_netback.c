@@ -3,6 +3,7 @@
 #include <sched.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "base/cli.h"
@@ -50,6 +51,17 @@ static unsigned int nr_cores(void)
 	cpu_set_t set;
 
 	return sched_getaffinity(0, sizeof(set), &set) ? 1 : (unsigned int)CPU_COUNT(&set);
+}
+
+/* A vif takes five descriptors or more. */
+static void raise_fd_limit(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit))
+		return;
+	limit.rlim_cur = limit.rlim_max;
+	setrlimit(RLIMIT_NOFILE, &limit);
 }
 
 static int run(const char *rundir, struct netback_config *config)
@@ -140,6 +152,7 @@ int main(int argc, char **argv)
 		fprintf(stderr, "%s: --run-dir: a short absolute path is wanted\n", program.name);
 		return CLI_USAGE;
 	}
+	raise_fd_limit();
 	config.nr_workers = nr_workers;
 	if (config.max_queues > QUEUES_MAX)
 		config.max_queues = QUEUES_MAX;
