@@ -103,6 +103,7 @@ static int local_call(struct hv_store *s, uint32_t type, uint32_t tx, const stru
 	struct xs_conn *conn = ((struct local_store *)s)->conn;
 	struct xsd_sockmsg msg = { .type = type, .tx_id = tx };
 	char buf[XENSTORE_PAYLOAD_MAX];
+	struct xs_tx *open_tx;
 	int rc;
 
 	for (int i = 0; i < nr; i++) {
@@ -113,6 +114,10 @@ static int local_call(struct hv_store *s, uint32_t type, uint32_t tx, const stru
 	xs_dispatch(conn, &msg, buf);
 	conn->server->depth--;
 	rc = take_reply(conn, reply);
+	/* The caller believes that the step was not done. */
+	open_tx = rc < 0 && tx ? xs_tx_find(conn, tx) : NULL;
+	if (open_tx)
+		open_tx->failed = true;
 	xs_settle(conn->server);
 	return rc;
 }

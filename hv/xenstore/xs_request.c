@@ -368,6 +368,7 @@ static const char *error_name(int error)
 static int run(struct xs_request *rq)
 {
 	const struct xs_request_type *type;
+	int rc;
 
 	if (rq->msg->type >= XS_TYPE_COUNT || !request_types[rq->msg->type].fn)
 		return -ENOSYS;
@@ -379,7 +380,11 @@ static int run(struct xs_request *rq)
 		if (!rq->tx)
 			return -ENOENT;
 	}
-	return type->fn(rq);
+	rc = type->fn(rq);
+	/* One of its steps is missing: the whole must not be committed (XSA-421). */
+	if (rc == -ENOMEM && rq->tx && rq->msg->type != XS_TRANSACTION_END)
+		rq->tx->failed = true;
+	return rc;
 }
 
 void xs_dispatch(struct xs_conn *conn, const struct xsd_sockmsg *msg, const char *body)

@@ -516,6 +516,7 @@ static void m_compare(struct world *w, const struct model *m)
 		op.kind = M_LIST;
 		assert_int_equal(s_run(w, 0, 0, &op), m_run((struct model *)(uintptr_t)m, 0, &op, false));
 	}
+	assert_true(xs_accounts_hold(w->server, 1));
 	for (int i = 1; i < M_CLIENTS; i++)
 		assert_int_equal(xs_server_domain_nodes(w->server, (uint16_t)i), m->owned[i]);
 }

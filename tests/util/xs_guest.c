@@ -8,6 +8,30 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include "hv/xenstore/xs_priv.h"
+
+bool xs_accounts_hold(const struct xs_server *server, uint16_t domid)
+{
+	const struct xs_node *root = server->tree.root, *node;
+	uint64_t nodes = 0, record = 0;
+	uint32_t owned = 0;
+
+	for (node = root; node; node = xs_tree_next(root, node)) {
+		const struct list *link;
+		uint32_t names = 0;
+
+		list_for_each(&node->children, link)
+			names += xs_node_name_size(list_entry(link, struct xs_node, sibling));
+		if (names != node->children_size)
+			return false;
+		nodes++;
+		record += xs_log_node_size(node);
+		owned += node->perms[0].domid == domid;
+	}
+	return nodes == server->tree.nodes.nr_entries && record == server->tree.record_size &&
+	       owned == server->tree.owned[domid];
+}
+
 void xs_turns(struct loop *loop)
 {
 	while (loop_turn(loop, 0) > 0)

@@ -17,6 +17,9 @@
 
 #define XS_GUEST_EVENTS 4096
 
+/* Whether what the server counts on the way is what its tree holds. */
+bool xs_accounts_hold(const struct xs_server *server, uint16_t domid);
+
 struct xs_guest {
 	struct loop *loop;
 	struct xs_server *server;
