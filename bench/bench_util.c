@@ -34,12 +34,12 @@ int bench_begin(struct bench *b, const struct cli_program *program, int argc, ch
 	return -1;
 }
 
-static void figure(struct bench *b, const char *key, const char *text, double value, const char *unit,
-		   const char *sign, double goal)
+static void figure(struct bench *b, const char *key, const char *text, double value,
+		   const char *unit, const char *sign, double goal)
 {
 	bool met = !sign || (*sign == '<' ? value <= goal : value >= goal);
-	json_t *f = json_pack("{s:s, s:s, s:f, s:s}", "key", key, "text", text, "value", value, "unit",
-			      unit);
+	json_t *f = json_pack("{s:s, s:s, s:f, s:s}", "key", key, "text", text, "value", value,
+			      "unit", unit);
 
 	printf("%-52s %14.*f %-8s", text, value < 100 ? 3 : 0, value, unit);
 	if (sign) {
@@ -52,7 +52,8 @@ static void figure(struct bench *b, const char *key, const char *text, double va
 	json_array_append_new(b->figures, f);
 }
 
-void bench_figure(struct bench *b, const char *key, const char *text, double value, const char *unit)
+void bench_figure(struct bench *b, const char *key, const char *text, double value,
+		  const char *unit)
 {
 	figure(b, key, text, value, unit, NULL, 0);
 }
@@ -76,8 +77,9 @@ int bench_end(struct bench *b)
 	int rc = b->nr_missed ? CLI_DIFFERS : CLI_OK;
 
 	uname(&uts);
-	doc = json_pack("{s:s, s:s, s:i, s:b, s:o}", "bench", b->name, "kernel", uts.release, "cpus",
-			(int)sysconf(_SC_NPROCESSORS_ONLN), "quick", b->quick, "figures", b->figures);
+	doc = json_pack("{s:s, s:s, s:i, s:b, s:o}", "bench", b->name, "kernel", uts.release,
+			"cpus", (int)sysconf(_SC_NPROCESSORS_ONLN), "quick", b->quick, "figures",
+			b->figures);
 	if (b->json_path && json_dump_file(doc, b->json_path, JSON_INDENT(2)) < 0) {
 		fprintf(stderr, "%s: %s: cannot be written\n", b->name, b->json_path);
 		rc = CLI_UNAVAILABLE;
@@ -148,7 +150,8 @@ void bench_bin(char path[PATH_MAX], const char *name)
 
 	path[n > 0 ? n : 0] = '\0';
 	slash = strrchr(path, '/');
-	snprintf(slash ? slash + 1 : path, (size_t)(PATH_MAX - (slash ? slash + 1 - path : 0)), "%s", name);
+	snprintf(slash ? slash + 1 : path, (size_t)(PATH_MAX - (slash ? slash + 1 - path : 0)),
+		 "%s", name);
 }
 
 pid_t bench_spawn(char *const argv[])
@@ -218,7 +221,8 @@ double bench_cpu_seconds(pid_t pid)
 	text[n > 0 ? n : 0] = '\0';
 	/* The name may hold anything, parentheses too: the fields begin behind the last one. */
 	at = strrchr(text, ')');
-	if (!at || sscanf(at + 2, "%*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lu %lu", &user, &system) != 2)
+	if (!at || sscanf(at + 2, "%*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lu %lu", &user,
+			  &system) != 2)
 		return -1;
 	return (double)(user + system) / (double)sysconf(_SC_CLK_TCK);
 }

@@ -18,10 +18,10 @@
 #include "base/rundir.h"
 
 /* First in every benchmark's option table. */
-#define BENCH_OPTIONS                                                                                \
-	{ 0, "json", "FILE", "also write the figures to FILE" },                                     \
-	{                                                                                            \
-		0, "quick", NULL, "fewer repetitions: a smoke run, not a measurement"                \
+#define BENCH_OPTIONS                                                                              \
+	{ 0, "json", "FILE", "also write the figures to FILE" },                                   \
+	{                                                                                          \
+		0, "quick", NULL, "fewer repetitions: a smoke run, not a measurement"              \
 	}
 
 struct bench {
@@ -36,7 +36,8 @@ struct bench {
 int bench_begin(struct bench *b, const struct cli_program *program, int argc, char **argv,
 		struct cli_parsed *parsed);
 /* @key: kebab-case, for programs; @text: for people; printed at once. */
-void bench_figure(struct bench *b, const char *key, const char *text, double value, const char *unit);
+void bench_figure(struct bench *b, const char *key, const char *text, double value,
+		  const char *unit);
 /* With a goal: at most / at least @goal. */
 void bench_figure_max(struct bench *b, const char *key, const char *text, double value,
 		      const char *unit, double goal);

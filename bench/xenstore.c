@@ -157,7 +157,8 @@ static void bench_throughput(struct bench *b)
 			snprintf(text, sizeof(text), "%s, %d client%s", ops[i].text, nr_clients[n],
 				 n ? "s" : "");
 			bench_figure(b, key, text,
-				     throughput(nr_clients[n], b->quick ? 200 : 2000, ops[i].op), "1/s");
+				     throughput(nr_clients[n], b->quick ? 200 : 2000, ops[i].op),
+				     "1/s");
 		}
 }
 
@@ -229,7 +230,8 @@ static void bench_size(struct bench *b)
 			double us = cost(s, sizes[n], rounds, ops[i].op);
 
 			snprintf(key, sizeof(key), "%s-at-%d", ops[i].key, sizes[n]);
-			snprintf(text, sizeof(text), "%s, median at %d nodes", ops[i].text, sizes[n]);
+			snprintf(text, sizeof(text), "%s, median at %d nodes", ops[i].text,
+				 sizes[n]);
 			bench_figure(b, key, text, us, "us");
 			if (!n) {
 				small[i] = us;
@@ -332,7 +334,7 @@ int main(int argc, char **argv)
 		.options = options,
 	};
 	char rundir[RUNDIR_MAX], hvd[PATH_MAX];
-	char *const hvd_argv[] = { hvd, (char *)(uintptr_t)"--run-dir", rundir, NULL };
+	char *const hvd_argv[] = { hvd, (char *)(uintptr_t) "--run-dir", rundir, NULL };
 	struct cli_parsed parsed;
 	struct bench b;
 	pid_t pid;

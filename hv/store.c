@@ -56,7 +56,8 @@ static int request_path(struct hv_store *s, uint32_t type, uint32_t tx, const ch
 	return request(s, type, tx, &body, 1, reply_out);
 }
 
-int hv_store_read(struct hv_store *s, uint32_t tx, const char *path, char **value_out, size_t *size_out)
+int hv_store_read(struct hv_store *s, uint32_t tx, const char *path, char **value_out,
+		  size_t *size_out)
 {
 	struct store_reply reply;
 	int rc = request_path(s, XS_READ, tx, path, &reply);
@@ -69,7 +70,8 @@ int hv_store_read(struct hv_store *s, uint32_t tx, const char *path, char **valu
 	return 0;
 }
 
-int hv_store_write(struct hv_store *s, uint32_t tx, const char *path, const void *value, size_t size)
+int hv_store_write(struct hv_store *s, uint32_t tx, const char *path, const void *value,
+		   size_t size)
 {
 	struct iovec body[2] = { text(path), { (void *)(uintptr_t)value, size } };
 
@@ -92,7 +94,8 @@ int hv_store_printf(struct hv_store *s, uint32_t tx, const char *path, const cha
 	return rc;
 }
 
-int hv_store_read_u32(struct hv_store *s, uint32_t tx, const char *path, uint32_t max, uint32_t *value_out)
+int hv_store_read_u32(struct hv_store *s, uint32_t tx, const char *path, uint32_t max,
+		      uint32_t *value_out)
 {
 	size_t size;
 	char *value;
@@ -117,8 +120,8 @@ int hv_store_rm(struct hv_store *s, uint32_t tx, const char *path)
 }
 
 /* One part of a long list, behind what @list has. 1: that was the last; 0; -EAGAIN: it changed. */
-static int directory_part(struct hv_store *s, uint32_t tx, const char *path, struct store_reply *list,
-			  char gen[24])
+static int directory_part(struct hv_store *s, uint32_t tx, const char *path,
+			  struct store_reply *list, char gen[24])
 {
 	char from[24], *grown;
 	struct iovec body[2] = { text(path), { from, 0 } };
@@ -159,7 +162,8 @@ out:
 	return rc;
 }
 
-static int directory_long(struct hv_store *s, uint32_t tx, const char *path, struct store_reply *list)
+static int directory_long(struct hv_store *s, uint32_t tx, const char *path,
+			  struct store_reply *list)
 {
 	char gen[24] = "";
 	int rc;
@@ -217,8 +221,8 @@ int hv_store_directory(struct hv_store *s, uint32_t tx, const char *path, char *
 	return rc;
 }
 
-int hv_store_set_perms(struct hv_store *s, uint32_t tx, const char *path, const struct hv_store_perm *perms,
-		       unsigned int nr)
+int hv_store_set_perms(struct hv_store *s, uint32_t tx, const char *path,
+		       const struct hv_store_perm *perms, unsigned int nr)
 {
 	static const char letters[] = "nrwb";
 	struct iovec body[STORE_IOV_MAX] = { text(path) };
@@ -227,8 +231,8 @@ int hv_store_set_perms(struct hv_store *s, uint32_t tx, const char *path, const 
 	if (nr < 1 || nr >= STORE_IOV_MAX)
 		return -EINVAL;
 	for (unsigned int i = 0; i < nr; i++) {
-		snprintf(texts[i], sizeof(texts[i]), "%c%u", letters[perms[i].read + 2 * perms[i].write],
-			 perms[i].domid);
+		snprintf(texts[i], sizeof(texts[i]), "%c%u",
+			 letters[perms[i].read + 2 * perms[i].write], perms[i].domid);
 		body[i + 1] = text(texts[i]);
 	}
 	return request(s, XS_SET_PERMS, tx, body, (int)nr + 1, NULL);
@@ -236,7 +240,7 @@ int hv_store_set_perms(struct hv_store *s, uint32_t tx, const char *path, const 
 
 int hv_store_transaction_start(struct hv_store *s, uint32_t *tx_out)
 {
-	struct store_reply reply;
+	struct store_reply reply = { 0 };
 	int rc = request_path(s, XS_TRANSACTION_START, 0, "", &reply);
 
 	if (rc < 0)

@@ -23,13 +23,16 @@ struct hv_store_perm {
 };
 
 /* value: malloc()ed, the caller's. @size_out may be NULL. */
-int hv_store_read(struct hv_store *s, uint32_t tx, const char *path, char **value_out, size_t *size_out);
-int hv_store_write(struct hv_store *s, uint32_t tx, const char *path, const void *value, size_t size);
+int hv_store_read(struct hv_store *s, uint32_t tx, const char *path, char **value_out,
+		  size_t *size_out);
+int hv_store_write(struct hv_store *s, uint32_t tx, const char *path, const void *value,
+		   size_t size);
 /* printf()s the value, without its NUL. */
 int hv_store_printf(struct hv_store *s, uint32_t tx, const char *path, const char *fmt, ...)
 	__attribute__((format(printf, 4, 5)));
 /* A strictly decimal value up to @max. -EINVAL, -ERANGE; -ENOENT. */
-int hv_store_read_u32(struct hv_store *s, uint32_t tx, const char *path, uint32_t max, uint32_t *value_out);
+int hv_store_read_u32(struct hv_store *s, uint32_t tx, const char *path, uint32_t max,
+		      uint32_t *value_out);
 int hv_store_mkdir(struct hv_store *s, uint32_t tx, const char *path);
 /* Removes the subtree. */
 int hv_store_rm(struct hv_store *s, uint32_t tx, const char *path);
@@ -37,8 +40,8 @@ int hv_store_rm(struct hv_store *s, uint32_t tx, const char *path);
 int hv_store_directory(struct hv_store *s, uint32_t tx, const char *path, char ***names_out,
 		       unsigned int *nr_out);
 /* perms[0].domid owns; its read/write are what everyone else may do. */
-int hv_store_set_perms(struct hv_store *s, uint32_t tx, const char *path, const struct hv_store_perm *perms,
-		       unsigned int nr);
+int hv_store_set_perms(struct hv_store *s, uint32_t tx, const char *path,
+		       const struct hv_store_perm *perms, unsigned int nr);
 int hv_store_transaction_start(struct hv_store *s, uint32_t *tx_out);
 /* -EAGAIN: a conflict; nothing was done, try the whole transaction again. */
 int hv_store_transaction_end(struct hv_store *s, uint32_t tx, bool commit);

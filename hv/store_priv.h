@@ -23,8 +23,8 @@ struct store_reply {
 
 struct store_ops {
 	/* Send one request and wait for its answer, whatever it is. 0 or -errno of the transport. */
-	int (*call)(struct hv_store *s, uint32_t type, uint32_t tx, const struct iovec *body, int nr,
-		    struct store_reply *reply);
+	int (*call)(struct hv_store *s, uint32_t type, uint32_t tx, const struct iovec *body,
+		    int nr, struct store_reply *reply);
 	/* An event that has come; -EAGAIN. As hv_store_next_event(). */
 	int (*next_event)(struct hv_store *s, char **path_out, char **token_out);
 	int (*fd)(struct hv_store *s);
@@ -63,7 +63,7 @@ struct store_stream {
 	struct list events;
 	struct list watches; /* kept only when @restartable */
 	bool restartable;
-	uint32_t *txs;	     /* open transactions; those before the restart are stale */
+	uint32_t *txs; /* open transactions; those before the restart are stale */
 	unsigned int nr_txs, nr_stale;
 };
 

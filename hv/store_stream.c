@@ -85,8 +85,8 @@ static int queue_event(struct store_stream *st, size_t size)
 	return 0;
 }
 
-static int send_request(struct store_stream *st, const struct xsd_sockmsg *msg, const struct iovec *body,
-			int nr)
+static int send_request(struct store_stream *st, const struct xsd_sockmsg *msg,
+			const struct iovec *body, int nr)
 {
 	struct iovec iov[STORE_IOV_MAX + 1];
 	int rc;
@@ -137,7 +137,7 @@ static int register_again(struct store_stream *st)
 {
 	const struct list *link;
 
-	list_for_each(&st->watches, link) {
+	list_for_each (&st->watches, link) {
 		struct kept_watch *watch = list_entry(link, struct kept_watch, link);
 		struct iovec body = { watch->data, watch->size };
 		struct store_reply reply;
@@ -165,7 +165,7 @@ static struct kept_watch *find_watch(const struct store_stream *st, const char *
 {
 	struct list *link;
 
-	list_for_each(&st->watches, link) {
+	list_for_each (&st->watches, link) {
 		struct kept_watch *watch = list_entry(link, struct kept_watch, link);
 
 		if (watch->size == size && memcmp(watch->data, data, size) == 0)
@@ -244,8 +244,8 @@ static void note(struct store_stream *st, uint32_t type, uint32_t tx, struct kep
 	}
 }
 
-static int answer_stale(struct store_stream *st, uint32_t type, uint32_t tx, const struct iovec *body,
-			struct store_reply *reply)
+static int answer_stale(struct store_stream *st, uint32_t type, uint32_t tx,
+			const struct iovec *body, struct store_reply *reply)
 {
 	bool abort = type == XS_TRANSACTION_END && *(const char *)body[0].iov_base == 'F';
 
@@ -291,15 +291,15 @@ out:
 	return rc;
 }
 
-static int stream_call(struct hv_store *s, uint32_t type, uint32_t tx, const struct iovec *body, int nr,
-		       struct store_reply *reply)
+static int stream_call(struct hv_store *s, uint32_t type, uint32_t tx, const struct iovec *body,
+		       int nr, struct store_reply *reply)
 {
 	struct store_stream *st = (struct store_stream *)s;
 
 	if (st->broken)
 		return -ECONNRESET;
-	return st->restartable ? call_restartable(st, type, tx, body, nr, reply) :
-				 exchange(st, type, tx, body, nr, reply);
+	return st->restartable ? call_restartable(st, type, tx, body, nr, reply)
+			       : exchange(st, type, tx, body, nr, reply);
 }
 
 static int take_queued(struct store_stream *st, char **path_out, char **token_out)
@@ -354,9 +354,9 @@ static void stream_close(struct hv_store *s)
 	struct store_stream *st = (struct store_stream *)s;
 	struct list *link, *next;
 
-	list_for_each_safe(&st->events, link, next)
+	list_for_each_safe (&st->events, link, next)
 		free(list_entry(link, struct queued_event, link));
-	list_for_each_safe(&st->watches, link, next)
+	list_for_each_safe (&st->watches, link, next)
 		free(list_entry(link, struct kept_watch, link));
 	free(st->txs);
 	if (st->epoll_fd >= 0)

@@ -67,9 +67,9 @@ int xs_do_is_introduced(struct xs_request *rq)
 		domid = XS_NO_DOMID;
 	xs_conn_reply(rq->conn, rq->msg, rq->msg->type,
 		      domid == 0 || (domid != XS_NO_DOMID &&
-				     xs_server_is_introduced(rq->conn->server, domid)) ?
-			      "T" :
-			      "F",
+				     xs_server_is_introduced(rq->conn->server, domid))
+			      ? "T"
+			      : "F",
 		      2);
 	return 0;
 }

@@ -11,7 +11,7 @@
 #include "hv/xenstore/xs_priv.h"
 
 #define XS_FLUSH_BATCH	   16
-#define XS_SOCK_BACKLOG	   256	/* unsent replies of a privileged client */
+#define XS_SOCK_BACKLOG	   256 /* unsent replies of a privileged client */
 #define XS_PAUSE_FIRST_MS  20
 #define XS_PAUSE_MAX_MS	   500
 #define XS_PAUSE_FORGET_MS 2000 /* without further conflict the next pause is a first one */
@@ -56,9 +56,9 @@ void xs_conn_reset(struct xs_conn *conn)
 	struct list *link, *next;
 
 	xs_watch_remove_all(conn);
-	list_for_each_safe(&conn->txs, link, next)
+	list_for_each_safe (&conn->txs, link, next)
 		xs_tx_free(list_entry(link, struct xs_tx, link));
-	list_for_each_safe(&conn->out, link, next)
+	list_for_each_safe (&conn->out, link, next)
 		xs_conn_drop_out(conn, list_entry(link, struct xs_out, link));
 	conn->in_at = conn->in_end = 0;
 }
@@ -137,8 +137,8 @@ void xs_conn_reply(struct xs_conn *conn, const struct xsd_sockmsg *msg, uint32_t
 	conn->nr_replies++;
 }
 
-static uint64_t event_hash(const struct xs_conn *conn, const struct xs_watch *watch, const char *path,
-			   size_t len)
+static uint64_t event_hash(const struct xs_conn *conn, const struct xs_watch *watch,
+			   const char *path, size_t len)
 {
 	return htab_hash(&conn->events, path, len) ^ (uintptr_t)watch * 0x9e3779b97f4a7c15u;
 }
@@ -202,7 +202,7 @@ void xs_conn_forget_events(struct xs_conn *conn, const struct xs_watch *watch)
 
 	if (!conn->nr_events)
 		return;
-	list_for_each_safe(&conn->out, link, next)
+	list_for_each_safe (&conn->out, link, next)
 		if (list_entry(link, struct xs_out, link)->watch == watch)
 			xs_conn_drop_out(conn, list_entry(link, struct xs_out, link));
 }
@@ -239,7 +239,7 @@ static void conn_flush(struct xs_conn *conn)
 		ssize_t n;
 		int nr = 0;
 
-		list_for_each(&conn->out, link) {
+		list_for_each (&conn->out, link) {
 			struct xs_out *out = list_entry(link, struct xs_out, link);
 
 			if (nr == XS_FLUSH_BATCH)

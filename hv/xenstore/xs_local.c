@@ -40,8 +40,8 @@ static void local_signal(struct xs_conn *conn)
 
 	if (wanted == conn->local.signalled)
 		return;
-	if (wanted ? write(conn->local.event_fd, &count, sizeof(count)) < 0 :
-		     read(conn->local.event_fd, &count, sizeof(count)) < 0)
+	if (wanted ? write(conn->local.event_fd, &count, sizeof(count)) < 0
+		   : read(conn->local.event_fd, &count, sizeof(count)) < 0)
 		return;
 	conn->local.signalled = wanted;
 }
@@ -69,7 +69,7 @@ static struct xs_out *first_out(const struct xs_conn *conn, bool event)
 {
 	const struct list *link;
 
-	list_for_each(&conn->out, link) {
+	list_for_each (&conn->out, link) {
 		struct xs_out *out = list_entry(link, struct xs_out, link);
 
 		if (out->is_event == event)
@@ -97,8 +97,8 @@ static int take_reply(struct xs_conn *conn, struct store_reply *reply)
 	return reply->data ? 0 : -ENOMEM;
 }
 
-static int local_call(struct hv_store *s, uint32_t type, uint32_t tx, const struct iovec *body, int nr,
-		      struct store_reply *reply)
+static int local_call(struct hv_store *s, uint32_t type, uint32_t tx, const struct iovec *body,
+		      int nr, struct store_reply *reply)
 {
 	struct xs_conn *conn = ((struct local_store *)s)->conn;
 	struct xsd_sockmsg msg = { .type = type, .tx_id = tx };

@@ -20,14 +20,14 @@
 
 #include "hv/xenstore/xs_priv.h"
 
-#define LOG_MAGIC	 "VIFROSTXS1\n"
-#define LOG_MAGIC_SIZE	 (sizeof(LOG_MAGIC) - 1)
-#define LOG_HEAD	 8
-#define LOG_OP_HEAD	 3
-#define LOG_SLACK	 (4u << 20) /* not worth a compaction */
-#define LOG_CHUNK	 (1u << 20)
-#define LOG_PERMS_MAX	 (1 + 3 * XS_PERMS_MAX)
-#define LOG_RECORD_MAX	 (1u << 30)
+#define LOG_MAGIC      "VIFROSTXS1\n"
+#define LOG_MAGIC_SIZE (sizeof(LOG_MAGIC) - 1)
+#define LOG_HEAD       8
+#define LOG_OP_HEAD    3
+#define LOG_SLACK      (4u << 20) /* not worth a compaction */
+#define LOG_CHUNK      (1u << 20)
+#define LOG_PERMS_MAX  (1 + 3 * XS_PERMS_MAX)
+#define LOG_RECORD_MAX (1u << 30)
 
 enum log_op { LOG_NODE = 1, LOG_RM, LOG_FORGET };
 
@@ -38,7 +38,7 @@ struct xs_log {
 	char *buf;     /* records not written yet */
 	size_t used, room;
 	size_t record_at;
-	bool broken;	     /* the file misses records: only a compaction makes it whole again */
+	bool broken; /* the file misses records: only a compaction makes it whole again */
 	struct log_limit limit;
 	uint32_t crc[256];
 };
@@ -266,8 +266,8 @@ void xs_log_flush(struct xs_server *server)
 	if (rc == 0)
 		return;
 	server->stats.log_errors++;
-	log_limited(&log->limit, "xenstore: %s: %s; changes would not survive a restart now", log->path,
-		    strerror(-rc));
+	log_limited(&log->limit, "xenstore: %s: %s; changes would not survive a restart now",
+		    log->path, strerror(-rc));
 }
 
 /* What is left to read of a record or of one operation in it. */

@@ -4,8 +4,7 @@
 
 #include "hv/xenstore/xs_priv.h"
 
-#define XS_PATH_CHARS                                                                                \
-	"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-/_@"
+#define XS_PATH_CHARS "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-/_@"
 
 /* Behind "/local/domain/<number>/", so that relative and absolute names have the same limit. */
 static size_t own_part(const char *path)

@@ -68,10 +68,10 @@ struct xs_tree {
 struct xs_conn;
 
 struct xs_watch {
-	struct htab_node key;	/* by path */
-	struct list link;	/* of the connection */
+	struct htab_node key; /* by path */
+	struct list link;     /* of the connection */
 	struct xs_conn *conn;
-	uint16_t prefix_len;	/* what to take off an event's path: the watch was relative */
+	uint16_t prefix_len; /* what to take off an event's path: the watch was relative */
 	uint16_t path_len;
 	char *token;
 	char path[];
@@ -80,13 +80,13 @@ struct xs_watch {
 /* A node as a transaction sees it. */
 struct xs_txnode {
 	struct htab_node key;
-	struct list link;	/* created nodes stand behind their parents */
+	struct list link; /* created nodes stand behind their parents */
 	uint64_t seen[XS_NR_ASPECTS];
-	uint8_t deps;		/* bit per aspect whose seen[] must still hold at commit */
-	bool hides;		/* the tree's node of this path and all below it are gone */
+	uint8_t deps; /* bit per aspect whose seen[] must still hold at commit */
+	bool hides;   /* the tree's node of this path and all below it are gone */
 	bool created, value_set, perms_set;
-	bool implied;		/* created only as the parent of another: fires no watch of its own */
-	struct xs_node *node;	/* as created or changed; NULL */
+	bool implied;	      /* created only as the parent of another: fires no watch of its own */
+	struct xs_node *node; /* as created or changed; NULL */
 	uint16_t path_len;
 	char path[];
 };
@@ -96,11 +96,11 @@ struct xs_tx {
 	struct list server_link; /* of the server */
 	struct xs_conn *conn;
 	uint32_t id;
-	struct htab nodes;	 /* hashes as the tree's */
+	struct htab nodes; /* hashes as the tree's */
 	struct list order;
 	unsigned int nr_hiding, nr_created, nr_changes;
-	bool failed;		 /* half done by lack of memory: cannot be committed */
-	bool stale;		 /* a domain it wrote for has died */
+	bool failed; /* half done by lack of memory: cannot be committed */
+	bool stale;  /* a domain it wrote for has died */
 };
 
 /* A message to be sent. */
@@ -177,15 +177,17 @@ struct xs_server {
 	struct list conns, flush, ready, paused, txs;
 	struct xs_conn **domains; /* by domid */
 	uint32_t next_tx;
-	unsigned int patience; /* conflicts in a row before a guest that causes them is slowed down */
-	int depth; /* of nested requests: hooks may use a local store */
+	unsigned int
+		patience; /* conflicts in a row before a guest that causes them is slowed down */
+	int depth;	  /* of nested requests: hooks may use a local store */
 	int listen_fd, kick_fd;
 	char socket_path[108];
 	struct loop_fd listen_watcher, kick_watcher;
 	struct loop_timer pause_timer;
 	const struct xs_server_hooks *hooks;
 	void *hooks_arg;
-	struct log_limit bad_rings; /* for all domains: one that restarts again and again is new each time */
+	struct log_limit
+		bad_rings; /* for all domains: one that restarts again and again is new each time */
 	struct xs_server_stats stats;
 };
 
@@ -221,7 +223,8 @@ static inline uint32_t xs_node_name_size(const struct xs_node *node)
 	return (uint32_t)(node->path_len - node->name_at) + 1;
 }
 /* Put @node below @parent and into its owner's account. Cannot fail. */
-void xs_tree_link(struct xs_tree *tree, struct xs_node *parent, struct xs_node *node, uint16_t writer);
+void xs_tree_link(struct xs_tree *tree, struct xs_node *parent, struct xs_node *node,
+		  uint16_t writer);
 /* Take a node without children out and free it. */
 void xs_tree_drop(struct xs_tree *tree, struct xs_node *node, uint16_t writer);
 /* @value is taken over. */
@@ -253,7 +256,8 @@ int xs_view_set_perms(struct xs_conn *conn, struct xs_tx *tx, const char *path, 
 /* @path exists and is not the root. */
 int xs_view_rm(struct xs_conn *conn, struct xs_tx *tx, const char *path, size_t len);
 /* Size of all child names with their NULs. */
-size_t xs_view_children_size(struct xs_server *server, struct xs_tx *tx, const struct xs_node *node);
+size_t xs_view_children_size(struct xs_server *server, struct xs_tx *tx,
+			     const struct xs_node *node);
 /* Write those child names that lie in [@from, @from + @room) and fit whole. Return: bytes. */
 size_t xs_view_children(struct xs_server *server, struct xs_tx *tx, const struct xs_node *node,
 			size_t from, char *buf, size_t room);
@@ -280,7 +284,8 @@ void xs_tx_forget_domain(struct xs_server *server, uint16_t domid);
 
 /* xs_watch.c */
 
-int xs_watch_add(struct xs_conn *conn, const char *path, size_t len, bool relative, const char *token);
+int xs_watch_add(struct xs_conn *conn, const char *path, size_t len, bool relative,
+		 const char *token);
 int xs_watch_remove(struct xs_conn *conn, const char *path, size_t len, const char *token);
 void xs_watch_remove_all(struct xs_conn *conn);
 /**
@@ -322,7 +327,8 @@ int xs_do_domain_path(struct xs_request *rq);
 
 /* xs_conn.c */
 
-struct xs_conn *xs_conn_new(struct xs_server *server, const struct xs_conn_ops *ops, uint16_t domid);
+struct xs_conn *xs_conn_new(struct xs_server *server, const struct xs_conn_ops *ops,
+			    uint16_t domid);
 /* Takes effect when the request under way is done. */
 void xs_conn_kill(struct xs_conn *conn);
 /* Frees everything but the connection: for a domain that must not be heard any more. */

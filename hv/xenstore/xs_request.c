@@ -34,31 +34,32 @@ static int blame(struct xs_request *rq, size_t len, unsigned int need, int rc)
 	if (rc != -ENOENT && rc != -EACCES)
 		return rc;
 	while ((len = xs_path_parent(rq->path, len)) > 0) {
-		int found = xs_view_find(rq->conn->server, rq->tx, rq->path, len, 1u << XS_META, &node);
+		int found = xs_view_find(rq->conn->server, rq->tx, rq->path, len, 1u << XS_META,
+					 &node);
 
 		if (found == -ENOENT)
 			continue;
 		if (found < 0)
 			return found;
 		need &= XS_PERM_READ | XS_PERM_WRITE;
-		return (xs_perms_of(node->perms, node->nr_perms, rq->conn->domid) & need) == need ?
-			       rc :
-			       -EACCES;
+		return (xs_perms_of(node->perms, node->nr_perms, rq->conn->domid) & need) == need
+			       ? rc
+			       : -EACCES;
 	}
 	return rc;
 }
 
 /* Find the node of @text for @aspects, demanding rights @need. Return: length of rq->path; -errno. */
-static int get_node(struct xs_request *rq, const char *text, unsigned int need, unsigned int aspects,
-		    const struct xs_node **node_out)
+static int get_node(struct xs_request *rq, const char *text, unsigned int need,
+		    unsigned int aspects, const struct xs_node **node_out)
 {
 	int rc, len = xs_path_canonical(rq->conn->domid, text, false, rq->path);
 
 	if (len < 0)
 		return len;
 	rc = xs_view_find(rq->conn->server, rq->tx, rq->path, (size_t)len, aspects, node_out);
-	if (rc == 0 &&
-	    (xs_perms_of((*node_out)->perms, (*node_out)->nr_perms, rq->conn->domid) & need) != need)
+	if (rc == 0 && (xs_perms_of((*node_out)->perms, (*node_out)->nr_perms, rq->conn->domid) &
+			need) != need)
 		rc = -EACCES;
 	return rc < 0 ? blame(rq, (size_t)len, need, rc) : len;
 }
@@ -118,7 +119,8 @@ static int do_directory_part(struct xs_request *rq)
 	/* The number lets the client see that the list changed between two parts. */
 	head = (size_t)snprintf(buf, sizeof(buf), "%llu",
 				(unsigned long long)node->gen[XS_CHILDREN] +
-					(rq->tx ? rq->tx->nr_changes : 0)) + 1;
+					(rq->tx ? rq->tx->nr_changes : 0)) +
+	       1;
 	total = xs_view_children_size(server, rq->tx, node);
 	size = xs_view_children(server, rq->tx, node, from, buf + head, sizeof(buf) - head - 1);
 	if (from + size >= total)
@@ -207,7 +209,8 @@ static int do_get_perms(struct xs_request *rq)
 		return rc;
 	for (int i = 0; i < node->nr_perms; i++)
 		size += (size_t)snprintf(buf + size, sizeof(buf) - size, "%c%u",
-					 letters[node->perms[i].bits], node->perms[i].domid) + 1;
+					 letters[node->perms[i].bits], node->perms[i].domid) +
+			1;
 	xs_conn_reply(rq->conn, rq->msg, XS_GET_PERMS, buf, size);
 	return 0;
 }
@@ -294,7 +297,7 @@ static int do_reset_watches(struct xs_request *rq)
 	struct list *link, *next;
 
 	xs_watch_remove_all(rq->conn);
-	list_for_each_safe(&rq->conn->txs, link, next)
+	list_for_each_safe (&rq->conn->txs, link, next)
 		xs_tx_free(list_entry(link, struct xs_tx, link));
 	return XS_OK;
 }

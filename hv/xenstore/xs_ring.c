@@ -27,8 +27,8 @@ static void ring_broken(struct xs_conn *conn, unsigned int error)
 	loop_fd_del(&conn->watcher);
 	xs_conn_reset(conn);
 	log_limited(&server->bad_rings,
-		    "xenstore: domain %u broke its ring (error %u), ignored from now on", conn->domid,
-		    error);
+		    "xenstore: domain %u broke its ring (error %u), ignored from now on",
+		    conn->domid, error);
 	xs_conn_touch(conn);
 }
 
@@ -189,7 +189,8 @@ int xs_ring_conn(struct xs_server *server, uint16_t domid, void *page, int poll_
 		xs_settle(server);
 		return rc;
 	}
-	intf->server_features = XENSTORE_SERVER_FEATURE_RECONNECTION | XENSTORE_SERVER_FEATURE_ERROR;
+	intf->server_features = XENSTORE_SERVER_FEATURE_RECONNECTION |
+				XENSTORE_SERVER_FEATURE_ERROR;
 	intf->error = XENSTORE_ERROR_NONE;
 	if (restarted) {
 		intf->req_cons = 0;

@@ -41,7 +41,7 @@ static void pause_over(void *arg)
 	uint64_t now = clock_ms(), next = UINT64_MAX;
 	struct list *link, *following;
 
-	list_for_each_safe(&server->paused, link, following) {
+	list_for_each_safe (&server->paused, link, following) {
 		struct xs_conn *conn = list_entry(link, struct xs_conn, pause_link);
 
 		if (conn->pause_until_ms > now) {
@@ -132,7 +132,7 @@ void xs_server_destroy(struct xs_server *server)
 	if (!server)
 		return;
 	xs_socket_unlisten(server);
-	list_for_each_safe(&server->conns, link, next)
+	list_for_each_safe (&server->conns, link, next)
 		xs_conn_kill(list_entry(link, struct xs_conn, link));
 	xs_settle(server);
 	xs_log_close(server);

@@ -22,15 +22,15 @@
 struct xs_server;
 
 /* Limits of an unprivileged domain; domain 0 has none of them. */
-#define XS_QUOTA_NODES		1000
-#define XS_QUOTA_WATCHES	128
-#define XS_QUOTA_TRANSACTIONS	10
-#define XS_QUOTA_NODE_SIZE	2048 /* value, permissions and names of the children, in bytes */
-#define XS_QUOTA_OUTSTANDING	20   /* replies not taken yet: no request is read beyond it */
-#define XS_QUOTA_TX_NODES	1024 /* nodes read or changed in one transaction */
-#define XS_QUOTA_EVENTS		1024 /* unread watch events; further ones are dropped and counted */
-#define XS_QUOTA_EVENT_BYTES	262144
-#define XS_QUOTA_PATH		2048 /* behind /local/domain/<domid>/ */
+#define XS_QUOTA_NODES	      1000
+#define XS_QUOTA_WATCHES      128
+#define XS_QUOTA_TRANSACTIONS 10
+#define XS_QUOTA_NODE_SIZE    2048 /* value, permissions and names of the children, in bytes */
+#define XS_QUOTA_OUTSTANDING  20   /* replies not taken yet: no request is read beyond it */
+#define XS_QUOTA_TX_NODES     1024 /* nodes read or changed in one transaction */
+#define XS_QUOTA_EVENTS	      1024 /* unread watch events; further ones are dropped and counted */
+#define XS_QUOTA_EVENT_BYTES  262144
+#define XS_QUOTA_PATH	      2048 /* behind /local/domain/<domid>/ */
 
 /* Limits for everyone. */
 #define XS_PERMS_MAX 5
@@ -92,7 +92,8 @@ struct xs_server_stats {
 	uint64_t nodes, watches, transactions, connections, domains;
 	uint64_t requests, errors, commits, conflicts; /* since start */
 	uint64_t events_sent, events_merged, events_dropped;
-	uint64_t bad_rings, pauses; /* connections given up; writers slowed down for starving dom0 */
+	uint64_t bad_rings,
+		pauses; /* connections given up; writers slowed down for starving dom0 */
 	uint64_t log_bytes, log_compactions, log_errors;
 };
 void xs_server_stats(const struct xs_server *server, struct xs_server_stats *stats);

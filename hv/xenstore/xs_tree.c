@@ -33,7 +33,7 @@ void xs_tree_fini(struct xs_tree *tree)
 {
 	struct htab_node *key, *next;
 
-	htab_for_each_safe(&tree->nodes, key, next)
+	htab_for_each_safe (&tree->nodes, key, next)
 		xs_node_free(htab_entry(key, struct xs_node, key));
 	htab_fini(&tree->nodes);
 	free(tree->owned);
@@ -86,7 +86,8 @@ static void changed(struct xs_tree *tree, struct xs_node *node, enum xs_aspect a
 	node->writer = writer;
 }
 
-void xs_tree_link(struct xs_tree *tree, struct xs_node *parent, struct xs_node *node, uint16_t writer)
+void xs_tree_link(struct xs_tree *tree, struct xs_node *parent, struct xs_node *node,
+		  uint16_t writer)
 {
 	node->parent = parent;
 	list_append(&parent->children, &node->sibling);

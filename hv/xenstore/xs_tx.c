@@ -34,7 +34,8 @@ int xs_tx_entry(struct xs_tx *tx, const char *path, size_t len, struct xs_txnode
 		if (tx->nodes.nr_entries >= max)
 			return -ENOSPC;
 		entry = calloc(1, sizeof(*entry) + len + 1);
-		if (!entry || htab_insert(&tx->nodes, &entry->key, htab_hash(&tx->nodes, path, len)) < 0) {
+		if (!entry ||
+		    htab_insert(&tx->nodes, &entry->key, htab_hash(&tx->nodes, path, len)) < 0) {
 			free(entry);
 			return -ENOMEM;
 		}
@@ -77,11 +78,11 @@ int64_t xs_tx_account(const struct xs_tx *tx, uint16_t domid)
 
 	if (!tx->nr_hiding && domid == tx->conn->domid)
 		return tx->nr_created;
-	list_for_each(&tx->order, link) {
+	list_for_each (&tx->order, link) {
 		const struct xs_txnode *entry = list_entry(link, struct xs_txnode, link);
 		struct xs_node *top;
 
-		if (entry->created && entry->node->perms[0].domid == domid)
+		if (entry->created && entry->node && entry->node->perms[0].domid == domid)
 			sum++;
 		if (!entry->hides || xs_tx_hidden(tx, entry->path, entry->path_len))
 			continue;
@@ -122,7 +123,7 @@ struct xs_tx *xs_tx_find(const struct xs_conn *conn, uint32_t id)
 {
 	const struct list *link;
 
-	list_for_each(&conn->txs, link) {
+	list_for_each (&conn->txs, link) {
 		struct xs_tx *tx = list_entry(link, struct xs_tx, link);
 
 		if (tx->id == id)
@@ -135,7 +136,7 @@ void xs_tx_free(struct xs_tx *tx)
 {
 	struct list *link, *next;
 
-	list_for_each_safe(&tx->order, link, next) {
+	list_for_each_safe (&tx->order, link, next) {
 		struct xs_txnode *entry = list_entry(link, struct xs_txnode, link);
 
 		xs_node_free(entry->node);
@@ -182,7 +183,7 @@ static int tx_check(struct xs_tx *tx, size_t *size, size_t *nr)
 
 	if (tx->stale)
 		return -EAGAIN;
-	list_for_each(&tx->order, link) {
+	list_for_each (&tx->order, link) {
 		const struct xs_txnode *entry = list_entry(link, struct xs_txnode, link);
 		struct xs_node *node = xs_tree_find(tree, entry->path, entry->path_len);
 
@@ -240,7 +241,8 @@ static void tx_apply_node(struct xs_tx *tx, struct xs_txnode *entry)
 		from->value = NULL;
 	}
 	if (entry->perms_set)
-		xs_tree_set_perms(&server->tree, node, from->perms, from->nr_perms, tx->conn->domid);
+		xs_tree_set_perms(&server->tree, node, from->perms, from->nr_perms,
+				  tx->conn->domid);
 	xs_log_node(server, node);
 	xs_watch_fire(server, node, old, nr_old, false);
 }
@@ -259,10 +261,10 @@ int xs_tx_commit(struct xs_tx *tx)
 		goto out;
 	/* From here nothing can fail: every node is allocated, every parent checked to be there. */
 	xs_log_begin(server);
-	list_for_each(&tx->order, link)
+	list_for_each (&tx->order, link)
 		if (list_entry(link, struct xs_txnode, link)->hides)
 			tx_apply_removal(tx, list_entry(link, struct xs_txnode, link));
-	list_for_each(&tx->order, link)
+	list_for_each (&tx->order, link)
 		if (list_entry(link, struct xs_txnode, link)->node)
 			tx_apply_node(tx, list_entry(link, struct xs_txnode, link));
 	xs_log_end(server);
@@ -282,10 +284,10 @@ void xs_tx_forget_domain(struct xs_server *server, uint16_t domid)
 {
 	const struct list *link, *inner;
 
-	list_for_each(&server->txs, link) {
+	list_for_each (&server->txs, link) {
 		struct xs_tx *tx = list_entry(link, struct xs_tx, server_link);
 
-		list_for_each(&tx->order, inner) {
+		list_for_each (&tx->order, inner) {
 			struct xs_txnode *entry = list_entry(inner, struct xs_txnode, link);
 
 			if (!entry->node)

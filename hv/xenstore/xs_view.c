@@ -63,8 +63,8 @@ int xs_view_find(struct xs_server *server, struct xs_tx *tx, const char *path, s
 	return base ? 0 : -ENOENT;
 }
 
-static size_t node_quota_size(struct xs_server *server, struct xs_tx *tx, const struct xs_node *node,
-			      size_t value_size)
+static size_t node_quota_size(struct xs_server *server, struct xs_tx *tx,
+			      const struct xs_node *node, size_t value_size)
 {
 	return value_size + node->nr_perms * sizeof(struct xs_perm) +
 	       xs_view_children_size(server, tx, node);
@@ -133,7 +133,7 @@ static int tx_create(struct xs_conn *conn, struct xs_tx *tx, const struct xs_nod
 	size_t at = ancestor->path_len == 1 ? 0 : ancestor->path_len;
 	struct xs_txnode *entry = NULL;
 
-	while (at < len) {
+	do {
 		at = element_end(path, len, at);
 		if (xs_tx_entry(tx, path, at, &entry) < 0 ||
 		    !(entry->node = heir(conn, parent, path, at))) {
@@ -148,7 +148,7 @@ static int tx_create(struct xs_conn *conn, struct xs_tx *tx, const struct xs_nod
 		tx->nr_created++;
 		tx->nr_changes++;
 		parent = entry->node;
-	}
+	} while (at < len);
 	entry->node->value = value;
 	entry->node->size = (uint32_t)size;
 	return 0;
@@ -165,7 +165,7 @@ static int tree_create(struct xs_conn *conn, struct xs_node *parent, const char 
 	int rc = -ENOMEM;
 
 	list_init(&fresh);
-	while (at < len) {
+	do {
 		at = element_end(path, len, at);
 		node = heir(conn, above, path, at);
 		if (!node)
@@ -174,7 +174,7 @@ static int tree_create(struct xs_conn *conn, struct xs_node *parent, const char 
 		record += xs_log_node_size(node);
 		nr++;
 		above = node;
-	}
+	} while (at < len);
 	rc = xs_log_reserve(server, record + size, nr);
 	if (rc < 0)
 		goto out;
@@ -182,7 +182,7 @@ static int tree_create(struct xs_conn *conn, struct xs_node *parent, const char 
 	node->size = (uint32_t)size;
 	value = NULL;
 	xs_log_begin(server);
-	list_for_each_safe(&fresh, link, next) {
+	list_for_each_safe (&fresh, link, next) {
 		node = list_entry(link, struct xs_node, sibling);
 		list_remove(link);
 		xs_tree_link(&server->tree, parent, node, conn->domid);
@@ -192,7 +192,7 @@ static int tree_create(struct xs_conn *conn, struct xs_node *parent, const char 
 	xs_log_end(server);
 	xs_watch_fire(server, node, NULL, 0, false);
 out:
-	list_for_each_safe(&fresh, link, next)
+	list_for_each_safe (&fresh, link, next)
 		xs_node_free(list_entry(link, struct xs_node, sibling));
 	free(value);
 	return rc;
@@ -207,7 +207,8 @@ static int view_create(struct xs_conn *conn, struct xs_tx *tx, const char *path,
 
 	if (rc == 0) {
 		at = ancestor->path_len == 1 ? 0 : ancestor->path_len;
-		rc = check_quota(conn, tx, ancestor, nr_missing, element_end(path, len, at) - at, size);
+		rc = check_quota(conn, tx, ancestor, nr_missing, element_end(path, len, at) - at,
+				 size);
 	}
 	if (rc < 0) {
 		free(value);
@@ -215,7 +216,8 @@ static int view_create(struct xs_conn *conn, struct xs_tx *tx, const char *path,
 	}
 	if (tx)
 		return tx_create(conn, tx, ancestor, path, len, value, size);
-	return tree_create(conn, xs_tree_find(&conn->server->tree, ancestor->path, ancestor->path_len),
+	return tree_create(conn,
+			   xs_tree_find(&conn->server->tree, ancestor->path, ancestor->path_len),
 			   path, len, value, size);
 }
 
@@ -258,7 +260,8 @@ static int view_set_value(struct xs_conn *conn, struct xs_tx *tx, const struct x
 		target = xs_tree_find(&server->tree, node->path, node->path_len);
 		rc = xs_log_reserve(server, xs_log_node_size(target) + size, 1);
 		if (rc == 0) {
-			xs_tree_set_value(&server->tree, target, value, (uint32_t)size, conn->domid);
+			xs_tree_set_value(&server->tree, target, value, (uint32_t)size,
+					  conn->domid);
 			xs_log_begin(server);
 			xs_log_node(server, target);
 			xs_log_end(server);
@@ -282,8 +285,8 @@ int xs_view_write(struct xs_conn *conn, struct xs_tx *tx, const char *path, size
 	copy = copy_of(value, size);
 	if (!copy)
 		return -ENOMEM;
-	return rc == 0 ? view_set_value(conn, tx, node, copy, size) :
-			 view_create(conn, tx, path, len, copy, size);
+	return rc == 0 ? view_set_value(conn, tx, node, copy, size)
+		       : view_create(conn, tx, path, len, copy, size);
 }
 
 int xs_view_set_perms(struct xs_conn *conn, struct xs_tx *tx, const char *path, size_t len,
@@ -345,7 +348,7 @@ static void tx_rm(struct xs_tx *tx, const char *path, size_t len, struct xs_txno
 {
 	struct list *link;
 
-	list_for_each(&tx->order, link) {
+	list_for_each (&tx->order, link) {
 		struct xs_txnode *entry = list_entry(link, struct xs_txnode, link);
 
 		if (!entry->node ||
@@ -430,7 +433,8 @@ static const struct xs_node *walk_next(struct child_walk *w)
 		const struct xs_txnode *entry = list_entry(w->at, struct xs_txnode, link);
 
 		w->at = w->at->next;
-		if (entry->created && xs_path_parent(entry->path, entry->path_len) == w->node->path_len &&
+		if (entry->created &&
+		    xs_path_parent(entry->path, entry->path_len) == w->node->path_len &&
 		    memcmp(entry->path, w->node->path, w->node->path_len) == 0)
 			return entry->node;
 	}

@@ -25,7 +25,8 @@ static struct xs_watch *watch_find(const struct xs_conn *conn, const char *path,
 	return NULL;
 }
 
-int xs_watch_add(struct xs_conn *conn, const char *path, size_t len, bool relative, const char *token)
+int xs_watch_add(struct xs_conn *conn, const char *path, size_t len, bool relative,
+		 const char *token)
 {
 	struct xs_server *server = conn->server;
 	size_t token_size = strlen(token) + 1;
@@ -83,7 +84,7 @@ void xs_watch_remove_all(struct xs_conn *conn)
 {
 	struct list *link, *next;
 
-	list_for_each_safe(&conn->watches, link, next)
+	list_for_each_safe (&conn->watches, link, next)
 		watch_free(list_entry(link, struct xs_watch, link));
 }
 
@@ -101,10 +102,11 @@ static bool permitted(const struct xs_watch *watch, const struct xs_node *node,
 	       (xs_perms_of(node->parent->perms, node->parent->nr_perms, domid) & XS_PERM_READ);
 }
 
-static void fire_at(struct xs_server *server, const char *path, size_t len, const struct xs_node *node,
-		    const struct xs_perm *old, unsigned int nr_old)
+static void fire_at(struct xs_server *server, const char *path, size_t len,
+		    const struct xs_node *node, const struct xs_perm *old, unsigned int nr_old)
 {
-	struct htab_node *key = htab_first(&server->watches, htab_hash(&server->watches, path, len));
+	struct htab_node *key = htab_first(&server->watches,
+					   htab_hash(&server->watches, path, len));
 
 	for (; key; key = htab_next_match(key)) {
 		struct xs_watch *watch = htab_entry(key, struct xs_watch, key);
@@ -128,7 +130,8 @@ void xs_watch_fire(struct xs_server *server, const struct xs_node *node, const s
 void xs_watch_fire_special(struct xs_server *server, const char *name)
 {
 	size_t len = strlen(name);
-	struct htab_node *key = htab_first(&server->watches, htab_hash(&server->watches, name, len));
+	struct htab_node *key = htab_first(&server->watches,
+					   htab_hash(&server->watches, name, len));
 
 	for (; key; key = htab_next_match(key)) {
 		struct xs_watch *watch = htab_entry(key, struct xs_watch, key);

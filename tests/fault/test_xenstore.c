@@ -202,7 +202,7 @@ static bool attempt(struct world *w, int (*op)(struct world *w), unsigned int n,
 
 static void test_each(void **state)
 {
-	static int (*const ops[])(struct world *w) = {
+	static int (*const ops[])(struct world * w) = {
 		do_create, do_write, do_perms, do_rm, do_release, do_commit, do_transaction,
 	};
 	struct world w = { .dir = "/tmp/vf-xsfault.XXXXXX" };

@@ -96,7 +96,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (!xs_accounts_hold(server, 1) || server->tree.owned[1] > XS_QUOTA_NODES + 2)
 		abort();
 	xs_guest_end(&g);
-	if (!xs_accounts_hold(server, 1) || server->tree.owned[1] || server->stats.watches || server->stats.transactions)
+	if (!xs_accounts_hold(server, 1) || server->tree.owned[1] || server->stats.watches ||
+	    server->stats.transactions)
 		abort();
 	hv_store_close(dom0);
 	xs_server_destroy(server);

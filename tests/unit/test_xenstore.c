@@ -135,8 +135,9 @@ static void test_long_directory(void **state)
 	assert_string_equal(names[999], "a-child-of-a-large-family-999");
 	free(names);
 	/* The wire itself says E2BIG and counts by parts (XSA-72). */
-	assert_int_equal(hv_store_set_perms(w->dom0, 0, "/long", &(struct hv_store_perm){ 0, true, false },
-					    1), 0);
+	assert_int_equal(hv_store_set_perms(w->dom0, 0, "/long",
+					    &(struct hv_store_perm){ 0, true, false }, 1),
+			 0);
 	assert_int_equal(xs_guest_path(&w->a, XS_DIRECTORY, 0, "/long", NULL), -E2BIG);
 	assert_int_equal(xs_guest_path(&w->a, XS_DIRECTORY_PART, 0, "/long", "0"), 0);
 	assert_true(w->a.msg.len <= XENSTORE_PAYLOAD_MAX);
@@ -156,9 +157,21 @@ static void test_long_directory(void **state)
 
 static void test_paths(void **state)
 {
-	static const char *const bad[] = { "",	   "//",	 "/a/",	     "/a//b",  "a//b", "/a b",
-					   "/a:b", "/a.b",	 "@",	     "@other", "a/",   "/a\x80",
-					   "/\n",  "/local/domain/", "@introduceDomain" };
+	static const char *const bad[] = { "",
+					   "//",
+					   "/a/",
+					   "/a//b",
+					   "a//b",
+					   "/a b",
+					   "/a:b",
+					   "/a.b",
+					   "@",
+					   "@other",
+					   "a/",
+					   "/a\x80",
+					   "/\n",
+					   "/local/domain/",
+					   "@introduceDomain" };
 	struct world *w = *state;
 	char path[XENSTORE_PAYLOAD_MAX];
 
@@ -178,7 +191,8 @@ static void test_paths(void **state)
 		while (at < prefix + XS_QUOTA_PATH + (size_t)over)
 			path[at++] = 'x';
 		path[at] = '\0';
-		assert_int_equal(xs_guest_path(&w->a, XS_READ, 0, path, NULL), over ? -EINVAL : -ENOENT);
+		assert_int_equal(xs_guest_path(&w->a, XS_READ, 0, path, NULL),
+				 over ? -EINVAL : -ENOENT);
 		assert_int_equal(xs_guest_path(&w->a, XS_READ, 0, path + prefix, NULL),
 				 over ? -EINVAL : -ENOENT);
 	}
@@ -225,8 +239,9 @@ static void test_permissions(void **state)
 	assert_int_equal(xs_guest_path(&w->a, XS_SET_PERMS, 0, "/secret/sub", "b"), -EINVAL);
 	assert_int_equal(xs_guest_path(&w->a, XS_SET_PERMS, 0, "/secret/sub", "b65535"), -EINVAL);
 	assert_int_equal(xs_guest_path(&w->a, XS_SET_PERMS, 0, "/secret/sub", NULL), -EINVAL);
-	assert_int_equal(xs_guest_call(&w->a, XS_SET_PERMS, 0, "home\0n1\0r2\0r3\0r4\0r5\0r6\0", 23),
-			 -ENOSPC);
+	assert_int_equal(
+		xs_guest_call(&w->a, XS_SET_PERMS, 0, "home\0n1\0r2\0r3\0r4\0r5\0r6\0", 23),
+		-ENOSPC);
 	/* The root is a node like others (XSA-353). */
 	assert_int_equal(xs_guest_path(&w->a, XS_RM, 0, "/", NULL), -EACCES);
 	assert_int_equal(xs_guest_path(&w->a, XS_SET_PERMS, 0, "/", "b1"), -EACCES);
@@ -236,8 +251,10 @@ static void test_permissions(void **state)
 		int64_t tx = xs_guest_tx(&w->b);
 
 		assert_true(tx > 0);
-		assert_int_equal(xs_guest_path(&w->b, XS_READ, (uint32_t)tx, "/secret", NULL), -EACCES);
-		assert_int_equal(xs_guest_write(&w->b, (uint32_t)tx, "/secret/other", "x"), -EACCES);
+		assert_int_equal(xs_guest_path(&w->b, XS_READ, (uint32_t)tx, "/secret", NULL),
+				 -EACCES);
+		assert_int_equal(xs_guest_write(&w->b, (uint32_t)tx, "/secret/other", "x"),
+				 -EACCES);
 		assert_int_equal(xs_guest_tx_end(&w->b, (uint32_t)tx, 1), 0);
 	}
 }
@@ -251,8 +268,9 @@ static void test_privileged_requests(void **state)
 	assert_int_equal(xs_guest_path(&w->a, XS_RELEASE, 0, "2", NULL), -EACCES);
 	assert_true(xs_server_is_introduced(w->server, 2));
 	assert_int_equal(xs_guest_path(&w->a, XS_WATCH, 0, "@releaseDomain", "t"), -EACCES);
-	assert_int_equal(xs_guest_call(&w->a, 14 /* WATCH_EVENT+1: ERROR's place */ + 200, 0, "", 0),
-			 -ENOSYS);
+	assert_int_equal(
+		xs_guest_call(&w->a, 14 /* WATCH_EVENT+1: ERROR's place */ + 200, 0, "", 0),
+		-ENOSYS);
 	assert_int_equal(xs_guest_call(&w->a, XS_RESUME, 0, "1", 2), -ENOSYS);
 	assert_int_equal(xs_guest_call(&w->a, XS_WATCH_EVENT, 0, "1", 2), -ENOSYS);
 	assert_int_equal(xs_guest_path(&w->a, XS_GET_DOMAIN_PATH, 0, "7", NULL), 0);
@@ -459,18 +477,21 @@ static void test_unread_replies(void **state)
 
 	/* Replies of 2000 bytes, of which the ring holds none: each request costs the server memory. */
 	memset(value, 'v', sizeof(value));
-	assert_int_equal(hv_store_write(w->dom0, 0, "/local/domain/1/fat0", value, sizeof(value)), 0);
+	assert_int_equal(hv_store_write(w->dom0, 0, "/local/domain/1/fat0", value, sizeof(value)),
+			 0);
 	memcpy(request, &msg, sizeof(msg));
 	memcpy(request + sizeof(msg), "fat0", 5);
 	xs_server_stats(w->server, &before);
 	for (int i = 0; i < 400; i++) {
-		if (w->a.page->req_prod - w->a.page->req_cons + sizeof(request) <= XENSTORE_RING_SIZE)
+		if (w->a.page->req_prod - w->a.page->req_cons + sizeof(request) <=
+		    XENSTORE_RING_SIZE)
 			xs_guest_put(&w->a, request, sizeof(request));
 		xs_guest_kick(&w->a);
 		xs_turns(w->loop);
 	}
 	xs_server_stats(w->server, &after);
-	assert_in_range(after.requests - before.requests, XS_QUOTA_OUTSTANDING, XS_QUOTA_OUTSTANDING + 1);
+	assert_in_range(after.requests - before.requests, XS_QUOTA_OUTSTANDING,
+			XS_QUOTA_OUTSTANDING + 1);
 	/* Others are served meanwhile, and it too as soon as it reads. */
 	assert_int_equal(xs_guest_write(&w->b, 0, "x", "y"), 0);
 	while (xs_guest_get(&w->a))
@@ -505,7 +526,9 @@ static void test_unread_events(void **state)
 static void test_domid_reuse(void **state)
 {
 	struct world *w = *state;
-	struct hv_store_perm perms[3] = { { 0, false, false }, { 7, true, true }, { 2, true, false } };
+	struct hv_store_perm perms[3] = { { 0, false, false },
+					  { 7, true, true },
+					  { 2, true, false } };
 	struct hv_store_perm own = { 7, false, false };
 	struct xs_guest g;
 	uint32_t tx;
@@ -571,11 +594,11 @@ int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 	const struct CMUnitTest tests[] = {
-		T(test_nodes),		T(test_long_directory),	 T(test_paths),
-		T(test_permissions),	T(test_privileged_requests), T(test_watches),
-		T(test_watch_tokens),	T(test_special_watches), T(test_quotas),
-		T(test_count_quotas),	T(test_unread_replies),	 T(test_unread_events),
-		T(test_domid_reuse),	T(test_drop_dead),	 T(test_depth),
+		T(test_nodes),	      T(test_long_directory),	   T(test_paths),
+		T(test_permissions),  T(test_privileged_requests), T(test_watches),
+		T(test_watch_tokens), T(test_special_watches),	   T(test_quotas),
+		T(test_count_quotas), T(test_unread_replies),	   T(test_unread_events),
+		T(test_domid_reuse),  T(test_drop_dead),	   T(test_depth),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -295,7 +295,8 @@ int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 	const struct CMUnitTest tests[] = {
-		T(test_killed), T(test_torn_tail), T(test_damage), T(test_compaction), T(test_second_server),
+		T(test_killed),	    T(test_torn_tail),	   T(test_damage),
+		T(test_compaction), T(test_second_server),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -110,7 +110,8 @@ static void test_full_ring(void **state)
 
 static void test_bad_indices(void **state)
 {
-	static const uint32_t off[] = { XENSTORE_RING_SIZE + 1, 0x7fffffff, 0x80000000, 0xfffffff0 };
+	static const uint32_t off[] = { XENSTORE_RING_SIZE + 1, 0x7fffffff, 0x80000000,
+					0xfffffff0 };
 	struct world *w = *state;
 
 	for (size_t i = 0; i < sizeof(off) / sizeof(off[0]); i++) {
@@ -149,7 +150,8 @@ static void test_our_indices_overwritten(void **state)
 
 static void test_bad_sizes(void **state)
 {
-	static const uint32_t sizes[] = { XENSTORE_PAYLOAD_MAX + 1, 0x7fffffff, 0x80000000, 0xffffffff };
+	static const uint32_t sizes[] = { XENSTORE_PAYLOAD_MAX + 1, 0x7fffffff, 0x80000000,
+					  0xffffffff };
 	struct world *w = *state;
 
 	for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
@@ -351,9 +353,11 @@ static void test_server_restarts(void **state)
 	xs_server_destroy(w->server);
 	prepare(w);
 	assert_int_equal(
-		xs_server_introduce(w->server, 1, w->a.page, w->a.to_server, w->a.to_guest, true), 0);
+		xs_server_introduce(w->server, 1, w->a.page, w->a.to_server, w->a.to_guest, true),
+		0);
 	assert_int_equal(
-		xs_server_introduce(w->server, 2, w->b.page, w->b.to_server, w->b.to_guest, true), 0);
+		xs_server_introduce(w->server, 2, w->b.page, w->b.to_server, w->b.to_guest, true),
+		0);
 	w->a.server = w->b.server = w->server;
 	thread_start(&t, w->loop);
 	pthread_join(writer, NULL);
@@ -435,7 +439,8 @@ static int read_from_liar(const void *bytes, size_t size, size_t step, unsigned 
 	return rc;
 }
 
-static size_t message(char *at, uint32_t type, uint32_t id, uint32_t len, const char *data, size_t size)
+static size_t message(char *at, uint32_t type, uint32_t id, uint32_t len, const char *data,
+		      size_t size)
 {
 	struct xsd_sockmsg msg = { type, id, 0, len };
 
@@ -486,15 +491,9 @@ int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 	const struct CMUnitTest tests[] = {
-		T(test_full_ring),
-		T(test_bad_indices),
-		T(test_our_indices_overwritten),
-		T(test_bad_sizes),
-		T(test_random_pages),
-		T(test_guest_reconnects),
-		T(test_ring_client),
-		T(test_server_restarts),
-		cmocka_unit_test(test_lying_server),
+		T(test_full_ring),   T(test_bad_indices),     T(test_our_indices_overwritten),
+		T(test_bad_sizes),   T(test_random_pages),    T(test_guest_reconnects),
+		T(test_ring_client), T(test_server_restarts), cmocka_unit_test(test_lying_server),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

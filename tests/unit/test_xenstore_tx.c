@@ -14,6 +14,7 @@
 #include <cmocka.h>
 
 #include "base/clock.h"
+#include "base/parse.h"
 #include "hv/xenstore/xs_priv.h"
 #include "tests/util/xs_guest.h"
 
@@ -325,7 +326,8 @@ static void test_starvation(void **state)
 		/* The guest is always faster, as long as the server listens to it. */
 		memcpy(request, &msg, sizeof(msg));
 		memcpy(request + sizeof(msg), "/m/hot\0xy", 9);
-		if (w->a.page->req_prod - w->a.page->req_cons + sizeof(request) <= XENSTORE_RING_SIZE)
+		if (w->a.page->req_prod - w->a.page->req_cons + sizeof(request) <=
+		    XENSTORE_RING_SIZE)
 			xs_guest_put(&w->a, request, sizeof(request));
 		w->a.page->rsp_cons = w->a.page->rsp_prod;
 		xs_guest_kick(&w->a);
@@ -346,10 +348,10 @@ static void test_starvation(void **state)
 }
 
 /* The model: a complete tree of four children to a node, /m at the top. */
-#define M_NODES 341 /* five levels */
+#define M_NODES	  341 /* five levels */
 #define M_CLIENTS 3
-#define M_OPS	12
-#define M_FILL	850
+#define M_OPS	  12
+#define M_FILL	  850
 
 struct model {
 	bool there[M_NODES];
@@ -442,6 +444,17 @@ static int m_run(struct model *m, int client, const struct m_op *op, bool limite
 	abort();
 }
 
+/* What M_READ gives for a value as text: the number and one, 0 for none. */
+static int number(const char *text)
+{
+	uint32_t value;
+
+	if (!*text)
+		return 0;
+	assert_int_equal(parse_u32(text, 1000, &value), 0);
+	return (int)value + 1;
+}
+
 /* The same on the server. */
 static int s_run(struct world *w, int client, uint32_t tx, const struct m_op *op)
 {
@@ -454,10 +467,10 @@ static int s_run(struct world *w, int client, uint32_t tx, const struct m_op *op
 	m_path(op->node, path);
 	snprintf(text, sizeof(text), "%d", op->value);
 	if (client) {
-		rc = op->kind == M_WRITE ? xs_guest_write(g, tx, path, text) :
-					   xs_guest_path(g, types[op->kind], tx, path, NULL);
+		rc = op->kind == M_WRITE ? xs_guest_write(g, tx, path, text)
+					 : xs_guest_path(g, types[op->kind], tx, path, NULL);
 		if (rc == 0 && op->kind == M_READ)
-			return g->data[0] ? atoi(g->data) + 1 : 0;
+			return number(g->data);
 		for (size_t i = 0; rc >= 0 && op->kind == M_LIST && i < g->msg.len; i += 2)
 			rc |= 1 << (g->data[i] - 'a' + 1);
 		return rc;
@@ -465,7 +478,7 @@ static int s_run(struct world *w, int client, uint32_t tx, const struct m_op *op
 	switch (op->kind) {
 	case M_READ:
 		rc = hv_store_read(w->s, tx, path, &value, NULL);
-		rc = rc < 0 ? rc : (*value ? atoi(value) + 1 : 0);
+		rc = rc < 0 ? rc : number(value);
 		free(value);
 		return rc;
 	case M_WRITE:
@@ -494,8 +507,8 @@ struct m_tx {
 
 static struct m_op m_random(void)
 {
-	static const uint8_t kinds[] = { M_READ, M_READ, M_WRITE, M_WRITE, M_WRITE, M_WRITE,
-					 M_MKDIR, M_RM,	 M_LIST };
+	static const uint8_t kinds[] = { M_READ,  M_READ,  M_WRITE, M_WRITE, M_WRITE,
+					 M_WRITE, M_MKDIR, M_RM,    M_LIST };
 	struct m_op op = { .kind = (enum m_kind)kinds[random() % (long)sizeof(kinds)],
 			   .value = (int)(random() % 1000) };
 
@@ -514,7 +527,8 @@ static void m_compare(struct world *w, const struct model *m)
 
 		assert_int_equal(s_run(w, 0, 0, &op), want);
 		op.kind = M_LIST;
-		assert_int_equal(s_run(w, 0, 0, &op), m_run((struct model *)(uintptr_t)m, 0, &op, false));
+		assert_int_equal(s_run(w, 0, 0, &op),
+				 m_run((struct model *)(uintptr_t)m, 0, &op, false));
 	}
 	assert_true(xs_accounts_hold(w->server, 1));
 	for (int i = 1; i < M_CLIENTS; i++)
@@ -526,8 +540,8 @@ static void m_commit(struct world *w, struct model *m, struct m_tx txs[M_CLIENTS
 	struct m_tx *tx = &txs[client];
 	bool commit = !tx->over && random() % 8, changed = false;
 	struct model after = *m;
-	int rc = client ? xs_guest_tx_end(client == 1 ? &w->a : &w->b, tx->id, commit) :
-			  hv_store_transaction_end(w->s, tx->id, commit);
+	int rc = client ? xs_guest_tx_end(client == 1 ? &w->a : &w->b, tx->id, commit)
+			: hv_store_transaction_end(w->s, tx->id, commit);
 
 	tx->id = 0;
 	if (rc == -EAGAIN) {
@@ -583,9 +597,11 @@ static void test_model(void **state)
 	struct hv_store_perm all = { 0, true, true };
 	struct xs_server_stats stats;
 	const char *rounds = getenv("VIFROST_MODEL_ROUNDS");
-	long nr = rounds ? atol(rounds) : 200000;
+	uint32_t nr = 200000;
 	char path[64];
 
+	if (rounds)
+		assert_int_equal(parse_u32(rounds, 1000000000, &nr), 0);
 	m.value[0] = -1;
 	w->server->patience = UINT32_MAX;
 	assert_int_equal(hv_store_mkdir(w->s, 0, "/fill"), 0);
@@ -596,11 +612,14 @@ static void test_model(void **state)
 			int before = (int)xs_server_domain_nodes(w->server, (uint16_t)client);
 
 			snprintf(path, sizeof(path), "/fill/%d/%d/%d", client, i / 50, i);
-			assert_int_equal(xs_guest_write(client == 1 ? &w->a : &w->b, 0, path, ""), 0);
-			m.owned[client] += (int)xs_server_domain_nodes(w->server, (uint16_t)client) - before;
+			assert_int_equal(xs_guest_write(client == 1 ? &w->a : &w->b, 0, path, ""),
+					 0);
+			m.owned[client] += (int)xs_server_domain_nodes(w->server,
+								       (uint16_t)client) -
+					   before;
 		}
 	srandom(20261121);
-	for (long i = 0; i < nr; i++) {
+	for (uint32_t i = 0; i < nr; i++) {
 		m_step(w, &m, txs);
 		if (i % (nr / 20) == 0)
 			m_compare(w, &m);
@@ -608,8 +627,8 @@ static void test_model(void **state)
 	m_compare(w, &m);
 	xs_server_stats(w->server, &stats);
 	/* The run was worth something: transactions of both outcomes. */
-	assert_true(stats.commits > (uint64_t)nr / 100);
-	assert_true(stats.conflicts > (uint64_t)nr / 1000);
+	assert_true(stats.commits > nr / 100);
+	assert_true(stats.conflicts > nr / 1000);
 }
 
 int main(void)

@@ -3,6 +3,7 @@
 # Debian's own xenstore-utils, unchanged, against our server: one check for each, and the tree they
 # made survives a SIGKILL of the server. Needs no root.
 # Usage: xenstore_utils.sh BIN-DIR
+# shellcheck disable=SC2317 # cleanup is called by the trap
 set -u
 bin=$1
 for tool in ls read write exists list rm chmod watch; do

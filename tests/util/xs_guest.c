@@ -20,7 +20,7 @@ bool xs_accounts_hold(const struct xs_server *server, uint16_t domid)
 		const struct list *link;
 		uint32_t names = 0;
 
-		list_for_each(&node->children, link)
+		list_for_each (&node->children, link)
 			names += xs_node_name_size(list_entry(link, struct xs_node, sibling));
 		if (names != node->children_size)
 			return false;
@@ -44,7 +44,8 @@ void xs_guest_start(struct xs_guest *g, struct loop *loop, struct xs_server *ser
 	g->page = calloc(1, 4096);
 	g->to_server = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
 	g->to_guest = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
-	if (!g->page || xs_server_introduce(server, domid, g->page, g->to_server, g->to_guest, false) < 0)
+	if (!g->page ||
+	    xs_server_introduce(server, domid, g->page, g->to_server, g->to_guest, false) < 0)
 		abort();
 }
 
@@ -158,14 +159,16 @@ int xs_guest_call(struct xs_guest *g, uint32_t type, uint32_t tx, const void *bo
 		if (g->msg.type == type)
 			return 0;
 		for (size_t i = 0; i < sizeof(xsd_errors) / sizeof(xsd_errors[0]); i++)
-			if (g->msg.type == XS_ERROR && strcmp(g->data, xsd_errors[i].errstring) == 0)
+			if (g->msg.type == XS_ERROR &&
+			    strcmp(g->data, xsd_errors[i].errstring) == 0)
 				return -xsd_errors[i].errnum;
 		return -EIO;
 	}
 	return -EIO;
 }
 
-int xs_guest_path(struct xs_guest *g, uint32_t type, uint32_t tx, const char *path, const char *second)
+int xs_guest_path(struct xs_guest *g, uint32_t type, uint32_t tx, const char *path,
+		  const char *second)
 {
 	char body[XENSTORE_PAYLOAD_MAX];
 	size_t size = strlen(path) + 1, more = second ? strlen(second) + 1 : 0;

@@ -35,13 +35,15 @@ struct xs_guest {
 	unsigned int nr_events;
 };
 
-void xs_guest_start(struct xs_guest *g, struct loop *loop, struct xs_server *server, uint16_t domid);
+void xs_guest_start(struct xs_guest *g, struct loop *loop, struct xs_server *server,
+		    uint16_t domid);
 /* Releases the domain too. */
 void xs_guest_end(struct xs_guest *g);
 /* 0 with the reply in g->data; -errno as the server said; -EIO: no answer. */
 int xs_guest_call(struct xs_guest *g, uint32_t type, uint32_t tx, const void *body, size_t size);
 /* The same with a path (and, not NULL, a second text) as body. */
-int xs_guest_path(struct xs_guest *g, uint32_t type, uint32_t tx, const char *path, const char *second);
+int xs_guest_path(struct xs_guest *g, uint32_t type, uint32_t tx, const char *path,
+		  const char *second);
 int xs_guest_write(struct xs_guest *g, uint32_t tx, const char *path, const char *value);
 /* The id, or -errno. */
 int64_t xs_guest_tx(struct xs_guest *g);
