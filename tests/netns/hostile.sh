@@ -21,6 +21,22 @@ front_of() {
 	done | head -n 1 | grep .
 }
 
+# Random bytes over what guest process $1 shares with the host: grant table, store and console ring, and the
+# first 8 MiB of its memory, where its network rings are. More would count as the guest's and end it for that.
+scribble() {
+	/usr/bin/python3 - "$1" <<-'END'
+		import os, sys
+		pid = sys.argv[1]
+		areas = [line.split()[0] for line in open(f"/proc/{pid}/maps") if "/memfd:vifrost" in line and " rw-s " in line]
+		assert areas, "the guest shares no memory"
+		with open(f"/proc/{pid}/mem", "r+b", buffering=0) as mem:
+		    for area in areas:
+		        start, end = (int(x, 16) for x in area.split("-"))
+		        mem.seek(start)
+		        mem.write(os.urandom(min(8 << 20, end - start)))
+	END
+}
+
 netback_status() {
 	printf '{"method":"status","params":{}}\n' | timeout 5 socat -t 5 - "UNIX-CONNECT:$VIFROST_RUN_DIR/netback.sock"
 }
@@ -35,12 +51,15 @@ neighbours_live_on() {
 
 log_lines() { cat "$LAB_LOG"/vifrost-hvd.log "$LAB_LOG"/vifrost-netback.log "$LAB_LOG"/vifrostd.log | wc -l; }
 
-# $1: what was done to guest evil, in words. $2: how its vif should have ended, a word of netback's status.
+# $1: what was done to guest evil, in words.
 verdict() {
 	neighbours_live_on "$1"
 	lines=$(($(log_lines) - lines_before))
 	[ "$lines" -lt 60 ] || fail "$1: $lines lines in the logs"
-	vxl destroy evil
+	# A guest whose network process dies has crashed, and on_crash has seen to it.
+	if vxl domid evil > /dev/null 2>&1; then
+		vxl destroy evil
+	fi
 	wait_for 10 test ! -e "/sys/class/net/vif$domid.0" || fail "$1: vif$domid.0 stayed"
 	guest_create fresh 34
 	assert_ping fresh 192.0.2.31
@@ -56,21 +75,16 @@ evil() {
 
 evil
 front=$(front_of evil)
-in_guest evil ping -i 0.01 -q $LAB_LAN4 > /dev/null &
-pinger=$!
-for _ in 1 2 3 4 5; do
-	for fd in "/proc/$front/fd"/*; do
-		[[ $(readlink "$fd") == /memfd:* ]] || continue
-		size=$(stat -L -c %s "$fd")
-		dd if=/dev/urandom of="$fd" bs=64k count=$((size / 65536)) conv=notrunc 2> /dev/null || true
-	done
-	# Nobody but the guest itself rings its bell; frames towards it make the backend look.
+# Held, so that it is not the guest's own software that stumbles first.
+kill -STOP "$front"
+for _ in 1 2 3; do
+	scribble "$front"
+	# Nobody rings the guest's bell now; frames towards it make the backend look.
 	in_lan ping -c 3 -i 0.05 -W 1 192.0.2.33 > /dev/null || true
 done
-kill $pinger 2> /dev/null || true
 netback_status > "$LAB_LOG/status"
 grep -q "vif$domid.0\|\"domid\": *$domid" "$LAB_LOG/status" || fail "status does not know vif$domid.0"
-grep -q '"reason": *"[^"]' "$LAB_LOG/status" || fail "status gives no reason: $(cat "$LAB_LOG/status")"
+grep -q '"reason": *"[^"]' "$LAB_LOG/status" || fail "status gives no reason"
 verdict 'garbage in guest memory'
 
 evil
@@ -106,7 +120,7 @@ evil
 area=/local/domain/$domid/device/vif/0
 for key in tx-ring-ref rx-ring-ref event-channel multi-queue-num-queues feature-sg state; do
 	for value in 4294967296 -1 '' garbage 99999999999999999999; do
-		xenstore-write "$area/$key" "$value"
+		xenstore-write -- "$area/$key" "$value"
 	done
 	xenstore-rm "$area/$key"
 done

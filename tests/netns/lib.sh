@@ -31,12 +31,12 @@ test_failed() {
 	set +e
 	echo "FAILED at ${0##*/}:$line, exit status $status: $2"
 	for log in "$LAB_LOG"/*; do
-		[[ $log == *.cfg || ! -s $log ]] || { echo "--- ${log##*/}"; tail -n 15 "$log"; }
+		[[ $log == *.cfg || ! -s $log ]] || { echo "--- ${log##*/}"; tail -n 15 "$log" | cut -c 1-500; }
 	done
 	echo "--- state"
 	ip -br link
 	timeout 2 vxl list
-	timeout 2 xenstore-ls /local/domain/0/backend
+	timeout 2 xenstore-ls /local/domain/0/backend | grep -v feature | head -n 60
 	exit 1
 }
 
