@@ -143,12 +143,23 @@ struct cli_output cli_output_of(const struct cli_parsed *parsed)
 	};
 }
 
+/* jansson takes DEL for printable. */
+static int write_json(const char *bytes, size_t size, void *out)
+{
+	for (size_t i = 0; i < size; i++)
+		if (bytes[i] == 0x7f)
+			fputs("\\u007f", out);
+		else
+			putc(bytes[i], out);
+	return ferror((FILE *)out) ? -1 : 0;
+}
+
 int cli_print_json(const struct cli_output *o, json_t *doc, int status)
 {
 	/* ASCII, so that no terminal acts on what a guest has written. */
 	size_t flags = JSON_ENCODE_ANY | JSON_ENSURE_ASCII |
 		       (o->pretty ? JSON_INDENT(2) : JSON_COMPACT);
-	int rc = doc ? json_dumpf(doc, stdout, flags) : -1;
+	int rc = doc ? json_dump_callback(doc, write_json, stdout, flags) : -1;
 
 	json_decref(doc);
 	putchar('\n');

@@ -57,7 +57,8 @@ int pol_text_check(struct pol_reader *r, const char *text, size_t size)
 				  "byte 0x%02x is not UTF-8", *p);
 			return -EINVAL;
 		}
-		if ((*p < 0x20 && *p != '\t' && *p != '\n' && *p != '\r') || *p == 0x7f) {
+		/* DEL may stand in a JSON text as it is. */
+		if (*p < 0x20 && *p != '\t' && *p != '\n' && *p != '\r') {
 			pol_error(r, "VF0006", NULL, &at, "only tabs and line ends are allowed",
 				  "control character 0x%02x", *p);
 			return -EINVAL;

@@ -43,7 +43,7 @@ static char *print(const struct policy *policy, bool yaml, size_t *size)
 	if (yaml)
 		pol_print_yaml(json, f);
 	else
-		json_dumpf(json, f, JSON_COMPACT);
+		json_dumpf(json, f, JSON_COMPACT | JSON_ENSURE_ASCII);
 	fclose(f);
 	json_decref(json);
 	return text;

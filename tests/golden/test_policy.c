@@ -73,7 +73,7 @@ static char *dump(const struct policy *policy, bool yaml)
 	if (yaml)
 		pol_print_yaml(json, f);
 	else
-		json_dumpf(json, f, JSON_INDENT(1));
+		json_dumpf(json, f, JSON_INDENT(1) | JSON_ENSURE_ASCII);
 	fclose(f);
 	json_decref(json);
 	return text;

@@ -356,6 +356,50 @@ static void files(void **state)
 	diags_fini(&ds);
 }
 
+static const struct {
+	const char *bytes;
+	size_t len; /* 0: not UTF-8 */
+} characters[] = {
+	{ "a", 1 },
+	{ "\xc2\x80", 2 },
+	{ "\xdf\xbf", 2 },
+	{ "\xe0\xa0\x80", 3 },
+	{ "\xed\x9f\xbf", 3 },
+	{ "\xee\x80\x80", 3 },
+	{ "\xef\xbf\xbf", 3 },
+	{ "\xf0\x90\x80\x80", 4 },
+	{ "\xf4\x8f\xbf\xbf", 4 },
+	{ "\x80", 0 },
+	{ "\xbf", 0 },
+	{ "\xc0\x80", 0 },
+	{ "\xc1\xbf", 0 },
+	{ "\xc2", 0 },
+	{ "\xc2\x20", 0 },
+	{ "\xe0\x9f\xbf", 0 },
+	{ "\xe1\x80", 0 },
+	{ "\xe1\x80\x20", 0 },
+	{ "\xed\xa0\x80", 0 },
+	{ "\xed\xbf\xbf", 0 },
+	{ "\xf0\x8f\xbf\xbf", 0 },
+	{ "\xf1\x80\x80", 0 },
+	{ "\xf4\x90\x80\x80", 0 },
+	{ "\xf5\x80\x80\x80", 0 },
+	{ "\xff", 0 },
+};
+
+static void utf8(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < sizeof(characters) / sizeof(characters[0]); i++) {
+		const char *bytes = characters[i].bytes;
+
+		if (pol_utf8_len((const unsigned char *)bytes, strlen(bytes)) != characters[i].len)
+			fail_msg("character %zu", i);
+	}
+	assert_int_equal(pol_utf8_len((const unsigned char *)"a", 0), 0);
+	refuse("version: 1\nx-n: \xed\xa0\x80\n", 20, "VF0005", 1);
+}
+
 static void quoting(void **state)
 {
 	char out[POL_QUOTE_MAX];
@@ -378,7 +422,7 @@ int main(void)
 		cmocka_unit_test(size_limit),	 cmocka_unit_test(depth_limit),
 		cmocka_unit_test(entries_limit), cmocka_unit_test(errors_limit),
 		cmocka_unit_test(second_file),	 cmocka_unit_test(files),
-		cmocka_unit_test(quoting),
+		cmocka_unit_test(quoting),	 cmocka_unit_test(utf8),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

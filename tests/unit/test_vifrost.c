@@ -100,7 +100,7 @@ static void answer_status(void *arg, struct rpc_call *call)
 	rpc_reply(call, json_pack("{s:n, s:[{s:s, s:s, s:[s,s]}], s:{s:{s:s}}}", "policy",
 				  "networks", "name", "xenbr0", "state", "up", "addresses",
 				  "192.0.2.10/24", "2001:db8::1/64", "daemons", "hvd", "state",
-				  "\x1b[31mfor \xc2\x9b all\n"));
+				  "\x1b[31mfor \xc2\x9b all\n\x7f"));
 }
 
 static void answer_show(void *arg, struct rpc_call *call)
@@ -340,13 +340,13 @@ static void queries(void **state)
 	r = run("status", "--run-dir", dir, NULL);
 	assert_null(strchr(r.out, '\x1b'));
 	assert_null(strstr(r.out, "\xc2\x9b"));
-	expect(r, CLI_OK, "  NAME  STATE\n  hvd   \\x1b[31mfor \\xc2\\x9b all\\x0a\n", "");
+	expect(r, CLI_OK, "  NAME  STATE\n  hvd   \\x1b[31mfor \\xc2\\x9b all\\x0a\\x7f\n", "");
 	expect(run("status", "--run-dir", dir, NULL), CLI_OK,
 	       "networks:\n  NAME    STATE  ADDRESSES\n"
 	       "  xenbr0  up     192.0.2.10/24 2001:db8::1/64\n",
 	       "");
-	expect(run("status", "-j", "--run-dir", dir, NULL), CLI_OK, "\\u001B[31mfor \\u009B all",
-	       "");
+	expect(run("status", "-j", "--run-dir", dir, NULL), CLI_OK,
+	       "\\u001B[31mfor \\u009B all\\n\\u007f\"", "");
 	expect(run("show", "--run-dir", dir, NULL), CLI_OK, "version: 1\n", "");
 	expect(run("show", "--effective", "--run-dir", dir, NULL), CLI_OK,
 	       "web    0      xenbr0   1500 (network, line 7)", "");
