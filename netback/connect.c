@@ -148,8 +148,8 @@ static int connect_queue(struct nb_vif *vif, unsigned int id, char *why)
 	q->features = &vif->features;
 	q->steering = &vif->steering;
 	q->rate = vif->rate;
-	/* The whole vif's credit, shared out: no frame is counted twice. */
-	q->rate.bytes = vif->rate.bytes / vif->nr_queues;
+	/* Each queue has its share of the vif's credit. */
+	q->rate.bytes = (vif->rate.bytes + vif->nr_queues - 1) / vif->nr_queues;
 	q->alert = on_alert;
 	q->owner = vif;
 	rc = nb_queue_connect(q, vif->domid, &refs, &text);

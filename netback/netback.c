@@ -110,7 +110,7 @@ void netback_turn(struct netback *nb)
 	unsigned int i;
 
 	nb_xb_run(nb);
-	for (i = 0; i < 100 && nb_worker_turn(nb->workers[0], 0); i++)
+	for (i = 0; !nb->config.nr_workers && i < 100 && nb_worker_turn(nb->workers[0], 0); i++)
 		;
 	on_alert(nb, 0);
 	nb_xb_run(nb);

@@ -29,7 +29,7 @@ struct netback_config {
 int netback_create(const struct netback_config *config, struct loop *loop, struct netback **nb_out);
 /* NULL is allowed. */
 void netback_destroy(struct netback *nb);
-/* Handle all pending watch events and let the workers of a test run. */
+/* Handle what is pending, and without threads let the worker run. */
 void netback_turn(struct netback *nb);
 /* For the status RPC and tests: {"vifs": [...], ...}. NULL when out of memory. */
 json_t *netback_status(const struct netback *nb);

@@ -140,11 +140,16 @@ static struct nb_vif *the_vif(struct host *h)
 	return nb_xb_find(h->nb, h->r.domid, 0);
 }
 
-static void start(struct host *h)
+static void start_with(struct host *h, unsigned int nr_workers)
 {
-	struct netback_config config = { .max_queues = 4, .hv = h->r.hv, .port_ops = &fake_ops, .ports = &ports };
+	struct netback_config config = { .nr_workers = nr_workers, .max_queues = 4, .hv = h->r.hv, .port_ops = &fake_ops, .ports = &ports };
 
 	assert_int_equal(netback_create(&config, NULL, &h->nb), 0);
+}
+
+static void start(struct host *h)
+{
+	start_with(h, 0);
 }
 
 static int setup(void **state)
@@ -529,6 +534,47 @@ static void a_restart_changes_nothing_in_the_store(void **state)
 	assert_int_equal(ports.nr_released, 0);
 }
 
+/* With threads: frames in flight while the frontend comes, goes and breaks the rules. */
+static void workers_have_threads_of_their_own(void **state)
+{
+	struct host *h = *state;
+	uint8_t frame[60] = { 2, 0, 0, 0, 0, 1 }, got[256];
+
+	netback_destroy(h->nb);
+	start_with(h, 2);
+	go_online(h);
+	for (unsigned int i = 0; i < 30; i++) {
+		unsigned int waited;
+
+		for (unsigned int k = 0; k < 20; k++)
+			rig_put_frame(&h->r, frame, sizeof(frame), 60, 0, NULL);
+		__atomic_store_n(&h->r.from->req_prod, h->r.from_prod, __ATOMIC_SEQ_CST);
+		hv_guest_evtchn_notify(&h->r.from_ch);
+		for (waited = 0; waited < 5000 && __atomic_load_n(&h->r.from->rsp_prod, __ATOMIC_ACQUIRE) !=
+							  h->r.from_prod; waited++)
+			usleep(1000);
+		assert_true(waited < 5000);
+		for (unsigned int k = 0; k < 20; k++)
+			assert_int_equal(read(ports.far, got, sizeof(got)), 70);
+		if (i % 3 == 0) {
+			__atomic_store_n(&h->r.from->req_prod, h->r.from_prod + 1000, __ATOMIC_SEQ_CST);
+			hv_guest_evtchn_notify(&h->r.from_ch);
+			for (waited = 0; waited < 5000 && be_state(h) == 4; waited++) {
+				usleep(1000);
+				netback_turn(h->nb);
+			}
+			assert_non_null(strstr(the_vif(h)->reason, "producer"));
+		}
+		fe(h, "state", "6");
+		expect_state(h, 6);
+		fe(h, "state", "1");
+		expect_state(h, 2);
+		fresh_rings(h);
+		fe(h, "state", "4");
+		expect_state(h, 4);
+	}
+}
+
 static void a_taken_name_is_an_error(void **state)
 {
 	struct host *h = *state;
@@ -609,6 +655,7 @@ int main(void)
 		T(a_reused_domid_is_another_domain),
 		T(a_dead_domain_is_let_go_of),
 		T(a_restart_changes_nothing_in_the_store),
+		T(workers_have_threads_of_their_own),
 		T(a_taken_name_is_an_error),
 		T(a_malformed_rate_is_refused),
 		T(status_tells_all),
