@@ -49,7 +49,10 @@ int hv_store_transaction_end(struct hv_store *s, uint32_t tx, bool commit);
 /* Fires at once, then on every change at or below @path. @token comes back with each event. */
 int hv_store_watch(struct hv_store *s, const char *path, const char *token);
 int hv_store_unwatch(struct hv_store *s, const char *path, const char *token);
-/* Readable when hv_store_next_event() may have something; -1 for a server in this process. */
+/*
+ * Readable while hv_store_next_event() may have something, events that came during another call
+ * included. Only to be polled.
+ */
 int hv_store_fd(struct hv_store *s);
 /* -EAGAIN: none. @path_out, @token_out: malloc()ed together, free(*path_out) frees both. */
 int hv_store_next_event(struct hv_store *s, char **path_out, char **token_out);
