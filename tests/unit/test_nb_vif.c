@@ -575,6 +575,95 @@ static void workers_have_threads_of_their_own(void **state)
 	}
 }
 
+static void r_ctrl_init(struct host *h, uint32_t *ref)
+{
+	void *page;
+
+	assert_int_equal(hv_guest_pages_alloc(h->r.guest, 1, &page), 0);
+	assert_int_equal(hv_guest_grant(h->r.guest, 0, page, false, ref), 0);
+	h->r.ctrl = page;
+	h->r.ctrl->req_event = h->r.ctrl->rsp_event = 1;
+	assert_int_equal(hv_guest_evtchn_alloc(h->r.guest, 0, &h->r.ctrl_ch), 0);
+}
+
+static void ctrl(struct host *h, uint16_t type, uint32_t d0, uint32_t d1, uint32_t d2)
+{
+	uint32_t at = h->r.ctrl_prod++;
+
+	h->r.ctrl->ring[at].req = (struct xen_netif_ctrl_request){ (uint16_t)at, type, { d0, d1, d2 } };
+	__atomic_store_n(&h->r.ctrl->req_prod, h->r.ctrl_prod, __ATOMIC_SEQ_CST);
+	hv_guest_evtchn_notify(&h->r.ctrl_ch);
+	netback_turn(h->nb);
+	assert_int_equal(h->r.ctrl->rsp_prod, h->r.ctrl_prod);
+	assert_int_equal(h->r.ctrl->ring[at].rsp.status, XEN_NETIF_CTRL_STATUS_SUCCESS);
+}
+
+static void *shared_page(struct host *h, uint32_t *ref)
+{
+	void *page;
+
+	assert_int_equal(hv_guest_pages_alloc(h->r.guest, 1, &page), 0);
+	assert_int_equal(hv_guest_grant(h->r.guest, 0, page, false, ref), 0);
+	return page;
+}
+
+/* Two queues and a control ring whose table sends all frames to the second, whatever port queue had them. */
+static void frames_are_steered_between_queues(void **state)
+{
+	struct host *h = *state;
+	uint32_t from_ref, to_ref, ctrl_ref, table_ref, key_ref;
+	netif_tx_sring_t *from = shared_page(h, &from_ref);
+	netif_rx_sring_t *to = shared_page(h, &to_ref);
+	uint32_t *table = shared_page(h, &table_ref);
+	uint8_t *key = shared_page(h, &key_ref), frame[200];
+	struct hv_evtchn from_ch, to_ch;
+	struct virtio_net_hdr vnet = { 0 };
+
+	r_ctrl_init(h, &ctrl_ref);
+	from->req_event = from->rsp_event = to->req_event = to->rsp_event = 1;
+	assert_int_equal(hv_guest_evtchn_alloc(h->r.guest, 0, &from_ch), 0);
+	assert_int_equal(hv_guest_evtchn_alloc(h->r.guest, 0, &to_ch), 0);
+	add_device(h);
+	be(h, "hotplug-status", "connected");
+	expect_state(h, 2);
+	fe(h, "request-rx-copy", "1");
+	fe(h, "feature-rx-notify", "1");
+	fe(h, "multi-queue-num-queues", "2");
+	fe_u32(h, "queue-0/tx-ring-ref", h->r.refs.from_ref);
+	fe_u32(h, "queue-0/rx-ring-ref", h->r.refs.to_ref);
+	fe_u32(h, "queue-0/event-channel", h->r.refs.from_port);
+	fe_u32(h, "queue-1/tx-ring-ref", from_ref);
+	fe_u32(h, "queue-1/rx-ring-ref", to_ref);
+	fe_u32(h, "queue-1/event-channel-tx", from_ch.local_port);
+	fe_u32(h, "queue-1/event-channel-rx", to_ch.local_port);
+	fe_u32(h, "ctrl-ring-ref", ctrl_ref);
+	fe_u32(h, "event-channel-ctrl", h->r.ctrl_ch.local_port);
+	fe(h, "state", "4");
+	expect_state(h, 4);
+	assert_int_equal(the_vif(h)->nr_queues, 2);
+
+	for (unsigned int i = 0; i < 32; i++)
+		to->ring[i].req = (netif_rx_request_t){ .id = (uint16_t)i, .gref = h->r.to_refs[i] };
+	to->req_prod = 32;
+	memset(key, 0x5a, 40);
+	table[0] = 1;
+	ctrl(h, XEN_NETIF_CTRL_TYPE_SET_HASH_ALGORITHM, 1, 0, 0);
+	ctrl(h, XEN_NETIF_CTRL_TYPE_SET_HASH_FLAGS, 15, 0, 0);
+	ctrl(h, XEN_NETIF_CTRL_TYPE_SET_HASH_KEY, key_ref, 40, 0);
+	ctrl(h, XEN_NETIF_CTRL_TYPE_SET_HASH_MAPPING_SIZE, 1, 0, 0);
+	ctrl(h, XEN_NETIF_CTRL_TYPE_SET_HASH_MAPPING, table_ref, 1, 0);
+
+	memcpy(frame, &vnet, sizeof(vnet));
+	assert_int_equal(rig_tcp(frame + sizeof(vnet), 4, 50, true), 104);
+	assert_int_equal(write(ports.far, frame, sizeof(vnet) + 104), sizeof(vnet) + 104);
+	netback_turn(h->nb);
+	assert_int_equal(h->r.to->rsp_prod, 0);
+	assert_int_equal(to->rsp_prod, 2);
+	assert_int_equal(to->ring[0].rsp.status, 104);
+	assert_true(to->ring[0].rsp.flags & NETRXF_extra_info);
+	assert_memory_equal(h->r.to_pages, frame + sizeof(vnet), 104);
+}
+
 static void a_taken_name_is_an_error(void **state)
 {
 	struct host *h = *state;
@@ -655,6 +744,7 @@ int main(void)
 		T(a_reused_domid_is_another_domain),
 		T(a_dead_domain_is_let_go_of),
 		T(a_restart_changes_nothing_in_the_store),
+		T(frames_are_steered_between_queues),
 		T(workers_have_threads_of_their_own),
 		T(a_taken_name_is_an_error),
 		T(a_malformed_rate_is_refused),
