@@ -285,3 +285,19 @@ void pol_check(struct pol_reader *r, struct policy *p)
 	pol_index_fini(&networks);
 	pol_index_fini(&profiles);
 }
+
+int pol_check_change(const struct policy *applied, const struct policy *wanted, struct diags *ds)
+{
+	const struct pol_network *lifeline = applied ? applied->host.management.network : NULL;
+	struct pol_reader r = { .ds = ds, .file = wanted->place.file };
+	char quoted[POL_QUOTE_MAX];
+
+	if (!lifeline || wanted->host.management.network ||
+	    pol_network_find(wanted, lifeline->name))
+		return 0;
+	pol_error(&r, "VF0225", NULL, &wanted->networks.place,
+		  "keep it, or name another network in host.management",
+		  "without %s, the management network of the applied policy, nobody may come in",
+		  pol_quote(quoted, lifeline->name));
+	return -EINVAL;
+}

@@ -253,6 +253,14 @@ int pol_read_file(const char *path, char **text_out, size_t *size_out);
 /* NULL is allowed. */
 void pol_free(struct policy *policy);
 
+/**
+ * pol_check_change() - Whether the operator would still come in
+ * @applied:	The policy in force; NULL: none
+ * A network that @applied calls the management network may only go when @wanted names another.
+ * Return: 0; -EINVAL: see @ds.
+ */
+int pol_check_change(const struct policy *applied, const struct policy *wanted, struct diags *ds);
+
 /* Whether the file is meant for this host (host.match). */
 bool pol_matches_host(const struct policy *policy, const char *hostname);
 /* Whether the interface is one that the policy says never to touch (host.unmanaged). */

@@ -25,8 +25,8 @@ static void fail_invalid(struct rpc_call *call, const struct diags *ds)
 }
 
 /* The call's policy, checked. Return: 0; else the call is answered. */
-static int read_policy(struct rpc_call *call, struct policy **policy_out, const char **file_out,
-		       const char **text_out)
+static int read_policy(const struct vifrostd *d, struct rpc_call *call, struct policy **policy_out,
+		       const char **file_out, const char **text_out)
 {
 	const json_t *text = json_object_get(rpc_params(call), "policy");
 	const char *file = json_string_value(json_object_get(rpc_params(call), "file"));
@@ -50,9 +50,15 @@ static int read_policy(struct rpc_call *call, struct policy **policy_out, const 
 	} else if (!pol_matches_host(*policy_out, host)) {
 		rpc_reply(call,
 			  json_pack("{ss s[]}", "outcome", DAEMON_OUTCOME_NOT_FOR_HOST, "steps"));
+		rc = -EPERM;
+	} else {
+		rc = pol_check_change(d->policy, *policy_out, &ds);
+		if (rc)
+			fail_invalid(call, &ds);
+	}
+	if (rc) {
 		pol_free(*policy_out);
 		*policy_out = NULL;
-		rc = -EPERM;
 	}
 	diags_fini(&ds);
 	return rc;
@@ -95,7 +101,7 @@ static void rpc_plan(void *arg, struct rpc_call *call)
 	const char *file, *text;
 	int rc;
 
-	if (read_policy(call, &policy, &file, &text))
+	if (read_policy(d, call, &policy, &file, &text))
 		return;
 	vs_wanted_init(&wanted);
 	rc = rpc_wanted(d, policy, &wanted);
@@ -174,7 +180,7 @@ static void rpc_apply(void *arg, struct rpc_call *call)
 	struct policy *policy;
 	const char *file, *text;
 
-	if (!read_policy(call, &policy, &file, &text))
+	if (!read_policy(arg, call, &policy, &file, &text))
 		answer_apply(arg, call, policy, file, text);
 }
 

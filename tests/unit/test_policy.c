@@ -240,6 +240,32 @@ static void globs(void **state)
 	pol_free(all);
 }
 
+static void management_stays(void **state)
+{
+	struct policy *applied = load(
+		"version: 1\nnetworks: { a: { mode: bridge }, b: { mode: bridge } }\n"
+		"host: { management: { network: a } }\n");
+	struct policy *without = load("version: 1\nnetworks:\n  b: { mode: bridge }\n");
+	struct policy *moved = load("version: 1\nnetworks: { b: { mode: bridge } }\n"
+				    "host: { management: { network: b } }\n");
+	struct diags ds = { 0 };
+
+	(void)state;
+	assert_int_equal(pol_check_change(NULL, without, &ds), 0);
+	assert_int_equal(pol_check_change(without, applied, &ds), 0);
+	assert_int_equal(pol_check_change(applied, applied, &ds), 0);
+	assert_int_equal(pol_check_change(applied, moved, &ds), 0);
+	assert_int_equal(ds.nr, 0);
+	assert_int_equal(pol_check_change(applied, without, &ds), -EINVAL);
+	assert_int_equal(ds.nr_errors, 1);
+	assert_string_equal(ds.v[0].code, "VF0225");
+	assert_int_equal(ds.v[0].line, 2);
+	diags_fini(&ds);
+	pol_free(applied);
+	pol_free(without);
+	pol_free(moved);
+}
+
 static void places(void **state)
 {
 	struct policy *p = load(selection);
@@ -416,13 +442,21 @@ static void quoting(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(units),	 cmocka_unit_test(effective_values),
-		cmocka_unit_test(auto_macs),	 cmocka_unit_test(no_entry_no_network),
-		cmocka_unit_test(globs),	 cmocka_unit_test(places),
-		cmocka_unit_test(size_limit),	 cmocka_unit_test(depth_limit),
-		cmocka_unit_test(entries_limit), cmocka_unit_test(errors_limit),
-		cmocka_unit_test(second_file),	 cmocka_unit_test(files),
-		cmocka_unit_test(quoting),	 cmocka_unit_test(utf8),
+		cmocka_unit_test(units),
+		cmocka_unit_test(effective_values),
+		cmocka_unit_test(auto_macs),
+		cmocka_unit_test(no_entry_no_network),
+		cmocka_unit_test(globs),
+		cmocka_unit_test(places),
+		cmocka_unit_test(size_limit),
+		cmocka_unit_test(depth_limit),
+		cmocka_unit_test(entries_limit),
+		cmocka_unit_test(errors_limit),
+		cmocka_unit_test(second_file),
+		cmocka_unit_test(files),
+		cmocka_unit_test(quoting),
+		cmocka_unit_test(utf8),
+		cmocka_unit_test(management_stays),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
