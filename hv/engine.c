@@ -333,7 +333,8 @@ int engine_shutdown(struct engine *e, uint16_t domid, bool reboot, unsigned int 
 	d->record->reason = reboot ? SHUTDOWN_reboot : SHUTDOWN_poweroff;
 	d->record->reboot = reboot;
 	d->record->has_reason = 1;
-	d->launch->grace_ms = grace_ms;
+	/* Not 0: it also tells a first process that is not ready for signals yet. */
+	__atomic_store_n(&d->launch->grace_ms, grace_ms ? grace_ms : 1, __ATOMIC_RELEASE);
 	/* A paused guest hears of it when it goes on, as a Xen guest would. */
 	return engine_signal(d, SIGTERM);
 }

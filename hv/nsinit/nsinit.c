@@ -22,6 +22,7 @@
 #include <termios.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "hv/nsinit/nsinit.h"
 
 #define CONSOLE_FD 5
@@ -116,6 +117,9 @@ out:
 
 static void wait_until_let_go(const struct ns_launch *l, const sigset_t *signals)
 {
+	/* A SIGTERM before main() blocked it is lost: a namespace's first process ignores what it can. */
+	if (__atomic_load_n(&l->grace_ms, __ATOMIC_ACQUIRE))
+		_exit(0);
 	while (__atomic_load_n(&l->hold, __ATOMIC_ACQUIRE))
 		if (sigwaitinfo(signals, NULL) == SIGTERM)
 			_exit(0);
@@ -142,21 +146,20 @@ static pid_t start_init(struct ns_launch *l)
 
 static void wait_for_end(struct ns_launch *l, pid_t init, const sigset_t *signals)
 {
-	struct timespec grace, *timeout = NULL;
+	uint64_t deadline_ms = 0; /* CLOCK_MONOTONIC; orphans that die do not put it off */
 	int status;
 
 	for (;;) {
-		int signo = sigtimedwait(signals, NULL, timeout);
+		uint64_t now = clock_ms(), left = deadline_ms > now ? deadline_ms - now : 0;
+		struct timespec timeout = { (time_t)(left / 1000), (long)(left % 1000) * 1000000 };
+		int signo = sigtimedwait(signals, NULL, deadline_ms ? &timeout : NULL);
 		pid_t pid;
 
-		if (signo == SIGTERM && !timeout) {
-			uint32_t ms = l->grace_ms;
-
-			grace = (struct timespec){ (time_t)(ms / 1000), (long)(ms % 1000) * 1000000 };
-			timeout = &grace;
+		if (signo == SIGTERM && !deadline_ms) {
+			deadline_ms = clock_ms() + l->grace_ms;
 			kill(init, SIGTERM);
 		}
-		if (signo < 0 && errno == EAGAIN)
+		if (deadline_ms && clock_ms() >= deadline_ms)
 			kill(init, SIGKILL);
 		while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
 			if (pid != init)
