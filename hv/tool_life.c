@@ -314,7 +314,6 @@ void tool_domain_ended(struct tool *tool, uint16_t domid, unsigned int reason)
 	tool_event(tool, LOG_LEVEL_INFO, "domain %u (%s) has shut down: %s", domid, tool_name(d),
 		   reason_name(reason));
 	tool_record_save(d);
-	xs_server_domain_shutdown(tool->host.xenstore, domid);
 	answer_waiters(d, false, 0);
 	action = tool_config_action(d->config, reason);
 	if ((action == ACTION_RESTART || action == ACTION_RENAME_RESTART) && !restart_allowed(d)) {
