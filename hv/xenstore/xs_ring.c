@@ -4,8 +4,8 @@
  * two privately and read the domain's two once per step; what cannot be is the end of this
  * connection, said in the page's error field, and of nothing else.
  *
- * Reconnecting after a restart of the server: we reset our indices and set connection to
- * XENSTORE_RECONNECT; the domain resets its own and sets XENSTORE_CONNECTED. A domain may also set
+ * Reconnecting after a restart of the server: we set connection to XENSTORE_RECONNECT and reset our
+ * indices; the domain resets all four and sets XENSTORE_CONNECTED, until which we wait. A domain may also set
  * XENSTORE_RECONNECT by itself (docs/misc/xenstore-ring.txt): then we reset all and set CONNECTED.
  */
 #include <string.h>
@@ -13,13 +13,24 @@
 
 #include "hv/xenstore/xs_priv.h"
 
+/* Fields that the other side may be writing at this very moment. */
+static uint32_t ring_get(const volatile uint32_t *field)
+{
+	return __atomic_load_n(field, __ATOMIC_ACQUIRE);
+}
+
+static void ring_set(volatile uint32_t *field, uint32_t value)
+{
+	__atomic_store_n(field, value, __ATOMIC_RELEASE);
+}
+
 static void ring_broken(struct xs_conn *conn, unsigned int error)
 {
 	struct xs_server *server = conn->server;
 
 	if (conn->ignored)
 		return;
-	conn->ring.page->error = error;
+	ring_set(&conn->ring.page->error, error);
 	conn->ignored = true;
 	conn->ring.moved = true;
 	server->stats.bad_rings++;
@@ -59,7 +70,7 @@ static ssize_t ring_read(struct xs_conn *conn, void *buf, size_t size)
 	if (conn->ring.reconnecting)
 		return 0;
 	/* Pairs with the domain's release of req_prod after it wrote the bytes. */
-	avail = __atomic_load_n(&page->req_prod, __ATOMIC_ACQUIRE) - conn->ring.req_cons;
+	avail = ring_get(&page->req_prod) - conn->ring.req_cons;
 	if (avail > XENSTORE_RING_SIZE) {
 		ring_broken(conn, XENSTORE_ERROR_RINGIDX);
 		return 0;
@@ -71,7 +82,7 @@ static ssize_t ring_read(struct xs_conn *conn, void *buf, size_t size)
 	ring_copy_out(page->req, conn->ring.req_cons, buf, avail);
 	conn->ring.req_cons += avail;
 	/* The bytes have been copied before the domain may overwrite them. */
-	__atomic_store_n(&page->req_cons, conn->ring.req_cons, __ATOMIC_RELEASE);
+	ring_set(&page->req_cons, conn->ring.req_cons);
 	conn->ring.moved = true;
 	return (ssize_t)avail;
 }
@@ -84,10 +95,9 @@ static ssize_t ring_write(struct xs_conn *conn, const struct iovec *iov, int nr)
 
 	if (conn->ring.reconnecting)
 		return 0;
-	used = conn->ring.rsp_prod - __atomic_load_n(&page->rsp_cons, __ATOMIC_ACQUIRE);
-	/* Killing the connection here would free what the caller walks. */
+	used = conn->ring.rsp_prod - ring_get(&page->rsp_cons);
+	/* ring_settled() ends it: here it would free what the caller walks. */
 	if (used > XENSTORE_RING_SIZE) {
-		conn->ring.page->error = XENSTORE_ERROR_RINGIDX;
 		return 0;
 	}
 	room = XENSTORE_RING_SIZE - used;
@@ -102,7 +112,7 @@ static ssize_t ring_write(struct xs_conn *conn, const struct iovec *iov, int nr)
 	if (!done)
 		return 0;
 	/* The bytes are there before the domain sees the index. */
-	__atomic_store_n(&page->rsp_prod, conn->ring.rsp_prod, __ATOMIC_RELEASE);
+	ring_set(&page->rsp_prod, conn->ring.rsp_prod);
 	conn->ring.moved = true;
 	return done;
 }
@@ -110,7 +120,7 @@ static ssize_t ring_write(struct xs_conn *conn, const struct iovec *iov, int nr)
 static void ring_settled(struct xs_conn *conn)
 {
 	uint64_t one = 1;
-	uint32_t used = conn->ring.rsp_prod - conn->ring.page->rsp_cons;
+	uint32_t used = conn->ring.rsp_prod - ring_get(&conn->ring.page->rsp_cons);
 
 	if (used > XENSTORE_RING_SIZE && !conn->ring.reconnecting)
 		ring_broken(conn, XENSTORE_ERROR_RINGIDX);
@@ -135,11 +145,19 @@ static const struct xs_conn_ops ring_ops = {
 	.fini = ring_fini,
 };
 
+static void ring_zero(volatile struct xenstore_domain_interface *page)
+{
+	ring_set(&page->req_cons, 0);
+	ring_set(&page->req_prod, 0);
+	ring_set(&page->rsp_cons, 0);
+	ring_set(&page->rsp_prod, 0);
+}
+
 /* Whether the ring may be used, after dealing with a reconnection. */
 static bool ring_connected(struct xs_conn *conn)
 {
 	volatile struct xenstore_domain_interface *page = conn->ring.page;
-	bool asked = __atomic_load_n(&page->connection, __ATOMIC_ACQUIRE) != XENSTORE_CONNECTED;
+	bool asked = ring_get(&page->connection) != XENSTORE_CONNECTED;
 
 	if (conn->ring.reconnecting) {
 		conn->ring.reconnecting = asked;
@@ -149,8 +167,8 @@ static bool ring_connected(struct xs_conn *conn)
 		return true;
 	xs_conn_reset(conn);
 	conn->ring.req_cons = conn->ring.rsp_prod = 0;
-	page->req_cons = page->req_prod = page->rsp_cons = page->rsp_prod = 0;
-	__atomic_store_n(&page->connection, XENSTORE_CONNECTED, __ATOMIC_RELEASE);
+	ring_zero(page);
+	ring_set(&page->connection, XENSTORE_CONNECTED);
 	conn->ring.moved = true;
 	return true;
 }
@@ -189,23 +207,23 @@ int xs_ring_conn(struct xs_server *server, uint16_t domid, void *page, int poll_
 		xs_settle(server);
 		return rc;
 	}
-	intf->server_features = XENSTORE_SERVER_FEATURE_RECONNECTION |
-				XENSTORE_SERVER_FEATURE_ERROR;
-	intf->error = XENSTORE_ERROR_NONE;
+	ring_set(&intf->server_features,
+		 XENSTORE_SERVER_FEATURE_RECONNECTION | XENSTORE_SERVER_FEATURE_ERROR);
+	ring_set(&intf->error, XENSTORE_ERROR_NONE);
 	if (restarted) {
-		intf->req_cons = 0;
-		intf->rsp_prod = 0;
 		conn->ring.reconnecting = true;
-		__atomic_store_n(&intf->connection, XENSTORE_RECONNECT, __ATOMIC_RELEASE);
-		conn->ring.moved = true;
+		/* First: a domain that sees impossible indices then also sees why. */
+		ring_set(&intf->connection, XENSTORE_RECONNECT);
+		ring_set(&intf->req_cons, 0);
+		ring_set(&intf->rsp_prod, 0);
 	} else {
 		/* A new ring may hold requests already: the domain need not wait for us. */
-		conn->ring.req_cons = intf->req_cons;
-		conn->ring.rsp_prod = intf->rsp_prod;
-		__atomic_store_n(&intf->connection, XENSTORE_CONNECTED, __ATOMIC_RELEASE);
-		conn->ring.moved = true;
+		conn->ring.req_cons = ring_get(&intf->req_cons);
+		conn->ring.rsp_prod = ring_get(&intf->rsp_prod);
+		ring_set(&intf->connection, XENSTORE_CONNECTED);
 		xs_conn_ready(conn);
 	}
+	conn->ring.moved = true;
 	xs_conn_touch(conn);
 	*conn_out = conn;
 	return 0;

@@ -16,6 +16,16 @@ struct ring_client {
 	uint32_t req_prod, rsp_cons; /* ours: the page's are only written */
 };
 
+static uint32_t ring_get(const volatile uint32_t *field)
+{
+	return __atomic_load_n(field, __ATOMIC_ACQUIRE);
+}
+
+static void ring_set(volatile uint32_t *field, uint32_t value)
+{
+	__atomic_store_n(field, value, __ATOMIC_RELEASE);
+}
+
 static void ring_notify(struct ring_client *rc)
 {
 	uint64_t one = 1;
@@ -51,14 +61,25 @@ static int ring_check(struct ring_client *rc)
 {
 	volatile struct xenstore_domain_interface *page = rc->page;
 
-	if (__atomic_load_n(&page->connection, __ATOMIC_ACQUIRE) == XENSTORE_CONNECTED)
-		return page->error == XENSTORE_ERROR_NONE ? 0 : -ECONNRESET;
+	if (ring_get(&page->connection) == XENSTORE_CONNECTED)
+		return ring_get(&page->error) == XENSTORE_ERROR_NONE ? 0 : -ECONNRESET;
+	/* The server's too: it may be about to, and waits for CONNECTED in any case. */
 	rc->req_prod = rc->rsp_cons = 0;
-	page->req_prod = 0;
-	page->rsp_cons = 0;
-	__atomic_store_n(&page->connection, XENSTORE_CONNECTED, __ATOMIC_RELEASE);
+	ring_set(&page->req_prod, 0);
+	ring_set(&page->req_cons, 0);
+	ring_set(&page->rsp_prod, 0);
+	ring_set(&page->rsp_cons, 0);
+	ring_set(&page->connection, XENSTORE_CONNECTED);
 	ring_notify(rc);
 	return -ERESTART;
+}
+
+/* Indices that cannot be: the server has just started anew, or lies. */
+static int ring_impossible(struct ring_client *rc)
+{
+	int err = ring_check(rc);
+
+	return err < 0 ? err : -EPROTO;
 }
 
 static void copy_from_ring(struct ring_client *rc, char *to, uint32_t n)
@@ -91,9 +112,9 @@ static ssize_t ring_recv(struct store_stream *st, void *buf, size_t size, bool w
 		if (err < 0)
 			return err;
 		/* Pairs with the server's release of rsp_prod. */
-		avail = __atomic_load_n(&rc->page->rsp_prod, __ATOMIC_ACQUIRE) - rc->rsp_cons;
+		avail = ring_get(&rc->page->rsp_prod) - rc->rsp_cons;
 		if (avail > XENSTORE_RING_SIZE)
-			return -EPROTO;
+			return ring_impossible(rc);
 		if (avail)
 			break;
 		if (!wait)
@@ -106,7 +127,7 @@ static ssize_t ring_recv(struct store_stream *st, void *buf, size_t size, bool w
 		avail = (uint32_t)size;
 	copy_from_ring(rc, buf, avail);
 	rc->rsp_cons += avail;
-	__atomic_store_n(&rc->page->rsp_cons, rc->rsp_cons, __ATOMIC_RELEASE);
+	ring_set(&rc->page->rsp_cons, rc->rsp_cons);
 	/* The server may wait for room. */
 	ring_notify(rc);
 	return (ssize_t)avail;
@@ -122,9 +143,9 @@ static int ring_send_part(struct ring_client *rc, const char *data, size_t size)
 		err = ring_check(rc);
 		if (err < 0)
 			return err;
-		used = rc->req_prod - __atomic_load_n(&rc->page->req_cons, __ATOMIC_ACQUIRE);
+		used = rc->req_prod - ring_get(&rc->page->req_cons);
 		if (used > XENSTORE_RING_SIZE)
-			return -EPROTO;
+			return ring_impossible(rc);
 		n = XENSTORE_RING_SIZE - used < size ? XENSTORE_RING_SIZE - used : (uint32_t)size;
 		if (!n) {
 			ring_notify(rc);
@@ -135,7 +156,7 @@ static int ring_send_part(struct ring_client *rc, const char *data, size_t size)
 		}
 		copy_to_ring(rc, data, n);
 		rc->req_prod += n;
-		__atomic_store_n(&rc->page->req_prod, rc->req_prod, __ATOMIC_RELEASE);
+		ring_set(&rc->page->req_prod, rc->req_prod);
 		data += n;
 		size -= n;
 	}
@@ -175,8 +196,8 @@ int xs_ring_client_open(void *page, int poll_fd, int notify_fd, struct hv_store 
 	client->page = page;
 	client->poll_fd = poll_fd;
 	client->notify_fd = notify_fd;
-	client->req_prod = client->page->req_prod;
-	client->rsp_cons = client->page->rsp_cons;
+	client->req_prod = ring_get(&client->page->req_prod);
+	client->rsp_cons = ring_get(&client->page->rsp_cons);
 	rc = store_stream_init(&client->stream, &ring_stream_ops, poll_fd, true);
 	if (rc < 0) {
 		hv_store_close(&client->stream.store);

@@ -345,7 +345,8 @@ static void test_server_restarts(void **state)
 	/* Nobody serves: the request lies in the ring. */
 	late.s = s;
 	assert_int_equal(pthread_create(&writer, NULL, late_write, &late), 0);
-	while (w->a.page->req_prod == w->a.page->req_cons)
+	while (__atomic_load_n(&w->a.page->req_prod, __ATOMIC_ACQUIRE) ==
+	       __atomic_load_n(&w->a.page->req_cons, __ATOMIC_ACQUIRE))
 		usleep(1000);
 	xs_server_release(w->server, 1);
 	xs_server_release(w->server, 2);
