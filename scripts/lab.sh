@@ -219,8 +219,9 @@ lab_guest_start() {
 
 # Of guests .. ($1 first number, $2 last): those that do not answer the LAN's ping, one a line.
 lab_silent() {
+	# shellcheck disable=SC2016 # expanded by the inner shells
 	seq "$1" "$2" | xargs -P 20 -I{} sh -c \
-		'for try in 1 2 3 4 5; do ping -c 1 -W 1 192.0.2.{} > /dev/null && exit; done; echo 192.0.2.{}'
+		'for try in $(seq 15); do ping -c 1 -W 1 192.0.2.{} > /dev/null && exit; done; echo 192.0.2.{}'
 }
 
 # For the end: what of ours is still there.
