@@ -167,9 +167,9 @@ int journal_read(const char *dir, json_t **entries_out, bool *torn)
 	*entries_out = NULL;
 	path_in(path, dir, JOURNAL_NAME);
 	rc = entries ? read_file(path, &text, &size) : -ENOMEM;
-	if (rc) {
+	if (rc || !text) {
 		json_decref(entries);
-		return rc;
+		return rc ? rc : -EIO;
 	}
 	for (line = text; !rc && (end = memchr(line, '\n', size - (size_t)(line - text)));
 	     line = end + 1) {

@@ -127,7 +127,7 @@ static int write_key(struct vifrostd *d, const struct vif *vif, const char *key,
 /* Who the vif's guest is now. */
 static int read_who(struct vifrostd *d, struct vif *vif)
 {
-	char path[PATH_LEN], vm[64];
+	char path[PATH_LEN], vm[64] = "";
 	const char *uuid;
 	int rc;
 
@@ -312,24 +312,32 @@ int vif_update_all(struct vifrostd *d)
 	return nr < 0 ? nr : rc;
 }
 
+/* The vif that @link may be what was waited for; what happens to the links of others is someone's will. */
+static struct vif *find_waiting(struct vifrostd *d, const struct vs_link *link)
+{
+	unsigned int domid, devid;
+	struct vif *vif;
+	int end = 0;
+
+	if (sscanf(link->name, "vif%5u.%5u%n", &domid, &devid, &end) != 2 || link->name[end] ||
+	    domid > UINT16_MAX || devid > UINT16_MAX)
+		return NULL;
+	vif = vif_find(d, (uint16_t)domid, (uint16_t)devid);
+	return vif && vif->is_ready && vif->state == VIF_WAITING ? vif : NULL;
+}
+
 void vif_on_link(void *arg, const struct vs_link *link, bool is_gone)
 {
 	struct vifrostd *d = arg;
-	unsigned int domid, devid;
-	struct vif *vif;
-	int rc = 0, end = 0;
+	struct vif *vif = link && !is_gone ? find_waiting(d, link) : NULL;
+	int rc = 0;
 
-	if (!d->store)
+	if (!d->store || (link && !vif))
 		return;
-	if (!link) {
+	if (vif)
+		rc = vif_update(d, vif->domid, vif->devid);
+	else
 		rc = vif_update_all(d);
-	} else if (!is_gone && sscanf(link->name, "vif%5u.%5u%n", &domid, &devid, &end) == 2 &&
-		   !link->name[end] && domid <= UINT16_MAX && devid <= UINT16_MAX) {
-		/* Only those that wait for their link: what happens to others is someone's will. */
-		vif = vif_find(d, (uint16_t)domid, (uint16_t)devid);
-		if (vif && vif->is_ready && vif->state == VIF_WAITING)
-			rc = vif_update(d, vif->domid, vif->devid);
-	}
 	if (rc)
 		store_lost(d, rc);
 	else

@@ -12,6 +12,7 @@
 /* Hundreds of links may change at once, by one bridge going away. */
 #define EVENTS_BUFFER (1 << 20)
 #define EVENTS_BATCH  256
+#define EVENT_SIZE    (32 * 1024)
 
 struct vs_events {
 	struct nl_sock *sk;
@@ -66,6 +67,8 @@ int vs_events_open(struct loop *loop,
 	if (!e->sk)
 		goto fail;
 	nl_socket_disable_seq_check(e->sk);
+	nl_socket_set_msg_buf_size(e->sk, EVENT_SIZE);
+	nl_socket_disable_msg_peek(e->sk);
 	nl_socket_modify_cb(e->sk, NL_CB_VALID, NL_CB_CUSTOM, on_link, e);
 	rc = -EIO;
 	if (nl_connect(e->sk, NETLINK_ROUTE) < 0 || nl_socket_set_nonblocking(e->sk) < 0 ||
