@@ -265,12 +265,19 @@ void bridge_give_back(struct plan_for *p, const struct vs_record_network *old,
 {
 	const struct vs_link *uplink = plan_link(p, old->uplink);
 	const struct vs_link *bridge = plan_link(p, old->name);
+	const struct vs_addr *now;
+	struct vs_addr a;
 
 	/* Gone for good, or unplugged: there is nothing to give back to. */
 	if (!uplink)
 		return;
-	for (size_t i = 0; i < old->nr_moved_addrs; i++)
-		plan_add_addr(p, VS_DISRUPTION_NONE, old->uplink, &old->moved_addrs[i], true);
+	for (size_t i = 0; i < old->nr_moved_addrs; i++) {
+		/* As it is now: the lifetime of a lease has gone on meanwhile, or was renewed. */
+		now = bridge ? vs_find_addr(&p->plan->model, bridge->ifindex, &old->moved_addrs[i])
+			     : NULL;
+		a = now ? *now : old->moved_addrs[i];
+		plan_add_addr(p, VS_DISRUPTION_NONE, old->uplink, &a, true);
+	}
 	if (bridge && uplink->master == bridge->ifindex)
 		plan_set_master(p, VS_DISRUPTION_MANAGEMENT, old->uplink, "");
 	if (old->uplink_old_mtu)

@@ -15,12 +15,14 @@ trap 'test_failed $LINENO "$BASH_COMMAND"' ERR
 
 # All that a move must not change: addresses without their age, routes without their order.
 dump() {
-	ip -j -d addr show dev "$1" | jq -S 'map({ifname, mtu, operstate, master, flags, addr_info})'
+	ip -j -d addr show dev "$1" | jq -S 'map({ifname, mtu, operstate, master, flags,
+		addr_info: (.addr_info | map(del(.valid_life_time, .preferred_life_time)))})'
 	ip -j -4 route show table main | jq -S 'sort_by(.dst, .metric)'
-	ip -j -6 route show table main | jq -S 'sort_by(.dst, .metric, .dev)'
+	ip -j -6 route show table main | jq -S 'map(del(.expires)) | sort_by(.dst, .metric, .dev)'
 }
 changes() { vifrost apply -j "$1" | jq .changes; }
 has_address() { [[ $(ip -o addr show dev "$1") = *" $2 "* ]]; }
+settled() { [[ $(ip -6 addr show dev xenbr0) != *tentative* ]]; }
 host_reaches_lan() { ping -c 1 -W 1 $LAB_LAN4 > /dev/null && ping -c 1 -W 1 $LAB_LAN6 > /dev/null; }
 
 cat > /run/policy.yaml <<-END
@@ -82,6 +84,7 @@ grep -q "taken.yaml:5:.*taken0 exists already and is not Vifrost's" /run/error
 [ "$(changes /run/policy.yaml)" = 0 ] || fail "a refused policy changed something"
 
 # Killed and started again: nothing is sent to the kernel.
+wait_for 10 settled
 dump xenbr0 > /run/applied
 daemon_stop vifrostd KILL
 ip monitor link address route > /run/monitor &

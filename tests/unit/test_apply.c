@@ -130,6 +130,13 @@ static int restart(struct host *h)
 	return apply_recover(&h->apply);
 }
 
+static size_t count_steps(struct host *h, const struct vs_wanted *wanted)
+{
+	apply_result_fini(&h->result);
+	assert_int_equal(apply_plan(&h->apply, wanted, &h->ds, &h->result), 0);
+	return h->result.nr_steps;
+}
+
 static int run(struct host *h, const struct vs_wanted *wanted)
 {
 	const char *text = wanted->nr_networks ? POLICY_TEXT : NULL;
@@ -174,8 +181,7 @@ static void test_every_step_fails_once(void **state)
 	for (int down = 0; down < 2; down++) {
 		const struct vs_wanted *wanted = down ? &h->nothing : &h->wanted;
 
-		assert_int_equal(apply_plan(&h->apply, wanted, &h->ds, &h->result), 0);
-		nr = h->result.nr_steps;
+		nr = count_steps(h, wanted);
 		assert_true(nr > 5);
 		before = vs_observed_text(&h->fake->model);
 		for (size_t k = 1; k <= nr; k++) {
@@ -200,8 +206,7 @@ static void test_rollback_fails_too(void **state)
 	char *before = vs_observed_text(&h->fake->model);
 	size_t nr;
 
-	assert_int_equal(apply_plan(&h->apply, &h->wanted, &h->ds, &h->result), 0);
-	nr = h->result.nr_steps;
+	nr = count_steps(h, &h->wanted);
 	for (size_t k = 1; k <= nr; k++) {
 		h->fake->fail_on = true;
 		h->fake->fail_at = h->fake->nr_ops + k;
