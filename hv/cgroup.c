@@ -146,7 +146,8 @@ static bool job_wanted(const struct cgroup_limits *l, int job)
 	}
 }
 
-int cgroups_check(const struct cgroups *g, const struct cgroup_limits *l, char *why, size_t why_size)
+int cgroups_check(const struct cgroups *g, const struct cgroup_limits *l, char *why,
+		  size_t why_size)
 {
 	static const int limiting[] = { CGROUP_MEMORY, CGROUP_CPU };
 
@@ -155,14 +156,16 @@ int cgroups_check(const struct cgroups *g, const struct cgroup_limits *l, char *
 
 		if (!job_wanted(l, job) || job_there(g, job))
 			continue;
-		snprintf(why, why_size, "the %s limit cannot be set: no cgroup %s controller is mounted (%s)",
+		snprintf(why, why_size,
+			 "the %s limit cannot be set: no cgroup %s controller is mounted (%s)",
 			 job_info[job].v1, job_info[job].v1, job_info[job].config);
 		return -ENOTSUP;
 	}
 	return 0;
 }
 
-static int set_limit(const struct cgroups *g, uint16_t domid, int job, const struct cgroup_limits *l)
+static int set_limit(const struct cgroups *g, uint16_t domid, int job,
+		     const struct cgroup_limits *l)
 {
 	bool v2 = g->jobs[job].v2;
 	char path[PATH_MAX], text[64];
@@ -175,7 +178,8 @@ static int set_limit(const struct cgroups *g, uint16_t domid, int job, const str
 	case CGROUP_CPU:
 		group_path(path, g, job, domid, v2 ? "cpu.max" : "cpu.cfs_quota_us");
 		if (v2)
-			snprintf(text, sizeof(text), "%u %u", l->nr_cpus * CPU_PERIOD_US, CPU_PERIOD_US);
+			snprintf(text, sizeof(text), "%u %u", l->nr_cpus * CPU_PERIOD_US,
+				 CPU_PERIOD_US);
 		else
 			snprintf(text, sizeof(text), "%u", l->nr_cpus * CPU_PERIOD_US);
 		break;
@@ -225,8 +229,8 @@ int cgroups_create(const struct cgroups *g, uint16_t domid, const struct cgroup_
 		if (!rc)
 			rc = set_limit(g, domid, job, l);
 		if (rc < 0) {
-			snprintf(why, why_size, "cgroup %s in %s: %s", job_info[job].v1, g->jobs[job].dir,
-				 strerror(-rc));
+			snprintf(why, why_size, "cgroup %s in %s: %s", job_info[job].v1,
+				 g->jobs[job].dir, strerror(-rc));
 			cgroup_join_close(join);
 			cgroups_remove(g, domid);
 			return rc;
@@ -291,7 +295,8 @@ int cgroups_for_each_task(const struct cgroups *g, uint16_t domid, void (*fn)(vo
 
 	if (!job_there(g, CGROUP_TRACK))
 		return -ENOTSUP;
-	group_path(path, g, CGROUP_TRACK, domid, g->jobs[CGROUP_TRACK].v2 ? "cgroup.threads" : "tasks");
+	group_path(path, g, CGROUP_TRACK, domid,
+		   g->jobs[CGROUP_TRACK].v2 ? "cgroup.threads" : "tasks");
 	f = fopen(path, "re");
 	if (!f)
 		return -errno;

@@ -13,7 +13,15 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-enum cgroup_job { CGROUP_TRACK, CGROUP_FREEZE, CGROUP_TIME, CGROUP_MEMORY, CGROUP_CPU, CGROUP_PIDS, CGROUP_NR_JOBS };
+enum cgroup_job {
+	CGROUP_TRACK,
+	CGROUP_FREEZE,
+	CGROUP_TIME,
+	CGROUP_MEMORY,
+	CGROUP_CPU,
+	CGROUP_PIDS,
+	CGROUP_NR_JOBS
+};
 
 struct cgroups {
 	char instance[16];
@@ -40,7 +48,8 @@ struct cgroup_join {
 /* Looks at what is mounted. @rundir tells two hosts on one machine apart. */
 void cgroups_init(struct cgroups *g, const char *rundir);
 /* -ENOTSUP: a limit that no hierarchy here can set, named in @why. */
-int cgroups_check(const struct cgroups *g, const struct cgroup_limits *limits, char *why, size_t why_size);
+int cgroups_check(const struct cgroups *g, const struct cgroup_limits *limits, char *why,
+		  size_t why_size);
 int cgroups_create(const struct cgroups *g, uint16_t domid, const struct cgroup_limits *limits,
 		   struct cgroup_join *join, char *why, size_t why_size);
 void cgroup_join_close(struct cgroup_join *join);

@@ -18,8 +18,8 @@ struct console {
 	char log_path[PATH_MAX];
 	int log_fd;
 	off_t log_size;
-	int guest_fd;		  /* master of the guest's terminal */
-	int master_fd, slave_fd;  /* the operator's; -1 until asked for */
+	int guest_fd;		 /* master of the guest's terminal */
+	int master_fd, slave_fd; /* the operator's; -1 until asked for */
 	struct loop_fd guest_watcher, master_watcher;
 };
 
@@ -142,7 +142,8 @@ static int console_new(const struct console_params *p, struct console **console_
 	return 0;
 }
 
-int console_create(const struct console_params *p, char guest_tty[PATH_MAX], struct console **console_out)
+int console_create(const struct console_params *p, char guest_tty[PATH_MAX],
+		   struct console **console_out)
 {
 	struct console *c;
 	int rc = console_new(p, &c);
@@ -150,8 +151,9 @@ int console_create(const struct console_params *p, char guest_tty[PATH_MAX], str
 	if (rc < 0)
 		return rc;
 	c->guest_fd = open_pty(guest_tty);
-	rc = c->guest_fd < 0 ? c->guest_fd :
-			       loop_fd_add(c->loop, &c->guest_watcher, c->guest_fd, EPOLLIN, guest_ready, c);
+	rc = c->guest_fd < 0 ? c->guest_fd
+			     : loop_fd_add(c->loop, &c->guest_watcher, c->guest_fd, EPOLLIN,
+					   guest_ready, c);
 	if (rc < 0) {
 		console_free(c);
 		return rc;
@@ -174,7 +176,8 @@ int console_restore(const struct console_params *p, int guest_fd, int master_fd,
 	c->slave_fd = slave_fd;
 	rc = loop_fd_add(c->loop, &c->guest_watcher, guest_fd, EPOLLIN, guest_ready, c);
 	if (!rc && master_fd >= 0)
-		rc = loop_fd_add(c->loop, &c->master_watcher, master_fd, EPOLLIN, operator_ready, c);
+		rc = loop_fd_add(c->loop, &c->master_watcher, master_fd, EPOLLIN, operator_ready,
+				 c);
 	if (rc < 0) {
 		console_free(c);
 		return rc;
@@ -234,7 +237,8 @@ static int open_operator(struct console *c)
 		rc = tcsetattr(c->slave_fd, TCSANOW, &raw) < 0 ? -errno : 0;
 	}
 	if (!rc)
-		rc = loop_fd_add(c->loop, &c->master_watcher, c->master_fd, EPOLLIN, operator_ready, c);
+		rc = loop_fd_add(c->loop, &c->master_watcher, c->master_fd, EPOLLIN, operator_ready,
+				 c);
 	if (rc < 0) {
 		close(c->master_fd);
 		if (c->slave_fd >= 0)

@@ -45,7 +45,7 @@ static int open_again(struct core_backend *b)
 {
 	struct list *pos;
 
-	list_for_each(&b->domains, pos) {
+	list_for_each (&b->domains, pos) {
 		struct hv_domain *d = list_entry(pos, struct hv_domain, list);
 		struct hypercall_request req = { .op = HYPERCALL_DOMAIN_OPEN, .domid = d->domid };
 		struct hypercall_reply reply;
@@ -121,7 +121,8 @@ static void core_unbind(struct hv_evtchn *ch)
 static int core_bind(struct hv *hv, uint16_t domid, uint32_t remote_port, struct hv_evtchn *ch)
 {
 	struct core_backend *b = to_backend(hv);
-	struct hypercall_request req = { .op = HYPERCALL_EVTCHN_BIND, .domid = domid,
+	struct hypercall_request req = { .op = HYPERCALL_EVTCHN_BIND,
+					 .domid = domid,
 					 .port = remote_port };
 	struct hypercall_reply reply;
 	int fds[2], rc;
@@ -188,7 +189,8 @@ static int domain_map(struct hv_domain *d, const struct hypercall_reply *reply, 
 		return rc;
 	d->grants = (void *)((uint8_t *)d->pages + (size_t)CORE_PAGE_GRANTS * CORE_PAGE_SIZE);
 	/* Zero until touched: the few refs in use cost a page or two. */
-	rc = map(d->nr_grants * sizeof(*d->pins), MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, &p);
+	rc = map(d->nr_grants * sizeof(*d->pins), MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1,
+		 &p);
 	if (rc < 0)
 		return rc;
 	d->pins = p;
@@ -197,7 +199,8 @@ static int domain_map(struct hv_domain *d, const struct hypercall_reply *reply, 
 
 static void close_remote(struct core_backend *b, uint16_t domid, uint32_t generation)
 {
-	struct hypercall_request req = { .op = HYPERCALL_DOMAIN_CLOSE, .domid = domid,
+	struct hypercall_request req = { .op = HYPERCALL_DOMAIN_CLOSE,
+					 .domid = domid,
 					 .arg = generation };
 	struct hypercall_reply reply;
 
@@ -208,7 +211,7 @@ static struct hv_domain *find_open(struct core_backend *b, uint16_t domid, uint3
 {
 	struct list *pos;
 
-	list_for_each(&b->domains, pos) {
+	list_for_each (&b->domains, pos) {
 		struct hv_domain *d = list_entry(pos, struct hv_domain, list);
 
 		if (d->domid == domid && d->generation == generation)
@@ -288,7 +291,7 @@ static void core_hv_close(struct hv *hv)
 	struct core_backend *b = to_backend(hv);
 	struct list *pos, *next;
 
-	list_for_each_safe(&b->domains, pos, next)
+	list_for_each_safe (&b->domains, pos, next)
 		domain_free(list_entry(pos, struct hv_domain, list));
 	hv_store_close(hv->store);
 	hypercall_link_fini(&b->link);

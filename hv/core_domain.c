@@ -233,7 +233,8 @@ int core_domain_create(struct core *core, unsigned int memory_mib, uint16_t *dom
 	core->counters->last_domid = domid;
 	*d->state = (struct core_state){ .magic = CORE_STATE_MAGIC,
 					 .domid = domid,
-					 .nr_pages = ((uint64_t)memory_mib << 20) / CORE_PAGE_SIZE };
+					 .nr_pages = ((uint64_t)memory_mib << 20) /
+						     CORE_PAGE_SIZE };
 	fill_start_info(d);
 	core->domains[domid] = d;
 	keep_domain(core, d);
@@ -274,7 +275,7 @@ static void revoke_grant(grant_entry_v1_t *entry)
 static void release_grant(grant_entry_v1_t *entry)
 {
 	if (entry->flags & (GTF_reading | GTF_writing))
-		__atomic_fetch_and(&entry->flags, (uint16_t)~(GTF_reading | GTF_writing),
+		__atomic_fetch_and(&entry->flags, (uint16_t) ~(GTF_reading | GTF_writing),
 				   __ATOMIC_RELEASE);
 }
 
@@ -415,7 +416,8 @@ bool core_restore(struct core *core, const char *name, int fd)
 
 	if (!strcmp(name, "core"))
 		return restore_counters(core, fd);
-	if (sscanf(name, "d%u.%n", &domid, &used) != 1 || !used || !domid || domid >= DOMID_FIRST_RESERVED)
+	if (sscanf(name, "d%u.%n", &domid, &used) != 1 || !used || !domid ||
+	    domid >= DOMID_FIRST_RESERVED)
 		return false;
 	if (!core->domains[domid])
 		core->domains[domid] = domain_alloc((uint16_t)domid);
@@ -473,7 +475,8 @@ void core_restore_done(struct core *core)
 		}
 		for (uint32_t i = 1; i < CORE_MAX_PORTS; i++)
 			for (int side = 0; side < 2; side++) {
-				if ((side ? d->channels[i].to_guest : d->channels[i].from_guest) < 0)
+				if ((side ? d->channels[i].to_guest : d->channels[i].from_guest) <
+				    0)
 					continue;
 				core_port_name(name, d->domid, i, side);
 				core_unkeep(core, name);

@@ -28,7 +28,8 @@ static struct core_port *find_port(const struct core *core, uint16_t domid, uint
 	struct core_domain *d = core_domain_find(core, domid);
 
 	*domain_out = d;
-	if (!d || !port || port >= CORE_MAX_PORTS || d->state->ports[port].status == EVTCHNSTAT_closed)
+	if (!d || !port || port >= CORE_MAX_PORTS ||
+	    d->state->ports[port].status == EVTCHNSTAT_closed)
 		return NULL;
 	return &d->state->ports[port];
 }
@@ -141,8 +142,8 @@ int core_evtchn_status(const struct core *core, uint16_t domid, uint32_t port,
 			return -EINVAL;
 		if (b->owner)
 			*status_out = (struct core_evtchn_status){
-				b->connected ? EVTCHNSTAT_interdomain : EVTCHNSTAT_unbound, b->domid,
-				b->connected ? b->port : 0
+				b->connected ? EVTCHNSTAT_interdomain : EVTCHNSTAT_unbound,
+				b->domid, b->connected ? b->port : 0
 			};
 		return 0;
 	}
@@ -152,7 +153,8 @@ int core_evtchn_status(const struct core *core, uint16_t domid, uint32_t port,
 	if (!port || port >= CORE_MAX_PORTS)
 		return -EINVAL;
 	if (p)
-		*status_out = (struct core_evtchn_status){ p->status, p->remote_domid, p->remote_port };
+		*status_out = (struct core_evtchn_status){ p->status, p->remote_domid,
+							   p->remote_port };
 	return 0;
 }
 
@@ -201,7 +203,8 @@ int core_evtchn_bind(struct core *core, const void *owner, uint16_t domid, uint3
 		local = free_local_port(core);
 	if (!local)
 		return -ENOSPC;
-	core->bindings[local] = (struct core_binding){ owner, domid, d->state->generation, port, true };
+	core->bindings[local] = (struct core_binding){ owner, domid, d->state->generation, port,
+						       true };
 	p->remote_port = local;
 	p->status = EVTCHNSTAT_interdomain;
 	/* As Xen does: an event sent before the binding must not be lost. */
@@ -228,7 +231,8 @@ static void unbind(struct core *core, uint32_t local_port)
 
 int core_evtchn_unbind(struct core *core, const void *owner, uint32_t local_port)
 {
-	if (!local_port || local_port >= CORE_DOM0_PORTS || core->bindings[local_port].owner != owner)
+	if (!local_port || local_port >= CORE_DOM0_PORTS ||
+	    core->bindings[local_port].owner != owner)
 		return -EINVAL;
 	unbind(core, local_port);
 	return 0;

@@ -112,22 +112,24 @@ static void unpin_ref(struct hv_domain *d, uint32_t ref, bool write)
 		clear_marks(&d->grants[ref], marks);
 }
 
-static void core_gnt_begin(struct hv_domain *domain, struct hv_gnt_op *ops, unsigned int nr, bool write)
+static void core_gnt_begin(struct hv_domain *domain, struct hv_gnt_op *ops, unsigned int nr,
+			   bool write)
 {
 	for (unsigned int i = 0; i < nr; i++) {
 		struct hv_gnt_op *op = &ops[i];
 		void *page;
 
 		op->ptr = NULL;
-		op->status = op->offset + (uint32_t)op->len <= CORE_PAGE_SIZE ?
-				     pin_ref(domain, op->ref, write, &page) :
-				     GNTST_bad_copy_arg;
+		op->status = op->offset + (uint32_t)op->len <= CORE_PAGE_SIZE
+				     ? pin_ref(domain, op->ref, write, &page)
+				     : GNTST_bad_copy_arg;
 		if (op->status == GNTST_okay)
 			op->ptr = (uint8_t *)page + op->offset;
 	}
 }
 
-static void core_gnt_end(struct hv_domain *domain, struct hv_gnt_op *ops, unsigned int nr, bool write)
+static void core_gnt_end(struct hv_domain *domain, struct hv_gnt_op *ops, unsigned int nr,
+			 bool write)
 {
 	for (unsigned int i = 0; i < nr; i++)
 		if (ops[i].status == GNTST_okay)

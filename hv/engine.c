@@ -20,7 +20,8 @@
 #include "base/unixsock.h"
 #include "hv/engine_priv.h"
 
-_Static_assert(sizeof(struct ns_launch) <= ENGINE_RECORD_OFFSET, "the record lies behind the launch block");
+_Static_assert(sizeof(struct ns_launch) <= ENGINE_RECORD_OFFSET,
+	       "the record lies behind the launch block");
 _Static_assert(sizeof(struct engine_record) <= 4096, "the record has one page");
 
 static int check_name(const char *name)
@@ -30,8 +31,8 @@ static int check_name(const char *name)
 	if (!len || len >= ENGINE_NAME_MAX || !strcmp(name, ".") || !strcmp(name, ".."))
 		return -EINVAL;
 	for (const char *p = name; *p; p++)
-		if (!(*p >= 'a' && *p <= 'z') && !(*p >= 'A' && *p <= 'Z') && !(*p >= '0' && *p <= '9') &&
-		    !strchr("-_.+", *p))
+		if (!(*p >= 'a' && *p <= 'z') && !(*p >= 'A' && *p <= 'Z') &&
+		    !(*p >= '0' && *p <= '9') && !strchr("-_.+", *p))
 			return -EINVAL;
 	return 0;
 }
@@ -48,7 +49,8 @@ static size_t args_size(const struct engine_config *c, uint32_t *nr)
 
 static struct cgroup_limits limits_of(const struct engine_record *r)
 {
-	unsigned int there = r->has_cpus ? (unsigned int)CPU_COUNT(&r->cpus) : (unsigned int)get_nprocs();
+	unsigned int there = r->has_cpus ? (unsigned int)CPU_COUNT(&r->cpus)
+					 : (unsigned int)get_nprocs();
 
 	return (struct cgroup_limits){
 		.memory_bytes = r->limit_memory ? (uint64_t)r->memory_mib << 20 : 0,
@@ -83,12 +85,14 @@ static int check_config(struct engine *e, const struct engine_config *c, char wh
 	uint32_t nr;
 
 	if (!c->type || strcmp(c->type, "ns")) {
-		snprintf(why, ENGINE_WHY, "type \"%.32s\": this host has no engine for it, only for \"ns\"",
+		snprintf(why, ENGINE_WHY,
+			 "type \"%.32s\": this host has no engine for it, only for \"ns\"",
 			 c->type ? c->type : "");
 		return -EOPNOTSUPP;
 	}
 	if (check_name(c->name) < 0) {
-		snprintf(why, ENGINE_WHY, "name: 1 to %d of letters, digits and \"-_.+\"", ENGINE_NAME_MAX - 1);
+		snprintf(why, ENGINE_WHY, "name: 1 to %d of letters, digits and \"-_.+\"",
+			 ENGINE_NAME_MAX - 1);
 		return -EINVAL;
 	}
 	if (!c->init || c->init[0] != '/') {
@@ -96,11 +100,12 @@ static int check_config(struct engine *e, const struct engine_config *c, char wh
 		return -EINVAL;
 	}
 	if (args_size(c, &nr) > NS_LAUNCH_ARGS || nr > ENGINE_MAX_ARGS) {
-		snprintf(why, ENGINE_WHY, "init: at most %d arguments of %d bytes in all", ENGINE_MAX_ARGS,
-			 NS_LAUNCH_ARGS);
+		snprintf(why, ENGINE_WHY, "init: at most %d arguments of %d bytes in all",
+			 ENGINE_MAX_ARGS, NS_LAUNCH_ARGS);
 		return -E2BIG;
 	}
-	if (c->root && (c->root[0] != '/' || strlen(c->root) >= sizeof(((struct ns_launch *)0)->root))) {
+	if (c->root &&
+	    (c->root[0] != '/' || strlen(c->root) >= sizeof(((struct ns_launch *)0)->root))) {
 		snprintf(why, ENGINE_WHY, "root: an absolute path of at most %zu bytes",
 			 sizeof(((struct ns_launch *)0)->root) - 1);
 		return -EINVAL;
@@ -219,7 +224,8 @@ int engine_domain_create(struct engine *e, const struct engine_config *c, uint16
 			engine_domain_destroy(e, domid);
 	}
 	if (rc < 0) {
-		snprintf(why, ENGINE_WHY, "%s", rc == -EINVAL ? "memory: 1 MiB to 1 TiB" : strerror(-rc));
+		snprintf(why, ENGINE_WHY, "%s",
+			 rc == -EINVAL ? "memory: 1 MiB to 1 TiB" : strerror(-rc));
 		return rc;
 	}
 	*domid_out = domid;
@@ -232,8 +238,9 @@ static int start_processes(struct engine_domain *d, char why[ENGINE_WHY])
 	struct engine_record *r = d->record;
 	struct cgroup_limits limits = limits_of(r);
 	struct cgroup_join join;
-	struct ns_start s = { &e->programs, r->name, r->has_cpus ? &r->cpus : NULL, &join, d->domid,
-			      d->launch, d->state_fd, .front_pidfd = -1, .init_pidfd = -1 };
+	struct ns_start s = { &e->programs, r->name,	       r->has_cpus ? &r->cpus : NULL,
+			      &join,	    d->domid,	       d->launch,
+			      d->state_fd,  .front_pidfd = -1, .init_pidfd = -1 };
 	int pair[2], rc;
 
 	rc = cgroups_create(&e->cgroups, d->domid, &limits, &join, why, ENGINE_WHY);

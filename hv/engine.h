@@ -28,7 +28,8 @@ struct engine;
 
 struct engine_config {
 	const char *type; /* "ns"; others: -EOPNOTSUPP until their engine is there */
-	const char *name; /* 1 to ENGINE_NAME_MAX - 1 of letters, digits, "-_.+"; not "." nor ".." */
+	const char
+		*name; /* 1 to ENGINE_NAME_MAX - 1 of letters, digits, "-_.+"; not "." nor ".." */
 	unsigned int memory_mib;
 	/* Bound the processes' memory by memory_mib too. Fails where no memory cgroup can do it. */
 	bool limit_memory;
@@ -52,14 +53,14 @@ struct engine_info {
 	enum engine_state state;
 	unsigned int reason; /* SHUTDOWN_* of xen/sched.h, when ENGINE_STOPPED */
 	bool shutting_down;  /* asked to, and not there yet */
-	bool reboot;	     /* asked by engine_shutdown() to come back: reason will be SHUTDOWN_reboot */
+	bool reboot; /* asked by engine_shutdown() to come back: reason will be SHUTDOWN_reboot */
 	char name[ENGINE_NAME_MAX];
 	unsigned int memory_mib;
 	unsigned int nr_vcpus;
 	cpu_set_t cpus;
-	uint64_t cpu_ns; /* used by all its processes */
+	uint64_t cpu_ns;    /* used by all its processes */
 	uint64_t created_s; /* CLOCK_REALTIME */
-	pid_t pid;	 /* the domain's first process, as the host sees it; 0: none */
+	pid_t pid;	    /* the domain's first process, as the host sees it; 0: none */
 };
 
 struct engine_hooks {
@@ -70,8 +71,8 @@ struct engine_hooks {
 
 void engine_set_hooks(struct engine *engine, const struct engine_hooks *hooks);
 
-int engine_domain_create(struct engine *engine, const struct engine_config *config, uint16_t *domid_out,
-			 char why[ENGINE_WHY]);
+int engine_domain_create(struct engine *engine, const struct engine_config *config,
+			 uint16_t *domid_out, char why[ENGINE_WHY]);
 int engine_domain_start(struct engine *engine, uint16_t domid, bool paused, char why[ENGINE_WHY]);
 /* -ENOENT. */
 int engine_domain_destroy(struct engine *engine, uint16_t domid);

@@ -121,8 +121,8 @@ int engine_domain_introduce(struct engine_domain *d, bool restarted)
 	rc = core_evtchn_fds(p->core, d->domid, CORE_PORT_STORE, &to_guest, &from_guest);
 	if (!rc)
 		rc = xs_server_introduce(p->xenstore, d->domid,
-					 core_domain_page(p->core, d->domid, CORE_PAGE_STORE), from_guest,
-					 to_guest, restarted);
+					 core_domain_page(p->core, d->domid, CORE_PAGE_STORE),
+					 from_guest, to_guest, restarted);
 	d->introduced = rc == 0;
 	return rc;
 }
@@ -180,8 +180,8 @@ static unsigned int end_reason(struct engine_domain *d)
 		log_notice("domain %u (%s): init ended with status %d", d->domid, d->record->name,
 			   WEXITSTATUS(l->status));
 	else if (stage == NS_EXITED)
-		log_notice("domain %u (%s): init was killed by signal %d", d->domid, d->record->name,
-			   WTERMSIG(l->status));
+		log_notice("domain %u (%s): init was killed by signal %d", d->domid,
+			   d->record->name, WTERMSIG(l->status));
 	else
 		log_warning("domain %u (%s): its %s process died", d->domid, d->record->name,
 			    stage == NS_RUNNING ? "network or first" : "starting");
@@ -215,7 +215,9 @@ int engine_domain_watch(struct engine_domain *d)
 	struct loop *loop = d->engine->params.loop;
 	int rc = loop_fd_add(loop, &d->front_watcher, d->front_pidfd, EPOLLIN, process_ended, d);
 
-	return rc < 0 ? rc : loop_fd_add(loop, &d->init_watcher, d->init_pidfd, EPOLLIN, process_ended, d);
+	return rc < 0 ? rc
+		      : loop_fd_add(loop, &d->init_watcher, d->init_pidfd, EPOLLIN, process_ended,
+				    d);
 }
 
 static void sweep(void *arg)
@@ -224,7 +226,8 @@ static void sweep(void *arg)
 	unsigned int left = 0;
 
 	for (unsigned int i = 0; i < e->nr_unswept; i++)
-		if (!engine_find(e, e->unswept[i]) && cgroups_remove(&e->cgroups, e->unswept[i]) < 0)
+		if (!engine_find(e, e->unswept[i]) &&
+		    cgroups_remove(&e->cgroups, e->unswept[i]) < 0)
 			e->unswept[left++] = e->unswept[i];
 	e->nr_unswept = left;
 	if (left)
@@ -299,8 +302,9 @@ bool engine_restore(struct engine *e, const char *name, int fd)
 	char kind;
 	int used = 0, *slot = NULL;
 
-	if (sscanf(name, "%c%u.%n", &kind, &domid, &used) != 2 || !used || (kind != 'e' && kind != 'c') ||
-	    !domid || domid >= sizeof(e->domains) / sizeof(e->domains[0]))
+	if (sscanf(name, "%c%u.%n", &kind, &domid, &used) != 2 || !used ||
+	    (kind != 'e' && kind != 'c') || !domid ||
+	    domid >= sizeof(e->domains) / sizeof(e->domains[0]))
 		return false;
 	d = engine_find(e, (uint16_t)domid);
 	if (!d)
@@ -346,7 +350,8 @@ static bool restore_domain(struct engine_domain *d)
 		if (*part_fd(d, i) < 0)
 			return false;
 	engine_console_params(d, &params);
-	if (console_restore(&params, d->restored[0], d->restored[1], d->restored[2], &d->console) < 0)
+	if (console_restore(&params, d->restored[0], d->restored[1], d->restored[2], &d->console) <
+	    0)
 		return false;
 	for (int i = 0; i < 3; i++)
 		d->restored[i] = -1;

@@ -233,7 +233,8 @@ static int write_map(pid_t pid, const char *file, uint16_t domid)
 }
 
 /* Let the child go on, and hear how far it came. */
-static int await_child(struct ns_start *s, pid_t pid, const struct ns_start_fds *fds, char why[ENGINE_WHY])
+static int await_child(struct ns_start *s, pid_t pid, const struct ns_start_fds *fds,
+		       char why[ENGINE_WHY])
 {
 	struct pollfd p = { .fd = fds->sync[0], .events = POLLIN };
 	struct ns_report report;
@@ -251,7 +252,8 @@ static int await_child(struct ns_start *s, pid_t pid, const struct ns_start_fds 
 		return rc;
 	}
 	if (poll(&p, 1, START_MS) <= 0) {
-		snprintf(why, ENGINE_WHY, "its processes did not start within %d s", START_MS / 1000);
+		snprintf(why, ENGINE_WHY, "its processes did not start within %d s",
+			 START_MS / 1000);
 		return -ETIMEDOUT;
 	}
 	n = unixsock_recv(fds->sync[0], &report, sizeof(report), &s->init_pidfd, &nr_fds);
@@ -327,8 +329,8 @@ int ns_start(struct ns_start *s, char why[ENGINE_WHY])
 		close_start_fds(&fds);
 		return rc;
 	}
-	pid = clone_process(CLONE_NEWUSER | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS, s->join->v2_fd,
-			    &s->front_pidfd);
+	pid = clone_process(CLONE_NEWUSER | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS,
+			    s->join->v2_fd, &s->front_pidfd);
 	if (pid == 0) {
 		child_main(s, &fds);
 		_exit(1);

@@ -16,24 +16,66 @@
 
 static const int denied[] = {
 	/* The mount tree and namespaces are as we made them. */
-	SCMP_SYS(mount), SCMP_SYS(umount2), SCMP_SYS(pivot_root), SCMP_SYS(move_mount), SCMP_SYS(open_tree),
-	SCMP_SYS(fsopen), SCMP_SYS(fsconfig), SCMP_SYS(fsmount), SCMP_SYS(fspick), SCMP_SYS(mount_setattr),
-	SCMP_SYS(setns), SCMP_SYS(unshare),
+	SCMP_SYS(mount),
+	SCMP_SYS(umount2),
+	SCMP_SYS(pivot_root),
+	SCMP_SYS(move_mount),
+	SCMP_SYS(open_tree),
+	SCMP_SYS(fsopen),
+	SCMP_SYS(fsconfig),
+	SCMP_SYS(fsmount),
+	SCMP_SYS(fspick),
+	SCMP_SYS(mount_setattr),
+	SCMP_SYS(setns),
+	SCMP_SYS(unshare),
 	/* Processes, ours among them, are not to be looked into. */
-	SCMP_SYS(ptrace), SCMP_SYS(process_vm_readv), SCMP_SYS(process_vm_writev), SCMP_SYS(pidfd_getfd),
-	SCMP_SYS(kcmp), SCMP_SYS(process_madvise),
+	SCMP_SYS(ptrace),
+	SCMP_SYS(process_vm_readv),
+	SCMP_SYS(process_vm_writev),
+	SCMP_SYS(pidfd_getfd),
+	SCMP_SYS(kcmp),
+	SCMP_SYS(process_madvise),
 	/* The host's, or known for what has been found there. */
-	SCMP_SYS(bpf), SCMP_SYS(perf_event_open), SCMP_SYS(keyctl), SCMP_SYS(add_key), SCMP_SYS(request_key),
-	SCMP_SYS(userfaultfd), SCMP_SYS(open_by_handle_at), SCMP_SYS(init_module), SCMP_SYS(finit_module),
-	SCMP_SYS(delete_module), SCMP_SYS(kexec_load), SCMP_SYS(kexec_file_load), SCMP_SYS(reboot),
-	SCMP_SYS(swapon), SCMP_SYS(swapoff), SCMP_SYS(acct), SCMP_SYS(quotactl), SCMP_SYS(settimeofday),
-	SCMP_SYS(clock_settime), SCMP_SYS(clock_adjtime), SCMP_SYS(adjtimex), SCMP_SYS(iopl),
-	SCMP_SYS(ioperm), SCMP_SYS(syslog), SCMP_SYS(vhangup), SCMP_SYS(lookup_dcookie),
-	SCMP_SYS(fanotify_init), SCMP_SYS(io_uring_setup), SCMP_SYS(io_uring_enter),
-	SCMP_SYS(io_uring_register), SCMP_SYS(uselib), SCMP_SYS(ustat), SCMP_SYS(sysfs), SCMP_SYS(nfsservctl),
+	SCMP_SYS(bpf),
+	SCMP_SYS(perf_event_open),
+	SCMP_SYS(keyctl),
+	SCMP_SYS(add_key),
+	SCMP_SYS(request_key),
+	SCMP_SYS(userfaultfd),
+	SCMP_SYS(open_by_handle_at),
+	SCMP_SYS(init_module),
+	SCMP_SYS(finit_module),
+	SCMP_SYS(delete_module),
+	SCMP_SYS(kexec_load),
+	SCMP_SYS(kexec_file_load),
+	SCMP_SYS(reboot),
+	SCMP_SYS(swapon),
+	SCMP_SYS(swapoff),
+	SCMP_SYS(acct),
+	SCMP_SYS(quotactl),
+	SCMP_SYS(settimeofday),
+	SCMP_SYS(clock_settime),
+	SCMP_SYS(clock_adjtime),
+	SCMP_SYS(adjtimex),
+	SCMP_SYS(iopl),
+	SCMP_SYS(ioperm),
+	SCMP_SYS(syslog),
+	SCMP_SYS(vhangup),
+	SCMP_SYS(lookup_dcookie),
+	SCMP_SYS(fanotify_init),
+	SCMP_SYS(io_uring_setup),
+	SCMP_SYS(io_uring_enter),
+	SCMP_SYS(io_uring_register),
+	SCMP_SYS(uselib),
+	SCMP_SYS(ustat),
+	SCMP_SYS(sysfs),
+	SCMP_SYS(nfsservctl),
 	SCMP_SYS(modify_ldt),
 	/* Where it runs is the operator's to say. */
-	SCMP_SYS(sched_setaffinity), SCMP_SYS(set_mempolicy), SCMP_SYS(mbind), SCMP_SYS(migrate_pages),
+	SCMP_SYS(sched_setaffinity),
+	SCMP_SYS(set_mempolicy),
+	SCMP_SYS(mbind),
+	SCMP_SYS(migrate_pages),
 	SCMP_SYS(move_pages),
 };
 
@@ -41,8 +83,9 @@ static const int denied[] = {
 
 static int add_common(scmp_filter_ctx ctx)
 {
-	static const unsigned int namespaces[] = { CLONE_NEWNS,	 CLONE_NEWUTS, CLONE_NEWIPC, CLONE_NEWUSER,
-						   CLONE_NEWPID, CLONE_NEWNET, CLONE_NEWCGROUP };
+	static const unsigned int namespaces[] = { CLONE_NEWNS,	   CLONE_NEWUTS, CLONE_NEWIPC,
+						   CLONE_NEWUSER,  CLONE_NEWPID, CLONE_NEWNET,
+						   CLONE_NEWCGROUP };
 	static const unsigned int ioctls[] = { TIOCSTI, TIOCLINUX };
 	static const int families[] = { AF_VSOCK, AF_ALG };
 	int rc = 0;
@@ -59,9 +102,9 @@ static int add_common(scmp_filter_ctx ctx)
 		rc = seccomp_rule_add(ctx, EPERM_ACTION, SCMP_SYS(ioctl), 1,
 				      SCMP_A1(SCMP_CMP_MASKED_EQ, 0xffffffffu, ioctls[i]));
 	for (size_t i = 0; !rc && i < sizeof(families) / sizeof(families[0]); i++)
-		rc = seccomp_rule_add(ctx, EPERM_ACTION, SCMP_SYS(socket), 1,
-				      SCMP_A0(SCMP_CMP_MASKED_EQ, 0xffffffffu,
-					      (scmp_datum_t)families[i]));
+		rc = seccomp_rule_add(
+			ctx, EPERM_ACTION, SCMP_SYS(socket), 1,
+			SCMP_A0(SCMP_CMP_MASKED_EQ, 0xffffffffu, (scmp_datum_t)families[i]));
 	return rc;
 }
 
@@ -71,7 +114,8 @@ static int add_common(scmp_filter_ctx ctx)
  */
 static int add_front(scmp_filter_ctx ctx)
 {
-	int rc = seccomp_rule_add(ctx, EPERM_ACTION, SCMP_SYS(fcntl), 2, SCMP_A1(SCMP_CMP_MASKED_EQ, 0xffffffffu, F_SETFL),
+	int rc = seccomp_rule_add(ctx, EPERM_ACTION, SCMP_SYS(fcntl), 2,
+				  SCMP_A1(SCMP_CMP_MASKED_EQ, 0xffffffffu, F_SETFL),
 				  SCMP_A2(SCMP_CMP_MASKED_EQ, O_NONBLOCK, 0));
 
 	if (!rc)

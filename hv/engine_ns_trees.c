@@ -17,9 +17,10 @@
 #include "hv/engine_ns.h"
 
 static const char *const pseudo_types[] = {
-	"proc",	     "sysfs",	"devtmpfs",   "devpts",	 "cgroup",  "cgroup2",	   "mqueue",	"nsfs",
-	"autofs",    "debugfs", "tracefs",    "bpf",	 "pstore",  "securityfs",  "configfs",	"hugetlbfs",
-	"efivarfs",  "ramfs",	"rpc_pipefs", "fusectl", "selinuxfs", "binfmt_misc", NULL,
+	"proc",	      "sysfs",	    "devtmpfs",	 "devpts",	"cgroup",   "cgroup2",
+	"mqueue",     "nsfs",	    "autofs",	 "debugfs",	"tracefs",  "bpf",
+	"pstore",     "securityfs", "configfs",	 "hugetlbfs",	"efivarfs", "ramfs",
+	"rpc_pipefs", "fusectl",    "selinuxfs", "binfmt_misc", NULL,
 };
 
 /* Covered in the guest, see hv/nsinit/root.c. */
@@ -27,9 +28,11 @@ static const char *const covered[] = { "proc", "sys", "dev", "run", "tmp", "var"
 
 static int clone_read_only(const char *path)
 {
-	struct mount_attr attr = { .attr_set = MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV,
+	struct mount_attr attr = { .attr_set = MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID |
+					       MOUNT_ATTR_NODEV,
 				   .propagation = MS_PRIVATE };
-	int fd = (int)syscall(SYS_open_tree, AT_FDCWD, path, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC), rc;
+	int fd = (int)syscall(SYS_open_tree, AT_FDCWD, path, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC),
+	    rc;
 
 	if (fd < 0)
 		return -errno;

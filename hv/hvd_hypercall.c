@@ -146,7 +146,8 @@ int hvd_hypercall_create(struct loop *loop, struct core *core, const char *rundi
 	rundir_file(path, rundir, RUNDIR_HYPERCALL_SOCKET);
 	rc = s->listen_fd = unixsock_listen(path, SOCK_SEQPACKET, 0600);
 	if (rc >= 0)
-		rc = loop_fd_add(loop, &s->listen_watcher, s->listen_fd, EPOLLIN, accept_backend, s);
+		rc = loop_fd_add(loop, &s->listen_watcher, s->listen_fd, EPOLLIN, accept_backend,
+				 s);
 	if (rc < 0) {
 		hvd_hypercall_destroy(s);
 		return rc;
@@ -161,7 +162,7 @@ void hvd_hypercall_destroy(struct hvd_hypercall *s)
 
 	if (!s)
 		return;
-	list_for_each_safe(&s->peers, pos, next)
+	list_for_each_safe (&s->peers, pos, next)
 		peer_free(list_entry(pos, struct peer, list));
 	loop_fd_del(&s->listen_watcher);
 	if (s->listen_fd >= 0)
@@ -178,7 +179,7 @@ void hvd_hypercall_remove(struct hvd_hypercall *s, uint16_t domid)
 {
 	struct list *pos, *next;
 
-	list_for_each_safe(&s->peers, pos, next) {
+	list_for_each_safe (&s->peers, pos, next) {
 		struct peer *p = list_entry(pos, struct peer, list);
 
 		if (!p->peer.backend && p->peer.domid == domid)

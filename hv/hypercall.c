@@ -15,7 +15,8 @@ struct hypercall_open {
 
 #define MAX_OPENS 65536
 
-void hypercall_peer_init(struct hypercall_peer *peer, struct core *core, bool backend, uint16_t domid)
+void hypercall_peer_init(struct hypercall_peer *peer, struct core *core, bool backend,
+			 uint16_t domid)
 {
 	*peer = (struct hypercall_peer){ .core = core, .backend = backend, .domid = domid };
 }

@@ -20,16 +20,17 @@
 
 enum hypercall_op {
 	/* Guests. */
-	HYPERCALL_ATTACH = 1,	 /* -> all about oneself; fds: memory, pages, store to/from, console to/from */
-	HYPERCALL_EVTCHN_ALLOC,	 /* domid -> port; fds: to guest, from guest */
-	HYPERCALL_SHUTDOWN,	 /* arg: SHUTDOWN_* */
+	HYPERCALL_ATTACH =
+		1, /* -> all about oneself; fds: memory, pages, store to/from, console to/from */
+	HYPERCALL_EVTCHN_ALLOC, /* domid -> port; fds: to guest, from guest */
+	HYPERCALL_SHUTDOWN,	/* arg: SHUTDOWN_* */
 	/* Backends. */
-	HYPERCALL_DOMAIN_OPEN,	 /* domid -> sizes, generation; fds: memory, pages */
-	HYPERCALL_DOMAIN_CLOSE,	 /* domid, arg: generation */
-	HYPERCALL_DOMAIN_LIST,	 /* domids above domid */
-	HYPERCALL_EVTCHN_BIND,	 /* domid, port, arg: wanted local port or 0 -> port; fds: from guest, to guest */
+	HYPERCALL_DOMAIN_OPEN,	/* domid -> sizes, generation; fds: memory, pages */
+	HYPERCALL_DOMAIN_CLOSE, /* domid, arg: generation */
+	HYPERCALL_DOMAIN_LIST,	/* domids above domid */
+	HYPERCALL_EVTCHN_BIND, /* domid, port, arg: wanted local port or 0 -> port; fds: from guest, to guest */
 	/* Both. */
-	HYPERCALL_EVTCHN_CLOSE,	 /* port: one's own */
+	HYPERCALL_EVTCHN_CLOSE, /* port: one's own */
 	HYPERCALL_EVTCHN_STATUS, /* domid (a guest: ignored), port -> arg: EVTCHNSTAT_*, domid, port */
 	HYPERCALL_NR_OPS,
 };
@@ -77,7 +78,8 @@ struct hypercall_peer {
 	size_t nr_opens, capacity;
 };
 
-void hypercall_peer_init(struct hypercall_peer *peer, struct core *core, bool backend, uint16_t domid);
+void hypercall_peer_init(struct hypercall_peer *peer, struct core *core, bool backend,
+			 uint16_t domid);
 /* Gives back what a backend holds. Safe twice. */
 void hypercall_peer_fini(struct hypercall_peer *peer);
 /* Act on one packet of any bytes. Return: 0; -EPROTO: not a request, hang up. */
@@ -93,7 +95,8 @@ struct hypercall_link {
 
 /* @fd: taken over. */
 void hypercall_link_socket(struct hypercall_link *link, int fd);
-void hypercall_link_local(struct hypercall_link *link, struct core *core, bool backend, uint16_t domid);
+void hypercall_link_local(struct hypercall_link *link, struct core *core, bool backend,
+			  uint16_t domid);
 /* Safe twice. */
 void hypercall_link_fini(struct hypercall_link *link);
 /**

@@ -14,7 +14,8 @@ void hypercall_link_socket(struct hypercall_link *link, int fd)
 	*link = (struct hypercall_link){ .fd = fd };
 }
 
-void hypercall_link_local(struct hypercall_link *link, struct core *core, bool backend, uint16_t domid)
+void hypercall_link_local(struct hypercall_link *link, struct core *core, bool backend,
+			  uint16_t domid)
 {
 	*link = (struct hypercall_link){ .fd = -1 };
 	hypercall_peer_init(&link->peer, core, backend, domid);
@@ -92,8 +93,8 @@ int hypercall_call(struct hypercall_link *link, struct hypercall_request *reques
 
 	request->magic = HYPERCALL_MAGIC;
 	request->id = ++link->next_id;
-	rc = link->fd >= 0 ? call_socket(link, request, reply, received, &nr) :
-			     call_local(link, request, reply, received, &nr);
+	rc = link->fd >= 0 ? call_socket(link, request, reply, received, &nr)
+			   : call_local(link, request, reply, received, &nr);
 	if (rc < 0)
 		return rc;
 	if (!reply->status && nr == nr_want && fds) {

@@ -20,7 +20,14 @@
 
 #define KEEPER_SOCKET "keeper.sock"
 
-enum keeper_op { KEEPER_STORE = 1, KEEPER_DROP, KEEPER_LIST, KEEPER_QUIT, KEEPER_ENTRY, KEEPER_END };
+enum keeper_op {
+	KEEPER_STORE = 1,
+	KEEPER_DROP,
+	KEEPER_LIST,
+	KEEPER_QUIT,
+	KEEPER_ENTRY,
+	KEEPER_END
+};
 
 struct keeper_message {
 	uint32_t op;
@@ -78,7 +85,7 @@ static void list_kept(struct htab *t, int client)
 	struct keeper_message m = { .op = KEEPER_ENTRY };
 	struct htab_node *node;
 
-	htab_for_each(t, node) {
+	htab_for_each (t, node) {
 		struct kept *k = htab_entry(node, struct kept, node);
 
 		memcpy(m.name, k->name, sizeof(m.name));
@@ -268,7 +275,8 @@ void keeper_close(struct keeper *k)
 	free(k);
 }
 
-static int keeper_send(struct keeper *k, uint32_t op, const char *name, const int *fds, size_t nr_fds)
+static int keeper_send(struct keeper *k, uint32_t op, const char *name, const int *fds,
+		       size_t nr_fds)
 {
 	struct keeper_message m = { .op = op };
 	ssize_t n;

@@ -9,16 +9,16 @@
 #include <linux/filter.h>
 #include <stdint.h>
 
-#define NS_LAUNCH_MAGIC	  0x31534e56u
-#define NS_LAUNCH_FD	  3
-#define NS_READY_FD	  4 /* the network's front writes one byte when the devices are there */
-#define NS_TREE_FD	  16 /* and following: clones of mounts, the root first */
-#define NS_MAX_TREES	  32
-#define NS_TREE_PATHS	  4096
-#define NS_READY_MS	  1000
-#define NS_MAX_FILTER	  1024
-#define NS_LAUNCH_ARGS	  8192
-#define NS_LAUNCH_WHY	  256
+#define NS_LAUNCH_MAGIC 0x31534e56u
+#define NS_LAUNCH_FD	3
+#define NS_READY_FD	4  /* the network's front writes one byte when the devices are there */
+#define NS_TREE_FD	16 /* and following: clones of mounts, the root first */
+#define NS_MAX_TREES	32
+#define NS_TREE_PATHS	4096
+#define NS_READY_MS	1000
+#define NS_MAX_FILTER	1024
+#define NS_LAUNCH_ARGS	8192
+#define NS_LAUNCH_WHY	256
 
 enum ns_stage { NS_SETTING_UP, NS_RUNNING, NS_FAILED, NS_EXITED };
 
@@ -30,7 +30,7 @@ struct ns_launch {
 	char why[NS_LAUNCH_WHY];
 	/* Written by vifrost-hvd, at any time. */
 	uint32_t grace_ms; /* from SIGTERM to SIGKILL */
-	uint32_t hold; /* init is not to start before this is 0; SIGUSR1 says that it changed */
+	uint32_t hold;	   /* init is not to start before this is 0; SIGUSR1 says that it changed */
 	/* Written before the start. */
 	uint32_t tmpfs_mib;
 	char tty[64];

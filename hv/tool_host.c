@@ -19,8 +19,8 @@ int tool_host_create(struct tool_host *h, const struct engine_config *config, ui
 	return engine_domain_create(h->engine, config, domid_out, why);
 }
 
-int tool_host_start(struct tool_host *h, uint16_t domid, const struct engine_config *config, bool paused,
-		    char why[ENGINE_WHY])
+int tool_host_start(struct tool_host *h, uint16_t domid, const struct engine_config *config,
+		    bool paused, char why[ENGINE_WHY])
 {
 	(void)config;
 	return engine_domain_start(h->engine, domid, paused, why);
@@ -36,7 +36,8 @@ int tool_host_pause(struct tool_host *h, uint16_t domid, bool paused)
 	return paused ? engine_pause(h->engine, domid) : engine_unpause(h->engine, domid);
 }
 
-int tool_host_shutdown(struct tool_host *h, uint16_t domid, unsigned int reason, unsigned int grace_ms)
+int tool_host_shutdown(struct tool_host *h, uint16_t domid, unsigned int reason,
+		       unsigned int grace_ms)
 {
 	return engine_shutdown(h->engine, domid, reason == SHUTDOWN_reboot, grace_ms);
 }
@@ -54,9 +55,9 @@ int tool_host_info(struct tool_host *h, uint16_t domid, struct tool_host_info *i
 	if (rc < 0)
 		return rc;
 	*info = (struct tool_host_info){
-		.state = e.state == ENGINE_STOPPED ? TOOL_HOST_STOPPED :
-			 e.state == ENGINE_RUNNING ? TOOL_HOST_RUNNING :
-						     TOOL_HOST_PAUSED,
+		.state = e.state == ENGINE_STOPPED   ? TOOL_HOST_STOPPED
+			 : e.state == ENGINE_RUNNING ? TOOL_HOST_RUNNING
+						     : TOOL_HOST_PAUSED,
 		.reason = e.reason,
 		.generation = core_domain_generation(h->core, domid),
 		.cpu_ns = e.cpu_ns,

@@ -36,7 +36,8 @@ void nsinit_fail(struct ns_launch *l, const char *what, const char *detail, int 
 
 static struct ns_launch *take_launch(void)
 {
-	struct ns_launch *l = mmap(NULL, sizeof(*l), PROT_READ | PROT_WRITE, MAP_SHARED, NS_LAUNCH_FD, 0);
+	struct ns_launch *l = mmap(NULL, sizeof(*l), PROT_READ | PROT_WRITE, MAP_SHARED,
+				   NS_LAUNCH_FD, 0);
 
 	if (l == MAP_FAILED || l->magic != NS_LAUNCH_MAGIC)
 		_exit(1);
@@ -54,9 +55,11 @@ static void wait_for_network(void)
 }
 
 /* What a container's root may do within its own namespaces. */
-static const int kept_caps[] = { CAP_CHOWN,	CAP_DAC_OVERRIDE, CAP_FOWNER,  CAP_FSETID,
-				 CAP_KILL,	CAP_SETGID,	  CAP_SETUID,  CAP_SETPCAP,
-				 CAP_NET_ADMIN, CAP_NET_RAW,	  CAP_NET_BIND_SERVICE, CAP_SYS_CHROOT };
+static const int kept_caps[] = {
+	CAP_CHOWN,     CAP_DAC_OVERRIDE, CAP_FOWNER,	       CAP_FSETID,
+	CAP_KILL,      CAP_SETGID,	 CAP_SETUID,	       CAP_SETPCAP,
+	CAP_NET_ADMIN, CAP_NET_RAW,	 CAP_NET_BIND_SERVICE, CAP_SYS_CHROOT
+};
 
 static int drop_caps(void)
 {
@@ -86,8 +89,10 @@ static int lock_down(struct ns_launch *l)
 
 static void run_init(struct ns_launch *l, int report_fd)
 {
-	static char *const env[] = { "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
-				     "HOME=/tmp", "TERM=linux", "container=vifrost", NULL };
+	static char *const env[] = {
+		"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/tmp",
+		"TERM=linux", "container=vifrost", NULL
+	};
 	static char *argv[NS_LAUNCH_ARGS / 2 + 1];
 	char *p = l->args;
 	sigset_t none;
@@ -96,8 +101,8 @@ static void run_init(struct ns_launch *l, int report_fd)
 	for (uint32_t i = 0; i < l->nr_args; i++, p += strlen(p) + 1)
 		argv[i] = p;
 	setsid();
-	if (ioctl(CONSOLE_FD, TIOCSCTTY, 0) < 0 || dup2(CONSOLE_FD, 0) < 0 || dup2(CONSOLE_FD, 1) < 0 ||
-	    dup2(CONSOLE_FD, 2) < 0)
+	if (ioctl(CONSOLE_FD, TIOCSCTTY, 0) < 0 || dup2(CONSOLE_FD, 0) < 0 ||
+	    dup2(CONSOLE_FD, 1) < 0 || dup2(CONSOLE_FD, 2) < 0)
 		goto out;
 	close(CONSOLE_FD);
 	sigemptyset(&none);

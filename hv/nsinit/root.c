@@ -20,7 +20,8 @@
 /* Where the new root is put together: any folder that every system has. */
 #define STAGING "/tmp"
 
-static const char *const device_nodes[] = { "null", "zero", "full", "random", "urandom", "tty", "net/tun" };
+static const char *const device_nodes[] = { "null",    "zero", "full",	 "random",
+					    "urandom", "tty",  "net/tun" };
 
 #define NR_NODES (sizeof(device_nodes) / sizeof(device_nodes[0]))
 
@@ -85,10 +86,12 @@ static void mount_nodes(struct ns_launch *l, const int nodes[NR_NODES], int cons
 			nsinit_fail(l, "device", path, errno);
 		close(fd);
 	}
-	mount_on(l, "devpts", "dev/pts", MS_NOSUID | MS_NOEXEC, "newinstance,ptmxmode=0666,mode=0620", true);
+	mount_on(l, "devpts", "dev/pts", MS_NOSUID | MS_NOEXEC,
+		 "newinstance,ptmxmode=0666,mode=0620", true);
 	mount_on(l, "tmpfs", "dev/shm", MS_NOSUID | MS_NODEV, "mode=1777,size=16m", true);
 	if (symlink("pts/ptmx", "dev/ptmx") < 0 || symlink("/proc/self/fd", "dev/fd") < 0 ||
-	    symlink("/proc/self/fd/0", "dev/stdin") < 0 || symlink("/proc/self/fd/1", "dev/stdout") < 0 ||
+	    symlink("/proc/self/fd/0", "dev/stdin") < 0 ||
+	    symlink("/proc/self/fd/1", "dev/stdout") < 0 ||
 	    symlink("/proc/self/fd/2", "dev/stderr") < 0)
 		nsinit_fail(l, "symlink", "/dev", errno);
 }

@@ -22,7 +22,8 @@ static void check(int ok)
 		abort();
 }
 
-static void one_packet(struct hypercall_peer *peer, const uint8_t *bytes, size_t size, int good_magic)
+static void one_packet(struct hypercall_peer *peer, const uint8_t *bytes, size_t size,
+		       int good_magic)
 {
 	struct hypercall_answer answer;
 	uint8_t packet[64];

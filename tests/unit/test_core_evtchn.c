@@ -102,15 +102,18 @@ static void test_bad_binds(void **state)
 	assert_int_equal(back.fd, -1);
 	assert_int_equal(rig->hv->evtchn->bind(rig->hv, rig->domid, 0, &back), -EINVAL);
 	assert_int_equal(rig->hv->evtchn->bind(rig->hv, rig->domid, 9, &back), -EINVAL);
-	assert_int_equal(rig->hv->evtchn->bind(rig->hv, rig->domid, CORE_MAX_PORTS, &back), -EINVAL);
+	assert_int_equal(rig->hv->evtchn->bind(rig->hv, rig->domid, CORE_MAX_PORTS, &back),
+			 -EINVAL);
 	assert_int_equal(rig->hv->evtchn->bind(rig->hv, rig->domid, UINT32_MAX, &back), -EINVAL);
 	/* Allocated for domain 5: not ours. */
 	assert_int_equal(hv_guest_evtchn_alloc(rig->guest, 5, &front), 0);
-	assert_int_equal(rig->hv->evtchn->bind(rig->hv, rig->domid, front.local_port, &back), -EPERM);
+	assert_int_equal(rig->hv->evtchn->bind(rig->hv, rig->domid, front.local_port, &back),
+			 -EPERM);
 	hv_guest_evtchn_free(rig->guest, &front);
 	assert_int_equal(hv_guest_evtchn_alloc(rig->guest, 0, &front), 0);
 	assert_int_equal(rig->hv->evtchn->bind(rig->hv, rig->domid, front.local_port, &back), 0);
-	assert_int_equal(rig->hv->evtchn->bind(rig->hv, rig->domid, front.local_port, &again), -EINVAL);
+	assert_int_equal(rig->hv->evtchn->bind(rig->hv, rig->domid, front.local_port, &again),
+			 -EINVAL);
 	hv_guest_evtchn_free(rig->guest, &front);
 	rig->hv->evtchn->unbind(&back);
 	assert_int_equal(hv_guest_evtchn_alloc(rig->guest, DOMID_INVALID, &front), -EINVAL);

@@ -69,7 +69,8 @@ static void test_read_and_write(void **state)
 	assert_true(ref >= GNTTAB_NR_RESERVED_ENTRIES);
 	op = (struct hv_gnt_op){ .ref = ref, .offset = 100, .len = 5 };
 	assert_int_equal(begin_one(rig, &op, true), GNTST_okay);
-	assert_int_equal(rig->table[ref].flags & (GTF_reading | GTF_writing), GTF_reading | GTF_writing);
+	assert_int_equal(rig->table[ref].flags & (GTF_reading | GTF_writing),
+			 GTF_reading | GTF_writing);
 	memcpy(op.ptr, "hello", 5);
 	rig->hv->gnt->end(rig->dom, &op, 1, true);
 	assert_int_equal(rig->table[ref].flags, GTF_permit_access);
@@ -143,7 +144,8 @@ static void test_hostile_entries(void **state)
 		{ { GTF_permit_access, 0, UINT32_MAX }, GNTST_bad_page },
 		{ { GTF_permit_access, 0, 255 }, GNTST_okay },
 		{ { GTF_permit_access | GTF_reading | GTF_writing, 0, 0 }, GNTST_okay },
-		{ { UINT16_MAX & ~GTF_sub_page & ~GTF_accept_transfer & ~GTF_readonly, 0, 0 }, GNTST_okay },
+		{ { UINT16_MAX & ~GTF_sub_page & ~GTF_accept_transfer & ~GTF_readonly, 0, 0 },
+		  GNTST_okay },
 	};
 	struct rig *rig = *state;
 
@@ -210,7 +212,9 @@ static void test_entry_changes_while_held(void **state)
 static void test_batch_fails_op_by_op(void **state)
 {
 	struct rig *rig = *state;
-	struct hv_gnt_op ops[3] = { { .ref = 20, .len = 1 }, { .ref = 21, .len = 1 }, { .ref = 22, .len = 1 } };
+	struct hv_gnt_op ops[3] = { { .ref = 20, .len = 1 },
+				    { .ref = 21, .len = 1 },
+				    { .ref = 22, .len = 1 } };
 
 	rig->table[20] = rig->table[22] = (grant_entry_v1_t){ GTF_permit_access, 0, 3 };
 	rig->hv->gnt->begin(rig->dom, ops, 3, false);
@@ -311,11 +315,18 @@ static void test_table_full(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_read_and_write), TEST(test_busy_until_last_user), TEST(test_readonly),
-		TEST(test_hostile_entries), TEST(test_bad_refs_and_areas),
-		TEST(test_entry_changes_while_held), TEST(test_batch_fails_op_by_op),
-		TEST(test_dead_domain), TEST(test_backend_death_frees_grants), TEST(test_open_list),
-		TEST(test_guest_pages), TEST(test_table_full),
+		TEST(test_read_and_write),
+		TEST(test_busy_until_last_user),
+		TEST(test_readonly),
+		TEST(test_hostile_entries),
+		TEST(test_bad_refs_and_areas),
+		TEST(test_entry_changes_while_held),
+		TEST(test_batch_fails_op_by_op),
+		TEST(test_dead_domain),
+		TEST(test_backend_death_frees_grants),
+		TEST(test_open_list),
+		TEST(test_guest_pages),
+		TEST(test_table_full),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

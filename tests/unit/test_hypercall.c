@@ -83,7 +83,8 @@ static void serve(struct rig *r)
 	core_restore_done(r->core);
 	for (int i = 0; i < 2; i++)
 		if (r->domid[i])
-			assert_int_equal(hvd_hypercall_add(r->server, r->domid[i], r->server_end[i]), 0);
+			assert_int_equal(
+				hvd_hypercall_add(r->server, r->domid[i], r->server_end[i]), 0);
 }
 
 /* As if it were killed: what is kept stays. */
@@ -151,12 +152,14 @@ static void turns(struct rig *r)
 
 static struct hypercall_request request(uint16_t op, uint16_t domid, uint32_t port)
 {
-	return (struct hypercall_request){ .magic = HYPERCALL_MAGIC, .id = 7, .op = op, .domid = domid,
-					   .port = port };
+	return (struct hypercall_request){
+		.magic = HYPERCALL_MAGIC, .id = 7, .op = op, .domid = domid, .port = port
+	};
 }
 
 /* Return: the reply's status, or 1: no reply. */
-static int ask(struct rig *r, int fd, const struct hypercall_request *req, struct hypercall_reply *reply)
+static int ask(struct rig *r, int fd, const struct hypercall_request *req,
+	       struct hypercall_reply *reply)
 {
 	int fds[HYPERCALL_MAX_FDS];
 	size_t nr = HYPERCALL_MAX_FDS;
@@ -261,7 +264,8 @@ static void test_luggage_is_dropped(void **state)
 	unsigned int before = count_fds();
 
 	for (int i = 0; i < 20; i++) {
-		assert_int_equal(unixsock_send(r->guest[0], &req, sizeof(req), fds, 4), sizeof(req));
+		assert_int_equal(unixsock_send(r->guest[0], &req, sizeof(req), fds, 4),
+				 sizeof(req));
 		turns(r);
 		assert_int_equal(recv(r->guest[0], reply, sizeof(reply), 0), sizeof(reply));
 	}
@@ -306,7 +310,8 @@ static void test_request_outlives_the_server(void **state)
 static void test_dead_backend_lets_go(void **state)
 {
 	struct rig *r = *state;
-	struct hypercall_request req = request(HYPERCALL_EVTCHN_BIND, r->domid[0], CORE_PORT_CONSOLE);
+	struct hypercall_request req = request(HYPERCALL_EVTCHN_BIND, r->domid[0],
+					       CORE_PORT_CONSOLE);
 	struct core_evtchn_status status;
 	struct hypercall_reply reply;
 	int backend = connect_backend(r);
@@ -339,7 +344,8 @@ static void *run_server(void *arg)
 static void start_thread(struct rig *r)
 {
 	r->stop_fd = eventfd(0, EFD_CLOEXEC);
-	assert_int_equal(loop_fd_add(r->loop, &r->stop_watcher, r->stop_fd, EPOLLIN, stop_asked, r), 0);
+	assert_int_equal(loop_fd_add(r->loop, &r->stop_watcher, r->stop_fd, EPOLLIN, stop_asked, r),
+			 0);
 	assert_int_equal(pthread_create(&r->thread, NULL, run_server, r), 0);
 }
 

@@ -136,9 +136,11 @@ static void test_many(void **state)
 		keeper_drop(k, name);
 	}
 	store(k, "last", 'z');
-	assert_int_equal(keeper_store(k, "a name that is longer than the sixty-three characters allowed in one",
-				      0),
-			 -ENAMETOOLONG);
+	assert_int_equal(
+		keeper_store(k,
+			     "a name that is longer than the sixty-three characters allowed in one",
+			     0),
+		-ENAMETOOLONG);
 	assert_int_equal(keeper_list(k, note, &l), 0);
 	assert_int_equal(l.nr, 1);
 	keeper_quit(k);
