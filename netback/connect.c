@@ -27,7 +27,10 @@ struct flag_key {
 	bool inverted;
 };
 
-#define FLAG(key, field, absent, inverted) { key, offsetof(struct nb_features, field), absent, inverted }
+#define FLAG(key, field, absent, inverted)                                                         \
+	{                                                                                          \
+		key, offsetof(struct nb_features, field), absent, inverted                         \
+	}
 
 static const struct flag_key flag_keys[] = {
 	FLAG("feature-sg", sg, false, false),
@@ -75,8 +78,8 @@ static int read_refs(struct nb_vif *vif, const char *dir, struct nb_queue_refs *
 	char key[48];
 	int rc;
 
-#define READ(name, field)                                                                            \
-	(snprintf(key, sizeof(key), "%s%s", dir, name),                                              \
+#define READ(name, field)                                                                          \
+	(snprintf(key, sizeof(key), "%s%s", dir, name),                                            \
 	 nb_xb_read_u32(vif, true, key, UINT32_MAX, &refs->field))
 	rc = READ("tx-ring-ref", from_ref);
 	if (!rc)
@@ -96,7 +99,8 @@ static int read_refs(struct nb_vif *vif, const char *dir, struct nb_queue_refs *
 
 static int read_nr_queues(struct nb_vif *vif, uint32_t *nr, char *why)
 {
-	int rc = nb_xb_read_default(vif, true, "multi-queue-num-queues", vif->nb->config.max_queues, 1, nr);
+	int rc = nb_xb_read_default(vif, true, "multi-queue-num-queues", vif->nb->config.max_queues,
+				    1, nr);
 
 	if (!rc && !*nr)
 		rc = -ERANGE;
@@ -139,7 +143,8 @@ static int connect_queue(struct nb_vif *vif, unsigned int id, char *why)
 		return rc;
 	q->port_fd = vif->port_fd;
 	if (id) {
-		rc = vif->nb->config.port_ops->add_queue(vif->nb->config.ports, vif->name, &q->port_fd);
+		rc = vif->nb->config.port_ops->add_queue(vif->nb->config.ports, vif->name,
+							 &q->port_fd);
 		if (rc)
 			return fail(why, rc, "cannot add a queue to ", vif->name);
 	}
@@ -285,7 +290,8 @@ int nb_vif_open_port(struct nb_vif *vif, char *why)
 		rc = nb_rate_parse(NULL, &vif->rate);
 	if (rc)
 		return fail(why, rc, "backend key ", "rate");
-	rc = config->port_ops->open(config->ports, vif->name, vif->mtu, &vif->port_fd, &vif->ifindex);
+	rc = config->port_ops->open(config->ports, vif->name, vif->mtu, &vif->port_fd,
+				    &vif->ifindex);
 	if (rc == -EEXIST)
 		return fail(why, rc, "another device has the name ", vif->name);
 	if (rc)

@@ -11,8 +11,8 @@
 
 #define BATCH 16u
 
-#define HASH_TYPES                                                                                   \
-	(XEN_NETIF_CTRL_HASH_TYPE_IPV4 | XEN_NETIF_CTRL_HASH_TYPE_IPV4_TCP |                         \
+#define HASH_TYPES                                                                                 \
+	(XEN_NETIF_CTRL_HASH_TYPE_IPV4 | XEN_NETIF_CTRL_HASH_TYPE_IPV4_TCP |                       \
 	 XEN_NETIF_CTRL_HASH_TYPE_IPV6 | XEN_NETIF_CTRL_HASH_TYPE_IPV6_TCP)
 
 typedef uint32_t ctrl_fn(struct nb_queue *q, const uint32_t data[3], uint32_t *result);
@@ -37,7 +37,8 @@ static int copy_in(struct nb_queue *q, uint32_t ref, void *to, size_t size)
 static uint32_t set_algorithm(struct nb_queue *q, const uint32_t data[3], uint32_t *result)
 {
 	(void)result;
-	if (data[0] != XEN_NETIF_CTRL_HASH_ALGORITHM_NONE && data[0] != XEN_NETIF_CTRL_HASH_ALGORITHM_TOEPLITZ)
+	if (data[0] != XEN_NETIF_CTRL_HASH_ALGORITHM_NONE &&
+	    data[0] != XEN_NETIF_CTRL_HASH_ALGORITHM_TOEPLITZ)
 		return XEN_NETIF_CTRL_STATUS_INVALID_PARAMETER;
 	q->steering->hash_algorithm = data[0];
 	return XEN_NETIF_CTRL_STATUS_SUCCESS;
@@ -97,7 +98,7 @@ static uint32_t set_map_size(struct nb_queue *q, const uint32_t data[3], uint32_
 static uint32_t set_map(struct nb_queue *q, const uint32_t data[3], uint32_t *result)
 {
 	struct nb_steering *st = q->steering;
-	uint32_t part[NB_HASH_MAP_MAX];
+	uint32_t part[NB_HASH_MAP_MAX] = { 0 };
 	uint32_t nr = data[1], at = data[2], i;
 
 	(void)result;
@@ -141,9 +142,11 @@ unsigned int nb_ctrl_serve(struct nb_queue *q)
 		struct xen_netif_ctrl_response rsp;
 
 		RING_COPY_REQUEST(ring, ring->req_cons, &req);
-		rsp = (struct xen_netif_ctrl_response){ .id = req.id,
-							.type = req.type,
-							.status = XEN_NETIF_CTRL_STATUS_NOT_SUPPORTED };
+		rsp = (struct xen_netif_ctrl_response){
+			.id = req.id,
+			.type = req.type,
+			.status = XEN_NETIF_CTRL_STATUS_NOT_SUPPORTED
+		};
 		if (req.type < sizeof(handlers) / sizeof(handlers[0]) && handlers[req.type])
 			rsp.status = handlers[req.type](q, req.data, &rsp.data);
 		*RING_GET_RESPONSE(ring, ring->rsp_prod_pvt) = rsp;

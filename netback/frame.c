@@ -9,12 +9,12 @@
 
 #include <xen/io/netif.h>
 
-#define VLAN_TAGS_MAX	  2
-#define IPV6_HEADERS_MAX  8
-#define TCP_HEADER_MIN	  20
-#define UDP_HEADER	  8
-#define TCP_CSUM_OFFSET	  16
-#define UDP_CSUM_OFFSET	  6
+#define VLAN_TAGS_MAX	 2
+#define IPV6_HEADERS_MAX 8
+#define TCP_HEADER_MIN	 20
+#define UDP_HEADER	 8
+#define TCP_CSUM_OFFSET	 16
+#define UDP_CSUM_OFFSET	 6
 
 static uint16_t get16(const uint8_t *p)
 {
@@ -36,7 +36,8 @@ static size_t skip_ethernet(const uint8_t *h, size_t have, uint16_t *type_out)
 	if (have < ETH_HLEN)
 		return 0;
 	*type_out = get16(h + 12);
-	for (tags = 0; tags < VLAN_TAGS_MAX && (*type_out == ETH_P_8021Q || *type_out == ETH_P_8021AD);
+	for (tags = 0;
+	     tags < VLAN_TAGS_MAX && (*type_out == ETH_P_8021Q || *type_out == ETH_P_8021AD);
 	     tags++) {
 		if (have < off + 4)
 			return 0;
@@ -209,8 +210,8 @@ static uint32_t toeplitz(const uint8_t *key, size_t key_size, const uint8_t *dat
 	return hash;
 }
 
-int nb_frame_hash(const uint8_t *header, const struct nb_frame *f, uint32_t flags, const uint8_t *key,
-		  size_t key_size, uint32_t *hash_out)
+int nb_frame_hash(const uint8_t *header, const struct nb_frame *f, uint32_t flags,
+		  const uint8_t *key, size_t key_size, uint32_t *hash_out)
 {
 	bool v6 = f->ip_version == 6;
 	int l3 = v6 ? _XEN_NETIF_CTRL_HASH_TYPE_IPV6 : _XEN_NETIF_CTRL_HASH_TYPE_IPV4;

@@ -17,10 +17,10 @@ struct nb_frame {
 	uint8_t ip_version; /* 4, 6; 0: not IP, or too short to tell */
 	uint8_t protocol;   /* of the last header found; 0 for a fragment's rest */
 	bool fragment;
-	bool l4_known;	    /* TCP or UDP with its fixed header inside the copy */
-	uint16_t l3, l4;    /* offsets, bytes */
-	uint16_t l4_header; /* size, bytes; TCP with its options */
-	uint32_t l4_size;   /* header and payload, as IP says, at most what the frame has */
+	bool l4_known;	      /* TCP or UDP with its fixed header inside the copy */
+	uint16_t l3, l4;      /* offsets, bytes */
+	uint16_t l4_header;   /* size, bytes; TCP with its options */
+	uint32_t l4_size;     /* header and payload, as IP says, at most what the frame has */
 	uint16_t csum_offset; /* of the checksum from l4 */
 };
 
@@ -39,7 +39,7 @@ uint16_t nb_frame_sum(const struct iovec *iov, unsigned int nr, size_t start, si
 
 /* Toeplitz, as io/netif.h gives it, over the fields that @flags (XEN_NETIF_CTRL_HASH_TYPE_*) allow. */
 /* Return: the type's number _XEN_NETIF_CTRL_HASH_TYPE_*, with @hash_out set; -1: none applies. */
-int nb_frame_hash(const uint8_t *header, const struct nb_frame *f, uint32_t flags, const uint8_t *key,
-		  size_t key_size, uint32_t *hash_out);
+int nb_frame_hash(const uint8_t *header, const struct nb_frame *f, uint32_t flags,
+		  const uint8_t *key, size_t key_size, uint32_t *hash_out);
 
 #endif

@@ -41,8 +41,8 @@ static void drop(struct nb_queue *q, struct nb_scratch *s, struct nb_from_packet
 	nb_count(&q->stats.from_drops[why], 1);
 }
 
-static void take_slot(struct nb_queue *q, struct nb_scratch *s, struct nb_from_packet *p, uint16_t id,
-		      int16_t status)
+static void take_slot(struct nb_queue *q, struct nb_scratch *s, struct nb_from_packet *p,
+		      uint16_t id, int16_t status)
 {
 	s->slots[s->nr_slots++] = (struct nb_from_slot){ .id = id, .status = status };
 	p->nr_slots++;
@@ -85,7 +85,8 @@ static enum nb_fatal take_extras(struct nb_queue *q, struct nb_scratch *s, struc
 	do {
 		if (q->from_ring.req_cons == prod)
 			return NB_FATAL_FROM_EXTRA_MISSING;
-		memcpy(&extra, RING_GET_REQUEST(&q->from_ring, q->from_ring.req_cons), sizeof(extra));
+		memcpy(&extra, RING_GET_REQUEST(&q->from_ring, q->from_ring.req_cons),
+		       sizeof(extra));
 		/* The copy stays one: no later use may be turned into a second read of the ring. */
 		__asm__ volatile("" : "+m"(extra));
 		take_slot(q, s, p, 0, NETIF_RSP_NULL);
@@ -117,10 +118,9 @@ static void add_op(struct nb_scratch *s, struct nb_from_packet *p, const netif_t
 {
 	if (!size)
 		return; /* answered, but nothing to read */
-	s->ops[s->nr_ops++] = (struct hv_gnt_op){ .ref = req->gref,
-						  .offset = req->offset,
-						  .len = size,
-						  .status = GNTST_general_error };
+	s->ops[s->nr_ops++] = (struct hv_gnt_op){
+		.ref = req->gref, .offset = req->offset, .len = size, .status = GNTST_general_error
+	};
 	p->nr_ops++;
 }
 
@@ -361,7 +361,8 @@ static void answer(struct nb_queue *q, const struct nb_scratch *s)
 	unsigned int i;
 
 	for (i = 0; i < s->nr_slots; i++) {
-		netif_tx_response_t *rsp = RING_GET_RESPONSE(&q->from_ring, q->from_ring.rsp_prod_pvt);
+		netif_tx_response_t *rsp = RING_GET_RESPONSE(&q->from_ring,
+							     q->from_ring.rsp_prod_pvt);
 
 		rsp->id = s->slots[i].id;
 		rsp->status = s->slots[i].status;
@@ -387,7 +388,8 @@ unsigned int nb_from_guest(struct nb_queue *q, struct nb_scratch *s, uint64_t no
 	}
 	q->credit_wait_ns = 0;
 	s->nr_ops = s->nr_slots = s->nr_packets = 0;
-	while (q->from_ring.req_cons != prod && s->nr_packets < NB_BATCH_PACKETS && bytes < NB_BATCH_BYTES) {
+	while (q->from_ring.req_cons != prod && s->nr_packets < NB_BATCH_PACKETS &&
+	       bytes < NB_BATCH_BYTES) {
 		rc = take_packet(q, s, prod, now_ns);
 		if (rc <= 0)
 			break;

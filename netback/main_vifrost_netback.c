@@ -13,12 +13,13 @@
 #include "base/rundir.h"
 #include "netback/netback.h"
 
-#define WORKERS_MAX	64
-#define QUEUES_MAX	8
-#define NR_SPARES	32
+#define WORKERS_MAX 64
+#define QUEUES_MAX  8
+#define NR_SPARES   32
 
 static const struct cli_option options[] = {
-	{ 0, "run-dir", "DIR", "where the daemons meet (default $VIFROST_RUN_DIR or " RUNDIR_DEFAULT ")" },
+	{ 0, "run-dir", "DIR",
+	  "where the daemons meet (default $VIFROST_RUN_DIR or " RUNDIR_DEFAULT ")" },
 	{ 0, "workers", "N", "threads that move frames (default: 1, from four cores on 2)" },
 	{ 'v', "verbose", NULL, "log state changes too" },
 	{ 0 },
@@ -128,6 +129,7 @@ static int start(const char *rundir, struct netback_config *config)
 	rc = run(rundir, config);
 	nb_taps_destroy(config->ports);
 	config->hv->close(config->hv);
+	config->store_path = NULL;
 	return rc ? CLI_UNAVAILABLE : CLI_OK;
 }
 
@@ -145,7 +147,8 @@ int main(int argc, char **argv)
 	log_init(program.name, cli_value(&parsed, "verbose") ? LOG_LEVEL_DEBUG : LOG_LEVEL_INFO);
 	if (cli_value(&parsed, "workers") &&
 	    (parse_u32(cli_value(&parsed, "workers"), WORKERS_MAX, &nr_workers) || !nr_workers)) {
-		fprintf(stderr, "%s: --workers: a number from 1 to %d is wanted\n", program.name, WORKERS_MAX);
+		fprintf(stderr, "%s: --workers: a number from 1 to %d is wanted\n", program.name,
+			WORKERS_MAX);
 		return CLI_USAGE;
 	}
 	if (rundir_resolve(cli_value(&parsed, "run-dir"), rundir)) {

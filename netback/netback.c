@@ -20,7 +20,7 @@ static void on_alert(void *arg, uint32_t events)
 	(void)events;
 	if (read(nb->alert_fd, &count, sizeof(count)) < 0)
 		return;
-	list_for_each_safe(&nb->all, l, next)
+	list_for_each_safe (&nb->all, l, next)
 		nb_vif_check_queues(list_entry(l, struct nb_vif, all));
 }
 

@@ -7,7 +7,7 @@
 #include "base/parse.h"
 
 /* A frontend that does not notify about receive slots is looked at this often, while frames wait. */
-#define NO_NOTIFY_NS (5u * 1000000u)
+#define NO_NOTIFY_NS  (5u * 1000000u)
 #define STALL_LOOK_NS 1000000000u
 #define STORM_TICK_NS 4000000u
 #define STORM_MAX_NS  1000000000u
@@ -28,11 +28,16 @@ static const char *const fatal_texts[NB_NR_FATALS] = {
 };
 
 static const char *const from_drop_names[NB_NR_FROM_DROPS] = {
-	[NB_FROM_TOO_MANY_SLOTS] = "too-many-slots", [NB_FROM_SLOT_SIZE] = "slot-size",
-	[NB_FROM_TOO_SHORT] = "too-short",	     [NB_FROM_TOO_LONG] = "too-long",
-	[NB_FROM_BAD_GRANT] = "bad-grant",	     [NB_FROM_BAD_GSO] = "bad-gso",
-	[NB_FROM_BAD_CSUM] = "bad-csum",	     [NB_FROM_PORT_FULL] = "port-full",
-	[NB_FROM_PORT_DOWN] = "port-down",	     [NB_FROM_PORT_REFUSED] = "port-refused",
+	[NB_FROM_TOO_MANY_SLOTS] = "too-many-slots",
+	[NB_FROM_SLOT_SIZE] = "slot-size",
+	[NB_FROM_TOO_SHORT] = "too-short",
+	[NB_FROM_TOO_LONG] = "too-long",
+	[NB_FROM_BAD_GRANT] = "bad-grant",
+	[NB_FROM_BAD_GSO] = "bad-gso",
+	[NB_FROM_BAD_CSUM] = "bad-csum",
+	[NB_FROM_PORT_FULL] = "port-full",
+	[NB_FROM_PORT_DOWN] = "port-down",
+	[NB_FROM_PORT_REFUSED] = "port-refused",
 };
 
 static const char *const to_drop_names[NB_NR_TO_DROPS] = {
@@ -74,8 +79,8 @@ int nb_rate_parse(const char *text, struct nb_rate *rate_out)
 	memcpy(bytes, text, len);
 	bytes[len] = '\0';
 	/* The bounds keep all credit arithmetic within 64 bits. */
-	if (parse_u64(bytes, UINT32_MAX, &rate.bytes) || parse_u64(comma + 1, UINT32_MAX, &rate.usec) ||
-	    !rate.bytes)
+	if (parse_u64(bytes, UINT32_MAX, &rate.bytes) ||
+	    parse_u64(comma + 1, UINT32_MAX, &rate.usec) || !rate.bytes)
 		return -EINVAL;
 	if (rate.usec)
 		*rate_out = rate;
@@ -121,7 +126,8 @@ static int attach_rings(struct nb_queue *q)
 	return 0;
 }
 
-int nb_queue_connect(struct nb_queue *q, uint16_t domid, const struct nb_queue_refs *refs, const char **why)
+int nb_queue_connect(struct nb_queue *q, uint16_t domid, const struct nb_queue_refs *refs,
+		     const char **why)
 {
 	struct hv *hv = q->hv;
 	int rc;
@@ -162,7 +168,8 @@ out:
 	return rc;
 }
 
-int nb_queue_connect_ctrl(struct nb_queue *q, uint16_t domid, uint32_t ref, uint32_t port, const char **why)
+int nb_queue_connect_ctrl(struct nb_queue *q, uint16_t domid, uint32_t ref, uint32_t port,
+			  const char **why)
 {
 	xen_netif_ctrl_sring_t *sring;
 	uint32_t rsp;
@@ -307,9 +314,11 @@ bool nb_queue_arm(struct nb_queue *q, uint64_t now_ns)
 	if (q->credit_wait_ns)
 		look_again(q, q->credit_wait_ns);
 	else
-		work |= nb_ring_arm(&q->from_ring, q->from_ring.req_cons + 1) != q->from_ring.req_cons;
+		work |= nb_ring_arm(&q->from_ring, q->from_ring.req_cons + 1) !=
+			q->from_ring.req_cons;
 	if (q->ctrl_ring.nr_ents)
-		work |= nb_ring_arm(&q->ctrl_ring, q->ctrl_ring.req_cons + 1) != q->ctrl_ring.req_cons;
+		work |= nb_ring_arm(&q->ctrl_ring, q->ctrl_ring.req_cons + 1) !=
+			q->ctrl_ring.req_cons;
 	if (q->port_ready)
 		work |= arm_slots(q, now_ns);
 	return work;

@@ -31,9 +31,9 @@
 #define NB_RING_SIZE	 256u /* slots of either data ring, a page each */
 #define NB_HEADER_MAX	 128u /* bytes of each frame that are copied, checked and handed on linear */
 #define NB_SLOTS_AFTER	 XEN_NETIF_NR_SLOTS_MIN /* slots behind a frame's first that must be taken */
-#define NB_SLOTS_FATAL	 20u  /* more behind the first than any honest frontend sends */
+#define NB_SLOTS_FATAL	 20u /* more behind the first than any honest frontend sends */
 #define NB_FRAME_MAX	 (65536u + ETH_HLEN + 8u) /* a GSO frame with two VLAN tags */
-#define NB_BATCH_PACKETS 64u  /* of one queue before the next has its turn */
+#define NB_BATCH_PACKETS 64u			  /* of one queue before the next has its turn */
 #define NB_BATCH_BYTES	 (512u << 10)
 #define NB_MCAST_MAX	 64u /* as Linux's netback allows */
 #define NB_HASH_KEY_MAX	 40u
@@ -174,21 +174,21 @@ struct nb_queue {
 	struct nb_worker *worker;
 	struct nb_source sources[4];
 	struct list all, active;
-	bool event;		/* an event woke us and no work has been seen yet */
-	bool masked;		/* events are held back after a storm, until masked_until_ns */
-	bool port_ready;	/* the port may have a frame */
-	bool had_slots;		/* for a largest frame, once */
-	bool partial;		/* the frontend never posts slots for a whole GSO frame: copy */
+	bool event;	 /* an event woke us and no work has been seen yet */
+	bool masked;	 /* events are held back after a storm, until masked_until_ns */
+	bool port_ready; /* the port may have a frame */
+	bool had_slots;	 /* for a largest frame, once */
+	bool partial;	 /* the frontend never posts slots for a whole GSO frame: copy */
 	unsigned int nr_spurious;
-	uint32_t to_seen;	/* the receive ring's producer when last looked at */
+	uint32_t to_seen; /* the receive ring's producer when last looked at */
 	uint64_t masked_until_ns;
 	uint64_t slots_wait_ns; /* waiting for receive slots since; 0: not */
 	uint64_t deadline_ns;	/* look again then; 0: only on events */
 	uint64_t credit, credit_window_ns, credit_wait_ns;
 
 	/* For everyone. */
-	_Atomic int fatal;     /* enum nb_fatal */
-	_Atomic bool stalled;  /* no receive slots for a minute */
+	_Atomic int fatal;    /* enum nb_fatal */
+	_Atomic bool stalled; /* no receive slots for a minute */
 	struct nb_queue_stats stats;
 };
 
@@ -229,25 +229,25 @@ struct nb_scratch {
 #define nb_ring_req_prod(ring) __atomic_load_n(&(ring)->sring->req_prod, __ATOMIC_ACQUIRE)
 
 /* Let the guest see responses up to rsp_prod_pvt. True: it wants to be notified. */
-#define nb_ring_push(ring)                                                                           \
-	({                                                                                           \
-		RING_IDX old_ = __atomic_load_n(&(ring)->sring->rsp_prod, __ATOMIC_RELAXED);         \
-		RING_IDX new_ = (ring)->rsp_prod_pvt;                                                \
-		/* Pairs with the frontend's read barrier after it reads rsp_prod. */                \
-		__atomic_store_n(&(ring)->sring->rsp_prod, new_, __ATOMIC_RELEASE);                  \
-		/* Pairs with the frontend's barrier between its rsp_event and its last look. */     \
-		atomic_thread_fence(memory_order_seq_cst);                                           \
-		(RING_IDX)(new_ - __atomic_load_n(&(ring)->sring->rsp_event, __ATOMIC_RELAXED)) <    \
-			(RING_IDX)(new_ - old_);                                                     \
+#define nb_ring_push(ring)                                                                         \
+	({                                                                                         \
+		RING_IDX old_ = __atomic_load_n(&(ring)->sring->rsp_prod, __ATOMIC_RELAXED);       \
+		RING_IDX new_ = (ring)->rsp_prod_pvt;                                              \
+		/* Pairs with the frontend's read barrier after it reads rsp_prod. */              \
+		__atomic_store_n(&(ring)->sring->rsp_prod, new_, __ATOMIC_RELEASE);                \
+		/* Pairs with the frontend's barrier between its rsp_event and its last look. */   \
+		atomic_thread_fence(memory_order_seq_cst);                                         \
+		(RING_IDX)(new_ - __atomic_load_n(&(ring)->sring->rsp_event, __ATOMIC_RELAXED)) <  \
+			(RING_IDX)(new_ - old_);                                                   \
 	})
 
 /* Ask to be notified when req_prod reaches @index, then look at it once more. */
-#define nb_ring_arm(ring, index)                                                                     \
-	({                                                                                           \
-		__atomic_store_n(&(ring)->sring->req_event, (index), __ATOMIC_RELAXED);              \
+#define nb_ring_arm(ring, index)                                                                        \
+	({                                                                                              \
+		__atomic_store_n(&(ring)->sring->req_event, (index), __ATOMIC_RELAXED);                 \
 		/* Pairs with the frontend's barrier between its req_prod and its look at req_event. */ \
-		atomic_thread_fence(memory_order_seq_cst);                                           \
-		nb_ring_req_prod(ring);                                                              \
+		atomic_thread_fence(memory_order_seq_cst);                                              \
+		nb_ring_req_prod(ring);                                                                 \
 	})
 
 /* What the frontend published for one queue: all untrusted. */
@@ -264,8 +264,10 @@ struct nb_queue_refs {
  * Takes up both rings at rsp_prod: 0 on new ones, and on live ones where a predecessor stopped.
  * Return: 0; -EPROTO bad ring state; -errno of the seam. On error @q is as before the call.
  */
-int nb_queue_connect(struct nb_queue *q, uint16_t domid, const struct nb_queue_refs *refs, const char **why);
-int nb_queue_connect_ctrl(struct nb_queue *q, uint16_t domid, uint32_t ref, uint32_t port, const char **why);
+int nb_queue_connect(struct nb_queue *q, uint16_t domid, const struct nb_queue_refs *refs,
+		     const char **why);
+int nb_queue_connect_ctrl(struct nb_queue *q, uint16_t domid, uint32_t ref, uint32_t port,
+			  const char **why);
 /* Safe on half-built state and twice. */
 void nb_queue_disconnect(struct nb_queue *q);
 /* Tell the guest of whatever it may have missed, in all directions. */

@@ -9,7 +9,10 @@ struct counter {
 	size_t offset;
 };
 
-#define COUNTER(name, field) { name, offsetof(struct nb_queue_stats, field) }
+#define COUNTER(name, field)                                                                       \
+	{                                                                                          \
+		name, offsetof(struct nb_queue_stats, field)                                       \
+	}
 
 static const struct counter from_counters[] = {
 	COUNTER("frames", from_frames),	      COUNTER("bytes", from_bytes),
@@ -18,15 +21,20 @@ static const struct counter from_counters[] = {
 };
 
 static const struct counter to_counters[] = {
-	COUNTER("frames", to_frames),	      COUNTER("bytes", to_bytes),
-	COUNTER("gso-frames", to_gso),	      COUNTER("csum-blank", to_csum_blank),
+	COUNTER("frames", to_frames),
+	COUNTER("bytes", to_bytes),
+	COUNTER("gso-frames", to_gso),
+	COUNTER("csum-blank", to_csum_blank),
 	COUNTER("csum-completed", to_csum_completed),
-	COUNTER("copied", to_copied),	      COUNTER("bad-slots", to_bad_slots),
+	COUNTER("copied", to_copied),
+	COUNTER("bad-slots", to_bad_slots),
 };
 
 static const struct counter queue_counters[] = {
-	COUNTER("wakeups", wakeups),		   COUNTER("spurious-events", spurious_events),
-	COUNTER("notifications", notifications),   COUNTER("ctrl-requests", ctrl_requests),
+	COUNTER("wakeups", wakeups),
+	COUNTER("spurious-events", spurious_events),
+	COUNTER("notifications", notifications),
+	COUNTER("ctrl-requests", ctrl_requests),
 	COUNTER("multicast-requests", mcast_requests),
 };
 
@@ -47,7 +55,7 @@ static void add(json_t *sum, const json_t *part)
 	const char *key;
 	json_t *value;
 
-	json_object_foreach((json_t *)(uintptr_t)part, key, value) {
+	json_object_foreach ((json_t *)(uintptr_t)part, key, value) {
 		json_int_t old = json_integer_value(json_object_get(sum, key));
 
 		if (json_is_object(value)) {
@@ -55,7 +63,8 @@ static void add(json_t *sum, const json_t *part)
 				json_object_set_new(sum, key, json_object());
 			add(json_object_get(sum, key), value);
 		} else {
-			json_object_set_new(sum, key, json_integer(old + json_integer_value(value)));
+			json_object_set_new(sum, key,
+					    json_integer(old + json_integer_value(value)));
 		}
 	}
 }
@@ -85,11 +94,11 @@ static json_t *to_guest(const struct nb_queue_stats *stats)
 }
 
 /* Indices as the shared page has them: the guest's word, for people to look at. */
-#define RING(sring)                                                                                  \
-	json_pack("{s:I, s:I, s:I, s:I}", "req-prod",                                                \
-		  (json_int_t)__atomic_load_n(&(sring)->req_prod, __ATOMIC_RELAXED), "rsp-prod",     \
-		  (json_int_t)__atomic_load_n(&(sring)->rsp_prod, __ATOMIC_RELAXED), "req-event",    \
-		  (json_int_t)__atomic_load_n(&(sring)->req_event, __ATOMIC_RELAXED), "rsp-event",   \
+#define RING(sring)                                                                                \
+	json_pack("{s:I, s:I, s:I, s:I}", "req-prod",                                              \
+		  (json_int_t)__atomic_load_n(&(sring)->req_prod, __ATOMIC_RELAXED), "rsp-prod",   \
+		  (json_int_t)__atomic_load_n(&(sring)->rsp_prod, __ATOMIC_RELAXED), "req-event",  \
+		  (json_int_t)__atomic_load_n(&(sring)->req_event, __ATOMIC_RELAXED), "rsp-event", \
 		  (json_int_t)__atomic_load_n(&(sring)->rsp_event, __ATOMIC_RELAXED))
 
 static json_t *queue_status(const struct nb_queue *q)
@@ -108,9 +117,10 @@ static json_t *queue_status(const struct nb_queue *q)
 
 static json_t *features(const struct nb_features *f)
 {
-	return json_pack("{s:b, s:b, s:b, s:b, s:b, s:b, s:b, s:i}", "sg", f->sg, "gso-tcpv4", f->gso_v4,
-			 "gso-tcpv6", f->gso_v6, "csum-ipv4", f->csum_v4, "csum-ipv6", f->csum_v6, "rx-notify",
-			 f->rx_notify, "multicast-control", f->mcast_control, "headroom", (int)f->headroom);
+	return json_pack("{s:b, s:b, s:b, s:b, s:b, s:b, s:b, s:i}", "sg", f->sg, "gso-tcpv4",
+			 f->gso_v4, "gso-tcpv6", f->gso_v6, "csum-ipv4", f->csum_v4, "csum-ipv6",
+			 f->csum_v6, "rx-notify", f->rx_notify, "multicast-control",
+			 f->mcast_control, "headroom", (int)f->headroom);
 }
 
 static const char *reason(const struct nb_vif *vif)
@@ -126,11 +136,12 @@ static const char *reason(const struct nb_vif *vif)
 
 static json_t *vif_status(const struct nb_vif *vif)
 {
-	json_t *j = json_pack("{s:s, s:i, s:i, s:s, s:s, s:b, s:b, s:b, s:s, s:i, s:i}", "name", vif->name,
-			      "domid", (int)vif->domid, "devid", (int)vif->devid, "state",
-			      nb_state_name(vif->state), "frontend-state", nb_state_name(vif->frontend_state),
-			      "online", vif->online, "disabled", vif->disabled, "carrier", vif->carrier,
-			      "reason", reason(vif), "ifindex", (int)vif->ifindex, "mtu", (int)vif->mtu);
+	json_t *j = json_pack("{s:s, s:i, s:i, s:s, s:s, s:b, s:b, s:b, s:s, s:i, s:i}", "name",
+			      vif->name, "domid", (int)vif->domid, "devid", (int)vif->devid,
+			      "state", nb_state_name(vif->state), "frontend-state",
+			      nb_state_name(vif->frontend_state), "online", vif->online, "disabled",
+			      vif->disabled, "carrier", vif->carrier, "reason", reason(vif),
+			      "ifindex", (int)vif->ifindex, "mtu", (int)vif->mtu);
 	json_t *queues = json_array(), *from = json_object(), *to = json_object();
 
 	for (unsigned int i = 0; vif->queues && i < vif->nr_queues; i++) {
@@ -144,8 +155,8 @@ static json_t *vif_status(const struct nb_vif *vif)
 		json_object_set_new(j, "features", features(&vif->features));
 	if (vif->rate.usec)
 		json_object_set_new(j, "rate",
-				    json_pack("{s:I, s:I}", "bytes", (json_int_t)vif->rate.bytes, "usec",
-					      (json_int_t)vif->rate.usec));
+				    json_pack("{s:I, s:I}", "bytes", (json_int_t)vif->rate.bytes,
+					      "usec", (json_int_t)vif->rate.usec));
 	json_object_set_new(j, "from-guest", from);
 	json_object_set_new(j, "to-guest", to);
 	json_object_set_new(j, "queues", queues);
@@ -160,5 +171,6 @@ json_t *netback_status(const struct netback *nb)
 	for (l = nb->all.next; l != &nb->all; l = l->next)
 		json_array_append_new(vifs, vif_status(list_entry(l, struct nb_vif, all)));
 	return json_pack("{s:i, s:b, s:I, s:o}", "workers", (int)nb->nr_workers, "xenstore",
-			 nb->hv->store != NULL, "xenstore-lost", (json_int_t)nb->store_lost, "vifs", vifs);
+			 nb->hv->store != NULL, "xenstore-lost", (json_int_t)nb->store_lost, "vifs",
+			 vifs);
 }

@@ -32,7 +32,8 @@ struct nb_ports {
 	struct spare spares[];
 };
 
-static int if_ioctl(struct nb_ports *ports, unsigned long request, struct ifreq *ifr, const char *name)
+static int if_ioctl(struct nb_ports *ports, unsigned long request, struct ifreq *ifr,
+		    const char *name)
 {
 	snprintf(ifr->ifr_name, sizeof(ifr->ifr_name), "%s", name);
 	return ioctl(ports->sock, request, ifr) ? -errno : 0;
@@ -222,7 +223,8 @@ static void tap_release(struct nb_ports *ports, const char *name, int fd)
 	unsigned int ifindex;
 
 	ioctl(fd, TUNSETPERSIST, 0);
-	if (ports->nr == ports->nr_max || if_index(ports, name, &ifindex) || if_retire(ports, ifindex))
+	if (ports->nr == ports->nr_max || if_index(ports, name, &ifindex) ||
+	    if_retire(ports, ifindex))
 		goto out;
 	empty(fd);
 	do
@@ -248,7 +250,8 @@ const struct nb_port_ops nb_tap_ops = {
 int nb_taps_create(unsigned int nr_spares, struct nb_ports **ports_out)
 {
 	/* One place more than are kept, for one made on the way into use. */
-	struct nb_ports *ports = calloc(1, sizeof(*ports) + (nr_spares + 1) * sizeof(ports->spares[0]));
+	struct nb_ports *ports = calloc(1, sizeof(*ports) +
+						   (nr_spares + 1) * sizeof(ports->spares[0]));
 	struct sockaddr_nl addr = { .nl_family = AF_NETLINK };
 	int rc = 0;
 

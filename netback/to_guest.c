@@ -125,7 +125,7 @@ static int complete_csum(const struct iovec *iov, unsigned int nr, size_t size,
 	for (i = 0; i < 2; i++, at++) {
 		size_t off = at;
 
-		for (k = 0; off >= iov[k].iov_len; k++)
+		for (k = 0; k + 1 < nr && off >= iov[k].iov_len; k++)
 			off -= iov[k].iov_len;
 		((uint8_t *)iov[k].iov_base)[off] = sum[i];
 	}
@@ -142,7 +142,8 @@ static int set_csum(struct nb_queue *q, const struct virtio_net_hdr *vnet, const
 	if (!(vnet->flags & VIRTIO_NET_HDR_F_NEEDS_CSUM))
 		return 0;
 	/* csum_blank says no more than "the TCP or UDP checksum": anything else we complete here. */
-	if (can && f->l4_known && vnet->csum_start == f->l4 && vnet->csum_offset == f->csum_offset) {
+	if (can && f->l4_known && vnet->csum_start == f->l4 &&
+	    vnet->csum_offset == f->csum_offset) {
 		x->flags |= NETRXF_csum_blank | NETRXF_data_validated;
 		nb_count(&q->stats.to_csum_blank, 1);
 		return 0;
@@ -160,16 +161,16 @@ static int set_gso(struct nb_queue *q, const struct virtio_net_hdr *vnet, struct
 
 	if (type == VIRTIO_NET_HDR_GSO_NONE)
 		return 0;
-	if (type == VIRTIO_NET_HDR_GSO_TCPV4 ? !q->features->gso_v4 :
-	    type == VIRTIO_NET_HDR_GSO_TCPV6 ? !q->features->gso_v6 :
-					       true)
+	if (type == VIRTIO_NET_HDR_GSO_TCPV4   ? !q->features->gso_v4
+	    : type == VIRTIO_NET_HDR_GSO_TCPV6 ? !q->features->gso_v6
+					       : true)
 		return -EINVAL;
 	if (!(x->flags & NETRXF_csum_blank) || !vnet->gso_size)
 		return -EINVAL;
 	info = add_extra(x, XEN_NETIF_EXTRA_TYPE_GSO);
 	info->u.gso.size = vnet->gso_size;
-	info->u.gso.type = type == VIRTIO_NET_HDR_GSO_TCPV4 ? XEN_NETIF_GSO_TYPE_TCPV4 :
-							      XEN_NETIF_GSO_TYPE_TCPV6;
+	info->u.gso.type = type == VIRTIO_NET_HDR_GSO_TCPV4 ? XEN_NETIF_GSO_TYPE_TCPV4
+							    : XEN_NETIF_GSO_TYPE_TCPV6;
 	nb_count(&q->stats.to_gso, 1);
 	return 0;
 }
@@ -191,8 +192,8 @@ static void set_hash(const struct nb_steering *st, const uint8_t *header, const 
 }
 
 /* What goes along with the frame in @iov. Return: 0 or -EINVAL. */
-static int find_extras(struct nb_queue *q, const struct virtio_net_hdr *vnet, const struct iovec *iov,
-		       unsigned int nr, size_t size, struct extras *x)
+static int find_extras(struct nb_queue *q, const struct virtio_net_hdr *vnet,
+		       const struct iovec *iov, unsigned int nr, size_t size, struct extras *x)
 {
 	uint8_t header[NB_HEADER_MAX];
 	struct nb_frame f = { 0 };
@@ -265,7 +266,8 @@ static void open_slots(struct nb_queue *q, struct nb_scratch *s, unsigned int nr
 }
 
 /* Close @nr_open slots and answer the first @nr_used. */
-static void close_slots(struct nb_queue *q, struct nb_scratch *s, unsigned int nr_open, unsigned int nr_used)
+static void close_slots(struct nb_queue *q, struct nb_scratch *s, unsigned int nr_open,
+			unsigned int nr_used)
 {
 	unsigned int i;
 
@@ -275,8 +277,8 @@ static void close_slots(struct nb_queue *q, struct nb_scratch *s, unsigned int n
 	if (!nr_used)
 		return;
 	for (i = 0; i < nr_used; i++) {
-		union nb_to_response *rsp =
-			(void *)RING_GET_RESPONSE(&q->to_ring, q->to_ring.rsp_prod_pvt);
+		union nb_to_response *rsp = (void *)RING_GET_RESPONSE(&q->to_ring,
+								      q->to_ring.rsp_prod_pvt);
 
 		/* Copied out on closing, which can fail. Extra infos have no data. */
 		if (s->ops[i].len && s->ops[i].status != GNTST_okay)
@@ -292,7 +294,8 @@ static void close_slots(struct nb_queue *q, struct nb_scratch *s, unsigned int n
 }
 
 /* Answer the slots up to the last one with a bad grant among the next @nr. Return: how many. */
-static unsigned int refuse_bad(struct nb_queue *q, struct nb_scratch *s, unsigned int at, unsigned int nr)
+static unsigned int refuse_bad(struct nb_queue *q, struct nb_scratch *s, unsigned int at,
+			       unsigned int nr)
 {
 	unsigned int i, bad = 0;
 
@@ -413,7 +416,8 @@ static struct nb_queue *steer(struct nb_queue *q, const struct extras *x)
 }
 
 /* Copy one frame into the receive slots of @q, if it has enough. */
-static void deliver_copy(struct nb_queue *q, struct nb_scratch *s, size_t size, const struct extras *x)
+static void deliver_copy(struct nb_queue *q, struct nb_scratch *s, size_t size,
+			 const struct extras *x)
 {
 	unsigned int need = slots_for(q, size) + x->nr, posted = nb_to_slots_posted(q), i;
 	struct landing l = { s->ops, s->requests, s->responses };
@@ -464,7 +468,8 @@ static unsigned int to_guest_copied(struct nb_queue *q, struct nb_scratch *s)
 			continue;
 		size = n - sizeof(vnet);
 		iov[1].iov_len = size;
-		if (find_extras(q, &vnet, iov + 1, 1, size, &x) || (!q->features->sg && size > slot_room(q))) {
+		if (find_extras(q, &vnet, iov + 1, 1, size, &x) ||
+		    (!q->features->sg && size > slot_room(q))) {
 			drop(q, NB_TO_BAD_OFFLOAD);
 			continue;
 		}

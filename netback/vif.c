@@ -30,13 +30,14 @@ static const enum xenbus_state next[NB_NR_STATES][NB_NR_STATES] = {
 };
 
 static const char *const state_names[] = {
-	"Unknown", "Initialising", "InitWait", "Initialised", "Connected", "Closing", "Closed",
-	"Reconfiguring", "Reconfigured",
+	"Unknown", "Initialising", "InitWait",	    "Initialised",  "Connected",
+	"Closing", "Closed",	   "Reconfiguring", "Reconfigured",
 };
 
 const char *nb_state_name(uint32_t state)
 {
-	return state < sizeof(state_names) / sizeof(state_names[0]) ? state_names[state] : "not a state";
+	return state < sizeof(state_names) / sizeof(state_names[0]) ? state_names[state]
+								    : "not a state";
 }
 
 enum xenbus_state nb_vif_next_state(enum xenbus_state cur, enum xenbus_state want)
@@ -140,20 +141,22 @@ static int follow_frontend(struct nb_vif *vif)
 			return set_state(vif, XenbusStateClosing);
 		if (vif->disabled)
 			return 0;
-		return set_state(vif, vif->hotplug_connected || vif->state == XenbusStateConnected ?
-					      XenbusStateConnected :
-					      XenbusStateInitWait);
+		return set_state(vif, vif->hotplug_connected || vif->state == XenbusStateConnected
+					      ? XenbusStateConnected
+					      : XenbusStateInitWait);
 	case XenbusStateClosing:
 		return set_state(vif, XenbusStateClosing);
 	case XenbusStateClosed:
 		vif->disabled_closed = true;
 		/* It may be closed from a former life, before its domain's kernel has looked at it. */
-		return set_state(vif, vif->new_area && vif->online ? XenbusStateInitWait : XenbusStateClosed);
+		return set_state(vif, vif->new_area && vif->online ? XenbusStateInitWait
+								   : XenbusStateClosed);
 	default:
 		if (!vif->disabled) {
 			char why[NB_REASON_MAX];
 
-			snprintf(why, sizeof(why), "frontend state %u is not one", vif->frontend_state);
+			snprintf(why, sizeof(why), "frontend state %u is not one",
+				 vif->frontend_state);
 			disable(vif, why);
 		}
 		return set_state(vif, XenbusStateClosing);
@@ -203,12 +206,13 @@ static int read_areas(struct nb_vif *vif)
 	rc = read_generation(vif);
 	if (rc)
 		return rc;
-	if (!vif->new_area && state == XenbusStateInitialising && vif->state != XenbusStateInitialising)
+	if (!vif->new_area && state == XenbusStateInitialising &&
+	    vif->state != XenbusStateInitialising)
 		return 1;
 	if (vif->new_area)
-		vif->state = state == XenbusStateUnknown || state == XenbusStateInitialised ?
-				     XenbusStateInitialising :
-				     (enum xenbus_state)state;
+		vif->state = state == XenbusStateUnknown || state == XenbusStateInitialised
+				     ? XenbusStateInitialising
+				     : (enum xenbus_state)state;
 	/* Linux's and Xen's toolstacks write state 5 to ask for it, with online 0. */
 	vif->close_asked = state == XenbusStateClosing && vif->state != XenbusStateClosing;
 	rc = nb_xb_read_default(vif, false, "online", 1, 0, &value);
@@ -243,7 +247,8 @@ static int adopt(struct nb_vif *vif)
 	if (vif->state == XenbusStateInitWait || vif->state == XenbusStateConnected)
 		rc = nb_vif_open_port(vif, why);
 	if (!rc && vif->state == XenbusStateConnected &&
-	    (vif->frontend_state == XenbusStateConnected || vif->frontend_state == XenbusStateInitialised))
+	    (vif->frontend_state == XenbusStateConnected ||
+	     vif->frontend_state == XenbusStateInitialised))
 		rc = nb_vif_connect(vif, why);
 	if (!rc)
 		log_debug("%s: adopted in state %s", vif->name, nb_state_name(vif->state));
@@ -309,7 +314,8 @@ void nb_vif_check_queues(struct nb_vif *vif)
 	if (vif->carrier == stalled) {
 		vif->carrier = !stalled;
 		vif->nb->config.port_ops->set_carrier(vif->port_fd, vif->carrier);
-		say(vif, stalled ? "the guest takes no frames: link down" : "the guest takes frames again");
+		say(vif, stalled ? "the guest takes no frames: link down"
+				 : "the guest takes frames again");
 	}
 }
 

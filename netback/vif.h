@@ -34,10 +34,10 @@
 #include "netback/netback.h"
 #include "netback/worker.h"
 
-#define NB_REASON_MAX	   160
-#define NB_GENERATION_MAX  64
-#define NB_DEVID_MAX	   65535u
-#define NB_NR_STATES	   (XenbusStateClosed + 1)
+#define NB_REASON_MAX	  160
+#define NB_GENERATION_MAX 64
+#define NB_DEVID_MAX	  65535u
+#define NB_NR_STATES	  (XenbusStateClosed + 1)
 
 struct nb_vif {
 	struct netback *nb;
@@ -48,14 +48,14 @@ struct nb_vif {
 	char name[IFNAMSIZ];
 	char generation[NB_GENERATION_MAX]; /* the domain's "vm": tells a reused domid */
 
-	enum xenbus_state state;    /* ours, as written */
-	uint32_t frontend_state;    /* as read; may be no state at all */
-	bool unwritten;		    /* the store went away before our state was in it */
-	bool new_area;		    /* nothing has been done about it yet */
+	enum xenbus_state state; /* ours, as written */
+	uint32_t frontend_state; /* as read; may be no state at all */
+	bool unwritten;		 /* the store went away before our state was in it */
+	bool new_area;		 /* nothing has been done about it yet */
 	bool frontend_seen, online, dead;
 	bool hotplug_connected;
-	bool close_asked;	    /* by the toolstack, writing our state */
-	bool disabled;		    /* until the frontend has been Closed and initialises again */
+	bool close_asked; /* by the toolstack, writing our state */
+	bool disabled;	  /* until the frontend has been Closed and initialises again */
 	bool disabled_closed;
 	char reason[NB_REASON_MAX]; /* why it is not in service; "" */
 	struct log_limit log_limit;
@@ -107,10 +107,11 @@ int nb_vif_open_port(struct nb_vif *vif, char *why);
 void nb_vif_release_port(struct nb_vif *vif);
 
 /* xenbus.c: the vif's two areas. */
-int nb_xb_read_u32(struct nb_vif *vif, bool frontend, const char *key, uint32_t max, uint32_t *value_out);
+int nb_xb_read_u32(struct nb_vif *vif, bool frontend, const char *key, uint32_t max,
+		   uint32_t *value_out);
 /* As above, @absent when there is none. */
-int nb_xb_read_default(struct nb_vif *vif, bool frontend, const char *key, uint32_t max, uint32_t absent,
-		       uint32_t *value_out);
+int nb_xb_read_default(struct nb_vif *vif, bool frontend, const char *key, uint32_t max,
+		       uint32_t absent, uint32_t *value_out);
 /* A text of at most @size - 1 printable bytes. -ENOENT, -E2BIG, -EINVAL. */
 int nb_xb_read_text(struct nb_vif *vif, bool frontend, const char *key, char *text, size_t size);
 /* Write our state, and with @features what we offer, if our area is still there. -ENOENT. */

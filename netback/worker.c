@@ -40,8 +40,8 @@ static void activate(struct nb_worker *w, struct nb_queue *q)
 		list_append(&w->active, &q->active);
 }
 
-static int watch_channel(struct nb_worker *w, struct nb_queue *q, enum nb_source_kind kind, int fd, int op,
-			 uint32_t events)
+static int watch_channel(struct nb_worker *w, struct nb_queue *q, enum nb_source_kind kind, int fd,
+			 int op, uint32_t events)
 {
 	struct epoll_event ev = { .events = events, .data.ptr = &q->sources[kind] };
 
@@ -77,7 +77,8 @@ static int attach_here(struct nb_worker *w, struct nb_queue *q)
 	int rc = watch_channels(w, q, EPOLL_CTL_ADD, EPOLLIN | EPOLLET);
 
 	if (!rc)
-		rc = watch_channel(w, q, NB_SOURCE_PORT, q->port_fd, EPOLL_CTL_ADD, EPOLLIN | EPOLLET);
+		rc = watch_channel(w, q, NB_SOURCE_PORT, q->port_fd, EPOLL_CTL_ADD,
+				   EPOLLIN | EPOLLET);
 	q->worker = w;
 	w->nr_queues++;
 	list_append(&w->all, &q->all);
@@ -162,7 +163,7 @@ static int serve_deadlines(struct nb_worker *w)
 	uint64_t now = clock_ns(), first = UINT64_MAX;
 	struct list *l;
 
-	list_for_each(&w->all, l) {
+	list_for_each (&w->all, l) {
 		struct nb_queue *q = list_entry(l, struct nb_queue, all);
 
 		if (!q->deadline_ns)
@@ -250,7 +251,7 @@ unsigned int nb_worker_turn(struct nb_worker *w, int timeout_ms)
 		if (is_last)
 			break;
 	}
-	list_for_each(&w->active, l)
+	list_for_each (&w->active, l)
 		nr_active++;
 	return nr_active;
 }

@@ -14,21 +14,23 @@
 #include "base/parse.h"
 #include "netback/vif.h"
 
-#define BACKEND_DIR  "backend/vif"
-#define RETRY_MS     100
-#define EVENTS_MAX   4096 /* of one run, so that RPC and workers' alerts have their turn */
-#define TX_RETRIES   10
-#define DOMAINS_MAX  32768
+#define BACKEND_DIR "backend/vif"
+#define RETRY_MS    100
+#define EVENTS_MAX  4096 /* of one run, so that RPC and workers' alerts have their turn */
+#define TX_RETRIES  10
+#define DOMAINS_MAX 32768
 
 static void area_path(const struct nb_vif *vif, bool frontend, const char *key, char path[128])
 {
 	if (frontend)
-		snprintf(path, 128, "/local/domain/%u/device/vif/%u/%s", vif->domid, vif->devid, key);
+		snprintf(path, 128, "/local/domain/%u/device/vif/%u/%s", vif->domid, vif->devid,
+			 key);
 	else
 		snprintf(path, 128, BACKEND_DIR "/%u/%u/%s", vif->domid, vif->devid, key);
 }
 
-int nb_xb_read_u32(struct nb_vif *vif, bool frontend, const char *key, uint32_t max, uint32_t *value_out)
+int nb_xb_read_u32(struct nb_vif *vif, bool frontend, const char *key, uint32_t max,
+		   uint32_t *value_out)
 {
 	char path[128];
 
@@ -36,8 +38,8 @@ int nb_xb_read_u32(struct nb_vif *vif, bool frontend, const char *key, uint32_t 
 	return hv_store_read_u32(vif->nb->hv->store, 0, path, max, value_out);
 }
 
-int nb_xb_read_default(struct nb_vif *vif, bool frontend, const char *key, uint32_t max, uint32_t absent,
-		       uint32_t *value_out)
+int nb_xb_read_default(struct nb_vif *vif, bool frontend, const char *key, uint32_t max,
+		       uint32_t absent, uint32_t *value_out)
 {
 	int rc = nb_xb_read_u32(vif, frontend, key, max, value_out);
 
@@ -221,7 +223,7 @@ static void mark_all(struct netback *nb)
 {
 	struct list *l;
 
-	list_for_each(&nb->all, l)
+	list_for_each (&nb->all, l)
 		mark(nb, list_entry(l, struct nb_vif, all));
 }
 
@@ -304,7 +306,7 @@ static void check_domains(struct netback *nb)
 	int nr, i;
 
 	nr = domids ? nb->hv->domain->list(nb->hv, domids, DOMAINS_MAX) : -ENOMEM;
-	list_for_each(&nb->all, l) {
+	list_for_each (&nb->all, l) {
 		struct nb_vif *vif = list_entry(l, struct nb_vif, all);
 
 		for (i = 0; i < nr && domids[i] != vif->domid; i++)
@@ -389,10 +391,11 @@ int nb_xb_start(struct netback *nb)
 	if (!rc)
 		rc = hv_store_watch(nb->hv->store, "@releaseDomain", "domains");
 	if (!rc && nb->loop)
-		rc = loop_fd_add(nb->loop, &nb->store_watcher, hv_store_fd(nb->hv->store), EPOLLIN, on_store, nb);
+		rc = loop_fd_add(nb->loop, &nb->store_watcher, hv_store_fd(nb->hv->store), EPOLLIN,
+				 on_store, nb);
 	if (rc)
 		return rc;
-	list_for_each(&nb->all, l)
+	list_for_each (&nb->all, l)
 		nb_xb_watch_frontend(list_entry(l, struct nb_vif, all), true);
 	mark_all(nb);
 	rc = scan(nb);

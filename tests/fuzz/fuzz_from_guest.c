@@ -68,7 +68,8 @@ static void put_page(struct rig *r, struct program *p)
 static void give_frame(struct rig *r, struct program *p)
 {
 	static uint8_t frame[NB_FRAME_MAX];
-	struct virtio_net_hdr vnet = { .flags = (uint8_t)take(p, 1), .gso_type = (uint8_t)take(p, 1) };
+	struct virtio_net_hdr vnet = { .flags = (uint8_t)take(p, 1),
+				       .gso_type = (uint8_t)take(p, 1) };
 	size_t n = rig_tcp(frame, take(p, 1) & 1 ? 4 : 6, take(p, 2) % 65000, false);
 
 	vnet.gso_size = (uint16_t)take(p, 2);

@@ -136,8 +136,8 @@ static void segmentation_is_passed_on(void **state)
 
 		rig_go(r);
 		assert_true(rig_port_take(r));
-		assert_int_equal(r->frame.vnet.gso_type,
-				 version == 4 ? VIRTIO_NET_HDR_GSO_TCPV4 : VIRTIO_NET_HDR_GSO_TCPV6);
+		assert_int_equal(r->frame.vnet.gso_type, version == 4 ? VIRTIO_NET_HDR_GSO_TCPV4
+								      : VIRTIO_NET_HDR_GSO_TCPV6);
 		assert_int_equal(r->frame.vnet.gso_size, 1448);
 		assert_int_equal(r->frame.vnet.hdr_len, l4 + 20);
 		assert_int_equal(r->frame.vnet.flags, VIRTIO_NET_HDR_F_NEEDS_CSUM);
@@ -231,7 +231,8 @@ static void every_length_comes_in(void **state)
 			assert_int_equal(first.offset, headrooms[h]);
 			assert_int_equal(extras[NB_EXTRA_TYPE_XDP].type, h ? NB_EXTRA_TYPE_XDP : 0);
 			assert_int_equal(extras[XEN_NETIF_EXTRA_TYPE_GSO].type, 0);
-			assert_int_equal(nr, (sizes[i] + 4095 - headrooms[h]) / (4096 - headrooms[h]) + h);
+			assert_int_equal(
+				nr, (sizes[i] + 4095 - headrooms[h]) / (4096 - headrooms[h]) + h);
 			rig_post(r, nr);
 		}
 	}
@@ -262,7 +263,8 @@ static void segments_come_in_with_their_extra_in_the_second_slot(void **state)
 		assert_int_equal(r->frame.size, size);
 		assert_memory_equal(r->frame.data, frame, size);
 		assert_int_equal(extras[XEN_NETIF_EXTRA_TYPE_GSO].u.gso.size, 1460);
-		assert_int_equal(extras[XEN_NETIF_EXTRA_TYPE_GSO].u.gso.type, XEN_NETIF_GSO_TYPE_TCPV4);
+		assert_int_equal(extras[XEN_NETIF_EXTRA_TYPE_GSO].u.gso.type,
+				 XEN_NETIF_GSO_TYPE_TCPV4);
 		assert_int_equal(first.flags & (NETRXF_csum_blank | NETRXF_data_validated),
 				 NETRXF_csum_blank | NETRXF_data_validated);
 		rig_post(r, nr);
@@ -273,7 +275,8 @@ static void segments_come_in_with_their_extra_in_the_second_slot(void **state)
 /* A frontend that cannot make a checksum gets a whole one; one without segmentation gets no segments. */
 static void what_the_frontend_lacks_is_done_or_refused(void **state)
 {
-	struct virtio_net_hdr vnet = { .flags = VIRTIO_NET_HDR_F_NEEDS_CSUM, .csum_start = 54,
+	struct virtio_net_hdr vnet = { .flags = VIRTIO_NET_HDR_F_NEEDS_CSUM,
+				       .csum_start = 54,
 				       .csum_offset = 16 };
 	struct rig *r = *state;
 	static uint8_t good[2000];
@@ -334,8 +337,10 @@ static void few_slots_are_used_after_a_while(void **state)
 	netif_extra_info_t extras[8];
 	netif_rx_response_t first;
 	struct virtio_net_hdr vnet = { .flags = VIRTIO_NET_HDR_F_NEEDS_CSUM,
-				       .gso_type = VIRTIO_NET_HDR_GSO_TCPV4, .gso_size = 1460,
-				       .csum_start = 34, .csum_offset = 16 };
+				       .gso_type = VIRTIO_NET_HDR_GSO_TCPV4,
+				       .gso_size = 1460,
+				       .csum_start = 34,
+				       .csum_offset = 16 };
 	size_t size = rig_tcp(frame, 4, 20000, false);
 
 	assert_int_equal(rig_connect(r), 0);
@@ -398,8 +403,20 @@ static void credit_is_never_exceeded(void **state)
 
 static void rates_are_parsed_totally(void **state)
 {
-	static const char *const bad[] = { ",", "1,", ",1", "1", "x,1", "1,x", "1,1,1", "-1,1", "1,-1", " 1,1",
-					   "1, 1", "0,1", "4294967296,1", "1,4294967296",
+	static const char *const bad[] = { ",",
+					   "1,",
+					   ",1",
+					   "1",
+					   "x,1",
+					   "1,x",
+					   "1,1,1",
+					   "-1,1",
+					   "1,-1",
+					   " 1,1",
+					   "1, 1",
+					   "0,1",
+					   "4294967296,1",
+					   "1,4294967296",
 					   "99999999999999999999999999,1" };
 	struct nb_rate rate;
 

@@ -72,9 +72,11 @@ static void bring_up(const char *name)
 
 static int host_side(unsigned int ifindex)
 {
-	struct sockaddr_ll addr = { .sll_family = AF_PACKET, .sll_protocol = htons(0x88b5),
+	struct sockaddr_ll addr = { .sll_family = AF_PACKET,
+				    .sll_protocol = htons(0x88b5),
 				    .sll_ifindex = (int)ifindex };
-	int s = socket(AF_PACKET, SOCK_RAW | SOCK_NONBLOCK, htons(0x88b5)); /* for local experiments */
+	int s = socket(AF_PACKET, SOCK_RAW | SOCK_NONBLOCK,
+		       htons(0x88b5)); /* for local experiments */
 
 	assert_true(s >= 0);
 	assert_int_equal(bind(s, (struct sockaddr *)&addr, sizeof(addr)), 0);

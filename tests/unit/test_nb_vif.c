@@ -94,7 +94,8 @@ static void write_key(struct host *h, bool frontend, const char *key, const char
 {
 	char path[128];
 
-	snprintf(path, sizeof(path), frontend ? "/local/domain/%u/device/vif/0%s%s" : "backend/vif/%u/0%s%s",
+	snprintf(path, sizeof(path),
+		 frontend ? "/local/domain/%u/device/vif/0%s%s" : "backend/vif/%u/0%s%s",
 		 h->r.domid, *key ? "/" : "", key);
 	if (value)
 		assert_int_equal(hv_store_write(store(h), 0, path, value, strlen(value)), 0);
@@ -142,7 +143,11 @@ static struct nb_vif *the_vif(struct host *h)
 
 static void start_with(struct host *h, unsigned int nr_workers)
 {
-	struct netback_config config = { .nr_workers = nr_workers, .max_queues = 4, .hv = h->r.hv, .port_ops = &fake_ops, .ports = &ports };
+	struct netback_config config = { .nr_workers = nr_workers,
+					 .max_queues = 4,
+					 .hv = h->r.hv,
+					 .port_ops = &fake_ops,
+					 .ports = &ports };
 
 	assert_int_equal(netback_create(&config, NULL, &h->nb), 0);
 }
@@ -236,7 +241,8 @@ static void every_pair_of_states_is_reached(void **state)
 			enum xenbus_state s = (enum xenbus_state)cur, n;
 			int steps;
 
-			for (steps = 0; (n = nb_vif_next_state(s, (enum xenbus_state)want)) != s; steps++) {
+			for (steps = 0; (n = nb_vif_next_state(s, (enum xenbus_state)want)) != s;
+			     steps++) {
 				assert_true(steps < 4);
 				/* Rings are only mapped on the way from InitWait, and let go of in Closing. */
 				if (n == XenbusStateConnected)
@@ -247,8 +253,9 @@ static void every_pair_of_states_is_reached(void **state)
 			}
 			if (want == XenbusStateInitWait || want == XenbusStateConnected ||
 			    want == XenbusStateClosed)
-				assert_true(s == (enum xenbus_state)want ||
-					    (want == XenbusStateInitWait && s == XenbusStateInitWait));
+				assert_true(
+					s == (enum xenbus_state)want ||
+					(want == XenbusStateInitWait && s == XenbusStateInitWait));
 		}
 	}
 }
@@ -328,8 +335,8 @@ static void a_frontend_may_close_and_come_again(void **state)
 /* T058: any sequence over states and what is none; the backend stays in its diagram and recovers. */
 static void any_sequence_of_frontend_states(void **state)
 {
-	static const char *const states[] = { "0", "1",  "2",  "3",  "4",	     "5",    "6",
-					      "7", "8",  "9",  "-1", "4294967296", "junk", "" };
+	static const char *const states[] = { "0", "1", "2", "3",  "4",		 "5",	 "6",
+					      "7", "8", "9", "-1", "4294967296", "junk", "" };
 	struct host *h = *state;
 	unsigned int seed = 1;
 
@@ -355,10 +362,13 @@ static void any_sequence_of_frontend_states(void **state)
 
 static void bad_keys_are_refused_and_said(void **state)
 {
-	static const char *const keys[] = { "tx-ring-ref", "rx-ring-ref", "event-channel", "request-rx-copy",
-					    "feature-sg", "multi-queue-num-queues", "xdp-headroom" };
-	static const char *const values[] = { "", " 1", "0x8", "-1", "4294967296", "1x", "99999999999999999999",
-					      "\x1b[2J%s%n" };
+	static const char *const keys[] = { "tx-ring-ref",   "rx-ring-ref",
+					    "event-channel", "request-rx-copy",
+					    "feature-sg",    "multi-queue-num-queues",
+					    "xdp-headroom" };
+	static const char *const values[] = {
+		"", " 1", "0x8", "-1", "4294967296", "1x", "99999999999999999999", "\x1b[2J%s%n"
+	};
 	struct host *h = *state;
 	char path[64], *error;
 
@@ -550,14 +560,17 @@ static void workers_have_threads_of_their_own(void **state)
 			rig_put_frame(&h->r, frame, sizeof(frame), 60, 0, NULL);
 		__atomic_store_n(&h->r.from->req_prod, h->r.from_prod, __ATOMIC_SEQ_CST);
 		hv_guest_evtchn_notify(&h->r.from_ch);
-		for (waited = 0; waited < 5000 && __atomic_load_n(&h->r.from->rsp_prod, __ATOMIC_ACQUIRE) !=
-							  h->r.from_prod; waited++)
+		for (waited = 0;
+		     waited < 5000 &&
+		     __atomic_load_n(&h->r.from->rsp_prod, __ATOMIC_ACQUIRE) != h->r.from_prod;
+		     waited++)
 			usleep(1000);
 		assert_true(waited < 5000);
 		for (unsigned int k = 0; k < 20; k++)
 			assert_int_equal(read(ports.far, got, sizeof(got)), 70);
 		if (i % 3 == 0) {
-			__atomic_store_n(&h->r.from->req_prod, h->r.from_prod + 1000, __ATOMIC_SEQ_CST);
+			__atomic_store_n(&h->r.from->req_prod, h->r.from_prod + 1000,
+					 __ATOMIC_SEQ_CST);
 			hv_guest_evtchn_notify(&h->r.from_ch);
 			for (waited = 0; waited < 5000 && be_state(h) == 4; waited++) {
 				usleep(1000);
@@ -590,7 +603,9 @@ static void ctrl(struct host *h, uint16_t type, uint32_t d0, uint32_t d1, uint32
 {
 	uint32_t at = h->r.ctrl_prod++;
 
-	h->r.ctrl->ring[at].req = (struct xen_netif_ctrl_request){ (uint16_t)at, type, { d0, d1, d2 } };
+	h->r.ctrl->ring[at].req = (struct xen_netif_ctrl_request){ (uint16_t)at,
+								   type,
+								   { d0, d1, d2 } };
 	__atomic_store_n(&h->r.ctrl->req_prod, h->r.ctrl_prod, __ATOMIC_SEQ_CST);
 	hv_guest_evtchn_notify(&h->r.ctrl_ch);
 	netback_turn(h->nb);
@@ -643,7 +658,8 @@ static void frames_are_steered_between_queues(void **state)
 	assert_int_equal(the_vif(h)->nr_queues, 2);
 
 	for (unsigned int i = 0; i < 32; i++)
-		to->ring[i].req = (netif_rx_request_t){ .id = (uint16_t)i, .gref = h->r.to_refs[i] };
+		to->ring[i].req = (netif_rx_request_t){ .id = (uint16_t)i,
+							.gref = h->r.to_refs[i] };
 	to->req_prod = 32;
 	memset(key, 0x5a, 40);
 	table[0] = 1;
@@ -688,11 +704,19 @@ static void a_malformed_rate_is_refused(void **state)
 
 static void paths_are_parsed_strictly(void **state)
 {
-	static const char *const bad[] = { "backend/vif", "backend/vif/", "backend/vif/1", "backend/vif/x/0",
-					   "backend/vif/1/x", "backend/vif/-1/0", "backend/vif/40000/0",
-					   "backend/vif/1/65536", "backend/vif/99999999999999/0",
-					   "/local/domain/1/device/vbd/0/state", "/local/domain//device/vif/0",
-					   "@releaseDomain", "" };
+	static const char *const bad[] = { "backend/vif",
+					   "backend/vif/",
+					   "backend/vif/1",
+					   "backend/vif/x/0",
+					   "backend/vif/1/x",
+					   "backend/vif/-1/0",
+					   "backend/vif/40000/0",
+					   "backend/vif/1/65536",
+					   "backend/vif/99999999999999/0",
+					   "/local/domain/1/device/vbd/0/state",
+					   "/local/domain//device/vif/0",
+					   "@releaseDomain",
+					   "" };
 	uint16_t domid;
 	uint32_t devid;
 	const char *key;
@@ -721,7 +745,9 @@ static void status_tells_all(void **state)
 	vif = json_array_get(json_object_get(status, "vifs"), 0);
 	assert_string_equal(json_string_value(json_object_get(vif, "state")), "Connected");
 	assert_int_equal(json_integer_value(json_object_get(vif, "ifindex")), 42);
-	assert_int_equal(json_integer_value(json_object_get(json_object_get(vif, "from-guest"), "frames")), 1);
+	assert_int_equal(
+		json_integer_value(json_object_get(json_object_get(vif, "from-guest"), "frames")),
+		1);
 	assert_int_equal(json_array_size(json_object_get(vif, "queues")), 1);
 	json_decref(status);
 }

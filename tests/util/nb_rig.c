@@ -56,15 +56,16 @@ void rig_init(struct rig *r, uint32_t first)
 	must(core_domain_create(r->core, 4, &r->domid));
 	must(hv_core_local(r->core, &r->hv));
 	must(core_evtchn_fds(r->core, r->domid, CORE_PORT_STORE, &to_guest, &from_guest));
-	must(xs_server_introduce(r->xs, r->domid, core_domain_page(r->core, r->domid, CORE_PAGE_STORE),
-				 from_guest, to_guest, false));
+	must(xs_server_introduce(r->xs, r->domid,
+				 core_domain_page(r->core, r->domid, CORE_PAGE_STORE), from_guest,
+				 to_guest, false));
 	must(hv_guest_attach_local(r->core, r->domid, &r->guest));
 
 	must(socketpair(AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, r->port));
 	for (int i = 0; i < 2; i++)
-		must(setsockopt(r->port[i], SOL_SOCKET, SO_SNDBUFFORCE, &size, sizeof(size)) < 0 ?
-			     setsockopt(r->port[i], SOL_SOCKET, SO_SNDBUF, &size, sizeof(size)) :
-			     0);
+		must(setsockopt(r->port[i], SOL_SOCKET, SO_SNDBUFFORCE, &size, sizeof(size)) < 0
+			     ? setsockopt(r->port[i], SOL_SOCKET, SO_SNDBUF, &size, sizeof(size))
+			     : 0);
 
 	r->from = grant_pages(r, 1, &r->refs.from_ref);
 	r->to = grant_pages(r, 1, &r->refs.to_ref);
@@ -78,8 +79,13 @@ void rig_init(struct rig *r, uint32_t first)
 	must(hv_guest_evtchn_alloc(r->guest, 0, &r->from_ch));
 	r->refs.from_port = r->refs.to_port = r->from_ch.local_port;
 
-	r->features = (struct nb_features){ .sg = true, .gso_v4 = true, .gso_v6 = true, .csum_v4 = true,
-					    .csum_v6 = true, .rx_notify = true, .mtu = 1500 };
+	r->features = (struct nb_features){ .sg = true,
+					    .gso_v4 = true,
+					    .gso_v6 = true,
+					    .csum_v4 = true,
+					    .csum_v6 = true,
+					    .rx_notify = true,
+					    .mtu = 1500 };
 	must(nb_worker_create(false, &r->worker));
 }
 
@@ -172,8 +178,8 @@ bool rig_response(struct rig *r, netif_tx_response_t *rsp)
 	return true;
 }
 
-unsigned int rig_put_frame(struct rig *r, const void *data, size_t size, size_t slot, uint16_t flags,
-			   const netif_extra_info_t *extra)
+unsigned int rig_put_frame(struct rig *r, const void *data, size_t size, size_t slot,
+			   uint16_t flags, const netif_extra_info_t *extra)
 {
 	const uint8_t *p = data;
 	size_t total = size;
@@ -234,7 +240,8 @@ void rig_post(struct rig *r, unsigned int nr)
 	for (unsigned int i = 0; i < nr; i++) {
 		uint32_t at = r->to_prod++ % NB_RING_SIZE;
 
-		r->to->ring[at].req = (netif_rx_request_t){ .id = (uint16_t)at, .gref = r->to_refs[at] };
+		r->to->ring[at].req = (netif_rx_request_t){ .id = (uint16_t)at,
+							    .gref = r->to_refs[at] };
 	}
 	__atomic_store_n(&r->to->req_prod, r->to_prod, __ATOMIC_SEQ_CST);
 	if (r->to_prod - r->to->req_event < r->to_prod - old)
@@ -260,8 +267,8 @@ unsigned int rig_receive(struct rig *r, netif_rx_response_t *first, netif_extra_
 
 		assert(rsp.status < 0 || rsp.id == slot);
 		if (rsp.status > 0) {
-			memcpy(r->frame.data + r->frame.size, r->to_pages + slot * NB_PAGE_SIZE + rsp.offset,
-			       (size_t)rsp.status);
+			memcpy(r->frame.data + r->frame.size,
+			       r->to_pages + slot * NB_PAGE_SIZE + rsp.offset, (size_t)rsp.status);
 			r->frame.size += (size_t)rsp.status;
 		}
 		while (more_extras) {
@@ -282,13 +289,15 @@ unsigned int rig_receive(struct rig *r, netif_rx_response_t *first, netif_extra_
 	return r->to_cons - start;
 }
 
-uint32_t rig_ctrl(struct rig *r, uint16_t type, uint32_t d0, uint32_t d1, uint32_t d2, uint32_t *data)
+uint32_t rig_ctrl(struct rig *r, uint16_t type, uint32_t d0, uint32_t d1, uint32_t d2,
+		  uint32_t *data)
 {
 	struct xen_netif_ctrl_response rsp;
 	unsigned int nr = r->queue.ctrl_ring.nr_ents;
 
-	r->ctrl->ring[r->ctrl_prod % nr].req =
-		(struct xen_netif_ctrl_request){ (uint16_t)r->ctrl_prod, type, { d0, d1, d2 } };
+	r->ctrl->ring[r->ctrl_prod % nr].req = (struct xen_netif_ctrl_request){
+		(uint16_t)r->ctrl_prod, type, { d0, d1, d2 }
+	};
 	__atomic_store_n(&r->ctrl->req_prod, ++r->ctrl_prod, __ATOMIC_SEQ_CST);
 	hv_guest_evtchn_notify(&r->ctrl_ch);
 	run(r);

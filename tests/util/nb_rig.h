@@ -62,8 +62,8 @@ void rig_go(struct rig *r);
 /* The next response on the transmit ring. Return: false when there is none. */
 bool rig_response(struct rig *r, netif_tx_response_t *rsp);
 /* Put @size bytes into pages, as requests of at most @slot bytes each with @flags on the first. */
-unsigned int rig_put_frame(struct rig *r, const void *data, size_t size, size_t slot, uint16_t flags,
-			   const netif_extra_info_t *extra);
+unsigned int rig_put_frame(struct rig *r, const void *data, size_t size, size_t slot,
+			   uint16_t flags, const netif_extra_info_t *extra);
 /* Take a frame off the port into r->frame. */
 bool rig_port_take(struct rig *r);
 /* Give the port a frame. */
@@ -77,7 +77,8 @@ void rig_post(struct rig *r, unsigned int nr);
  */
 unsigned int rig_receive(struct rig *r, netif_rx_response_t *first, netif_extra_info_t extras[8]);
 
-uint32_t rig_ctrl(struct rig *r, uint16_t type, uint32_t d0, uint32_t d1, uint32_t d2, uint32_t *data);
+uint32_t rig_ctrl(struct rig *r, uint16_t type, uint32_t d0, uint32_t d1, uint32_t d2,
+		  uint32_t *data);
 
 /* A TCP segment: Ethernet, IP of @version, TCP without options, @payload bytes of a pattern. */
 size_t rig_tcp(uint8_t *out, int version, size_t payload, bool good_csum);

@@ -1,0 +1,185 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* What a frontend may configure by its rings: multicast groups, hash and table; and hostile tries at it. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "tests/util/nb_rig.h"
+
+static uint8_t frame[NB_FRAME_MAX];
+
+static void put(struct rig *r, uint16_t flags)
+{
+	netif_tx_request_t req = { .gref = r->from_refs[0], .flags = flags };
+
+	rig_put(r, &req);
+}
+
+/* T020 */
+static void multicast_list_is_bounded(void **state)
+{
+	static struct rig r;
+	netif_extra_info_t x = { .type = XEN_NETIF_EXTRA_TYPE_MCAST_ADD };
+	netif_tx_response_t rsp;
+	uint8_t listed[60] = { 1, 0, 0x5e, 0, 0, 5 }, other[60] = { 1, 0, 0x5e, 1, 1, 1 };
+	netif_extra_info_t extras[8];
+	netif_rx_response_t first;
+
+	(void)state;
+	rig_init(&r, 0);
+	r.features.mcast_control = true;
+	assert_int_equal(rig_connect(&r), 0);
+	for (unsigned int round = 0; round < 3; round++) {
+		for (unsigned int i = 0; i <= NB_MCAST_MAX; i++) {
+			memcpy(x.u.mcast.addr, (uint8_t[]){ 1, 0, 0x5e, 0, 0, (uint8_t)i }, 6);
+			put(&r, NETTXF_extra_info);
+			rig_put_extra(&r, &x);
+			rig_go(&r);
+			assert_true(rig_response(&r, &rsp));
+			assert_int_equal(rsp.status,
+					 i < NB_MCAST_MAX ? NETIF_RSP_OKAY : NETIF_RSP_ERROR);
+			assert_true(rig_response(&r, &rsp));
+			assert_int_equal(rsp.status, NETIF_RSP_NULL);
+		}
+		assert_int_equal(r.steering.nr_mcast, NB_MCAST_MAX);
+	}
+	rig_post(&r, 64);
+	rig_port_give(&r, NULL, other, sizeof(other));
+	assert_int_equal(rig_receive(&r, &first, extras), 0);
+	assert_int_equal(r.queue.stats.to_drops[NB_TO_NOT_LISTED], 1);
+	rig_port_give(&r, NULL, listed, sizeof(listed));
+	assert_int_equal(rig_receive(&r, &first, extras), 1);
+	x.type = XEN_NETIF_EXTRA_TYPE_MCAST_DEL;
+	memcpy(x.u.mcast.addr, listed, 6);
+	put(&r, NETTXF_extra_info);
+	rig_put_extra(&r, &x);
+	rig_go(&r);
+	assert_int_equal(r.steering.nr_mcast, NB_MCAST_MAX - 1);
+	rig_port_give(&r, NULL, listed, sizeof(listed));
+	assert_int_equal(rig_receive(&r, &first, extras), 0);
+	rig_fini(&r);
+}
+
+/* T046 to T048 */
+static void control_ring(void **state)
+{
+	static const uint32_t odd[] = { 0,	    1,		39,	    40,	       41,
+					127,	    128,	129,	    1023,      1024,
+					0x7fffffff, 0x80000000, 0xffffff80, 0xffffffff };
+	static struct rig r;
+	uint32_t data;
+
+	(void)state;
+	rig_init(&r, 0);
+	assert_int_equal(rig_connect(&r), 0);
+	rig_connect_ctrl(&r);
+	for (uint32_t type = 0; type < 70000; type += type < 20 ? 1 : 9999) {
+		if (type >= 1 && type <= 7)
+			continue;
+		assert_int_equal(rig_ctrl(&r, (uint16_t)type, 0, 0, 0, NULL),
+				 XEN_NETIF_CTRL_STATUS_NOT_SUPPORTED);
+	}
+	assert_int_equal(rig_ctrl(&r, XEN_NETIF_CTRL_TYPE_GET_HASH_FLAGS, 0, 0, 0, NULL),
+			 XEN_NETIF_CTRL_STATUS_NOT_SUPPORTED);
+	assert_int_equal(rig_ctrl(&r, XEN_NETIF_CTRL_TYPE_SET_HASH_ALGORITHM, 2, 0, 0, NULL),
+			 XEN_NETIF_CTRL_STATUS_INVALID_PARAMETER);
+	assert_int_equal(rig_ctrl(&r, XEN_NETIF_CTRL_TYPE_SET_HASH_ALGORITHM, 1, 0, 0, NULL), 0);
+	assert_int_equal(rig_ctrl(&r, XEN_NETIF_CTRL_TYPE_GET_HASH_FLAGS, 0, 0, 0, &data), 0);
+	assert_int_equal(data, 15);
+	assert_int_equal(rig_ctrl(&r, XEN_NETIF_CTRL_TYPE_SET_HASH_FLAGS, 16, 0, 0, NULL),
+			 XEN_NETIF_CTRL_STATUS_INVALID_PARAMETER);
+	assert_int_equal(rig_ctrl(&r, XEN_NETIF_CTRL_TYPE_SET_HASH_FLAGS, 15, 0, 0, NULL), 0);
+
+	for (size_t i = 0; i < sizeof(odd) / sizeof(odd[0]); i++)
+		assert_int_equal(rig_ctrl(&r, XEN_NETIF_CTRL_TYPE_SET_HASH_KEY, r.ctrl_data_ref,
+					  odd[i], 0, NULL),
+				 odd[i] <= 40 ? 0 : XEN_NETIF_CTRL_STATUS_BUFFER_OVERFLOW);
+	assert_int_equal(rig_ctrl(&r, XEN_NETIF_CTRL_TYPE_SET_HASH_KEY, 0xffffff, 40, 0, NULL),
+			 XEN_NETIF_CTRL_STATUS_INVALID_PARAMETER);
+	for (size_t i = 0; i < sizeof(odd) / sizeof(odd[0]); i++)
+		assert_int_equal(
+			rig_ctrl(&r, XEN_NETIF_CTRL_TYPE_SET_HASH_MAPPING_SIZE, odd[i], 0, 0, NULL),
+			odd[i] <= 128 ? 0 : XEN_NETIF_CTRL_STATUS_INVALID_PARAMETER);
+	assert_int_equal(rig_ctrl(&r, XEN_NETIF_CTRL_TYPE_SET_HASH_MAPPING_SIZE, 100, 0, 0, NULL),
+			 0);
+	for (size_t i = 0; i < sizeof(odd) / sizeof(odd[0]); i++) {
+		for (size_t k = 0; k < sizeof(odd) / sizeof(odd[0]); k++) {
+			bool fits = (uint64_t)odd[i] + odd[k] <= 100;
+
+			assert_int_equal(rig_ctrl(&r, XEN_NETIF_CTRL_TYPE_SET_HASH_MAPPING,
+						  r.ctrl_data_ref, odd[i], odd[k], NULL),
+					 fits ? 0 : XEN_NETIF_CTRL_STATUS_INVALID_PARAMETER);
+		}
+	}
+	/* A bad entry has no partial effect. */
+	((uint32_t *)(void *)r.ctrl_data)[0] = 0;
+	((uint32_t *)(void *)r.ctrl_data)[1] = 1;
+	r.steering.hash_map[0] = 77;
+	assert_int_equal(
+		rig_ctrl(&r, XEN_NETIF_CTRL_TYPE_SET_HASH_MAPPING, r.ctrl_data_ref, 2, 0, NULL),
+		XEN_NETIF_CTRL_STATUS_INVALID_PARAMETER);
+	assert_int_equal(r.steering.hash_map[0], 77);
+
+	r.ctrl->req_prod += 1000;
+	hv_guest_evtchn_notify(&r.ctrl_ch);
+	nb_worker_turn(r.worker, 0);
+	assert_int_equal(r.queue.fatal, NB_FATAL_CTRL_PRODUCER);
+	rig_fini(&r);
+}
+
+/* The verification suite that Microsoft publishes for Toeplitz hashing. */
+static void hash_is_toeplitz_and_goes_along(void **state)
+{
+	static const uint8_t key[40] = {
+		0x6d, 0x5a, 0x56, 0xda, 0x25, 0x5b, 0x0e, 0xc2, 0x41, 0x67, 0x25, 0x3d, 0x43, 0xa3,
+		0x8f, 0xb0, 0xd0, 0xca, 0x2b, 0xcb, 0xae, 0x7b, 0x30, 0xb4, 0x77, 0xcb, 0x2d, 0xa3,
+		0x80, 0x30, 0xf2, 0x0c, 0x6a, 0x42, 0xb7, 0x3b, 0xbe, 0xac, 0x01, 0xfa,
+	};
+	static struct rig r;
+	netif_extra_info_t extras[8];
+	netif_rx_response_t first;
+	uint32_t hash;
+	size_t n;
+
+	(void)state;
+	rig_init(&r, 0);
+	assert_int_equal(rig_connect(&r), 0);
+	rig_connect_ctrl(&r);
+	memcpy(r.ctrl_data, key, sizeof(key));
+	assert_int_equal(rig_ctrl(&r, XEN_NETIF_CTRL_TYPE_SET_HASH_ALGORITHM, 1, 0, 0, NULL), 0);
+	assert_int_equal(rig_ctrl(&r, XEN_NETIF_CTRL_TYPE_SET_HASH_FLAGS, 15, 0, 0, NULL), 0);
+	assert_int_equal(
+		rig_ctrl(&r, XEN_NETIF_CTRL_TYPE_SET_HASH_KEY, r.ctrl_data_ref, 40, 0, NULL), 0);
+	rig_post(&r, 64);
+	/* 66.9.149.187:2794 to 161.142.100.80:1766 */
+	n = rig_tcp(frame, 4, 10, false);
+	memcpy(frame + 26,
+	       (uint8_t[]){ 66, 9, 149, 187, 161, 142, 100, 80, 0x0a, 0xea, 0x06, 0xe6 }, 12);
+	rig_port_give(&r, NULL, frame, n);
+	assert_int_equal(rig_receive(&r, &first, extras), 2);
+	memcpy(&hash, extras[XEN_NETIF_EXTRA_TYPE_HASH].u.hash.value, 4);
+	assert_int_equal(hash, 0x51ccc178);
+	assert_int_equal(extras[XEN_NETIF_EXTRA_TYPE_HASH].u.hash.type,
+			 _XEN_NETIF_CTRL_HASH_TYPE_IPV4_TCP);
+	assert_int_equal(rig_ctrl(&r, XEN_NETIF_CTRL_TYPE_SET_HASH_FLAGS, 1, 0, 0, NULL), 0);
+	rig_port_give(&r, NULL, frame, n);
+	assert_int_equal(rig_receive(&r, &first, extras), 2);
+	memcpy(&hash, extras[XEN_NETIF_EXTRA_TYPE_HASH].u.hash.value, 4);
+	assert_int_equal(hash, 0x323e8fc2);
+	rig_fini(&r);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(multicast_list_is_bounded),
+		cmocka_unit_test(control_ring),
+		cmocka_unit_test(hash_is_toeplitz_and_goes_along),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
