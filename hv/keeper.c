@@ -36,6 +36,7 @@ struct keeper_message {
 
 struct keeper {
 	int fd;
+	char path[PATH_MAX];
 };
 
 struct kept {
@@ -263,6 +264,7 @@ int keeper_open(const char *rundir, struct keeper **keeper_out, bool *fresh_out)
 		return -ENOMEM;
 	}
 	k->fd = fd;
+	strcpy(k->path, path);
 	*keeper_out = k;
 	return 0;
 }
@@ -273,6 +275,18 @@ void keeper_close(struct keeper *k)
 		return;
 	close(k->fd);
 	free(k);
+}
+
+/* It has one client, the latest: whoever else came in between is thrown out again. */
+static int reconnect(struct keeper *k)
+{
+	int fd = unixsock_connect(k->path, SOCK_SEQPACKET);
+
+	if (fd < 0)
+		return fd;
+	close(k->fd);
+	k->fd = fd;
+	return 0;
 }
 
 static int keeper_send(struct keeper *k, uint32_t op, const char *name, const int *fds,
@@ -287,6 +301,8 @@ static int keeper_send(struct keeper *k, uint32_t op, const char *name, const in
 		return -ENAMETOOLONG;
 	strcpy(m.name, name);
 	n = unixsock_send(k->fd, &m, sizeof(m), fds, nr_fds);
+	if ((n == -EPIPE || n == -ECONNRESET) && reconnect(k) == 0)
+		n = unixsock_send(k->fd, &m, sizeof(m), fds, nr_fds);
 	return n < 0 ? (int)n : 0;
 }
 

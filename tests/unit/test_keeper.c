@@ -109,6 +109,15 @@ static void test_keeps_drops_replaces(void **state)
 	assert_int_equal(keeper_open(dir, &k, &fresh), 0);
 	assert_int_equal(keeper_list(k, note, &l), 0);
 	assert_int_equal(l.nr, 2);
+	/* Thrown out by a stranger, who is then thrown out by us. */
+	fd = unixsock_connect(path, SOCK_SEQPACKET);
+	assert_int_equal(recv(fd, garbage, 1, MSG_DONTWAIT), -1);
+	usleep(50000);
+	store(k, "d", 'd');
+	l.nr = 0;
+	assert_int_equal(keeper_list(k, note, &l), 0);
+	assert_int_equal(l.nr, 3);
+	close(fd);
 	keeper_quit(k);
 	keeper_close(k);
 	wait_gone(path);
