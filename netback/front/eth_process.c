@@ -82,6 +82,8 @@ static void update_all(struct process *p)
 		if (rc == -ENOENT) {
 			log_info("%s: gone", eth->name);
 			eth_destroy(eth);
+		} else if (rc == -EAGAIN) {
+			p->store_changed = true; /* others got ahead in the store: again, at once */
 		} else if (rc) {
 			log_warning("%s: cannot follow the store: %s", eth->name, strerror(-rc));
 		}
