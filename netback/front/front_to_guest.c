@@ -83,7 +83,7 @@ static const char *take_fragment(struct front_queue *q, RING_IDX cons,
 		return "backend's receive response has an id that is not outstanding in its slot";
 	if (rsp->status < NETIF_RSP_DROPPED)
 		return "backend's receive response has an unknown status";
-	if (rsp->offset > FRONT_BUFFER_SIZE || len > FRONT_BUFFER_SIZE - rsp->offset)
+	if (rsp->offset + len > FRONT_BUFFER_SIZE)
 		return "backend's receive response lies outside of its page";
 	if (p->nr_frags == FRONT_MAX_FRAGS)
 		return "backend sent a packet of too many fragments";
