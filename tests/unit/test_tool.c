@@ -1,10 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/*
- * The toolstack with a real xenstore server in this process, asked over its JSON-RPC socket. The
- * engine is this file's: its domains are entries of an array that the tests end as they like.
- */
+/* The toolstack: xenstore areas, life cycle, hotplug, restarts, over its JSON-RPC methods. */
 #include <errno.h>
-#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>
@@ -12,287 +8,12 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 #include <cmocka.h>
 #include <xen/sched.h>
 
 #include "base/clock.h"
-#include "hv/tool_priv.h"
-#include "hv/xlcfg.h"
-
-#define FAKE_DOMAINS 64
-
-struct fake_domain {
-	struct tool_host_info info;
-	cpu_set_t cpus;
-	bool exists, shutdown_asked;
-};
-
-struct engine {
-	struct fake_domain domains[FAKE_DOMAINS];
-	uint16_t last;
-	int fail_create, fail_start; /* -errno */
-};
-
-static struct fake_domain *fake(struct tool_host *h, uint16_t domid)
-{
-	return domid < FAKE_DOMAINS && h->engine->domains[domid].exists ? &h->engine->domains[domid]
-									: NULL;
-}
-
-int tool_host_restore(struct tool_host *h)
-{
-	(void)h;
-	return 0;
-}
-
-int tool_host_create(struct tool_host *h, const struct engine_config *config, uint16_t *domid_out,
-		     char why[ENGINE_WHY])
-{
-	struct engine *e = h->engine;
-
-	if (strcmp(config->type, "ns")) {
-		snprintf(why, ENGINE_WHY, "no engine for type \"%s\"", config->type);
-		return -EOPNOTSUPP;
-	}
-	if (e->fail_create) {
-		snprintf(why, ENGINE_WHY, "made to fail");
-		return e->fail_create;
-	}
-	e->last++;
-	e->domains[e->last] = (struct fake_domain){ .exists = true, .cpus = config->cpus };
-	e->domains[e->last].info.generation = 1000u + e->last;
-	*domid_out = e->last;
-	return 0;
-}
-
-int tool_host_start(struct tool_host *h, uint16_t domid, const struct engine_config *config,
-		    bool paused, char why[ENGINE_WHY])
-{
-	(void)config;
-	if (h->engine->fail_start) {
-		snprintf(why, ENGINE_WHY, "made to fail");
-		return h->engine->fail_start;
-	}
-	fake(h, domid)->info.state = paused ? TOOL_HOST_PAUSED : TOOL_HOST_RUNNING;
-	return 0;
-}
-
-void tool_host_destroy(struct tool_host *h, uint16_t domid)
-{
-	if (!fake(h, domid))
-		return;
-	h->engine->domains[domid].exists = false;
-	xs_server_release(h->xenstore, domid);
-}
-
-int tool_host_pause(struct tool_host *h, uint16_t domid, bool paused)
-{
-	struct fake_domain *d = fake(h, domid);
-
-	if (d->info.state != (paused ? TOOL_HOST_RUNNING : TOOL_HOST_PAUSED))
-		return -EINVAL;
-	d->info.state = paused ? TOOL_HOST_PAUSED : TOOL_HOST_RUNNING;
-	return 0;
-}
-
-int tool_host_shutdown(struct tool_host *h, uint16_t domid, unsigned int reason,
-		       unsigned int grace_ms)
-{
-	struct fake_domain *d = fake(h, domid);
-
-	(void)grace_ms;
-	if (d->info.state != TOOL_HOST_RUNNING)
-		return -EINVAL;
-	d->shutdown_asked = true;
-	d->info.reason = reason;
-	return 0;
-}
-
-int tool_host_set_cpus(struct tool_host *h, uint16_t domid, const cpu_set_t *cpus)
-{
-	fake(h, domid)->cpus = *cpus;
-	return 0;
-}
-
-int tool_host_info(struct tool_host *h, uint16_t domid, struct tool_host_info *info)
-{
-	if (!fake(h, domid))
-		return -ENOENT;
-	*info = fake(h, domid)->info;
-	return 0;
-}
-
-uint16_t tool_host_next(struct tool_host *h, uint16_t domid)
-{
-	while (++domid < FAKE_DOMAINS)
-		if (fake(h, domid))
-			return domid;
-	return 0;
-}
-
-int tool_host_console(struct tool_host *h, uint16_t domid, char tty[PATH_MAX], char log[PATH_MAX])
-{
-	if (!fake(h, domid))
-		return -ENOENT;
-	snprintf(tty, PATH_MAX, "/dev/pts/%u", domid);
-	snprintf(log, PATH_MAX, "/log/%u", domid);
-	return 0;
-}
-
-struct fixture {
-	struct loop *loop;
-	struct engine engine;
-	struct tool_host host;
-	struct xs_server *xenstore;
-	struct hv_store *store; /* the test's own */
-	struct tool *tool;
-	struct rpc_server *rpc;
-	char dir[64], socket[96];
-};
-
-static void start_tool(struct fixture *f)
-{
-	struct tool_params params = { f->loop, f->dir, f->host };
-
-	assert_int_equal(tool_create(&params, &f->tool), 0);
-	assert_int_equal(rpc_server_create(f->loop, f->socket, tool_methods, f->tool, &f->rpc), 0);
-}
-
-/* As the death of the daemon, for the toolstack: its domains and the tree live on. */
-static void stop_tool(struct fixture *f)
-{
-	rpc_server_destroy(f->rpc);
-	tool_destroy(f->tool);
-	f->tool = NULL;
-	f->rpc = NULL;
-}
-
-static int setup(void **state)
-{
-	struct fixture *f = calloc(1, sizeof(*f));
-
-	snprintf(f->dir, sizeof(f->dir), "/tmp/vf.tool.XXXXXX");
-	assert_non_null(mkdtemp(f->dir));
-	snprintf(f->socket, sizeof(f->socket), "%s/hvd.sock", f->dir);
-	assert_int_equal(loop_create(&f->loop), 0);
-	assert_int_equal(xs_server_create_private(f->loop, &f->xenstore), 0);
-	assert_int_equal(xs_server_store(f->xenstore, &f->store), 0);
-	f->host = (struct tool_host){ .xenstore = f->xenstore, .engine = &f->engine };
-	start_tool(f);
-	*state = f;
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	struct fixture *f = *state;
-	char command[128];
-
-	tool_end(f->tool);
-	stop_tool(f);
-	hv_store_close(f->store);
-	xs_server_destroy(f->xenstore);
-	loop_destroy(f->loop);
-	snprintf(command, sizeof(command), "rm -rf %s", f->dir);
-	assert_int_equal(system(command), 0);
-	free(f);
-	return 0;
-}
-
-/* A call from another thread, as rpc_call() blocks; the loop turns here until it is answered. */
-struct call {
-	pthread_t thread;
-	const char *socket, *method;
-	json_t *params, *result;
-	int rc;
-	bool done;
-};
-
-static void *caller(void *arg)
-{
-	struct call *c = arg;
-
-	c->rc = rpc_call(c->socket, c->method, c->params, 20000, &c->result);
-	__atomic_store_n(&c->done, true, __ATOMIC_RELEASE);
-	return NULL;
-}
-
-static void begin(struct fixture *f, struct call *c, const char *method, json_t *params)
-{
-	*c = (struct call){ .socket = f->socket, .method = method, .params = params };
-	assert_int_equal(pthread_create(&c->thread, NULL, caller, c), 0);
-}
-
-static bool turn_until(struct fixture *f, struct call *c, int ms)
-{
-	uint64_t end = clock_ms() + (uint64_t)ms;
-
-	while (!__atomic_load_n(&c->done, __ATOMIC_ACQUIRE) && clock_ms() < end)
-		loop_turn(f->loop, 5);
-	if (!c->done)
-		return false;
-	pthread_join(c->thread, NULL);
-	return true;
-}
-
-static json_t *finish(struct fixture *f, struct call *c, int want)
-{
-	assert_true(turn_until(f, c, 15000));
-	if (c->rc != want)
-		fail_msg("%s: %d: %s", c->method, c->rc, c->result ? json_dumps(c->result, 0) : "");
-	return c->result;
-}
-
-static json_t *call(struct fixture *f, const char *method, json_t *params)
-{
-	struct call c;
-
-	begin(f, &c, method, params);
-	return finish(f, &c, 0);
-}
-
-static void call_drop(struct fixture *f, const char *method, json_t *params)
-{
-	json_decref(call(f, method, params));
-}
-
-/* It must be refused with @code; @message, if given, is part of why. */
-static void refused(struct fixture *f, const char *method, json_t *params, const char *code,
-		    const char *message)
-{
-	json_t *error;
-	struct call c;
-
-	begin(f, &c, method, params);
-	error = finish(f, &c, -EREMOTEIO);
-	assert_string_equal(tool_config_text(error, "code", ""), code);
-	if (message && !strstr(tool_config_text(error, "message", ""), message))
-		fail_msg("%s: %s", method, tool_config_text(error, "message", ""));
-	json_decref(error);
-}
-
-static json_t *config_of(const char *text)
-{
-	struct diags diags = { 0 };
-	json_t *config;
-
-	if (xlcfg_parse("test", text, strlen(text), NULL, 0, &diags, &config))
-		diags_print(&diags, stderr);
-	assert_non_null(config);
-	diags_fini(&diags);
-	return config;
-}
-
-static uint16_t create(struct fixture *f, const char *text)
-{
-	json_t *result = call(f, "domain.create", json_pack("{s:o}", "config", config_of(text)));
-	uint16_t domid = (uint16_t)json_integer_value(json_object_get(result, "domid"));
-
-	json_decref(result);
-	return domid;
-}
+#include "tests/util/tool_fixture.h"
 
 #define WEB                                                                                        \
 	"name='web'\ntype='ns'\ninit='x'\nmemory=64\nmaxmem=96\nvcpus=2\nmaxvcpus=3\n"             \
@@ -376,7 +97,7 @@ static void xenstore_layout(void **state)
 	};
 	struct fixture *f = *state;
 
-	assert_int_equal(create(f, WEB), 1);
+	assert_int_equal(create_ok(f, WEB), 1);
 	for (size_t i = 0; i < sizeof(nodes) / sizeof(*nodes); i++)
 		node_is(f, nodes[i].path, nodes[i].value);
 	call_drop(f, "domain.destroy", json_pack("{s:i}", "domid", 1));
@@ -393,7 +114,7 @@ static void guest_owns_little(void **state)
 {
 	struct fixture *f = *state;
 
-	create(f, "name='a'\ntype='ns'\ninit='x'");
+	create_ok(f, "name='a'\ntype='ns'\ninit='x'");
 	assert_int_equal(xs_server_domain_nodes(f->xenstore, 1), 11);
 	/* A frontend: its folder and five values. */
 	call_drop(f, "network.attach", json_pack("{s:i, s:{}}", "domid", 1, "vif"));
@@ -405,15 +126,15 @@ static void mac_is_stable_and_unique(void **state)
 	struct fixture *f = *state;
 	char path[] = "/local/domain/0/backend/vif/1/0/mac", *first, *second, *other;
 
-	create(f, "name='a'\ntype='ns'\ninit='x'\nvif=['']");
+	create_ok(f, "name='a'\ntype='ns'\ninit='x'\nvif=['']");
 	assert_int_equal(hv_store_read(f->store, 0, path, &first, NULL), 0);
 	assert_memory_equal(first, "00:16:3e:", 9);
 	call_drop(f, "domain.destroy", json_pack("{s:i}", "domid", 1));
-	create(f, "name='a'\ntype='ns'\ninit='x'\nvif=['']");
+	create_ok(f, "name='a'\ntype='ns'\ninit='x'\nvif=['']");
 	path[strlen("/local/domain/0/backend/vif/")] = '2';
 	assert_int_equal(hv_store_read(f->store, 0, path, &second, NULL), 0);
 	assert_string_equal(first, second);
-	create(f, "name='b'\ntype='ns'\ninit='x'\nvif=['']");
+	create_ok(f, "name='b'\ntype='ns'\ninit='x'\nvif=['']");
 	path[strlen("/local/domain/0/backend/vif/")] = '3';
 	assert_int_equal(hv_store_read(f->store, 0, path, &other, NULL), 0);
 	assert_string_not_equal(first, other);
@@ -428,41 +149,43 @@ static void refusals_change_nothing(void **state)
 	struct xs_server_stats before, after;
 	json_t *web;
 
-	create(f, WEB);
+	create_ok(f, WEB);
 	web = config_of(WEB);
 	xs_server_stats(f->xenstore, &before);
-	refused(f, "domain.create", json_pack("{s:O}", "config", web), "exists",
-		"Domain with name \"web\" already exists");
+	call_refused(f, "domain.create", json_pack("{s:O}", "config", web), "exists",
+		     "Domain with name \"web\" already exists");
 	json_object_set_new(web, "name", json_string("a/b"));
-	refused(f, "domain.create", json_pack("{s:O}", "config", web), "invalid", "'name'");
+	call_refused(f, "domain.create", json_pack("{s:O}", "config", web), "invalid", "'name'");
 	json_object_set_new(web, "name", json_string("other"));
-	refused(f, "domain.create", json_pack("{s:O}", "config", web), "exists",
-		"Domain with uuid");
+	call_refused(f, "domain.create", json_pack("{s:O}", "config", web), "exists",
+		     "Domain with uuid");
 	json_object_del(web, "uuid");
 	json_object_set_new(web, "type", json_string("pvh"));
-	refused(f, "domain.create", json_pack("{s:O}", "config", web), "unsupported", "pvh");
+	call_refused(f, "domain.create", json_pack("{s:O}", "config", web), "unsupported", "pvh");
 	json_object_set_new(web, "type", json_string("ns"));
 	json_object_set_new(web, "memory", json_string("lots"));
-	refused(f, "domain.create", json_pack("{s:O}", "config", web), "invalid", "'memory'");
+	call_refused(f, "domain.create", json_pack("{s:O}", "config", web), "invalid", "'memory'");
 	json_object_set_new(web, "memory", json_integer(0));
-	refused(f, "domain.create", json_pack("{s:O}", "config", web), "invalid", "'memory'");
+	call_refused(f, "domain.create", json_pack("{s:O}", "config", web), "invalid", "'memory'");
 	json_object_set_new(web, "memory", json_integer(64));
 	json_object_set_new(web, "vif", json_pack("[{s:s}]", "mac", "zz"));
-	refused(f, "domain.create", json_pack("{s:O}", "config", web), "invalid", "'mac'");
+	call_refused(f, "domain.create", json_pack("{s:O}", "config", web), "invalid", "'mac'");
 	json_object_set_new(web, "vif", json_pack("[{s:i}, {s:i}]", "devid", 1, "devid", 1));
-	refused(f, "domain.create", json_pack("{s:O}", "config", web), "invalid", "'devid'");
+	call_refused(f, "domain.create", json_pack("{s:O}", "config", web), "invalid", "'devid'");
 	json_object_set_new(web, "vif", json_array());
 	f->engine.fail_create = -ENOMEM;
-	refused(f, "domain.create", json_pack("{s:O}", "config", web), "failed", "made to fail");
+	call_refused(f, "domain.create", json_pack("{s:O}", "config", web), "failed",
+		     "made to fail");
 	f->engine.fail_create = 0;
 	f->engine.fail_start = -EIO;
-	refused(f, "domain.create", json_pack("{s:O}", "config", web), "failed", "made to fail");
+	call_refused(f, "domain.create", json_pack("{s:O}", "config", web), "failed",
+		     "made to fail");
 	f->engine.fail_start = 0;
 	json_decref(web);
-	refused(f, "domain.create", json_object(), "invalid", "'config'");
-	refused(f, "domain.destroy", json_pack("{s:i}", "domid", 0), "invalid", "Domain-0");
-	refused(f, "domain.destroy", json_pack("{s:i}", "domid", 77), "not-found", NULL);
-	refused(f, "domain.pause", json_object(), "invalid", "'domid'");
+	call_refused(f, "domain.create", json_object(), "invalid", "'config'");
+	call_refused(f, "domain.destroy", json_pack("{s:i}", "domid", 0), "invalid", "Domain-0");
+	call_refused(f, "domain.destroy", json_pack("{s:i}", "domid", 77), "not-found", NULL);
+	call_refused(f, "domain.pause", json_object(), "invalid", "'domid'");
 	xs_server_stats(f->xenstore, &after);
 	assert_int_equal(before.nodes, after.nodes);
 	assert_int_equal(tool_host_next(&f->host, 1), 0);
@@ -503,7 +226,7 @@ static void end_actions(void **state)
 		json_t *d;
 
 		snprintf(text, sizeof(text), WEB "%s", cases[i].config);
-		domid = create(f, text);
+		domid = create_ok(f, text);
 		stop(f, domid, cases[i].reason);
 		d = listed(f, domid);
 		assert_int_equal(d != NULL, cases[i].kept);
@@ -534,7 +257,7 @@ static void end_actions(void **state)
 static void crash_loop_ends(void **state)
 {
 	struct fixture *f = *state;
-	uint16_t domid = create(f, WEB "on_crash='restart'\n");
+	uint16_t domid = create_ok(f, WEB "on_crash='restart'\n");
 	int restarts = 0;
 
 	while (domid && restarts < 50) {
@@ -544,7 +267,7 @@ static void crash_loop_ends(void **state)
 	}
 	assert_int_equal(restarts, TOOL_RESTARTS_MAX);
 	/* A reboot that the operator asks for is never one too many. */
-	domid = create(f, WEB);
+	domid = create_ok(f, WEB);
 	for (int i = 0; i < TOOL_RESTARTS_MAX + 2; i++) {
 		call_drop(f, "domain.reboot", json_pack("{s:i}", "domid", (int)domid));
 		assert_true(f->engine.domains[domid].shutdown_asked);
@@ -557,15 +280,15 @@ static void crash_loop_ends(void **state)
 static void shutdown_and_wait(void **state)
 {
 	struct fixture *f = *state;
-	uint16_t domid = create(f, WEB);
+	uint16_t domid = create_ok(f, WEB);
 	struct call shut, death, reboot;
 	json_t *result;
 
-	begin(f, &shut, "domain.wait",
-	      json_pack("{s:i, s:s}", "domid", (int)domid, "for", "shutdown"));
-	begin(f, &death, "domain.wait",
-	      json_pack("{s:i, s:s}", "domid", (int)domid, "for", "death"));
-	assert_false(turn_until(f, &shut, 50));
+	call_begin(f, &shut, "domain.wait",
+		   json_pack("{s:i, s:s}", "domid", (int)domid, "for", "shutdown"));
+	call_begin(f, &death, "domain.wait",
+		   json_pack("{s:i, s:s}", "domid", (int)domid, "for", "death"));
+	assert_false(call_turn(f, &shut, 50));
 	call_drop(f, "domain.shutdown", json_pack("{s:i}", "domid", (int)domid));
 	node_is(f, "/local/domain/1/control/shutdown", "poweroff");
 	assert_true(f->engine.domains[domid].shutdown_asked);
@@ -573,25 +296,25 @@ static void shutdown_and_wait(void **state)
 	/* A backend that takes its time: only then there is something between shutdown and death. */
 	write_node(f, "/local/domain/0/backend/vif/1/0/state", "4");
 	stop(f, domid, SHUTDOWN_poweroff);
-	result = finish(f, &shut, 0);
+	result = call_finish(f, &shut, 0);
 	assert_string_equal(tool_config_text(result, "event", ""), "shutdown");
 	json_decref(result);
-	assert_false(turn_until(f, &death, 50));
-	refused(f, "domain.pause", json_pack("{s:i}", "domid", (int)domid), "busy", "dying");
-	refused(f, "domain.create", json_pack("{s:o}", "config", config_of(WEB)), "exists",
-		"dying");
+	assert_false(call_turn(f, &death, 50));
+	call_refused(f, "domain.pause", json_pack("{s:i}", "domid", (int)domid), "busy", "dying");
+	call_refused(f, "domain.create", json_pack("{s:o}", "config", config_of(WEB)), "exists",
+		     "dying");
 	write_node(f, "/local/domain/0/backend/vif/1/0/state", "6");
-	result = finish(f, &death, 0);
+	result = call_finish(f, &death, 0);
 	assert_string_equal(tool_config_text(result, "event", ""), "death");
 	assert_null(json_object_get(result, "successor"));
 	json_decref(result);
 
-	domid = create(f, WEB);
-	begin(f, &reboot, "domain.wait", json_pack("{s:i}", "domid", (int)domid));
-	assert_false(turn_until(f, &reboot, 50));
+	domid = create_ok(f, WEB);
+	call_begin(f, &reboot, "domain.wait", json_pack("{s:i}", "domid", (int)domid));
+	assert_false(call_turn(f, &reboot, 50));
 	call_drop(f, "domain.reboot", json_pack("{s:i}", "domid", (int)domid));
 	stop(f, domid, SHUTDOWN_reboot);
-	result = finish(f, &reboot, 0);
+	result = call_finish(f, &reboot, 0);
 	assert_int_equal(json_integer_value(json_object_get(result, "successor")), domid + 1);
 	json_decref(result);
 }
@@ -601,7 +324,7 @@ static void a_dead_backend_holds_nothing_up(void **state)
 	struct fixture *f = *state;
 	uint64_t start;
 
-	create(f, WEB);
+	create_ok(f, WEB);
 	write_node(f, "/local/domain/0/backend/vif/1/0/state", "4");
 	start = clock_ms();
 	call_drop(f, "domain.destroy", json_pack("{s:i}", "domid", 1));
@@ -615,16 +338,17 @@ static void network_attach_and_detach(void **state)
 	struct call detach;
 	json_t *vif, *list;
 
-	create(f, WEB);
+	create_ok(f, WEB);
 	vif = call(f, "network.attach",
 		   json_pack("{s:i, s:{s:s}}", "domid", 1, "vif", "bridge", "br9"));
 	assert_int_equal(json_integer_value(json_object_get(vif, "devid")), 2);
 	json_decref(vif);
 	node_is(f, "/local/domain/0/backend/vif/1/2/bridge", "br9");
 	node_is(f, "/local/domain/1/device/vif/2/state", "1");
-	refused(f, "network.attach", json_pack("{s:i, s:{s:i}}", "domid", 1, "vif", "devid", 2),
-		"invalid", "'devid'");
-	refused(f, "network.attach", json_pack("{s:i}", "domid", 1), "invalid", "'vif'");
+	call_refused(f, "network.attach",
+		     json_pack("{s:i, s:{s:i}}", "domid", 1, "vif", "devid", 2), "invalid",
+		     "'devid'");
+	call_refused(f, "network.attach", json_pack("{s:i}", "domid", 1), "invalid", "'vif'");
 
 	/* Lies in the frontend's area change nothing but what is shown. */
 	write_node(f, "/local/domain/1/device/vif/2/backend", "/local/domain/0/backend/vif/9/9");
@@ -642,14 +366,15 @@ static void network_attach_and_detach(void **state)
 	json_decref(list);
 
 	write_node(f, "/local/domain/0/backend/vif/1/2/state", "4");
-	begin(f, &detach, "network.detach", json_pack("{s:i, s:i}", "domid", 1, "devid", 2));
-	assert_false(turn_until(f, &detach, 100));
+	call_begin(f, &detach, "network.detach", json_pack("{s:i, s:i}", "domid", 1, "devid", 2));
+	assert_false(call_turn(f, &detach, 100));
 	node_is(f, "/local/domain/0/backend/vif/1/2/state", "5");
 	node_is(f, "/local/domain/0/backend/vif/1/2/online", "0");
-	refused(f, "network.attach", json_pack("{s:i, s:{s:i}}", "domid", 1, "vif", "devid", 2),
-		"busy", "being detached");
+	call_refused(f, "network.attach",
+		     json_pack("{s:i, s:{s:i}}", "domid", 1, "vif", "devid", 2), "busy",
+		     "being detached");
 	write_node(f, "/local/domain/0/backend/vif/1/2/state", "6");
-	vif = finish(f, &detach, 0);
+	vif = call_finish(f, &detach, 0);
 	assert_true(json_is_false(json_object_get(vif, "forced")));
 	json_decref(vif);
 	node_is(f, "/local/domain/0/backend/vif/1/2", NULL);
@@ -664,15 +389,15 @@ static void network_attach_and_detach(void **state)
 	assert_true(json_is_true(json_object_get(vif, "forced")));
 	json_decref(vif);
 	node_is(f, "/local/domain/0/backend/vif/1/0", NULL);
-	refused(f, "network.detach", json_pack("{s:i, s:i}", "domid", 1, "devid", 0), "not-found",
-		NULL);
+	call_refused(f, "network.detach", json_pack("{s:i, s:i}", "domid", 1, "devid", 0),
+		     "not-found", NULL);
 }
 
 static void restart_forgets_detached_and_keeps_attached(void **state)
 {
 	struct fixture *f = *state;
 
-	create(f, WEB);
+	create_ok(f, WEB);
 	call_drop(f, "network.detach", json_pack("{s:i, s:i}", "domid", 1, "devid", 3));
 	call_drop(f, "network.attach", json_pack("{s:i, s:{s:i}}", "domid", 1, "vif", "devid", 9));
 	call_drop(f, "domain.reboot", json_pack("{s:i}", "domid", 1));
@@ -686,14 +411,14 @@ static void rename_and_pin(void **state)
 	struct fixture *f = *state;
 	json_t *list, *d;
 
-	create(f, WEB);
-	create(f, "name='b'\ntype='ns'\ninit='x'");
+	create_ok(f, WEB);
+	create_ok(f, "name='b'\ntype='ns'\ninit='x'");
 	call_drop(f, "domain.rename", json_pack("{s:i, s:s}", "domid", 1, "new-name", "www"));
 	node_is(f, "/local/domain/1/name", "www");
-	refused(f, "domain.rename", json_pack("{s:i, s:s}", "domid", 1, "new-name", "b"), "exists",
-		NULL);
-	refused(f, "domain.rename", json_pack("{s:i, s:s}", "domid", 1, "new-name", "12"),
-		"invalid", NULL);
+	call_refused(f, "domain.rename", json_pack("{s:i, s:s}", "domid", 1, "new-name", "b"),
+		     "exists", NULL);
+	call_refused(f, "domain.rename", json_pack("{s:i, s:s}", "domid", 1, "new-name", "12"),
+		     "invalid", NULL);
 	list = call(f, "domain.list", json_pack("{s:s}", "name", "www"));
 	assert_int_equal(json_array_size(list), 1);
 	json_decref(list);
@@ -706,25 +431,27 @@ static void rename_and_pin(void **state)
 	call_drop(f, "vcpu.pin",
 		  json_pack("{s:i, s:s, s:s}", "domid", 1, "vcpu", "all", "cpus", "0"));
 	assert_int_equal(CPU_COUNT(&f->engine.domains[1].cpus), 1);
-	refused(f, "vcpu.pin", json_pack("{s:i, s:i, s:s}", "domid", 1, "vcpu", 2, "cpus", "0"),
-		"invalid", "'vcpu'");
-	refused(f, "vcpu.pin", json_pack("{s:i, s:i, s:s}", "domid", 1, "vcpu", 0, "cpus", "x"),
-		"invalid", "'cpus'");
+	call_refused(f, "vcpu.pin",
+		     json_pack("{s:i, s:i, s:s}", "domid", 1, "vcpu", 2, "cpus", "0"), "invalid",
+		     "'vcpu'");
+	call_refused(f, "vcpu.pin",
+		     json_pack("{s:i, s:i, s:s}", "domid", 1, "vcpu", 0, "cpus", "x"), "invalid",
+		     "'cpus'");
 
 	call_drop(f, "domain.pause", json_pack("{s:i}", "domid", 1));
 	d = listed(f, 1);
 	assert_true(json_is_true(json_object_get(d, "paused")));
 	json_decref(d);
-	refused(f, "domain.pause", json_pack("{s:i}", "domid", 1), "invalid", "not running");
+	call_refused(f, "domain.pause", json_pack("{s:i}", "domid", 1), "invalid", "not running");
 	call_drop(f, "domain.unpause", json_pack("{s:i}", "domid", 1));
-	refused(f, "domain.unpause", json_pack("{s:i}", "domid", 1), "invalid", "not paused");
+	call_refused(f, "domain.unpause", json_pack("{s:i}", "domid", 1), "invalid", "not paused");
 }
 
 static void config_update_acts_on_restart(void **state)
 {
 	struct fixture *f = *state;
 
-	create(f, WEB);
+	create_ok(f, WEB);
 	call_drop(
 		f, "domain.config-update",
 		json_pack(
@@ -747,15 +474,15 @@ static void records_survive(void **state)
 	struct call detach;
 	json_t *d;
 
-	create(f, WEB);
-	create(f, "name='dies'\ntype='ns'\ninit='x'");
-	create(f, "name='crashes'\ntype='ns'\ninit='x'\non_crash='restart'");
+	create_ok(f, WEB);
+	create_ok(f, "name='dies'\ntype='ns'\ninit='x'");
+	create_ok(f, "name='crashes'\ntype='ns'\ninit='x'\non_crash='restart'");
 	call_drop(f, "domain.rename", json_pack("{s:i, s:s}", "domid", 1, "new-name", "www"));
 	write_node(f, "/local/domain/0/backend/vif/1/0/state", "4");
 	write_node(f, "/local/domain/0/backend/vif/1/3/state", "4");
-	begin(f, &detach, "network.detach", json_pack("{s:i, s:i}", "domid", 1, "devid", 3));
-	assert_false(turn_until(f, &detach, 100));
-	stop_tool(f);
+	call_begin(f, &detach, "network.detach", json_pack("{s:i, s:i}", "domid", 1, "devid", 3));
+	assert_false(call_turn(f, &detach, 100));
+	fixture_stop(f);
 	pthread_join(detach.thread, NULL);
 	json_decref(detach.result);
 	tool_host_destroy(&f->host, 2);
@@ -764,7 +491,7 @@ static void records_survive(void **state)
 	/* One that the engine made and the toolstack never heard of. */
 	f->engine.domains[9].exists = true;
 	f->engine.last = 9;
-	start_tool(f);
+	fixture_start(f);
 
 	d = listed(f, 1);
 	assert_string_equal(tool_config_text(d, "name", ""), "www");
@@ -814,8 +541,8 @@ static void autostart(void **state)
 	node_is(f, "/local/domain/3", NULL);
 	/* Restarted beside a host that runs: what the operator destroyed stays destroyed. */
 	call_drop(f, "domain.destroy", json_pack("{s:i}", "domid", 1));
-	stop_tool(f);
-	start_tool(f);
+	fixture_stop(f);
+	fixture_start(f);
 	assert_int_equal(tool_autostart(f->tool, dir), 0);
 	assert_null(listed(f, 3));
 	/* A host that ended starts them again. */
@@ -830,7 +557,7 @@ static void rest_of_the_methods(void **state)
 	struct fixture *f = *state;
 	json_t *result;
 
-	create(f, WEB);
+	create_ok(f, WEB);
 	result = call(f, "console", json_pack("{s:i}", "domid", 1));
 	assert_string_equal(tool_config_text(result, "tty", ""), "/dev/pts/1");
 	json_decref(result);
@@ -853,7 +580,7 @@ static void rest_of_the_methods(void **state)
 	json_decref(result);
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, fixture_setup, fixture_teardown)
 
 int main(void)
 {

@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The toolstack with a real xenstore server in this process, asked over its JSON-RPC socket. Its
+ * host is fake: an array of domains that a test ends as it likes. A program that links this has no
+ * engine.
+ */
+#ifndef TESTS_UTIL_TOOL_FIXTURE_H
+#define TESTS_UTIL_TOOL_FIXTURE_H
+
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "hv/tool_priv.h"
+
+#define FAKE_DOMAINS 64
+
+struct fake_domain {
+	struct tool_host_info info;
+	cpu_set_t cpus;
+	bool exists, shutdown_asked;
+};
+
+struct engine {
+	struct fake_domain domains[FAKE_DOMAINS];
+	uint16_t last;
+	int fail_create, fail_start; /* -errno */
+};
+
+struct fixture {
+	struct loop *loop;
+	struct engine engine;
+	struct tool_host host;
+	struct xs_server *xenstore;
+	struct hv_store *store; /* the test's own */
+	struct tool *tool;
+	struct rpc_server *rpc;
+	char dir[64], socket[96];
+};
+
+/* A call from another thread, as rpc_call() blocks; the loop turns here until it is answered. */
+struct call {
+	pthread_t thread;
+	const char *socket, *method;
+	json_t *params, *result;
+	int rc;
+	bool done;
+};
+
+/* The toolstack and its socket. */
+void fixture_start(struct fixture *f);
+/* As the death of the daemon, for the toolstack: its domains and the tree live on. */
+void fixture_stop(struct fixture *f);
+/* For cmocka: *state is a struct fixture. */
+int fixture_setup(void **state);
+int fixture_teardown(void **state);
+/* Ask, from another thread. @params: stolen. */
+void call_begin(struct fixture *f, struct call *c, const char *method, json_t *params);
+/* Turn the loop until @c is answered, at most @ms. Return: whether it is. */
+bool call_turn(struct fixture *f, struct call *c, int ms);
+/* Its result, or error object, with @want from rpc_call(). */
+json_t *call_finish(struct fixture *f, struct call *c, int want);
+/* It must be answered well. */
+json_t *call(struct fixture *f, const char *method, json_t *params);
+void call_drop(struct fixture *f, const char *method, json_t *params);
+/* It must be refused with @code; @message, if given, is part of why. */
+void call_refused(struct fixture *f, const char *method, json_t *params, const char *code,
+		  const char *message);
+/* Of an xl.cfg text. */
+json_t *config_of(const char *text);
+/* Return: the domid of a domain of that xl.cfg text. */
+uint16_t create_ok(struct fixture *f, const char *text);
+
+#endif
