@@ -44,6 +44,8 @@ int tool_vif_new(struct tool_domain *d, json_t *config, struct tool_vif **v_out)
 
 void tool_vif_free(struct tool_vif *v)
 {
+	if (v->call)
+		rpc_fail(v->call, "gone", "the daemon ends");
 	loop_timer_del(&v->timer);
 	list_remove(&v->node);
 	json_decref(v->config);
@@ -112,6 +114,7 @@ static void gone(struct tool_vif *v, bool forced)
 	if (v->call)
 		rpc_reply(v->call,
 			  json_pack("{s:i, s:b}", "devid", (int)v->devid, "forced", forced));
+	v->call = NULL;
 	if (!dying)
 		tool_event(d->tool, forced ? LOG_LEVEL_WARNING : LOG_LEVEL_INFO,
 			   "domain %u (%s): vif %u detached%s", d->domid, tool_name(d), v->devid,
