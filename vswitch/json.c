@@ -272,6 +272,7 @@ int vs_step_from_json(const json_t *json, struct vs_step *step)
 	*step = (struct vs_step){ 0 };
 	rc = from_json(json, step_fields, step);
 	if (!rc && (step->op.kind >= VS_OP_NR || step->undo.kind >= VS_OP_NR ||
+		    step->op.index >= VS_SYSCTL_NR || step->undo.index >= VS_SYSCTL_NR ||
 		    step->disruption > VS_DISRUPTION_MANAGEMENT))
 		rc = -EINVAL;
 	return rc;
