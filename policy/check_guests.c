@@ -117,17 +117,6 @@ static void check_mac(struct guests_check *c, const struct pol_guest *g, const s
 			  "MAC address %s is used already in line %d", text, other->mac.place.line);
 }
 
-/* Honest as long as nothing tells vifrost-netback: remove it with whatever does. */
-static void warn_queues(struct guests_check *c, const struct pol_node *node,
-			const struct pol_u32 *queues)
-{
-	if (queues->place.line && !pol_has_errors(c->r))
-		pol_warning(
-			c->r, "VF0224", node, &queues->place,
-			"it offers the same number to all vifs",
-			"vifrost-netback does not take the number of queues from the policy yet");
-}
-
 static void check_vif(struct guests_check *c, const struct pol_guest *g, struct pol_vif *v)
 {
 	const struct policy *p = c->policy;
@@ -155,7 +144,6 @@ static void check_vif(struct guests_check *c, const struct pol_guest *g, struct 
 	}
 	check_devid(c, g, v);
 	check_mac(c, g, v);
-	warn_queues(c, v->node, &v->queues);
 }
 
 void pol_check_guests(struct pol_reader *r, struct policy *policy, const struct pol_index *networks,
@@ -169,8 +157,6 @@ void pol_check_guests(struct pol_reader *r, struct policy *policy, const struct 
 	pol_index_init(&c.names, r);
 	pol_index_init(&c.macs, r);
 	pol_index_init(&c.devids, r);
-	for (size_t i = 0; i < policy->profiles.nr; i++)
-		warn_queues(&c, policy->profiles.v[i].node, &policy->profiles.v[i].queues);
 	for (size_t i = 0; i < policy->guests.nr; i++) {
 		struct pol_guest *g = &policy->guests.v[i];
 

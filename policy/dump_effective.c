@@ -48,8 +48,6 @@ json_t *pol_effective_vif_json(const struct pol_effective *e)
 		  json_string(pol_isolation_name(e->isolation.value)));
 	set_value(&out, "anti-spoof", &e->anti_spoof,
 		  json_string(pol_anti_spoof_name(e->anti_spoof.value)));
-	if (e->queues.place.line)
-		set_value(&out, "queues", &e->queues, json_integer(e->queues.value));
 	if (e->vif->place.line) {
 		set(&out, "file", json_string(e->vif->place.file));
 		set(&out, "line", json_integer(e->vif->place.line));

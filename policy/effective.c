@@ -123,8 +123,6 @@ void pol_effective_vif(const struct pol_guest *guest, const struct pol_vif *vif,
 	inherit(&out->isolation, &vif->isolation, POL_FROM_VIF);
 	inherit(&out->anti_spoof, p ? &p->anti_spoof : NULL, POL_FROM_PROFILE);
 	inherit(&out->anti_spoof, &vif->anti_spoof, POL_FROM_VIF);
-	inherit(&out->queues, p ? &p->queues : NULL, POL_FROM_PROFILE);
-	inherit(&out->queues, &vif->queues, POL_FROM_VIF);
 	if (vif->mac.place.line && !vif->mac.is_auto) {
 		out->has_mac = true;
 		memcpy(out->mac, vif->mac.mac, MAC_LEN);

@@ -31,6 +31,7 @@
 
 static const char no_vlans[] = "leave VLANs to the uplink or to the guest";
 static const char no_rates[] = "leave the limit out";
+static const char no_queues[] = "leave it out, all vifs are offered the same number";
 
 const struct pol_choice pol_modes[] = {
 	{ "bridge", POL_READY, POL_MODE_BRIDGE },
@@ -57,7 +58,6 @@ const struct pol_choice pol_anti_spoofs[] = {
 
 static const struct pol_range version_range = { 1, 1 };
 static const struct pol_range mtu_range = { 68, 65535 };
-static const struct pol_range queues_range = { 1, 16 };
 static const struct pol_range devid_range = { 0, 65535 };
 static const struct pol_range metric_range = { 0, UINT32_MAX };
 
@@ -161,7 +161,7 @@ static const struct pol_map network_map = {
 static const struct pol_key profile_keys[] = {
 	FIELD(struct pol_profile, anti_spoof, "anti-spoof", POL_KIND_CHOICE, pol_anti_spoofs),
 	FIELD(struct pol_profile, isolation, "isolation", POL_KIND_CHOICE, pol_isolations),
-	FIELD(struct pol_profile, queues, "queues", POL_KIND_U32, &queues_range),
+	LATER_SO("queues", no_queues),
 	LATER_SO("rate", no_rates),
 	LATER_SO("trusted-backend", "leave it out, the default is true"),
 	LATER_SO("on-policy-error", "leave it out, a vif that cannot be placed stays down"),
@@ -190,7 +190,7 @@ static const struct pol_key vif_keys[] = {
 	NEEDED(struct pol_vif, network_name, "network", POL_KIND_TEXT, &pol_rule_ifname),
 	FIELD(struct pol_vif, mac, "mac", POL_KIND_MAC_OR_AUTO, NULL),
 	FIELD(struct pol_vif, mtu, "mtu", POL_KIND_U32, &mtu_range),
-	FIELD(struct pol_vif, queues, "queues", POL_KIND_U32, &queues_range),
+	LATER_SO("queues", no_queues),
 	FIELD(struct pol_vif, isolation, "isolation", POL_KIND_CHOICE, pol_isolations),
 	FIELD(struct pol_vif, anti_spoof, "anti-spoof", POL_KIND_CHOICE, pol_anti_spoofs),
 	FIELD(struct pol_vif, profile_name, "profile", POL_KIND_TEXT, &pol_rule_name),

@@ -120,7 +120,6 @@ struct pol_profile {
 	const char *name;
 	struct pol_u32 anti_spoof; /* enum pol_anti_spoof */
 	struct pol_u32 isolation;  /* enum pol_isolation */
-	struct pol_u32 queues;
 };
 
 struct pol_network {
@@ -148,7 +147,7 @@ struct pol_vif {
 	struct pol_u32 devid; /* not given: every devid that no other entry of the guest names */
 	struct pol_text network_name;
 	struct pol_mac mac;
-	struct pol_u32 mtu, queues, isolation, anti_spoof;
+	struct pol_u32 mtu, isolation, anti_spoof;
 	struct pol_text profile_name;
 	struct pol_texts tags;
 
@@ -289,7 +288,6 @@ struct pol_effective {
 	const struct pol_network *network;
 	const struct pol_profile *profile; /* NULL: none */
 	struct pol_value mtu, isolation, anti_spoof;
-	struct pol_value queues; /* 0: as many as the backend offers */
 	bool has_mac;		 /* the guest's address must be @mac; else it may be any */
 	uint8_t mac[MAC_LEN];
 };

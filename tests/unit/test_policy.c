@@ -111,12 +111,12 @@ static const char selection[] =
 	"networks:\n"
 	"  a: { mode: bridge, uplink: u, isolation: port, profile: p }\n"
 	"  b: { mode: bridge, mtu: 1400 }\n"
-	"profiles: { p: { isolation: none, queues: 2 }, q: { isolation: port } }\n"
+	"profiles: { p: { isolation: none }, q: { isolation: port } }\n"
 	"guests:\n"
 	"  web:\n"
 	"    vifs:\n"
 	"      - { devid: 0, network: a }\n"
-	"      - { devid: 1, network: a, profile: q, queues: 4, mtu: 1300 }\n"
+	"      - { devid: 1, network: a, profile: q, mtu: 1300 }\n"
 	"      - { network: b, isolation: port }\n"
 	"  byid:\n"
 	"    match: { uuid: 6D1F6A3E-24C4-4B0E-9D5A-0E3F6C1B7A55 }\n"
@@ -130,26 +130,26 @@ static const struct {
 	const char *guest, *uuid;
 	uint32_t devid;
 	const char *entry, *network;
-	uint32_t mtu, isolation, queues;
+	uint32_t mtu, isolation;
 	enum pol_origin mtu_from, isolation_from;
 } selected[] = {
-	{ "web", NULL, 0, "web", "a", 9000, POL_ISOLATION_NONE, 2, POL_FROM_UPLINK,
+	{ "web", NULL, 0, "web", "a", 9000, POL_ISOLATION_NONE, POL_FROM_UPLINK,
 	  POL_FROM_PROFILE },
-	{ "web", NULL, 1, "web", "a", 1300, POL_ISOLATION_PORT, 4, POL_FROM_VIF, POL_FROM_PROFILE },
-	{ "web", NULL, 7, "web", "b", 1400, POL_ISOLATION_PORT, 0, POL_FROM_NETWORK, POL_FROM_VIF },
+	{ "web", NULL, 1, "web", "a", 1300, POL_ISOLATION_PORT, POL_FROM_VIF, POL_FROM_PROFILE },
+	{ "web", NULL, 7, "web", "b", 1400, POL_ISOLATION_PORT, POL_FROM_NETWORK, POL_FROM_VIF },
 	/* A uuid goes before a name; a name alone does not select an entry by uuid. */
-	{ "web", UUID, 0, "byid", "b", 1400, POL_ISOLATION_NONE, 0, POL_FROM_NETWORK,
+	{ "web", UUID, 0, "byid", "b", 1400, POL_ISOLATION_NONE, POL_FROM_NETWORK,
 	  POL_FROM_DEFAULT },
-	{ "byid", NULL, 0, "*", "b", 1400, POL_ISOLATION_NONE, 0, POL_FROM_NETWORK,
+	{ "byid", NULL, 0, "*", "b", 1400, POL_ISOLATION_NONE, POL_FROM_NETWORK,
 	  POL_FROM_DEFAULT },
-	{ "real name", NULL, 0, "renamed", "b", 1400, POL_ISOLATION_NONE, 0, POL_FROM_NETWORK,
+	{ "real name", NULL, 0, "renamed", "b", 1400, POL_ISOLATION_NONE, POL_FROM_NETWORK,
 	  POL_FROM_DEFAULT },
-	{ "renamed", NULL, 0, "*", "b", 1400, POL_ISOLATION_NONE, 0, POL_FROM_NETWORK,
+	{ "renamed", NULL, 0, "*", "b", 1400, POL_ISOLATION_NONE, POL_FROM_NETWORK,
 	  POL_FROM_DEFAULT },
 	/* An entry without this devid gives way to "*". */
-	{ "real name", NULL, 1, "*", "b", 1400, POL_ISOLATION_NONE, 0, POL_FROM_NETWORK,
+	{ "real name", NULL, 1, "*", "b", 1400, POL_ISOLATION_NONE, POL_FROM_NETWORK,
 	  POL_FROM_DEFAULT },
-	{ "*", NULL, 0, "*", "b", 1400, POL_ISOLATION_NONE, 0, POL_FROM_NETWORK, POL_FROM_DEFAULT },
+	{ "*", NULL, 0, "*", "b", 1400, POL_ISOLATION_NONE, POL_FROM_NETWORK, POL_FROM_DEFAULT },
 };
 
 static void effective_values(void **state)
@@ -169,7 +169,6 @@ static void effective_values(void **state)
 		assert_int_equal(e.mtu.origin, selected[i].mtu_from);
 		assert_int_equal(e.isolation.value, selected[i].isolation);
 		assert_int_equal(e.isolation.origin, selected[i].isolation_from);
-		assert_int_equal(e.queues.value, selected[i].queues);
 		assert_true((e.mtu.place.line > 0) == (e.mtu.origin != POL_FROM_DEFAULT));
 	}
 	pol_free(p);
@@ -277,7 +276,7 @@ static void places(void **state)
 	assert_string_equal(a->place.file, "f");
 	assert_int_equal(a->uplink->mtu.place.line, 2);
 	assert_int_equal(p->guests.v[0].vifs.v[1].place.line, 11);
-	assert_int_equal(p->guests.v[0].vifs.v[1].mtu.place.column, 61);
+	assert_int_equal(p->guests.v[0].vifs.v[1].mtu.place.column, 50);
 	pol_free(p);
 }
 
