@@ -102,8 +102,10 @@ static void test_keeps_drops_replaces(void **state)
 
 	/* A client of any bytes costs itself only. */
 	fd = unixsock_connect(path, SOCK_SEQPACKET);
+	/* It may be put out at any of them. */
 	for (int size = 1; size < 100; size += 7)
-		assert_int_equal(send(fd, garbage, (size_t)size, 0), size);
+		if (send(fd, garbage, (size_t)size, MSG_NOSIGNAL) < 0)
+			break;
 	close(fd);
 	l.nr = 0;
 	assert_int_equal(keeper_open(dir, &k, &fresh), 0);
