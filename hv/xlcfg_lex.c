@@ -184,7 +184,7 @@ static int string(struct xlcfg_lexer *lx, struct xlcfg_token *t)
 			lx->p += triple ? 3 : 1;
 			break;
 		}
-		c = *lx->p++;
+		c = (unsigned char)*lx->p++;
 		if (c == '\\' && lx->p < lx->end) {
 			t->exact = false;
 			if (*lx->p == '\n' || *lx->p == '\r') {
