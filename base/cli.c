@@ -17,14 +17,16 @@ struct getopt_tables {
 	struct option longs[CLI_MAX_OPTIONS + 3];
 };
 
-static void build_getopt(const struct cli_option *options, bool stop_at_command, struct getopt_tables *t)
+static void build_getopt(const struct cli_option *options, bool stop_at_command,
+			 struct getopt_tables *t)
 {
 	char *p = t->letters;
 	int n = 0;
 
 	*p++ = stop_at_command ? '+' : '-';
 	*p++ = ':';
-	for (int i = 0; options && (options[i].letter || options[i].name) && i < CLI_MAX_OPTIONS; i++) {
+	for (int i = 0; options && (options[i].letter || options[i].name) && i < CLI_MAX_OPTIONS;
+	     i++) {
 		if (options[i].letter) {
 			*p++ = options[i].letter;
 			if (options[i].arg)
@@ -32,8 +34,8 @@ static void build_getopt(const struct cli_option *options, bool stop_at_command,
 		}
 		if (options[i].name)
 			t->longs[n++] = (struct option){ options[i].name,
-							 options[i].arg ? required_argument :
-									  no_argument,
+							 options[i].arg ? required_argument
+									: no_argument,
 							 NULL, CLI_LONG_BASE + i };
 	}
 	*p = '\0';
@@ -171,7 +173,8 @@ static int find_command(const struct cli_program *program, int argc, char **argv
 		return words;
 	}
 	nearest = text_nearest(argv[0], names);
-	fprintf(stderr, "%s: %s command '%s'", program->name, nr_found ? "ambiguous" : "unknown", argv[0]);
+	fprintf(stderr, "%s: %s command '%s'", program->name, nr_found ? "ambiguous" : "unknown",
+		argv[0]);
 	if (nearest && !nr_found)
 		fprintf(stderr, "; did you mean '%s'?", nearest);
 	fputc('\n', stderr);
@@ -322,7 +325,7 @@ int cli_print_completion(const struct cli_program *program, const char *shell, F
 	if (strcmp(shell, "fish"))
 		return -EINVAL;
 	for (const struct cli_command *c = program->commands; c && c->name; c++)
-		fprintf(out, "complete -c %s -n __fish_use_subcommand -a %.*s -d '%s'\n", program->name,
-			(int)strcspn(c->name, " "), c->name, c->help);
+		fprintf(out, "complete -c %s -n __fish_use_subcommand -a %.*s -d '%s'\n",
+			program->name, (int)strcspn(c->name, " "), c->name, c->help);
 	return 0;
 }

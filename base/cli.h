@@ -34,9 +34,9 @@ struct cli_option {
 };
 
 struct cli_command {
-	const char *name; /* "vif list" is one command of two words */
-	const char *args; /* metavariables, "FILE [KEY=VALUE...]" */
-	const char *help; /* one line */
+	const char *name;		  /* "vif list" is one command of two words */
+	const char *args;		  /* metavariables, "FILE [KEY=VALUE...]" */
+	const char *help;		  /* one line */
 	const struct cli_option *options; /* ended by a zero entry; NULL: none */
 	int min_args, max_args;		  /* positional; max -1: any number */
 	/* Return: an exit status. */
@@ -60,9 +60,10 @@ struct cli_parsed {
 
 struct cli_program {
 	const char *name, *help;
-	const struct cli_option *options;   /* before the command; ended by a zero entry */
-	const struct cli_command *commands; /* ended by a NULL name; NULL: a program without commands */
-	bool abbreviate;		    /* take unambiguous prefixes of commands, as xl and ip do */
+	const struct cli_option *options; /* before the command; ended by a zero entry */
+	const struct cli_command
+		*commands; /* ended by a NULL name; NULL: a program without commands */
+	bool abbreviate;   /* take unambiguous prefixes of commands, as xl and ip do */
 };
 
 /**
@@ -77,7 +78,8 @@ int cli_parse(const struct cli_program *program, int argc, char **argv, struct c
 const char *cli_value(const struct cli_parsed *parsed, const char *name);
 int cli_count(const struct cli_parsed *parsed, const char *name);
 
-void cli_print_help(const struct cli_program *program, const struct cli_command *command, FILE *out);
+void cli_print_help(const struct cli_program *program, const struct cli_command *command,
+		    FILE *out);
 /* For the manual page: one "command [options] args" a line. */
 void cli_print_synopsis(const struct cli_program *program, FILE *out);
 /* @shell: "bash", "zsh" or "fish". Return: 0 or -EINVAL. */

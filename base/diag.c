@@ -101,9 +101,9 @@ json_t *diags_json(const struct diags *ds)
 
 	for (size_t i = 0; array && i < ds->nr; i++) {
 		const struct diag *d = &ds->v[i];
-		json_t *o = json_pack("{s:s, s:s, s:s, s:s*, s:s*, s:s*}", "code", d->code, "severity",
-				      severity_name(d->severity), "message", d->message, "hint",
-				      d->hint, "file", d->file, "path", d->path);
+		json_t *o = json_pack("{s:s, s:s, s:s, s:s*, s:s*, s:s*}", "code", d->code,
+				      "severity", severity_name(d->severity), "message", d->message,
+				      "hint", d->hint, "file", d->file, "path", d->path);
 
 		if (d->line) {
 			json_object_set_new(o, "line", json_integer(d->line));

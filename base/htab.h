@@ -22,7 +22,7 @@ struct htab {
 	uint64_t seed; /* keeps guests from aiming at one chain */
 };
 
-#define htab_entry(node, type, member) ((type *)(void *)((char *)(node) - offsetof(type, member)))
+#define htab_entry(node, type, member) ((type *)(void *)((char *)(node)-offsetof(type, member)))
 
 /* A zeroed table is valid but unseeded; htab_init() seeds it from getrandom(2). */
 void htab_init(struct htab *t);
@@ -40,7 +40,7 @@ struct htab_node *htab_next_match(const struct htab_node *node);
 struct htab_node *htab_walk(const struct htab *t, const struct htab_node *node);
 
 #define htab_for_each(t, node) for (node = htab_walk(t, NULL); node; node = htab_walk(t, node))
-#define htab_for_each_safe(t, node, next_)                                                           \
+#define htab_for_each_safe(t, node, next_)                                                         \
 	for (node = htab_walk(t, NULL); node && ((next_) = htab_walk(t, node), 1); node = (next_))
 
 #endif

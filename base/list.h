@@ -10,10 +10,11 @@ struct list {
 	struct list *prev, *next;
 };
 
-#define list_entry(node, type, member) ((type *)(void *)((char *)(node) - offsetof(type, member)))
+#define list_entry(node, type, member) ((type *)(void *)((char *)(node)-offsetof(type, member)))
 #define list_for_each(head, node)      for (node = (head)->next; node != (head); node = node->next)
-#define list_for_each_safe(head, node, next_)                                                        \
-	for (node = (head)->next, next_ = node->next; node != (head); node = next_, next_ = node->next)
+#define list_for_each_safe(head, node, next_)                                                      \
+	for (node = (head)->next, next_ = node->next; node != (head);                              \
+	     node = next_, next_ = node->next)
 
 static inline void list_init(struct list *l)
 {

@@ -9,7 +9,13 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-enum log_level { LOG_LEVEL_ERR = 3, LOG_LEVEL_WARNING, LOG_LEVEL_NOTICE, LOG_LEVEL_INFO, LOG_LEVEL_DEBUG };
+enum log_level {
+	LOG_LEVEL_ERR = 3,
+	LOG_LEVEL_WARNING,
+	LOG_LEVEL_NOTICE,
+	LOG_LEVEL_INFO,
+	LOG_LEVEL_DEBUG
+};
 
 /**
  * log_init() - Name the program in its log lines
@@ -42,14 +48,14 @@ struct log_limit {
  */
 bool log_limit_take(struct log_limit *limit, uint32_t *suppressed);
 
-#define log_limited(limit, ...)                                                                      \
-	do {                                                                                         \
-		uint32_t log_suppressed_;                                                            \
-		if (log_limit_take((limit), &log_suppressed_)) {                                     \
-			log_warning(__VA_ARGS__);                                                    \
-			if (log_suppressed_)                                                         \
-				log_warning("%u similar lines suppressed", log_suppressed_);         \
-		}                                                                                    \
+#define log_limited(limit, ...)                                                                    \
+	do {                                                                                       \
+		uint32_t log_suppressed_;                                                          \
+		if (log_limit_take((limit), &log_suppressed_)) {                                   \
+			log_warning(__VA_ARGS__);                                                  \
+			if (log_suppressed_)                                                       \
+				log_warning("%u similar lines suppressed", log_suppressed_);       \
+		}                                                                                  \
 	} while (0)
 
 #endif

@@ -175,7 +175,8 @@ static void signal_arrived(void *arg, uint32_t events)
 		loop->signal_fn(loop->signal_arg, (int)info.ssi_signo);
 }
 
-int loop_signals(struct loop *loop, const sigset_t *set, void (*fn)(void *arg, int signo), void *arg)
+int loop_signals(struct loop *loop, const sigset_t *set, void (*fn)(void *arg, int signo),
+		 void *arg)
 {
 	int fd, rc;
 

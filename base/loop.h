@@ -62,7 +62,8 @@ void loop_timer_del(struct loop_timer *t);
  * loop_signals() - Block the signals of @set in this thread and hand them to @fn
  * Threads started later inherit the mask. Once per loop.
  */
-int loop_signals(struct loop *loop, const sigset_t *set, void (*fn)(void *arg, int signo), void *arg);
+int loop_signals(struct loop *loop, const sigset_t *set, void (*fn)(void *arg, int signo),
+		 void *arg);
 /* SIGTERM and SIGINT stop the loop with status 0; SIGPIPE is ignored. */
 int loop_stop_on_signals(struct loop *loop);
 

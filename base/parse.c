@@ -62,8 +62,8 @@ int parse_mac(const char *text, uint8_t mac[MAC_LEN])
 
 void format_mac(const uint8_t mac[MAC_LEN], char text[MAC_TEXT_LEN])
 {
-	snprintf(text, MAC_TEXT_LEN, "%02x:%02x:%02x:%02x:%02x:%02x", mac[0], mac[1], mac[2], mac[3],
-		 mac[4], mac[5]);
+	snprintf(text, MAC_TEXT_LEN, "%02x:%02x:%02x:%02x:%02x:%02x", mac[0], mac[1], mac[2],
+		 mac[3], mac[4], mac[5]);
 }
 
 unsigned int text_distance(const char *a, const char *b)

@@ -30,8 +30,8 @@ struct rpc_method {
 };
 
 /* @methods: ended by a NULL name, borrowed. @path: created 0600. Return: 0 or -errno. */
-int rpc_server_create(struct loop *loop, const char *path, const struct rpc_method *methods, void *arg,
-		      struct rpc_server **server_out);
+int rpc_server_create(struct loop *loop, const char *path, const struct rpc_method *methods,
+		      void *arg, struct rpc_server **server_out);
 /* Closes all connections; calls still held may be answered, into nothing. NULL is allowed. */
 void rpc_server_destroy(struct rpc_server *server);
 
@@ -55,6 +55,7 @@ void rpc_fail_data(struct rpc_call *call, const char *code, json_t *data, const 
  * Return: 0; -EREMOTEIO the daemon answered with an error; -ETIMEDOUT; -ENOENT, -ECONNREFUSED:
  *	   not running; -EACCES; -EPROTO: no JSON; -errno.
  */
-int rpc_call(const char *path, const char *method, json_t *params, int timeout_ms, json_t **result_out);
+int rpc_call(const char *path, const char *method, json_t *params, int timeout_ms,
+	     json_t **result_out);
 
 #endif

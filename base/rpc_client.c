@@ -18,9 +18,9 @@ static int wait_readable(int fd, uint64_t deadline_ms)
 
 	do {
 		uint64_t now = clock_ms();
-		int left = deadline_ms == UINT64_MAX ? -1 :
-			   now < deadline_ms	     ? (int)(deadline_ms - now) :
-						       0;
+		int left = deadline_ms == UINT64_MAX ? -1
+			   : now < deadline_ms	     ? (int)(deadline_ms - now)
+						     : 0;
 
 		r = poll(&p, 1, left);
 	} while (r < 0 && errno == EINTR);
@@ -53,7 +53,8 @@ static int receive_line(int fd, uint64_t deadline_ms, char **line_out, size_t *l
 		ssize_t n;
 
 		if (used == size) {
-			char *grown = size < RPC_MESSAGE_MAX ? realloc(line, size * 2 + 4096) : NULL;
+			char *grown = size < RPC_MESSAGE_MAX ? realloc(line, size * 2 + 4096)
+							     : NULL;
 
 			if (!grown) {
 				rc = -ENOMEM;
@@ -83,7 +84,8 @@ static int receive_line(int fd, uint64_t deadline_ms, char **line_out, size_t *l
 	return rc;
 }
 
-int rpc_call(const char *path, const char *method, json_t *params, int timeout_ms, json_t **result_out)
+int rpc_call(const char *path, const char *method, json_t *params, int timeout_ms,
+	     json_t **result_out)
 {
 	uint64_t deadline = timeout_ms < 0 ? UINT64_MAX : clock_ms() + (uint64_t)timeout_ms;
 	json_t *request = json_pack("{s:s, s:o*}", "method", method, "params", params);

@@ -62,8 +62,8 @@ static void conn_watch(struct rpc_conn *conn)
 static bool conn_flush(struct rpc_conn *conn)
 {
 	while (conn->out_sent < conn->out_used) {
-		ssize_t n = send(conn->fd, conn->out + conn->out_sent, conn->out_used - conn->out_sent,
-				 MSG_NOSIGNAL | MSG_DONTWAIT);
+		ssize_t n = send(conn->fd, conn->out + conn->out_sent,
+				 conn->out_used - conn->out_sent, MSG_NOSIGNAL | MSG_DONTWAIT);
 
 		if (n < 0 && errno == EINTR)
 			continue;
@@ -108,7 +108,8 @@ static void call_answer(struct rpc_call *call, json_t *answer)
 	if (!conn_flush(conn))
 		return;
 	if (conn->in_used)
-		loop_fd_set(&conn->watcher, EPOLLOUT); /* comes back for the requests in the buffer */
+		loop_fd_set(&conn->watcher,
+			    EPOLLOUT); /* comes back for the requests in the buffer */
 	else
 		conn_watch(conn);
 }
@@ -124,8 +125,8 @@ call_fail(struct rpc_call *call, const char *code, json_t *data, const char *fmt
 	char message[1024];
 
 	vsnprintf(message, sizeof(message), fmt, ap);
-	call_answer(call, json_pack("{s:{s:s, s:s, s:o*}}", "error", "code", code, "message", message,
-				    "data", data));
+	call_answer(call, json_pack("{s:{s:s, s:s, s:o*}}", "error", "code", code, "message",
+				    message, "data", data));
 }
 
 void rpc_fail(struct rpc_call *call, const char *code, const char *fmt, ...)
@@ -219,7 +220,7 @@ static void conn_serve(struct rpc_conn *conn)
 		struct list *l;
 		bool alive = false;
 
-		list_for_each(&server->conns, l)
+		list_for_each (&server->conns, l)
 			alive |= list_entry(l, struct rpc_conn, link) == conn;
 		if (!alive)
 			return;
@@ -290,8 +291,8 @@ static void server_accept(void *arg, uint32_t events)
 	list_append(&server->conns, &conn->link);
 }
 
-int rpc_server_create(struct loop *loop, const char *path, const struct rpc_method *methods, void *arg,
-		      struct rpc_server **server_out)
+int rpc_server_create(struct loop *loop, const char *path, const struct rpc_method *methods,
+		      void *arg, struct rpc_server **server_out)
 {
 	struct rpc_server *server = calloc(1, sizeof(*server));
 	int rc;
@@ -323,7 +324,7 @@ void rpc_server_destroy(struct rpc_server *server)
 
 	if (!server)
 		return;
-	list_for_each_safe(&server->conns, l, next)
+	list_for_each_safe (&server->conns, l, next)
 		conn_close(list_entry(l, struct rpc_conn, link));
 	loop_fd_del(&server->watcher);
 	if (server->fd >= 0)

@@ -13,11 +13,11 @@
 #define RUNDIR_MAX     80 /* so that any socket in it fits sockaddr_un */
 
 /* What stands in it. */
-#define RUNDIR_XENSTORED_SOCKET "xenstored/socket"	/* xenstore's wire protocol, stream */
-#define RUNDIR_HVD_SOCKET	"hvd.sock"		/* vifrost-hvd, JSON lines: the toolstack */
-#define RUNDIR_HYPERCALL_SOCKET "hypercall.sock"	/* vifrost-hvd, hv/hypercall.h: backends */
-#define RUNDIR_NETBACK_SOCKET	"netback.sock"		/* vifrost-netback, JSON lines: inspection */
-#define RUNDIR_VIFROSTD_SOCKET	"vifrostd.sock"		/* vifrostd, JSON lines: the operator */
+#define RUNDIR_XENSTORED_SOCKET "xenstored/socket" /* xenstore's wire protocol, stream */
+#define RUNDIR_HVD_SOCKET	"hvd.sock"	   /* vifrost-hvd, JSON lines: the toolstack */
+#define RUNDIR_HYPERCALL_SOCKET "hypercall.sock"   /* vifrost-hvd, hv/hypercall.h: backends */
+#define RUNDIR_NETBACK_SOCKET	"netback.sock"	   /* vifrost-netback, JSON lines: inspection */
+#define RUNDIR_VIFROSTD_SOCKET	"vifrostd.sock"	   /* vifrostd, JSON lines: the operator */
 
 /**
  * rundir_resolve() - The run directory's path

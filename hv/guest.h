@@ -37,7 +37,8 @@ int hv_guest_pages_alloc(struct hv_guest *guest, unsigned int nr, void **pages_o
 void hv_guest_pages_free(struct hv_guest *guest, void *pages, unsigned int nr);
 
 /* Let @domid use the page at @page (grant table v1). -ENOSPC: table full. */
-int hv_guest_grant(struct hv_guest *guest, uint16_t domid, void *page, bool readonly, uint32_t *ref_out);
+int hv_guest_grant(struct hv_guest *guest, uint16_t domid, void *page, bool readonly,
+		   uint32_t *ref_out);
 /* -EBUSY: still in use by the other side; the page must not be reused. */
 int hv_guest_grant_end(struct hv_guest *guest, uint32_t ref);
 

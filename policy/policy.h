@@ -288,7 +288,7 @@ struct pol_effective {
 	const struct pol_network *network;
 	const struct pol_profile *profile; /* NULL: none */
 	struct pol_value mtu, isolation, anti_spoof;
-	bool has_mac;		 /* the guest's address must be @mac; else it may be any */
+	bool has_mac; /* the guest's address must be @mac; else it may be any */
 	uint8_t mac[MAC_LEN];
 };
 

@@ -111,7 +111,7 @@ static void test_htab(void **state)
 	}
 	for (unsigned int i = 0; i < NR; i++)
 		assert_ptr_equal(find(&t, i), &e[i]);
-	htab_for_each_safe(&t, n, next) {
+	htab_for_each_safe (&t, n, next) {
 		if (htab_entry(n, struct entry, node)->key % 2)
 			htab_remove(&t, n);
 		seen++;
@@ -256,11 +256,16 @@ static void test_pidfile(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_loop_removal_in_batch), cmocka_unit_test(test_loop_timer),
-		cmocka_unit_test(test_htab),		      cmocka_unit_test(test_parse_numbers),
-		cmocka_unit_test(test_parse_mac),	      cmocka_unit_test(test_nearest),
-		cmocka_unit_test(test_diags),		      cmocka_unit_test(test_log_limit),
-		cmocka_unit_test(test_unixsock_fds),	      cmocka_unit_test(test_pidfile),
+		cmocka_unit_test(test_loop_removal_in_batch),
+		cmocka_unit_test(test_loop_timer),
+		cmocka_unit_test(test_htab),
+		cmocka_unit_test(test_parse_numbers),
+		cmocka_unit_test(test_parse_mac),
+		cmocka_unit_test(test_nearest),
+		cmocka_unit_test(test_diags),
+		cmocka_unit_test(test_log_limit),
+		cmocka_unit_test(test_unixsock_fds),
+		cmocka_unit_test(test_pidfile),
 	};
 
 	return cmocka_run_group_tests_name("base", tests, NULL, NULL);

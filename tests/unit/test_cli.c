@@ -15,8 +15,17 @@ static const struct cli_option options[] = { { 'j', "json", NULL, "JSON" },
 					     { 't', "timeout", "SECONDS", "wait" },
 					     { 0 } };
 static const struct cli_command commands[] = {
-	{ .name = "check", .args = "FILE", .help = "check", .options = options, .min_args = 1, .max_args = 1 },
-	{ .name = "create", .args = "FILE [KEY=VALUE...]", .help = "c", .min_args = 1, .max_args = -1 },
+	{ .name = "check",
+	  .args = "FILE",
+	  .help = "check",
+	  .options = options,
+	  .min_args = 1,
+	  .max_args = 1 },
+	{ .name = "create",
+	  .args = "FILE [KEY=VALUE...]",
+	  .help = "c",
+	  .min_args = 1,
+	  .max_args = -1 },
 	{ .name = "vif list", .help = "vifs", .options = options },
 	{ 0 },
 };
@@ -28,7 +37,7 @@ static int parse(const struct cli_program *program, struct cli_parsed *p, char *
 	static char *argv[32];
 	int argc = 1;
 
-	argv[0] = (char *)(uintptr_t)"prog";
+	argv[0] = (char *)(uintptr_t) "prog";
 	for (char *w = strtok(words, " "); w; w = strtok(NULL, " "))
 		argv[argc++] = w;
 	argv[argc] = NULL;
@@ -79,7 +88,8 @@ static void test_bad(void **state)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = { cmocka_unit_test(test_good), cmocka_unit_test(test_bad) };
+	const struct CMUnitTest tests[] = { cmocka_unit_test(test_good),
+					    cmocka_unit_test(test_bad) };
 
 	return cmocka_run_group_tests_name("cli", tests, NULL, NULL);
 }

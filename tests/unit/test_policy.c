@@ -133,15 +133,13 @@ static const struct {
 	uint32_t mtu, isolation;
 	enum pol_origin mtu_from, isolation_from;
 } selected[] = {
-	{ "web", NULL, 0, "web", "a", 9000, POL_ISOLATION_NONE, POL_FROM_UPLINK,
-	  POL_FROM_PROFILE },
+	{ "web", NULL, 0, "web", "a", 9000, POL_ISOLATION_NONE, POL_FROM_UPLINK, POL_FROM_PROFILE },
 	{ "web", NULL, 1, "web", "a", 1300, POL_ISOLATION_PORT, POL_FROM_VIF, POL_FROM_PROFILE },
 	{ "web", NULL, 7, "web", "b", 1400, POL_ISOLATION_PORT, POL_FROM_NETWORK, POL_FROM_VIF },
 	/* A uuid goes before a name; a name alone does not select an entry by uuid. */
 	{ "web", UUID, 0, "byid", "b", 1400, POL_ISOLATION_NONE, POL_FROM_NETWORK,
 	  POL_FROM_DEFAULT },
-	{ "byid", NULL, 0, "*", "b", 1400, POL_ISOLATION_NONE, POL_FROM_NETWORK,
-	  POL_FROM_DEFAULT },
+	{ "byid", NULL, 0, "*", "b", 1400, POL_ISOLATION_NONE, POL_FROM_NETWORK, POL_FROM_DEFAULT },
 	{ "real name", NULL, 0, "renamed", "b", 1400, POL_ISOLATION_NONE, POL_FROM_NETWORK,
 	  POL_FROM_DEFAULT },
 	{ "renamed", NULL, 0, "*", "b", 1400, POL_ISOLATION_NONE, POL_FROM_NETWORK,

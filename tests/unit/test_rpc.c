@@ -58,7 +58,8 @@ static void stop(void *arg, struct rpc_call *call)
 }
 
 static const struct rpc_method methods[] = {
-	{ "echo", echo }, { "fail", refuse }, { "hold", hold }, { "release", release }, { "stop", stop }, { NULL, NULL },
+	{ "echo", echo },	{ "fail", refuse }, { "hold", hold },
+	{ "release", release }, { "stop", stop },   { NULL, NULL },
 };
 
 static void *serve(void *arg)
@@ -143,7 +144,8 @@ static void test_pipelined_and_garbage(void **state)
 {
 	char in[4096];
 
-	exchange(*state, "{\"method\":\"echo\"}\n{\"method\":\"fail\"}\n[1]\nrubbish\n{\"method\":5}\n", in,
+	exchange(*state,
+		 "{\"method\":\"echo\"}\n{\"method\":\"fail\"}\n[1]\nrubbish\n{\"method\":5}\n", in,
 		 sizeof(in), 5);
 	assert_non_null(strstr(in, "{\"result\":{}}\n{\"error\":{\"code\":\"busy\""));
 	assert_non_null(strstr(in, "\"protocol\""));
