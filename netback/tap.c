@@ -13,6 +13,7 @@
 
 #include <linux/if_tun.h>
 #include <linux/netlink.h>
+#include <linux/pkt_sched.h>
 #include <linux/rtnetlink.h>
 #include <linux/virtio_net.h>
 
@@ -64,6 +65,22 @@ static int if_set_mtu(struct nb_ports *ports, const char *name, unsigned int mtu
 	return if_ioctl(ports, SIOCSIFMTU, &ifr, name);
 }
 
+/* Return: what the kernel answers to @request. */
+static int netlink_call(struct nb_ports *ports, const void *request, size_t size)
+{
+	struct {
+		struct nlmsghdr h;
+		struct nlmsgerr e;
+		char rest[512];
+	} ack;
+
+	if (send(ports->netlink, request, size, 0) < 0)
+		return -errno;
+	if (recv(ports->netlink, &ack, sizeof(ack), 0) < (ssize_t)(sizeof(ack.h) + sizeof(ack.e)))
+		return -EPROTO;
+	return ack.h.nlmsg_type == NLMSG_ERROR ? ack.e.error : -EPROTO;
+}
+
 /* Down and out of its bridge, in one request. */
 static int if_retire(struct nb_ports *ports, unsigned int ifindex)
 {
@@ -79,17 +96,31 @@ static int if_retire(struct nb_ports *ports, unsigned int ifindex)
 		.i = { .ifi_index = (int)ifindex, .ifi_change = IFF_UP },
 		.master = { RTA_LENGTH(4), IFLA_MASTER },
 	};
+
+	return netlink_call(ports, &req, sizeof(req));
+}
+
+/*
+ * No queueing discipline: a TAP hands frames straight to its reader and never asks to wait. The default
+ * one would hold an array for each of the 256 queues that the kernel gives a multi-queue TAP, 6 MiB.
+ */
+static int if_no_queue(struct nb_ports *ports, unsigned int ifindex)
+{
 	struct {
 		struct nlmsghdr h;
-		struct nlmsgerr e;
-		char rest[512];
-	} ack;
+		struct tcmsg t;
+		struct rtattr kind;
+		char name[8];
+	} req = {
+		.h = { .nlmsg_len = sizeof(req),
+		       .nlmsg_type = RTM_NEWQDISC,
+		       .nlmsg_flags = NLM_F_REQUEST | NLM_F_ACK | NLM_F_CREATE | NLM_F_REPLACE },
+		.t = { .tcm_ifindex = (int)ifindex, .tcm_parent = TC_H_ROOT },
+		.kind = { RTA_LENGTH(8), TCA_KIND },
+		.name = "noqueue",
+	};
 
-	if (send(ports->netlink, &req, sizeof(req), 0) < 0)
-		return -errno;
-	if (recv(ports->netlink, &ack, sizeof(ack), 0) < (ssize_t)(sizeof(ack.h) + sizeof(ack.e)))
-		return -EPROTO;
-	return ack.h.nlmsg_type == NLMSG_ERROR ? ack.e.error : -EPROTO;
+	return netlink_call(ports, &req, sizeof(req));
 }
 
 static int tun_open(const char *name, int *fd_out)
@@ -135,6 +166,9 @@ static int make_spare(struct nb_ports *ports)
 	rc = tun_open(s->name, &s->fd);
 	if (!rc)
 		rc = set_address(s->fd);
+	/* A kernel without traffic control has no disciplines to do without. */
+	if (!rc && !if_index(ports, s->name, &ifindex))
+		if_no_queue(ports, ifindex);
 	if (rc && s->fd >= 0)
 		close(s->fd);
 	if (!rc)
