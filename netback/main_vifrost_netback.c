@@ -21,6 +21,7 @@ static const struct cli_option options[] = {
 	{ 0, "run-dir", "DIR",
 	  "where the daemons meet (default $VIFROST_RUN_DIR or " RUNDIR_DEFAULT ")" },
 	{ 0, "workers", "N", "threads that move frames (default: 1, from four cores on 2)" },
+	{ 0, "queues", "N", "queues offered to each vif (default: as many as workers)" },
 	{ 'v', "verbose", NULL, "log state changes too" },
 	{ 0 },
 };
@@ -117,7 +118,7 @@ static int start(const char *rundir, struct netback_config *config)
 		log_err("no vifrost-hvd in %s: %s", rundir, strerror(-rc));
 		return CLI_UNAVAILABLE;
 	}
-	rc = nb_taps_create(NR_SPARES, &config->ports);
+	rc = nb_taps_create(NR_SPARES, config->max_queues > 1, &config->ports);
 	if (rc) {
 		log_err("cannot make TAP devices: %s", strerror(-rc));
 		config->hv->close(config->hv);
@@ -133,31 +134,41 @@ static int start(const char *rundir, struct netback_config *config)
 	return rc ? CLI_UNAVAILABLE : CLI_OK;
 }
 
+/* Return: false when the option was given a value that is none. */
+static bool take_number(const struct cli_parsed *parsed, const char *name, uint32_t max,
+			uint32_t *value)
+{
+	const char *text = cli_value(parsed, name);
+
+	if (!text || (!parse_u32(text, max, value) && *value))
+		return true;
+	fprintf(stderr, "%s: --%s: a number from 1 to %u is wanted\n", program.name, name, max);
+	return false;
+}
+
 int main(int argc, char **argv)
 {
-	struct netback_config config = { .max_queues = nr_cores() };
+	struct netback_config config = { 0 };
 	struct cli_parsed parsed;
 	char rundir[RUNDIR_MAX];
 	/* On two cores a second one only takes time from the guests: measured with iperf3. */
-	uint32_t nr_workers = nr_cores() < 4 ? 1 : 2;
+	uint32_t nr_workers = nr_cores() < 4 ? 1 : 2, nr_queues;
 	int status = cli_parse(&program, argc, argv, &parsed);
 
 	if (status >= 0)
 		return status;
 	log_init(program.name, cli_value(&parsed, "verbose") ? LOG_LEVEL_DEBUG : LOG_LEVEL_INFO);
-	if (cli_value(&parsed, "workers") &&
-	    (parse_u32(cli_value(&parsed, "workers"), WORKERS_MAX, &nr_workers) || !nr_workers)) {
-		fprintf(stderr, "%s: --workers: a number from 1 to %d is wanted\n", program.name,
-			WORKERS_MAX);
+	if (!take_number(&parsed, "workers", WORKERS_MAX, &nr_workers))
 		return CLI_USAGE;
-	}
+	nr_queues = nr_workers < QUEUES_MAX ? nr_workers : QUEUES_MAX;
+	if (!take_number(&parsed, "queues", QUEUES_MAX, &nr_queues))
+		return CLI_USAGE;
 	if (rundir_resolve(cli_value(&parsed, "run-dir"), rundir)) {
 		fprintf(stderr, "%s: --run-dir: a short absolute path is wanted\n", program.name);
 		return CLI_USAGE;
 	}
 	raise_fd_limit();
 	config.nr_workers = nr_workers;
-	if (config.max_queues > QUEUES_MAX)
-		config.max_queues = QUEUES_MAX;
+	config.max_queues = nr_queues;
 	return start(rundir, &config);
 }

@@ -18,7 +18,7 @@
 #include <linux/virtio_net.h>
 
 #define SPARE_NAME "vfspare%u"
-#define TAP_FLAGS  (IFF_TAP | IFF_NO_PI | IFF_VNET_HDR | IFF_MULTI_QUEUE)
+#define TAP_FLAGS  (IFF_TAP | IFF_NO_PI | IFF_VNET_HDR)
 #define DRAIN_MAX  100000 /* frames: more than any queue length */
 
 struct spare {
@@ -29,6 +29,7 @@ struct spare {
 struct nb_ports {
 	int sock;    /* for interface ioctls */
 	int netlink; /* rtnetlink */
+	bool multi_queue;
 	unsigned int nr_max, nr, next_name;
 	struct spare spares[];
 };
@@ -123,9 +124,10 @@ static int if_no_queue(struct nb_ports *ports, unsigned int ifindex)
 	return netlink_call(ports, &req, sizeof(req));
 }
 
-static int tun_open(const char *name, int *fd_out)
+static int tun_open(const char *name, bool multi_queue, int *fd_out)
 {
-	struct ifreq ifr = { .ifr_flags = TAP_FLAGS };
+	struct ifreq ifr = { .ifr_flags = (short)(TAP_FLAGS |
+						  (multi_queue ? IFF_MULTI_QUEUE : 0)) };
 	int size = sizeof(struct virtio_net_hdr);
 	int fd = open("/dev/net/tun", O_RDWR | O_NONBLOCK | O_CLOEXEC);
 	int rc = 0;
@@ -163,7 +165,7 @@ static int make_spare(struct nb_ports *ports)
 	do
 		snprintf(s->name, sizeof(s->name), SPARE_NAME, ports->next_name++ % 1000000);
 	while (!if_index(ports, s->name, &ifindex));
-	rc = tun_open(s->name, &s->fd);
+	rc = tun_open(s->name, ports->multi_queue, &s->fd);
 	if (!rc)
 		rc = set_address(s->fd);
 	/* A kernel without traffic control has no disciplines to do without. */
@@ -223,7 +225,9 @@ static int tap_open(struct nb_ports *ports, const char *name, unsigned int mtu, 
 
 	if (!if_index(ports, name, ifindex_out)) {
 		/* A predecessor's, or not ours at all, which TUNSETIFF refuses. */
-		rc = tun_open(name, fd_out);
+		rc = tun_open(name, ports->multi_queue, fd_out);
+		if (rc == -EINVAL) /* a predecessor with another number of queues */
+			rc = tun_open(name, !ports->multi_queue, fd_out);
 		return rc == -EINVAL || rc == -EBUSY || rc == -EPERM ? -EEXIST : rc;
 	}
 	rc = open_new(ports, name, mtu, fd_out);
@@ -233,7 +237,7 @@ static int tap_open(struct nb_ports *ports, const char *name, unsigned int mtu, 
 static int tap_add_queue(struct nb_ports *ports, const char *name, int *fd_out)
 {
 	(void)ports;
-	return tun_open(name, fd_out);
+	return tun_open(name, true, fd_out);
 }
 
 static int tap_set_offload(int fd, unsigned int offload)
@@ -251,14 +255,23 @@ static void empty(int fd)
 		;
 }
 
+/* An adopted device may be of a predecessor with another number of queues. */
+static bool is_as_new(const struct nb_ports *ports, int fd)
+{
+	struct ifreq ifr = { 0 };
+
+	return !ioctl(fd, TUNGETIFF, &ifr) &&
+	       !!(ifr.ifr_flags & IFF_MULTI_QUEUE) == ports->multi_queue;
+}
+
 static void tap_release(struct nb_ports *ports, const char *name, int fd)
 {
 	struct spare *s = &ports->spares[ports->nr];
 	unsigned int ifindex;
 
 	ioctl(fd, TUNSETPERSIST, 0);
-	if (ports->nr == ports->nr_max || if_index(ports, name, &ifindex) ||
-	    if_retire(ports, ifindex))
+	if (ports->nr == ports->nr_max || !is_as_new(ports, fd) ||
+	    if_index(ports, name, &ifindex) || if_retire(ports, ifindex))
 		goto out;
 	empty(fd);
 	do
@@ -281,7 +294,7 @@ const struct nb_port_ops nb_tap_ops = {
 	.release = tap_release,
 };
 
-int nb_taps_create(unsigned int nr_spares, struct nb_ports **ports_out)
+int nb_taps_create(unsigned int nr_spares, bool multi_queue, struct nb_ports **ports_out)
 {
 	/* One place more than are kept, for one made on the way into use. */
 	struct nb_ports *ports = calloc(1, sizeof(*ports) +
@@ -292,6 +305,7 @@ int nb_taps_create(unsigned int nr_spares, struct nb_ports **ports_out)
 	if (!ports)
 		return -ENOMEM;
 	ports->nr_max = nr_spares;
+	ports->multi_queue = multi_queue;
 	ports->sock = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 	ports->netlink = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE);
 	if (ports->sock < 0 || ports->netlink < 0 ||

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The ports of vifs: multi-queue TAP devices with a virtio_net_hdr before each frame. They are
- * persistent, so that bridge, addresses and rules stay with them over our death. To unregister a
+ * The ports of vifs: TAP devices with a virtio_net_hdr before each frame. A device of several queues
+ * is one of 256 for the kernel, which takes 6 MiB for their queueing alone. They are persistent, so that bridge, addresses and rules stay with them over our death. To unregister a
  * device takes the kernel some 16 ms under its one network lock, so a device no longer needed becomes
  * a spare: down, out of its bridge, emptied, under a name of its own, and gone when we go.
  *
@@ -35,8 +35,8 @@ struct nb_port_ops {
 
 extern const struct nb_port_ops nb_tap_ops;
 
-/* @nr_spares: kept at most. */
-int nb_taps_create(unsigned int nr_spares, struct nb_ports **ports_out);
+/* @nr_spares: kept at most. @multi_queue: ports will have more than one queue. */
+int nb_taps_create(unsigned int nr_spares, bool multi_queue, struct nb_ports **ports_out);
 /* Spares go, ports in use stay. NULL is allowed. */
 void nb_taps_destroy(struct nb_ports *ports);
 /* Make a spare ahead of need, if there is none. */

@@ -104,7 +104,7 @@ static void frames_pass_a_real_tap(void **state)
 
 	(void)state;
 	need_namespace();
-	assert_int_equal(nb_taps_create(2, &ports), 0);
+	assert_int_equal(nb_taps_create(2, true, &ports), 0);
 	assert_int_equal(nb_tap_ops.open(ports, "vif7.0", 1500, &fd, &ifindex), 0);
 	assert_false(flags("vif7.0") & IFF_UP);
 	rig_init(&r, 0);
@@ -164,7 +164,7 @@ static void a_spare_carries_nothing_over(void **state)
 
 	(void)state;
 	need_namespace();
-	assert_int_equal(nb_taps_create(2, &ports), 0);
+	assert_int_equal(nb_taps_create(2, true, &ports), 0);
 	assert_int_equal(nb_tap_ops.open(ports, "vif8.0", 1500, &fd, &ifindex), 0);
 	assert_int_equal(nb_tap_ops.set_carrier(fd, true), 0);
 	bring_up("vif8.0");
@@ -193,7 +193,7 @@ static void a_port_outlives_us_and_is_adopted(void **state)
 
 	(void)state;
 	need_namespace();
-	assert_int_equal(nb_taps_create(2, &ports), 0);
+	assert_int_equal(nb_taps_create(2, true, &ports), 0);
 	assert_int_equal(nb_tap_ops.open(ports, "vif10.0", 1500, &fd, &ifindex), 0);
 	assert_int_equal(nb_tap_ops.add_queue(ports, "vif10.0", &second), 0);
 	bring_up("vif10.0");
@@ -202,7 +202,7 @@ static void a_port_outlives_us_and_is_adopted(void **state)
 	nb_taps_destroy(ports);
 	assert_true(flags("vif10.0") & IFF_UP);
 
-	assert_int_equal(nb_taps_create(0, &ports), 0);
+	assert_int_equal(nb_taps_create(0, false, &ports), 0);
 	assert_int_equal(nb_tap_ops.open(ports, "vif10.0", 1500, &fd, &again), 0);
 	assert_int_equal(again, ifindex);
 	assert_true(flags("vif10.0") & IFF_UP);
