@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -160,19 +161,18 @@ static void domain_free(struct hv_domain *d)
 	free(d);
 }
 
-static int map(size_t size, int flags, int fd, void **out)
+static int map(size_t size, int flags, int fd, void *out)
 {
 	void *p = mmap(NULL, size, PROT_READ | PROT_WRITE, flags, fd, 0);
 
 	if (p == MAP_FAILED)
 		return -errno;
-	*out = p;
+	memcpy(out, &p, sizeof(p));
 	return 0;
 }
 
 static int domain_map(struct hv_domain *d, const struct hypercall_reply *reply, const int fds[2])
 {
-	void *p;
 	int rc;
 
 	d->domid = reply->domid;
@@ -180,21 +180,16 @@ static int domain_map(struct hv_domain *d, const struct hypercall_reply *reply, 
 	d->nr_pages = reply->nr_pages;
 	d->nr_grants = reply->nr_grant_frames * (uint32_t)(CORE_PAGE_SIZE / sizeof(*d->grants));
 	d->pages_size = ((size_t)CORE_PAGE_GRANTS + reply->nr_grant_frames) * CORE_PAGE_SIZE;
-	rc = map(d->nr_pages * CORE_PAGE_SIZE, MAP_SHARED | MAP_NORESERVE, fds[0], &p);
+	rc = map(d->nr_pages * CORE_PAGE_SIZE, MAP_SHARED | MAP_NORESERVE, fds[0], &d->memory);
 	if (rc < 0)
 		return rc;
-	d->memory = p;
 	rc = map(d->pages_size, MAP_SHARED, fds[1], &d->pages);
 	if (rc < 0)
 		return rc;
 	d->grants = (void *)((uint8_t *)d->pages + (size_t)CORE_PAGE_GRANTS * CORE_PAGE_SIZE);
 	/* Zero until touched: the few refs in use cost a page or two. */
-	rc = map(d->nr_grants * sizeof(*d->pins), MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1,
-		 &p);
-	if (rc < 0)
-		return rc;
-	d->pins = p;
-	return 0;
+	return map(d->nr_grants * sizeof(*d->pins), MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1,
+		   &d->pins);
 }
 
 static void close_remote(struct core_backend *b, uint16_t domid, uint32_t generation)
