@@ -47,6 +47,8 @@ struct store_stream;
 struct store_stream_ops {
 	/* Up to @size bytes. 0: none now (@wait: only after waiting). -errno; -ERESTART: see restarted. */
 	ssize_t (*recv)(struct store_stream *st, void *buf, size_t size, bool wait);
+	/* Behind each message taken: what came with it must leave the descriptor readable. NULL: it does. */
+	void (*taken)(struct store_stream *st);
 	/* All of it. 0; -errno; -ERESTART. */
 	int (*send)(struct store_stream *st, const struct iovec *iov, int nr);
 	void (*close)(struct store_stream *st);

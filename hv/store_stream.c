@@ -47,6 +47,8 @@ static int next_message(struct store_stream *st, bool wait, struct xsd_sockmsg *
 			want += msg->len;
 			if (st->have == want) {
 				st->have = 0;
+				if (st->ops->taken)
+					st->ops->taken(st);
 				return 0;
 			}
 		}

@@ -133,6 +133,19 @@ static ssize_t ring_recv(struct store_stream *st, void *buf, size_t size, bool w
 	return (ssize_t)avail;
 }
 
+/* The one notification for an answer and the event behind it was cleared to read the answer. */
+static void ring_taken(struct store_stream *st)
+{
+	struct ring_client *rc = (struct ring_client *)st;
+	uint64_t one = 1;
+
+	if (ring_get(&rc->page->rsp_prod) == rc->rsp_cons)
+		return;
+	if (write(rc->poll_fd, &one, sizeof(one)) != sizeof(one)) {
+		/* Full: readable. */
+	}
+}
+
 static int ring_send_part(struct ring_client *rc, const char *data, size_t size)
 {
 	while (size) {
@@ -182,6 +195,7 @@ static void ring_close(struct store_stream *st)
 
 static const struct store_stream_ops ring_stream_ops = {
 	.recv = ring_recv,
+	.taken = ring_taken,
 	.send = ring_send,
 	.close = ring_close,
 };

@@ -322,6 +322,39 @@ static void *late_write(void *arg)
 	return NULL;
 }
 
+/* An answer and an event with one notification: the descriptor still tells of the event. */
+static void test_event_behind_answer(void **state)
+{
+	static const char event[] = "/m/w\0t";
+	struct xsd_sockmsg reply = { XS_WRITE, 1, 0, 3 };
+	struct xsd_sockmsg told = { XS_WATCH_EVENT, 0, 0, sizeof(event) };
+	struct xenstore_domain_interface page = { .connection = XENSTORE_CONNECTED };
+	int to_guest = eventfd(0, EFD_NONBLOCK), to_server = eventfd(0, EFD_NONBLOCK);
+	struct pollfd pfd = { .events = POLLIN };
+	struct hv_store *s;
+	uint64_t one = 1;
+	char *at = page.rsp, *path, *token;
+
+	(void)state;
+	at = mempcpy(at, &reply, sizeof(reply));
+	at = mempcpy(at, "OK", 3);
+	at = mempcpy(at, &told, sizeof(told));
+	at = mempcpy(at, event, sizeof(event));
+	page.rsp_prod = (uint32_t)(at - page.rsp);
+	assert_int_equal(write(to_guest, &one, sizeof(one)), sizeof(one));
+	assert_int_equal(xs_ring_client_open(&page, to_guest, to_server, &s), 0);
+	assert_int_equal(hv_store_write(s, 0, "/m/x", "1", 1), 0);
+	pfd.fd = hv_store_fd(s);
+	assert_int_equal(poll(&pfd, 1, 0), 1);
+	expect_event(s, "t", "/m/w");
+	/* And of no more. */
+	assert_int_equal(hv_store_next_event(s, &path, &token), -EAGAIN);
+	assert_int_equal(poll(&pfd, 1, 0), 0);
+	hv_store_close(s);
+	close(to_guest);
+	close(to_server);
+}
+
 /* The server dies and another takes over the ring, with a request half way in it. */
 static void test_server_restarts(void **state)
 {
@@ -492,9 +525,16 @@ int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 	const struct CMUnitTest tests[] = {
-		T(test_full_ring),   T(test_bad_indices),     T(test_our_indices_overwritten),
-		T(test_bad_sizes),   T(test_random_pages),    T(test_guest_reconnects),
-		T(test_ring_client), T(test_server_restarts), cmocka_unit_test(test_lying_server),
+		T(test_full_ring),
+		T(test_bad_indices),
+		T(test_our_indices_overwritten),
+		T(test_bad_sizes),
+		T(test_random_pages),
+		T(test_guest_reconnects),
+		T(test_ring_client),
+		T(test_server_restarts),
+		cmocka_unit_test(test_event_behind_answer),
+		cmocka_unit_test(test_lying_server),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
