@@ -32,8 +32,9 @@ struct ns_report {
 
 /* What is open only while a guest is being started. */
 struct ns_start_fds {
-	int sync[2];  /* ours, the child's */
-	int ready[2]; /* nsinit's, the front's */
+	int sync[2];	/* ours, the child's */
+	int ready[2];	/* nsinit's, the front's */
+	int started[2]; /* ours, nsinit's */
 	struct ns_trees trees;
 };
 
@@ -109,14 +110,15 @@ static void exec_nsinit(const struct ns_start *s, struct ns_start_fds *fds)
 {
 	static char *const argv[] = { "vifrost-nsinit", NULL }, *const env[] = { NULL };
 	int exe = high_fd(s->programs->init_fd), launch = high_fd(s->launch_fd);
-	int ready = high_fd(fds->ready[0]);
+	int ready = high_fd(fds->ready[0]), started = high_fd(fds->started[1]);
 
 	for (uint32_t i = 0; i < fds->trees.nr; i++)
 		fds->trees.fds[i] = high_fd(fds->trees.fds[i]);
 	for (uint32_t i = 0; i < fds->trees.nr; i++)
 		if (dup2(fds->trees.fds[i], NS_TREE_FD + (int)i) < 0)
 			_exit(1);
-	if (exe >= 0 && dup2(launch, NS_LAUNCH_FD) >= 0 && dup2(ready, NS_READY_FD) >= 0)
+	if (exe >= 0 && dup2(launch, NS_LAUNCH_FD) >= 0 && dup2(ready, NS_READY_FD) >= 0 &&
+	    dup2(started, NS_STARTED_FD) >= 0)
 		execveat(exe, "", argv, env, AT_EMPTY_PATH);
 	snprintf(s->launch->why, sizeof(s->launch->why), "vifrost-nsinit: %s", strerror(errno));
 	s->launch->stage = NS_FAILED;
@@ -269,6 +271,26 @@ static int await_child(struct ns_start *s, pid_t pid, const struct ns_start_fds 
 	return 0;
 }
 
+/* Hear from vifrost-nsinit whether init can be executed. Needs nothing that only our loop would do. */
+static int await_init(const struct ns_start *s, const struct ns_start_fds *fds,
+		      char why[ENGINE_WHY])
+{
+	struct pollfd p = { .fd = fds->started[0], .events = POLLIN };
+	char byte;
+
+	if (poll(&p, 1, START_MS) <= 0) {
+		snprintf(why, ENGINE_WHY, "init is not started within %d s", START_MS / 1000);
+		return -ETIMEDOUT;
+	}
+	if (read(fds->started[0], &byte, 1) == 1)
+		return 0;
+	if (__atomic_load_n(&s->launch->stage, __ATOMIC_ACQUIRE) == NS_FAILED)
+		snprintf(why, ENGINE_WHY, "%.*s", NS_LAUNCH_WHY - 1, s->launch->why);
+	else
+		snprintf(why, ENGINE_WHY, "vifrost-nsinit died while starting");
+	return -EIO;
+}
+
 static pid_t pid_of(int pidfd)
 {
 	char path[64], line[128];
@@ -293,7 +315,9 @@ static void close_start_fds(struct ns_start_fds *fds)
 			close(fds->sync[i]);
 		if (fds->ready[i] >= 0)
 			close(fds->ready[i]);
-		fds->sync[i] = fds->ready[i] = -1;
+		if (fds->started[i] >= 0)
+			close(fds->started[i]);
+		fds->sync[i] = fds->ready[i] = fds->started[i] = -1;
 	}
 	ns_trees_close(&fds->trees);
 }
@@ -312,7 +336,7 @@ static void undo_start(struct ns_start *s, pid_t pid)
 
 int ns_start(struct ns_start *s, char why[ENGINE_WHY])
 {
-	struct ns_start_fds fds = { .sync = { -1, -1 }, .ready = { -1, -1 } };
+	struct ns_start_fds fds = { { -1, -1 }, { -1, -1 }, { -1, -1 }, { .nr = 0 } };
 	pid_t pid;
 	int rc;
 
@@ -323,7 +347,7 @@ int ns_start(struct ns_start *s, char why[ENGINE_WHY])
 	s->launch->nr_trees = fds.trees.nr;
 	memcpy(s->launch->trees, fds.trees.paths, fds.trees.size);
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, fds.sync) < 0 ||
-	    pipe2(fds.ready, O_CLOEXEC) < 0) {
+	    pipe2(fds.ready, O_CLOEXEC) < 0 || pipe2(fds.started, O_CLOEXEC) < 0) {
 		rc = -errno;
 		snprintf(why, ENGINE_WHY, "%s", strerror(-rc));
 		close_start_fds(&fds);
@@ -342,8 +366,11 @@ int ns_start(struct ns_start *s, char why[ENGINE_WHY])
 	} else {
 		/* Closed here first, so that a dead child is heard as an end of file. */
 		close(fds.sync[1]);
-		fds.sync[1] = -1;
+		close(fds.started[1]);
+		fds.sync[1] = fds.started[1] = -1;
 		rc = await_child(s, pid, &fds, why);
+		if (!rc)
+			rc = await_init(s, &fds, why);
 	}
 	if (rc < 0)
 		undo_start(s, pid);

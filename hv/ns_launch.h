@@ -12,6 +12,7 @@
 #define NS_LAUNCH_MAGIC 0x31534e56u
 #define NS_LAUNCH_FD	3
 #define NS_READY_FD	4  /* the network's front writes one byte when the devices are there */
+#define NS_STARTED_FD	6  /* vifrost-nsinit writes one byte when init is there, or dies */
 #define NS_TREE_FD	16 /* and following: clones of mounts, the root first */
 #define NS_MAX_TREES	32
 #define NS_TREE_PATHS	4096
@@ -20,7 +21,8 @@
 #define NS_LAUNCH_ARGS	8192
 #define NS_LAUNCH_WHY	256
 
-enum ns_stage { NS_SETTING_UP, NS_RUNNING, NS_FAILED, NS_EXITED };
+/* NS_STARTED: init is executed, but has not run yet. */
+enum ns_stage { NS_SETTING_UP, NS_RUNNING, NS_FAILED, NS_EXITED, NS_STARTED };
 
 struct ns_launch {
 	uint32_t magic;

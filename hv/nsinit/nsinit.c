@@ -18,6 +18,7 @@
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/ptrace.h>
 #include <sys/wait.h>
 #include <termios.h>
 #include <unistd.h>
@@ -107,6 +108,9 @@ static void run_init(struct ns_launch *l, int report_fd)
 	close(CONSOLE_FD);
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
+	/* So that the kernel stops it between its execution and its first instruction. */
+	if (ptrace(PTRACE_TRACEME, 0, NULL, NULL) < 0)
+		goto out;
 	error = -lock_down(l);
 	if (error) {
 		errno = error;
@@ -130,9 +134,10 @@ static void wait_until_let_go(const struct ns_launch *l, const sigset_t *signals
 			_exit(0);
 }
 
+/* Execute init, which then stands still: whether it can be is known before anything is waited for. */
 static pid_t start_init(struct ns_launch *l)
 {
-	int report[2], error;
+	int report[2], error, status;
 	pid_t pid;
 
 	if (pipe2(report, O_CLOEXEC) < 0)
@@ -146,7 +151,25 @@ static pid_t start_init(struct ns_launch *l)
 	if (read(report[0], &error, sizeof(error)) == sizeof(error))
 		nsinit_fail(l, "init", l->args, error);
 	close(report[0]);
+	/* The kernel kills what it finds broken only when the old program is gone already. */
+	if (waitpid(pid, &status, 0) != pid || !WIFSTOPPED(status))
+		nsinit_fail(l, "init", l->args, ENOEXEC);
 	return pid;
+}
+
+static void tell_started(struct ns_launch *l)
+{
+	__atomic_store_n(&l->stage, NS_STARTED, __ATOMIC_RELEASE);
+	if (write(NS_STARTED_FD, "", 1) != 1)
+		_exit(1);
+	close(NS_STARTED_FD);
+}
+
+static void let_go(struct ns_launch *l, pid_t init)
+{
+	/* Not there any more only if it was killed meanwhile, which wait_for_end() sees. */
+	ptrace(PTRACE_DETACH, init, NULL, NULL);
+	__atomic_store_n(&l->stage, NS_RUNNING, __ATOMIC_RELEASE);
 }
 
 static void wait_for_end(struct ns_launch *l, pid_t init, const sigset_t *signals)
@@ -200,10 +223,13 @@ int main(void)
 		close(fd);
 	for (fd = 0; fd < 3; fd++)
 		dup2(CONSOLE_FD, fd);
-	close_range(CONSOLE_FD + 1, ~0u, 0);
+	fcntl(NS_READY_FD, F_SETFD, FD_CLOEXEC);
+	fcntl(NS_STARTED_FD, F_SETFD, FD_CLOEXEC);
+	close_range(NS_STARTED_FD + 1, ~0u, 0);
+	init = start_init(l);
+	tell_started(l);
 	wait_for_network();
 	wait_until_let_go(l, &signals);
-	init = start_init(l);
-	__atomic_store_n(&l->stage, NS_RUNNING, __ATOMIC_RELEASE);
+	let_go(l, init);
 	wait_for_end(l, init, &signals);
 }

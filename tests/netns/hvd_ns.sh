@@ -200,10 +200,22 @@ guest frontless 'sleep 1000' 'on_crash = "preserve"'
 front=$(ps -o ppid= -p "$(pid_of frontless)" | tr -d ' ')
 kill -KILL "$front"
 eventually has_state frontless c
-printf 'name = "noinit"\ntype = "ns"\nmemory = 32\ninit = [ "/no/such/program" ]\non_crash = "preserve"\n' > "$dir/noinit.cfg"
-vxl create -q "$dir/noinit.cfg"
-eventually has_state noinit c
-grep -q 'noinit.*/no/such/program: No such file' "$dir/hvd.log" || fail "no word of why: $(cat "$dir/hvd.log")"
+# What cannot be executed is no guest: create says why, also of one that is paused, and leaves nothing behind.
+left() { vxl list | awk '{ print $1, $2 }'; groups | sort; ls "$VIFROST_RUN_DIR/domains"; }
+# $1 init, $2 what is wrong with it, then options of create
+no_init() {
+	local before init=$1 want=$2
+	shift 2
+	before=$(left)
+	printf 'name = "noinit"\ntype = "ns"\nmemory = 32\ninit = [ "%s" ]\non_crash = "preserve"\n' "$init" > "$dir/noinit.cfg"
+	! vxl create -q "$@" "$dir/noinit.cfg" 2> "$dir/err" || fail "created with init $init"
+	grep -q "init $init: $want" "$dir/err" || fail "unclear: $(cat "$dir/err")"
+	[ "$(left)" = "$before" ] || fail "left behind: $(left)"
+}
+no_init /no/such/program 'No such file or directory'
+no_init /no/such/program 'No such file or directory' -p
+no_init /usr 'Permission denied'
+no_init /etc/passwd 'Permission denied'
 mkdir -p "$dir/root/dev" "$dir/root/proc"
 cp "$bin/vifrost-nsinit" "$dir/root/static"
 printf 'name = "rooted"\ntype = "ns"\nmemory = 32\nroot = "%s/root"\ninit = [ "/static" ]\non_crash = "preserve"\n' \
@@ -212,6 +224,11 @@ vxl create -q "$dir/rooted.cfg"
 eventually has_state rooted c
 # The program has nothing to do there, and says so by its status: but it ran, from that root.
 grep -q 'rooted.*init ended with status 1' "$dir/hvd.log" || fail "root=: $(cat "$dir/hvd.log")"
+echo '#!/no/such/shell' > "$dir/root/script"
+chmod 755 "$dir/root/script"
+printf 'name = "script"\ntype = "ns"\nmemory = 32\nroot = "%s/root"\ninit = [ "/script" ]\n' "$dir" > "$dir/script.cfg"
+! vxl create -q "$dir/script.cfg" 2> "$dir/err" || fail "created with a script that no shell is there for"
+grep -q 'init /script: No such file' "$dir/err" || fail "unclear: $(cat "$dir/err")"
 printf 'name = "rootless"\ntype = "ns"\nmemory = 32\nroot = "%s/nowhere"\ninit = [ "/bin/true" ]\n' "$dir" > "$dir/rootless.cfg"
 ! vxl create -q "$dir/rootless.cfg" 2> "$dir/err" || fail "created with a root that is not there"
 grep -q nowhere "$dir/err" || fail "unclear: $(cat "$dir/err")"

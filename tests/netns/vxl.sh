@@ -230,9 +230,9 @@ refused 1 "Can't get domain name of domain id '4711'" vxl domname 4711
 refused 1 'already exists' vxl create -q "$dir/a.cfg" name=auto-b
 refused 1 'pvh' vxl create -q "$dir/a.cfg" type=pvh
 [ "$before" = "$(vxl list | awk '{ print $1, $2 }')" ] || fail "a refused create left something"
-vxl create -q "$dir/a.cfg" 'init=["/no/such/program"]'
-wait_for gone a
-grep -q 'init /no/such/program: No such file' "$dir/log" || fail "a bad init is not named"
+refused 1 'init /no/such/program: No such file' vxl create -q "$dir/a.cfg" 'init=["/no/such/program"]'
+refused 1 'root /no/such/root: No such file' vxl create -q "$dir/a.cfg" 'root="/no/such/root"'
+[ "$before" = "$(vxl list | awk '{ print $1, $2 }')" ] || fail "a failed create left something"
 
 # The host's end takes everything along.
 vxl shutdown -a -ww 2> /dev/null
