@@ -60,12 +60,38 @@ test_begin() {
 
 fail() { echo "FAILED: $*"; false; }
 
+netback_status() {
+	printf '{"method":"status","params":{}}\n' | timeout 5 socat -t 5 - "UNIX-CONNECT:$VIFROST_RUN_DIR/netback.sock"
+}
+
+# Why guest $1 has no network: both ends of its vifs, as the store, the daemons and the kernel see them.
+guest_dump() {
+	local domid device
+	echo "--- guest $1"
+	domid=$(timeout 2 vxl domid "$1") || { echo "is gone"; return 0; }
+	{
+		timeout 2 xenstore-ls -f "/local/domain/0/backend/vif/$domid"
+		timeout 2 xenstore-ls -f "/local/domain/$domid/device/vif"
+		timeout 2 xenstore-ls -f "/local/domain/$domid/error"
+		timeout 2 vifrost status -j | sed 's/{"name":/\n&/g' | grep "\"vif$domid[.]"
+		in_guest "$1" ip -s addr
+		in_guest "$1" ip neigh
+		for device in /sys/class/net/vif"$domid".*; do
+			ip -s -d link show "${device##*/}"
+			bridge fdb show dev "${device##*/}"
+		done
+		ps -e -o pid,ppid,stat,wchan:20,args | grep 'vifrost-[f]ront\|vifrost-ns[i]nit'
+	} 2>&1 | cut -c 1-2000 | head -n 150 || true
+}
+
 # As lab_guest, and a failure of the test when it does not come up.
-guest_create() { lab_guest "$@" || fail "guest $1 has no link or address"; }
+guest_create() {
+	lab_guest "$@" || { guest_dump "$1"; fail "guest $1 has no link or address"; }
+}
 
 # $1 guest, $2 address: answers within 5 s.
 assert_ping() {
-	wait_for 5 in_guest "$1" ping -c 1 -W 1 "$2" || fail "guest $1 does not reach $2"
+	wait_for 5 in_guest "$1" ping -c 1 -W 1 "$2" || { guest_dump "$1"; fail "guest $1 does not reach $2"; }
 }
 assert_no_ping() { ! in_guest "$1" ping -c 2 -i 0.2 -W 1 "$2" > /dev/null || fail "guest $1 reaches $2"; }
 
