@@ -37,12 +37,8 @@ scribble() {
 	END
 }
 
-netback_status() {
-	printf '{"method":"status","params":{}}\n' | timeout 5 socat -t 5 - "UNIX-CONNECT:$VIFROST_RUN_DIR/netback.sock"
-}
-
 neighbours_live_on() {
-	in_guest one ping -c 20 -i 0.05 -W 2 192.0.2.32 | grep -q ' 20 received' || fail "$1: neighbours lost packets"
+	assert_no_loss one 192.0.2.32 -i 0.05
 	local name
 	for name in vifrost-hvd vifrost-netback vifrostd; do
 		daemon_alive "$name" || fail "$1: $name died"

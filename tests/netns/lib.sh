@@ -95,6 +95,23 @@ assert_ping() {
 }
 assert_no_ping() { ! in_guest "$1" ping -c 2 -i 0.2 -W 1 "$2" > /dev/null || fail "guest $1 reaches $2"; }
 
+# How many answers to pings guest $1 has got. Its kernel knows: ping itself, once it has sent its last, waits
+# but for twice the longest round trip so far, or one interval, and then takes a late answer for a lost one.
+echo_replies() {
+	awk '/^Icmp:/ { if (!n) while ($++n != "InEchoReps"); else print $n }' "/proc/$(guest_pid "$1")/net/snmp"
+}
+replies_are() { [ "$(echo_replies "$1")" = "$2" ]; }
+
+# $1 guest, $2 IPv4 address; the rest: more for ping. Of 20 packets none is lost.
+assert_no_loss() {
+	local guest=$1 address=$2 want
+	shift 2
+	want=$(($(echo_replies "$guest") + 20))
+	in_guest "$guest" ping -c 20 "$@" "$address" > /dev/null || true
+	wait_for 5 replies_are "$guest" "$want" ||
+		fail "guest $guest lost $((want - $(echo_replies "$guest"))) of 20 packets to $address"
+}
+
 # An iperf3 server in guest $1, until the test ends.
 test_helpers=()
 guest_serves() {

@@ -13,7 +13,7 @@ for address in 192.0.2.32 2001:db8:0:1::32 $LAB_LAN4 $LAB_LAN6 $LAB_HOST4 $LAB_H
 done
 # What a guest sends is what its vif receives: large packets, so that a header's worth does not matter.
 before=$(counter rx_bytes "vif$domid.0")
-in_guest one ping -c 20 -i 0.01 -s 1400 192.0.2.32 > /dev/null
+assert_no_loss one 192.0.2.32 -i 0.01 -s 1400
 after=$(counter rx_bytes "vif$domid.0")
 [ $((after - before)) -ge $((20 * 1428)) ] || fail "vif$domid.0 counted $((after - before)) bytes"
 
