@@ -33,6 +33,7 @@ struct tool_vif {
 	bool closing;
 	struct loop_timer timer;
 	struct rpc_call *call; /* who asked for the detach; NULL: nobody waits */
+	struct rpc_call *attach_call; /* who waits for the attach's outcome */
 };
 
 /* A call that is answered when its domain gets somewhere. */
@@ -119,6 +120,8 @@ void tool_vif_free(struct tool_vif *v);
 struct tool_vif *tool_vif_find(const struct tool_domain *d, unsigned int devid);
 int tool_vif_attach(struct tool_domain *d, json_t *config, struct tool_vif **v_out,
 		    char why[TOOL_WHY]);
+/* Answer @call when the backend and the hotplug are done with it, or have failed. */
+void tool_vif_await(struct tool_vif *v, unsigned int timeout_ms, struct rpc_call *call);
 /* @call: answered when it is gone; may be NULL. */
 void tool_vif_detach(struct tool_vif *v, unsigned int timeout_ms, struct rpc_call *call);
 json_t *tool_vif_json(struct tool_vif *v);

@@ -313,6 +313,7 @@ static void network_attach(void *arg, struct rpc_call *call)
 	struct tool_vif *v;
 	json_t *config;
 	char why[TOOL_WHY] = "";
+	unsigned int timeout_ms;
 	int rc;
 
 	if (!d)
@@ -324,8 +325,11 @@ static void network_attach(void *arg, struct rpc_call *call)
 	config = json_deep_copy(json_object_get(rpc_params(call), "vif"));
 	rc = tool_vif_attach(d, config, &v, why);
 	json_decref(config);
+	timeout_ms = tool_config_number(rpc_params(call), "timeout-ms", 0);
 	if (rc)
 		answer(call, rc, why);
+	else if (timeout_ms)
+		tool_vif_await(v, timeout_ms, call);
 	else
 		rpc_reply(call, tool_vif_json(v));
 }

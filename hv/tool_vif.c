@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * vifs of running domains. Detaching asks both ends to close and waits for the backend's state to be
+ * vifs of running domains. An attach may be waited for: one whose hotplug fails is taken away again, as
+ * xl does; one that nobody serves yet stays, for whoever is started later. Detaching asks both ends to close and waits for the backend's state to be
  * 6 (Closed) or its area to be gone, by the watch on backend/vif; a guest that does not let go loses
  * its vif when the time is up.
  */
@@ -46,6 +47,8 @@ void tool_vif_free(struct tool_vif *v)
 {
 	if (v->call)
 		rpc_fail(v->call, "gone", "the daemon ends");
+	if (v->attach_call)
+		rpc_fail(v->attach_call, "gone", "vif %u is gone", v->devid);
 	loop_timer_del(&v->timer);
 	list_remove(&v->node);
 	json_decref(v->config);
@@ -124,9 +127,74 @@ static void gone(struct tool_vif *v, bool forced)
 		tool_domain_closed(d);
 }
 
+static void attach_failed(struct tool_vif *v, const char *why)
+{
+	rpc_fail(v->attach_call, "failed", "vif %u: %s", v->devid, why);
+	v->attach_call = NULL;
+	tool_event(v->domain->tool, LOG_LEVEL_WARNING, "domain %u (%s) vif %u: %s",
+		   v->domain->domid, tool_name(v->domain), v->devid, why);
+}
+
 static void timed_out(void *arg)
 {
-	gone(arg, true);
+	struct tool_vif *v = arg;
+	char backend[TOOL_PATH];
+
+	if (v->closing) {
+		gone(v, true);
+	} else if (v->attach_call) {
+		tool_vif_path(backend, v, true);
+		attach_failed(v, tool_store_number(v->domain->tool, backend, "state") <=
+						 XenbusStateInitialising
+					 ? "nobody serves it, start vifrost-netback; it stays "
+					   "and waits for that"
+					 : "nobody places it, start vifrostd and apply a policy; "
+					   "it stays and waits for that");
+	}
+}
+
+static int set_timer(struct tool_vif *v, unsigned int timeout_ms)
+{
+	int rc = 0;
+
+	if (!v->timer.watcher.loop)
+		rc = loop_timer_add(v->domain->tool->loop, &v->timer, timed_out, v);
+	return rc ? rc : loop_timer_set(&v->timer, timeout_ms ? timeout_ms : 1, 0);
+}
+
+static void look_at_hotplug(struct tool_vif *v)
+{
+	struct tool *tool = v->domain->tool;
+	char backend[TOOL_PATH], path[2 * TOOL_PATH], *status, *error = NULL;
+
+	tool_vif_path(backend, v, true);
+	snprintf(path, sizeof(path), "%s/hotplug-status", backend);
+	if (hv_store_read(tool->store, 0, path, &status, NULL))
+		return;
+	if (!strcmp(status, "connected")) {
+		loop_timer_set(&v->timer, 0, 0);
+		rpc_reply(v->attach_call, tool_vif_json(v));
+		v->attach_call = NULL;
+	} else if (!strcmp(status, "error")) {
+		snprintf(path, sizeof(path), "%s/hotplug-error", backend);
+		if (hv_store_read(tool->store, 0, path, &error, NULL))
+			error = NULL;
+		attach_failed(v, error && *error ? error : "hotplug failed, without a reason");
+		free(error);
+		tool_vif_detach(v, TOOL_CLOSE_MS, NULL);
+	}
+	free(status);
+}
+
+void tool_vif_await(struct tool_vif *v, unsigned int timeout_ms, struct rpc_call *call)
+{
+	int rc = set_timer(v, timeout_ms);
+
+	v->attach_call = call;
+	if (rc)
+		attach_failed(v, strerror(-rc));
+	else
+		look_at_hotplug(v);
 }
 
 void tool_vif_detach(struct tool_vif *v, unsigned int timeout_ms, struct rpc_call *call)
@@ -137,6 +205,9 @@ void tool_vif_detach(struct tool_vif *v, unsigned int timeout_ms, struct rpc_cal
 
 	if (v->call)
 		rpc_fail(v->call, "busy", "vif %u is being detached by another call", v->devid);
+	if (v->attach_call)
+		rpc_fail(v->attach_call, "gone", "vif %u is being detached", v->devid);
+	v->attach_call = NULL;
 	v->closing = true;
 	v->call = call;
 	/* At once, so that a restart of the domain or of the daemon does not bring it back. */
@@ -150,27 +221,30 @@ void tool_vif_detach(struct tool_vif *v, unsigned int timeout_ms, struct rpc_cal
 		gone(v, rc && rc != -ENOENT);
 		return;
 	}
-	if (!v->timer.watcher.loop)
-		rc = loop_timer_add(tool->loop, &v->timer, timed_out, v);
-	if (!rc)
-		rc = loop_timer_set(&v->timer, timeout_ms ? timeout_ms : 1, 0);
-	if (rc)
+	if (set_timer(v, timeout_ms))
 		gone(v, true);
+}
+
+static void look_at_close(struct tool_vif *v)
+{
+	char backend[TOOL_PATH];
+	int64_t state;
+
+	tool_vif_path(backend, v, true);
+	state = tool_store_number(v->domain->tool, backend, "state");
+	if (state == XenbusStateClosed || state < 0)
+		gone(v, false);
 }
 
 void tool_vif_changed(struct tool *tool, uint16_t domid, unsigned int devid)
 {
 	struct tool_domain *d = tool_find(tool, domid);
 	struct tool_vif *v = d ? tool_vif_find(d, devid) : NULL;
-	char backend[TOOL_PATH];
-	int64_t state;
 
-	if (!v || !v->closing)
-		return;
-	tool_vif_path(backend, v, true);
-	state = tool_store_number(tool, backend, "state");
-	if (state == XenbusStateClosed || state < 0)
-		gone(v, false);
+	if (v && v->closing)
+		look_at_close(v);
+	else if (v && v->attach_call)
+		look_at_hotplug(v);
 }
 
 /* Of a single-queue frontend, else of a multi-queue one's first queue. */

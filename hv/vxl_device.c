@@ -8,6 +8,8 @@
 #include "hv/vxl.h"
 #include "hv/xlcfg.h"
 
+#define ATTACH_MS 10000 /* xl's, for a backend and its hotplug script */
+
 /* The arguments as one specification, "mac=.. bridge=.." or "mac=..,bridge=..". */
 static int read_vif(char **args, int nr_args, json_t **vif_out)
 {
@@ -47,8 +49,9 @@ int vxl_network_attach(const struct cli_command *cmd, struct cli_parsed *parsed)
 		putchar('\n');
 	} else if (!status) {
 		status = vxl_call("network.attach",
-				  json_pack("{s:i, s:O}", "domid", (int)domid, "vif", vif), 0,
-				  NULL);
+				  json_pack("{s:i, s:O, s:i}", "domid", (int)domid, "vif", vif,
+					    "timeout-ms", ATTACH_MS),
+				  0, NULL);
 	}
 	json_decref(vif);
 	return status;

@@ -124,7 +124,7 @@ refused 1 'already exists' vxl rename b auto-a
 refused 1 'is an invalid domain identifier' vxl rename a c
 
 # vifs, with nobody behind them.
-vxl network-attach b bridge=br7 mac=00:16:3e:00:00:07
+refused 1 'vif 0: nobody serves it, start vifrost-netback' vxl network-attach b bridge=br7 mac=00:16:3e:00:00:07
 vxl network-list b | grep -q "^0   0  00:16:3e:00:00:07     0     1     -1    -1/-1          /local/domain/0/backend/vif/$id/0\$"
 vxl network-list -j b | grep -q '"bridge": "br7"'
 vxl network-detach b 00:16:3E:00:00:07
@@ -197,11 +197,15 @@ wait_for came_back conf "$id"
 vxl list conf | grep -q ' 24 '
 
 # A killed daemon takes its guests up again, and autostarts nothing.
-vxl network-attach conf mac=00:16:3e:00:00:09
+vxl network-attach conf mac=00:16:3e:00:00:09 2> /dev/null &
+attaching=$!
+attached() { vxl network-list conf | grep -q '00:16:3e:00:00:09'; }
+wait_for attached
 vxl destroy auto-a
 pid=$(vxl list -l conf | sed -n 's/.*"pid": *\([0-9]*\).*/\1/p')
 kill -KILL "$hvd"
 wait "$hvd" || true
+! wait $attaching || fail "an attach succeeds whose daemon has died"
 refused 69 'not running' vxl list
 [ -e "/proc/$pid" ] || fail "the guest died with its daemon"
 start

@@ -393,6 +393,70 @@ static void network_attach_and_detach(void **state)
 		     "not-found", NULL);
 }
 
+#define BACKEND_2 "/local/domain/0/backend/vif/1/2/"
+
+static void attach_awaiting(struct fixture *f, struct call *c, int timeout_ms)
+{
+	call_begin(f, c, "network.attach",
+		   json_pack("{s:i, s:{}, s:i}", "domid", 1, "vif", "timeout-ms", timeout_ms));
+	assert_false(call_turn(f, c, 100));
+}
+
+static void attach_refused(struct fixture *f, struct call *c, const char *why)
+{
+	json_t *error = call_finish(f, c, -EREMOTEIO);
+
+	if (!strstr(tool_config_text(error, "message", ""), why))
+		fail_msg("%s", tool_config_text(error, "message", ""));
+	json_decref(error);
+}
+
+static void network_attach_tells_its_outcome(void **state)
+{
+	struct fixture *f = *state;
+	struct call attach;
+	json_t *vif;
+
+	create_ok(f, WEB);
+	attach_awaiting(f, &attach, 10000);
+	write_node(f, BACKEND_2 "state", "2");
+	assert_false(call_turn(f, &attach, 100));
+	write_node(f, BACKEND_2 "hotplug-status", "connected");
+	vif = call_finish(f, &attach, 0);
+	assert_int_equal(json_integer_value(json_object_get(vif, "devid")), 2);
+	json_decref(vif);
+	call_drop(f, "network.detach",
+		  json_pack("{s:i, s:i, s:i}", "domid", 1, "devid", 2, "timeout-ms", 1));
+
+	/* One whose hotplug fails is taken away, as soon as its backend lets go of it. */
+	attach_awaiting(f, &attach, 10000);
+	write_node(f, BACKEND_2 "state", "2");
+	write_node(f, BACKEND_2 "hotplug-error", "no bridge br9: create it");
+	write_node(f, BACKEND_2 "hotplug-status", "error");
+	attach_refused(f, &attach, "vif 2: no bridge br9: create it");
+	node_is(f, BACKEND_2 "state", "5");
+	write_node(f, BACKEND_2 "state", "6");
+	for (int i = 0; i < 5; i++)
+		loop_turn(f->loop, 5);
+	node_is(f, "/local/domain/0/backend/vif/1/2", NULL);
+
+	/* One that nobody cares for stays. */
+	attach_awaiting(f, &attach, 300);
+	attach_refused(f, &attach, "start vifrost-netback");
+	node_is(f, BACKEND_2 "state", "1");
+	call_drop(f, "network.detach", json_pack("{s:i, s:i}", "domid", 1, "devid", 2));
+	attach_awaiting(f, &attach, 500);
+	write_node(f, BACKEND_2 "state", "2");
+	attach_refused(f, &attach, "start vifrostd");
+
+	/* Taken away while it is waited for. */
+	call_drop(f, "network.detach",
+		  json_pack("{s:i, s:i, s:i}", "domid", 1, "devid", 2, "timeout-ms", 1));
+	attach_awaiting(f, &attach, 10000);
+	call_drop(f, "domain.destroy", json_pack("{s:i}", "domid", 1));
+	attach_refused(f, &attach, "vif 2 is being detached");
+}
+
 static void restart_forgets_detached_and_keeps_attached(void **state)
 {
 	struct fixture *f = *state;
@@ -594,6 +658,7 @@ int main(void)
 		TEST(shutdown_and_wait),
 		TEST(a_dead_backend_holds_nothing_up),
 		TEST(network_attach_and_detach),
+		TEST(network_attach_tells_its_outcome),
 		TEST(restart_forgets_detached_and_keeps_attached),
 		TEST(rename_and_pin),
 		TEST(config_update_acts_on_restart),
