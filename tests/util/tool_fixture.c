@@ -194,10 +194,11 @@ bool call_turn(struct fixture *f, struct call *c, int ms)
 {
 	uint64_t end = clock_ms() + (uint64_t)ms;
 
-	while (!__atomic_load_n(&c->done, __ATOMIC_ACQUIRE) && clock_ms() < end)
+	while (!__atomic_load_n(&c->done, __ATOMIC_ACQUIRE)) {
+		if (clock_ms() >= end)
+			return false;
 		loop_turn(f->loop, 5);
-	if (!c->done)
-		return false;
+	}
 	pthread_join(c->thread, NULL);
 	return true;
 }
