@@ -13,6 +13,7 @@
 
 #include <cmocka.h>
 
+#include "base/rundir.h"
 #include "base/unixsock.h"
 #include "hv/keeper.h"
 
@@ -56,30 +57,49 @@ static void store(struct keeper *k, const char *name, char byte)
 	close(fd);
 }
 
-static void wait_gone(const char *path)
+static int setup(void **state)
 {
-	for (int i = 0; i < 200; i++) {
-		int fd = unixsock_connect(path, SOCK_SEQPACKET);
+	static char dir[RUNDIR_MAX];
 
-		if (fd == -ECONNREFUSED)
-			return;
+	snprintf(dir, sizeof(dir), "/tmp/vf-keeper.XXXXXX");
+	*state = dir;
+	return mkdtemp(dir) ? 0 : -1;
+}
+
+/* A test that failed left its keeper, which no one else would end. */
+static int teardown(void **state)
+{
+	const char *dir = *state;
+	struct keeper *k;
+	char path[64];
+	bool fresh;
+	int i, fd = 0;
+
+	if (keeper_open(dir, &k, &fresh) < 0)
+		return -1;
+	keeper_quit(k);
+	keeper_close(k);
+	snprintf(path, sizeof(path), "%s/keeper.sock", dir);
+	for (i = 0; i < 1000 && fd != -ECONNREFUSED; i++) {
+		fd = unixsock_connect(path, SOCK_SEQPACKET);
 		if (fd >= 0)
 			close(fd);
 		usleep(10000);
 	}
-	fail_msg("the keeper is still there");
+	assert_int_equal(fd, -ECONNREFUSED);
+	unlink(path);
+	return rmdir(dir);
 }
 
 static void test_keeps_drops_replaces(void **state)
 {
-	char dir[] = "/tmp/vf-keeper.XXXXXX", path[64], garbage[100] = "nonsense";
+	const char *dir = *state;
+	char path[64], garbage[100] = "nonsense";
 	struct listed l = { 0 };
 	struct keeper *k;
 	bool fresh;
 	int fd;
 
-	(void)state;
-	assert_non_null(mkdtemp(dir));
 	snprintf(path, sizeof(path), "%s/keeper.sock", dir);
 	assert_int_equal(keeper_open(dir, &k, &fresh), 0);
 	assert_true(fresh);
@@ -120,23 +140,17 @@ static void test_keeps_drops_replaces(void **state)
 	assert_int_equal(keeper_list(k, note, &l), 0);
 	assert_int_equal(l.nr, 3);
 	close(fd);
-	keeper_quit(k);
 	keeper_close(k);
-	wait_gone(path);
-	unlink(path);
-	rmdir(dir);
 }
 
 static void test_many(void **state)
 {
-	char dir[] = "/tmp/vf-keeper.XXXXXX", path[64], name[KEEPER_NAME_MAX];
+	const char *dir = *state;
+	char name[KEEPER_NAME_MAX];
 	struct listed l = { 0 };
 	struct keeper *k;
 	bool fresh;
 
-	(void)state;
-	assert_non_null(mkdtemp(dir));
-	snprintf(path, sizeof(path), "%s/keeper.sock", dir);
 	assert_int_equal(keeper_open(dir, &k, &fresh), 0);
 	for (int i = 0; i < 3000; i++) {
 		snprintf(name, sizeof(name), "n%d", i);
@@ -154,18 +168,14 @@ static void test_many(void **state)
 		-ENAMETOOLONG);
 	assert_int_equal(keeper_list(k, note, &l), 0);
 	assert_int_equal(l.nr, 1);
-	keeper_quit(k);
 	keeper_close(k);
-	wait_gone(path);
-	unlink(path);
-	rmdir(dir);
 }
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_keeps_drops_replaces),
-		cmocka_unit_test(test_many),
+		cmocka_unit_test_setup_teardown(test_keeps_drops_replaces, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_many, setup, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

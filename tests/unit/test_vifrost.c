@@ -379,9 +379,10 @@ static int start(void **state)
 
 static int stop(void **state)
 {
-	static const char *const names[] = { "good.yaml",	    "bad.yaml", "same.yaml",
-					     "elsewhere.yaml",	    "out",	"err",
-					     RUNDIR_VIFROSTD_SOCKET };
+	static const char *const names[] = { "good.yaml", "bad.yaml",
+					     "same.yaml", "elsewhere.yaml",
+					     "out",	  "err",
+					     "step.yaml", RUNDIR_VIFROSTD_SOCKET };
 	char path[128];
 
 	(void)state;
