@@ -153,6 +153,8 @@ int hvd_create(struct loop *loop, const char *rundir, struct hvd **hvd_out)
 	if (!rc)
 		rc = take_up(hvd);
 	if (!rc)
+		rc = keeper_watch(hvd->keeper, loop);
+	if (!rc)
 		rc = create_tool(hvd, rundir);
 	rundir_file(path, rundir, RUNDIR_HVD_SOCKET);
 	if (!rc)

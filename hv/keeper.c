@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "base/htab.h"
+#include "base/log.h"
 #include "base/rundir.h"
 #include "base/unixsock.h"
 
@@ -37,6 +38,9 @@ struct keeper_message {
 struct keeper {
 	int fd;
 	char path[PATH_MAX];
+	struct htab kept; /* the same here, for a new keeper when this one dies */
+	struct loop *loop;
+	struct loop_fd watcher;
 };
 
 struct kept {
@@ -265,16 +269,45 @@ int keeper_open(const char *rundir, struct keeper **keeper_out, bool *fresh_out)
 	}
 	k->fd = fd;
 	strcpy(k->path, path);
+	htab_init(&k->kept);
 	*keeper_out = k;
 	return 0;
 }
 
 void keeper_close(struct keeper *k)
 {
+	struct htab_node *node, *next;
+
 	if (!k)
 		return;
+	htab_for_each_safe (&k->kept, node, next) {
+		struct kept *kept = htab_entry(node, struct kept, node);
+
+		close(kept->fd);
+		free(kept);
+	}
+	htab_fini(&k->kept);
+	loop_fd_del(&k->watcher);
 	close(k->fd);
 	free(k);
+}
+
+static int send_message(struct keeper *k, uint32_t op, const char *name, const int *fds,
+			size_t nr_fds)
+{
+	struct keeper_message m = { .op = op };
+	ssize_t n;
+
+	strcpy(m.name, name);
+	n = unixsock_send(k->fd, &m, sizeof(m), fds, nr_fds);
+	return n < 0 ? (int)n : 0;
+}
+
+static void lost(void *arg, uint32_t events);
+
+static int watch(struct keeper *k)
+{
+	return k->loop ? loop_fd_add(k->loop, &k->watcher, k->fd, EPOLLIN, lost, k) : 0;
 }
 
 /* It has one client, the latest: whoever else came in between is thrown out again. */
@@ -284,48 +317,118 @@ static int reconnect(struct keeper *k)
 
 	if (fd < 0)
 		return fd;
+	loop_fd_del(&k->watcher);
 	close(k->fd);
 	k->fd = fd;
-	return 0;
+	return watch(k);
+}
+
+/* The keeper is dead: start another, which gets all that the dead one had. */
+static int replace(struct keeper *k)
+{
+	struct htab_node *node;
+	int rc = start_keeper(k->path);
+
+	if (!rc)
+		rc = reconnect(k);
+	htab_for_each (&k->kept, node) {
+		struct kept *kept = htab_entry(node, struct kept, node);
+
+		if (!rc)
+			rc = send_message(k, KEEPER_STORE, kept->name, &kept->fd, 1);
+	}
+	if (rc < 0)
+		log_err("the keeper has died, and no other can be started: %s; domains will not "
+			"survive the end of this process",
+			strerror(-rc));
+	else
+		log_warning("the keeper has died: a new one has all %zu descriptors again",
+			    k->kept.nr_entries);
+	return rc;
+}
+
+static int revive(struct keeper *k)
+{
+	int rc = reconnect(k);
+
+	return rc == -ENOENT || rc == -ECONNREFUSED ? replace(k) : rc;
+}
+
+static void lost(void *arg, uint32_t events)
+{
+	struct keeper *k = arg;
+
+	(void)events;
+	/* It speaks only when asked. Not watched again if this fails: then keeper_send() tries. */
+	loop_fd_del(&k->watcher);
+	revive(k);
+}
+
+int keeper_watch(struct keeper *k, struct loop *loop)
+{
+	k->loop = loop;
+	return watch(k);
 }
 
 static int keeper_send(struct keeper *k, uint32_t op, const char *name, const int *fds,
 		       size_t nr_fds)
 {
-	struct keeper_message m = { .op = op };
-	ssize_t n;
+	int rc = send_message(k, op, name, fds, nr_fds);
 
-	if (!k)
-		return 0;
-	if (strlen(name) >= sizeof(m.name))
-		return -ENAMETOOLONG;
-	strcpy(m.name, name);
-	n = unixsock_send(k->fd, &m, sizeof(m), fds, nr_fds);
-	if ((n == -EPIPE || n == -ECONNRESET) && reconnect(k) == 0)
-		n = unixsock_send(k->fd, &m, sizeof(m), fds, nr_fds);
-	return n < 0 ? (int)n : 0;
+	if ((rc == -EPIPE || rc == -ECONNRESET) && revive(k) == 0)
+		rc = send_message(k, op, name, fds, nr_fds);
+	return rc;
 }
 
 void keeper_quit(struct keeper *k)
 {
-	keeper_send(k, KEEPER_QUIT, "", NULL, 0);
+	int rc;
+
+	if (!k)
+		return;
+	rc = send_message(k, KEEPER_QUIT, "", NULL, 0);
+	if ((rc == -EPIPE || rc == -ECONNRESET) && reconnect(k) == 0)
+		send_message(k, KEEPER_QUIT, "", NULL, 0);
+	/* Its death is no loss any more. */
+	loop_fd_del(&k->watcher);
+	k->loop = NULL;
+}
+
+static int remember(struct keeper *k, const char *name, int fd)
+{
+	int own = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+
+	if (own < 0)
+		return -errno;
+	store_kept(&k->kept, name, own);
+	return find_kept(&k->kept, name) ? 0 : -ENOMEM;
 }
 
 int keeper_store(struct keeper *k, const char *name, int fd)
 {
-	return keeper_send(k, KEEPER_STORE, name, &fd, 1);
+	int rc;
+
+	if (!k)
+		return 0;
+	if (strlen(name) >= KEEPER_NAME_MAX)
+		return -ENAMETOOLONG;
+	rc = remember(k, name, fd);
+	return rc ? rc : keeper_send(k, KEEPER_STORE, name, &fd, 1);
 }
 
 void keeper_drop(struct keeper *k, const char *name)
 {
+	if (!k || strlen(name) >= KEEPER_NAME_MAX)
+		return;
+	drop_kept(&k->kept, name);
 	keeper_send(k, KEEPER_DROP, name, NULL, 0);
 }
 
 int keeper_list(struct keeper *k, void (*fn)(void *arg, const char *name, int fd), void *arg)
 {
-	int rc = keeper_send(k, KEEPER_LIST, "", NULL, 0);
+	int rc = k ? keeper_send(k, KEEPER_LIST, "", NULL, 0) : 0;
 
-	while (!rc) {
+	while (k && !rc) {
 		struct keeper_message m;
 		size_t nr_fds = 1;
 		int fd;
@@ -337,6 +440,8 @@ int keeper_list(struct keeper *k, void (*fn)(void *arg, const char *name, int fd
 			return 0;
 		if (m.op != KEEPER_ENTRY || !nr_fds || !memchr(m.name, '\0', sizeof(m.name)))
 			return -EPROTO;
+		if (remember(k, m.name, fd) < 0)
+			log_err("%s: out of memory: only this keeper has it", m.name);
 		fn(arg, m.name, fd);
 	}
 	return rc;

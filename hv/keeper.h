@@ -2,12 +2,15 @@
 /*
  * The keeper: a tiny process of its own that holds the descriptors which must survive vifrost-hvd,
  * by name. It is forked at the first start and lives until told to quit; it does nothing else, takes
- * no bytes from anyone but vifrost-hvd's user, and so has no reason to die.
+ * no bytes from anyone but vifrost-hvd's user, and so has no reason to die. Should it be killed all the
+ * same, vifrost-hvd starts another and stores everything again.
  */
 #ifndef HV_KEEPER_H
 #define HV_KEEPER_H
 
 #include <stdbool.h>
+
+#include "base/loop.h"
 
 #define KEEPER_NAME_MAX 64
 
@@ -18,6 +21,8 @@ struct keeper;
  * Call it while there are no threads and few descriptors. @fresh_out: it was just started.
  */
 int keeper_open(const char *rundir, struct keeper **keeper_out, bool *fresh_out);
+/* Notice its death at once, not only at the next call below. From a loop that runs. */
+int keeper_watch(struct keeper *keeper, struct loop *loop);
 /* The keeper lives on. NULL is allowed. */
 void keeper_close(struct keeper *keeper);
 /* It ends, and lets go of everything. */

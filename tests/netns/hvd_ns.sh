@@ -162,6 +162,20 @@ tty=$(printf '{"method":"console","params":{"domid":%s}}\n' "$(vxl domid talk)" 
 printf 'hello\r' > "$tty"
 eventually console_has talk 'got <hello>'
 
+# --- SIGKILL of the keeper: another takes its place, before the daemon itself dies
+keeper_pid() {
+	local inode pid
+	inode=$(awk -v path="$dir/run/keeper.sock" '$8 == path && $4 == "00010000" { print $7 }' /proc/net/unix)
+	for pid in $(pgrep -x vifrost-keeper); do
+		[ "$(readlink "/proc/$pid/fd/3")" != "socket:[$inode]" ] || echo "$pid"
+	done | grep .
+}
+old_keeper=$(keeper_pid)
+other_keeper() { local pid; pid=$(keeper_pid) && [ "$pid" != "$old_keeper" ]; }
+kill -KILL "$old_keeper"
+eventually other_keeper
+[ "$(grep -c 'the keeper has died' "$dir/hvd.log")" = 1 ] || fail "the keeper's death: $(cat "$dir/hvd.log")"
+
 # --- SIGKILL of the daemon
 guest steady 'trap "echo asked; exit 0" TERM; n=0; while :; do n=$((n + 1)); echo tick $n; sleep 0.1; done'
 eventually console_has steady 'tick 3'

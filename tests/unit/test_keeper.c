@@ -66,6 +66,19 @@ static int setup(void **state)
 	return mkdtemp(dir) ? 0 : -1;
 }
 
+static void wait_gone(const char *path)
+{
+	int fd = 0;
+
+	for (int i = 0; i < 1000 && fd != -ECONNREFUSED; i++) {
+		fd = unixsock_connect(path, SOCK_SEQPACKET);
+		if (fd >= 0)
+			close(fd);
+		usleep(10000);
+	}
+	assert_int_equal(fd, -ECONNREFUSED);
+}
+
 /* A test that failed left its keeper, which no one else would end. */
 static int teardown(void **state)
 {
@@ -73,20 +86,13 @@ static int teardown(void **state)
 	struct keeper *k;
 	char path[64];
 	bool fresh;
-	int i, fd = 0;
 
 	if (keeper_open(dir, &k, &fresh) < 0)
 		return -1;
 	keeper_quit(k);
 	keeper_close(k);
 	snprintf(path, sizeof(path), "%s/keeper.sock", dir);
-	for (i = 0; i < 1000 && fd != -ECONNREFUSED; i++) {
-		fd = unixsock_connect(path, SOCK_SEQPACKET);
-		if (fd >= 0)
-			close(fd);
-		usleep(10000);
-	}
-	assert_int_equal(fd, -ECONNREFUSED);
+	wait_gone(path);
 	unlink(path);
 	return rmdir(dir);
 }
@@ -143,6 +149,69 @@ static void test_keeps_drops_replaces(void **state)
 	keeper_close(k);
 }
 
+/* As a stranger, tell it to end. */
+static void end_keeper(const char *path)
+{
+	struct {
+		uint32_t op;
+		char name[KEEPER_NAME_MAX];
+	} quit = { .op = 4 };
+	int fd = unixsock_connect(path, SOCK_SEQPACKET);
+
+	assert_true(fd >= 0);
+	assert_int_equal(send(fd, &quit, sizeof(quit), MSG_NOSIGNAL), sizeof(quit));
+	close(fd);
+	wait_gone(path);
+}
+
+static void expect_ab(struct keeper *k)
+{
+	struct listed l = { 0 };
+
+	assert_int_equal(keeper_list(k, note, &l), 0);
+	assert_int_equal(l.nr, 2);
+	assert_int_equal(byte_of(&l, "a"), 'a');
+	assert_int_equal(byte_of(&l, "b"), 'B');
+}
+
+static void test_dies(void **state)
+{
+	const char *dir = *state;
+	char path[PATH_MAX];
+	struct loop *loop;
+	struct keeper *k;
+	bool fresh;
+
+	snprintf(path, sizeof(path), "%s/keeper.sock", dir);
+	assert_int_equal(loop_create(&loop), 0);
+	assert_int_equal(keeper_open(dir, &k, &fresh), 0);
+	store(k, "a", 'a');
+	store(k, "b", 'b');
+	store(k, "c", 'c');
+
+	/* Seen at the next call: nothing is lost, and what was dropped does not come back. */
+	end_keeper(path);
+	store(k, "b", 'B');
+	keeper_drop(k, "c");
+	expect_ab(k);
+
+	/* Seen by the loop. The successor has what was only ever stored with the dead. */
+	assert_int_equal(keeper_watch(k, loop), 0);
+	end_keeper(path);
+	for (int i = 0; i < 20; i++)
+		loop_turn(loop, 5);
+	keeper_close(k);
+	assert_int_equal(keeper_open(dir, &k, &fresh), 0);
+	assert_false(fresh);
+	expect_ab(k);
+
+	/* What a successor was given counts as stored by it. */
+	end_keeper(path);
+	expect_ab(k);
+	keeper_close(k);
+	loop_destroy(loop);
+}
+
 static void test_many(void **state)
 {
 	const char *dir = *state;
@@ -175,6 +244,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_keeps_drops_replaces, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_dies, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_many, setup, teardown),
 	};
 
