@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <signal.h>
 #include <string.h>
 #include <termios.h>
 #include <unistd.h>
@@ -89,14 +90,26 @@ static void loop(int fd, bool tty)
 	}
 }
 
+static struct termios before; /* of the operator's terminal */
+
+/* Killed while the terminal is raw, we would leave the operator one that echoes nothing. */
+static void restore_and_die(int signo)
+{
+	tcsetattr(STDIN_FILENO, TCSANOW, &before);
+	signal(signo, SIG_DFL);
+	raise(signo);
+}
+
 int vxl_console_run(int fd)
 {
-	struct termios before;
+	static const int deadly[] = { SIGHUP, SIGINT, SIGTERM };
 	bool tty = isatty(STDIN_FILENO) && !tcgetattr(STDIN_FILENO, &before);
 
 	if (tty) {
 		struct termios raw = before;
 
+		for (size_t i = 0; i < sizeof(deadly) / sizeof(deadly[0]); i++)
+			signal(deadly[i], restore_and_die);
 		cfmakeraw(&raw);
 		tcsetattr(STDIN_FILENO, TCSANOW, &raw);
 	}
