@@ -170,7 +170,11 @@ static void domain_pause(void *arg, struct rpc_call *call)
 	if (!d)
 		return;
 	rc = tool_host_pause(&d->tool->host, d->domid, true);
-	answer(call, rc, rc == -EINVAL ? "it is not running" : NULL);
+	answer(call, rc,
+	       rc == -EINVAL	   ? "it is not running"
+	       : rc == -EOPNOTSUPP ? "this host has no cgroup freezer: mount cgroup2, or version "
+				     "1's freezer (CONFIG_CGROUP_FREEZER)"
+				   : NULL);
 }
 
 static void domain_unpause(void *arg, struct rpc_call *call)

@@ -393,6 +393,16 @@ static void network_attach_and_detach(void **state)
 		     "not-found", NULL);
 }
 
+static void pause_without_freezer_names_the_cure(void **state)
+{
+	struct fixture *f = *state;
+
+	create_ok(f, WEB);
+	f->engine.fail_pause = -ENOTSUP;
+	call_refused(f, "domain.pause", json_pack("{s:i}", "domid", 1), "unsupported",
+		     "no cgroup freezer: mount cgroup2");
+}
+
 #define BACKEND_2 "/local/domain/0/backend/vif/1/2/"
 
 static void attach_awaiting(struct fixture *f, struct call *c, int timeout_ms)
@@ -659,6 +669,7 @@ int main(void)
 		TEST(a_dead_backend_holds_nothing_up),
 		TEST(network_attach_and_detach),
 		TEST(network_attach_tells_its_outcome),
+		TEST(pause_without_freezer_names_the_cure),
 		TEST(restart_forgets_detached_and_keeps_attached),
 		TEST(rename_and_pin),
 		TEST(config_update_acts_on_restart),

@@ -71,6 +71,8 @@ int tool_host_pause(struct tool_host *h, uint16_t domid, bool paused)
 {
 	struct fake_domain *d = fake(h, domid);
 
+	if (h->engine->fail_pause)
+		return h->engine->fail_pause;
 	if (d->info.state != (paused ? TOOL_HOST_RUNNING : TOOL_HOST_PAUSED))
 		return -EINVAL;
 	d->info.state = paused ? TOOL_HOST_PAUSED : TOOL_HOST_RUNNING;

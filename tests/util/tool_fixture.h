@@ -24,7 +24,7 @@ struct fake_domain {
 struct engine {
 	struct fake_domain domains[FAKE_DOMAINS];
 	uint16_t last;
-	int fail_create, fail_start; /* -errno */
+	int fail_create, fail_start, fail_pause; /* -errno */
 };
 
 struct fixture {
