@@ -64,13 +64,15 @@ lab_enter() {
 	fi
 	[ "$(id -u)" = 0 ] || lab_die "needs root: sudo $0"
 	lab_id=lab$$
-	local status=0
+	local status=0 script=$0
+	# The caller has changed into the tree since it was started as, say, ./quickstart.
+	[ "${script#/}" != "$script" ] || [ -x "$script" ] || script=$OLDPWD/$0
 	trap 'lab_interrupted 130' INT
 	trap 'lab_interrupted 143' TERM
 	trap 'lab_interrupted 129' HUP
 	# In the background so that signals are heard at once; env undoes what bash does to background jobs.
 	env --default-signal=INT,QUIT VIFROST_LAB="$lab_id" setpriv --pdeathsig KILL \
-		unshare --net --mount --pid --ipc --fork --kill-child --mount-proc "$0" "$@" <&0 &
+		unshare --net --mount --pid --ipc --fork --kill-child --mount-proc "$script" "$@" <&0 &
 	lab_child=$!
 	wait "$lab_child" || status=$?
 	lab_sweep "$lab_id"
