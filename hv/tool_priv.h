@@ -32,7 +32,7 @@ struct tool_vif {
 	json_t *config; /* with devid and mac; shared with the domain's config */
 	bool closing;
 	struct loop_timer timer;
-	struct rpc_call *call; /* who asked for the detach; NULL: nobody waits */
+	struct rpc_call *call;	      /* who asked for the detach; NULL: nobody waits */
 	struct rpc_call *attach_call; /* who waits for the attach's outcome */
 };
 

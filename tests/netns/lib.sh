@@ -73,7 +73,7 @@ guest_dump() {
 		timeout 2 xenstore-ls -f "/local/domain/0/backend/vif/$domid"
 		timeout 2 xenstore-ls -f "/local/domain/$domid/device/vif"
 		timeout 2 xenstore-ls -f "/local/domain/$domid/error"
-		timeout 2 vifrost status -j | sed 's/{"name":/\n&/g' | grep "\"vif$domid[.]"
+		timeout 2 vifrost status -j | sed 's/{"name":/\n&/g' | grep "\"vif${domid}[.]"
 		in_guest "$1" ip -s addr
 		in_guest "$1" ip neigh
 		for device in /sys/class/net/vif"$domid".*; do
