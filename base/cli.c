@@ -194,7 +194,10 @@ int cli_parse(const struct cli_program *program, int argc, char **argv, struct c
 	if (!program->commands) {
 		parsed->args = argv + optind;
 		parsed->nr_args = argc - optind;
-		return -1;
+		if (!parsed->nr_args)
+			return -1;
+		fprintf(stderr, "%s: takes no argument, got '%s'\n", program->name, argv[optind]);
+		return usage_error(program, NULL);
 	}
 	if (optind == argc) {
 		cli_print_help(program, NULL, stderr);

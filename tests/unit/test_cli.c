@@ -30,6 +30,7 @@ static const struct cli_command commands[] = {
 	{ 0 },
 };
 static const struct cli_program exact = { "prog", "test", global_options, commands, false };
+static const struct cli_program plain = { "prog", "test", global_options, NULL, false };
 static const struct cli_program brief = { "prog", "test", global_options, commands, true };
 
 static int parse(const struct cli_program *program, struct cli_parsed *p, char *words)
@@ -82,6 +83,8 @@ static void test_bad(void **state)
 	assert_int_equal(PARSE(&exact, &p, "check a -x"), CLI_USAGE);
 	assert_int_equal(PARSE(&exact, &p, "check a --timeout"), CLI_USAGE);
 	assert_int_equal(PARSE(&exact, &p, "vif"), CLI_USAGE);
+	assert_int_equal(PARSE(&plain, &p, "-v"), -1);
+	assert_int_equal(PARSE(&plain, &p, "-v stray"), CLI_USAGE);
 	assert_int_equal(PARSE(&exact, &p, "--help"), CLI_OK);
 	assert_int_equal(PARSE(&exact, &p, "check --help"), CLI_OK);
 }
