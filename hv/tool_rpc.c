@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "hv/tool_priv.h"
 #include "hv/xlcfg.h"
@@ -275,6 +276,17 @@ static json_t *new_cpus(const struct tool_domain *d, json_int_t vcpu, const char
 	return list;
 }
 
+/* Or the other vCPUs' would do for this one's. */
+static bool any_is_there(const cpu_set_t *cpus)
+{
+	long nr = sysconf(_SC_NPROCESSORS_CONF);
+
+	for (int i = 0; i < nr && i < CPU_SETSIZE; i++)
+		if (CPU_ISSET(i, cpus))
+			return true;
+	return false;
+}
+
 static void vcpu_pin(void *arg, struct rpc_call *call)
 {
 	struct tool_domain *d = live_domain(arg, call);
@@ -298,7 +310,9 @@ static void vcpu_pin(void *arg, struct rpc_call *call)
 			    new_cpus(d, number, tool_config_text(params, "cpus", "")));
 	rc = tool_spec_read(config, &spec, why);
 	if (!rc) {
-		rc = tool_host_set_cpus(&d->tool->host, d->domid, &spec.engine.cpus);
+		rc = any_is_there(&spec.vcpu_cpus[number < 0 ? 0 : number])
+			     ? tool_host_set_cpus(&d->tool->host, d->domid, &spec.engine.cpus)
+			     : -EINVAL;
 		if (rc == -EINVAL)
 			snprintf(why, sizeof(why), "none of these CPUs is there");
 	}

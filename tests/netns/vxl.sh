@@ -116,6 +116,7 @@ vxl unpause a
 refused 1 'not paused' vxl unpause a
 vxl vcpu-pin a 0 0
 vxl vcpu-list a | grep -q '  0 / all$'
+refused 1 'none of these CPUs is there' vxl vcpu-pin a 0 1000
 refused 64 'is not a list of CPUs' vxl vcpu-pin a 0 3-1
 refused 64 'Invalid argument x as VCPU' vxl vcpu-pin a x 0
 vxl rename a b

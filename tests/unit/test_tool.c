@@ -511,6 +511,9 @@ static void rename_and_pin(void **state)
 	call_refused(f, "vcpu.pin",
 		     json_pack("{s:i, s:i, s:s}", "domid", 1, "vcpu", 0, "cpus", "x"), "invalid",
 		     "'cpus'");
+	call_refused(f, "vcpu.pin",
+		     json_pack("{s:i, s:i, s:s}", "domid", 1, "vcpu", 0, "cpus", "1000"), "invalid",
+		     "none of these CPUs is there");
 
 	call_drop(f, "domain.pause", json_pack("{s:i}", "domid", 1));
 	d = listed(f, 1);
