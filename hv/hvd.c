@@ -200,9 +200,13 @@ int hvd_run(const char *rundir)
 		return CLI_UNAVAILABLE;
 	}
 	pidfd = pidfile_take(rundir, "vifrost-hvd", &holder);
-	if (pidfd < 0) {
-		log_err("%s: %s (process %d)", rundir, strerror(-pidfd), (int)holder);
+	if (pidfd == -EBUSY) {
+		log_err("another is running in %s, process %d", rundir, (int)holder);
 		return CLI_BUSY;
+	}
+	if (pidfd < 0) {
+		log_err("%s: %s", rundir, strerror(-pidfd));
+		return CLI_UNAVAILABLE;
 	}
 	rc = loop_create(&loop);
 	if (!rc)
