@@ -107,7 +107,7 @@ static int set_state(struct nb_vif *vif, enum xenbus_state want)
 		log_debug("%s: %s -> %s", vif->name, nb_state_name(vif->state), nb_state_name(new));
 		vif->state = new;
 		rc = nb_xb_write_state(vif, new, new == XenbusStateInitWait);
-		vif->unwritten = rc == -ECONNRESET;
+		vif->unwritten = rc == -ECONNRESET || rc == -EAGAIN;
 	}
 	return rc;
 }

@@ -50,8 +50,8 @@ struct nb_vif {
 
 	enum xenbus_state state; /* ours, as written */
 	uint32_t frontend_state; /* as read; may be no state at all */
-	bool unwritten;		 /* the store went away before our state was in it */
-	bool new_area;		 /* nothing has been done about it yet */
+	bool unwritten; /* the store did not take our state: to be written with the next event */
+	bool new_area;	/* nothing has been done about it yet */
 	bool frontend_seen, online, dead;
 	bool hotplug_connected;
 	bool close_asked; /* by the toolstack, writing our state */
