@@ -91,7 +91,11 @@ void place_vif(const struct policy *policy, const struct place_vif *who, bool ex
 	} else if (n) {
 		accept_bridge(n, who, explain, out);
 	} else if (has_entry) {
-		snprintf(out->why, sizeof(out->why), "no entry names it: the policy's entry \"*\"");
+		/* Not an error: a toolstack fills in its default for a vif that names no bridge. */
+		snprintf(out->why, sizeof(out->why),
+			 "no entry names it%s%s%s: the policy's entry \"*\"",
+			 who->bridge[0] ? ", and bridge=" : "", who->bridge,
+			 who->bridge[0] ? " is no network of the policy" : "");
 		accept_vif(&e, who, explain, &e.vif->place, out);
 	} else if (who->bridge[0]) {
 		quarantine(
