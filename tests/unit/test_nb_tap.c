@@ -39,6 +39,14 @@ static int group_setup(void **state)
 		no_namespace = true;
 	else
 		close(fd);
+	/* New links shall not send anything by themselves. Where there is no IPv6 they don't. */
+	fd = no_namespace
+		     ? -1
+		     : open("/proc/sys/net/ipv6/conf/default/disable_ipv6", O_WRONLY | O_CLOEXEC);
+	if (fd >= 0) {
+		assert_int_equal(write(fd, "1", 1), 1);
+		close(fd);
+	}
 	return 0;
 }
 
