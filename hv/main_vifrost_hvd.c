@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+#include <linux/close_range.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/cli.h"
 #include "base/log.h"
@@ -28,6 +30,8 @@ int main(int argc, char **argv)
 	if (rc >= 0)
 		return rc;
 	log_init(program.name, LOG_LEVEL_NOTICE);
+	/* What our starter left open is no business of a guest's processes. */
+	close_range(STDERR_FILENO + 1, ~0u, CLOSE_RANGE_CLOEXEC);
 	rc = rundir_resolve(cli_value(&parsed, "run-dir"), rundir);
 	if (rc < 0) {
 		log_err("--run-dir: %s", strerror(-rc));
