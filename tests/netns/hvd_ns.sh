@@ -9,7 +9,7 @@ set -Eeuo pipefail
 bin=$(realpath "${1:?usage: $0 BIN-DIR}")
 [ "$(id -u)" = 0 ] || { echo "needs root"; exit 77; }
 for program in vifrost-hvd vifrost-nsinit vifrost-front vxl; do
-	[ -x "$bin/$program" ] || { echo "$program is not here"; exit 77; }
+	[ -x "$bin/$program" ] || { echo "$program is not in $bin"; exit 1; }
 done
 
 dir=$(mktemp -d /tmp/vf.XXXXXX)
