@@ -132,7 +132,7 @@ static int core_bind(struct hv *hv, uint16_t domid, uint32_t remote_port, struct
 	rc = backend_call(b, &req, &reply, fds, 2);
 	if (rc < 0)
 		return rc;
-	*ch = (struct hv_evtchn){ hv, fds[0], reply.port, fds[1] };
+	*ch = (struct hv_evtchn){ hv, fds[0], reply.port, fds[1], NULL };
 	rc = remember_bound(b, &(struct core_bound){ domid, remote_port, reply.port });
 	if (rc < 0)
 		core_unbind(ch);
@@ -292,6 +292,7 @@ static void core_hv_close(struct hv *hv)
 	hypercall_link_fini(&b->link);
 	free(b->bound);
 	free(b->socket_path);
+	free(b->store_path);
 	free(b);
 }
 

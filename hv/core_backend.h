@@ -36,6 +36,7 @@ struct core_backend {
 	struct core_bound *bound; /* event channels, to bind anew when the server is back */
 	size_t nr_bound, capacity;
 	char *socket_path; /* NULL: local */
+	char *store_path;
 };
 
 extern const struct hv_gnt_ops core_gnt_ops;

@@ -11,6 +11,11 @@
 #include "hv/guest_priv.h"
 #include "hv/xenstore/xs_ring_client.h"
 
+static int core_open_store(struct hv *hv)
+{
+	return hv_store_connect(((struct core_backend *)(void *)hv)->store_path, &hv->store);
+}
+
 int hv_core_connect(const char *rundir, struct hv **hv_out)
 {
 	struct hypercall_link link;
@@ -30,7 +35,9 @@ int hv_core_connect(const char *rundir, struct hv **hv_out)
 	}
 	b->socket_path = strdup(path);
 	rundir_file(path, rundir, RUNDIR_XENSTORED_SOCKET);
-	rc = b->socket_path ? hv_store_connect(path, &b->hv.store) : -ENOMEM;
+	b->store_path = strdup(path);
+	b->hv.open_store = core_open_store;
+	rc = b->socket_path && b->store_path ? core_open_store(&b->hv) : -ENOMEM;
 	if (rc < 0) {
 		b->hv.close(&b->hv);
 		return rc;

@@ -25,6 +25,7 @@ struct hv_evtchn {
 	int fd;		     /* readable when an event is pending; -1 when not bound */
 	uint32_t local_port; /* 0 when not bound */
 	int notify_fd;	     /* the filling's own */
+	void *handle;	     /* the filling's own */
 };
 
 struct hv_evtchn_ops {
@@ -46,6 +47,8 @@ struct hv_gnt_map {
 	uint32_t handle;
 };
 
+#define HV_GNT_OPS_MAX 256 /* in one batch */
+
 /* One access to part of one granted page. */
 struct hv_gnt_op {
 	uint32_t ref;	      /* untrusted */
@@ -62,10 +65,14 @@ struct hv_gnt_ops {
 	 * Make @nr areas accessible, to read or (@write) to fill; each op succeeds or fails on its own.
 	 * On the core @ptr is the guest's page itself, on Xen a private copy (copied in by a batched
 	 * grant copy on read, copied out by end() on write). The guest may rewrite its page at any
-	 * time: copy what you check.
+	 * time: copy what you check. A thread ends what it began before it begins more.
 	 */
 	void (*begin)(struct hv_domain *domain, struct hv_gnt_op *ops, unsigned int nr, bool write);
-	/* Ends what begin() began, op by op: only those with status okay. May turn a status bad. */
+	/*
+	 * Ends what begin() began, op by op: only those with status okay. May turn a status bad. Of a
+	 * write the caller may have lowered @len to what it has filled: all of that goes to the guest,
+	 * 0 is nothing.
+	 */
 	void (*end)(struct hv_domain *domain, struct hv_gnt_op *ops, unsigned int nr, bool write);
 };
 
@@ -82,8 +89,23 @@ struct hv {
 	const struct hv_gnt_ops *gnt;
 	const struct hv_domain_ops *domain;
 	struct hv_store *store;
+	/* Connect @store, which was lost and closed, anew. 0; -errno, with @store unchanged. */
+	int (*open_store)(struct hv *hv);
 	void (*close)(struct hv *hv);
 };
+
+/**
+ * hv_connect() - The hypervisor that this host has
+ * @hv_out:	Freed by its close()
+ * @why:	On failure a sentence with cause and cure
+ *
+ * The core, if a vifrost-hvd serves or served in @rundir; else a real Xen.
+ * Return: 0 or -errno.
+ */
+int hv_connect(const char *rundir, struct hv **hv_out, char why[HV_WHY_MAX]);
+bool hv_xen_is_dom0(void);
+/* A real Xen, as its domain 0. -ENODEV: there is none. */
+int hv_xen_connect(struct hv **hv_out, char why[HV_WHY_MAX]);
 
 /**
  * hv_core_connect() - The core, as served by the vifrost-hvd of @rundir

@@ -255,6 +255,21 @@ int hv_store_transaction_end(struct hv_store *s, uint32_t tx, bool commit)
 	return request_path(s, XS_TRANSACTION_END, tx, commit ? "T" : "F", NULL);
 }
 
+int hv_store_introduced(struct hv_store *s, uint16_t domid, bool *introduced_out)
+{
+	struct store_reply reply;
+	char text[8];
+	int rc;
+
+	snprintf(text, sizeof(text), "%u", domid);
+	rc = request_path(s, XS_IS_DOMAIN_INTRODUCED, 0, text, &reply);
+	if (rc < 0)
+		return rc;
+	*introduced_out = *reply.data == 'T';
+	free(reply.data);
+	return 0;
+}
+
 int hv_store_watch(struct hv_store *s, const char *path, const char *token)
 {
 	struct iovec body[2] = { text(path), text(token) };

@@ -15,6 +15,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#define HV_WHY_MAX 256
+
 struct hv_store;
 
 struct hv_store_perm {
@@ -46,6 +48,9 @@ int hv_store_transaction_start(struct hv_store *s, uint32_t *tx_out);
 /* -EAGAIN: a conflict; nothing was done, try the whole transaction again. */
 int hv_store_transaction_end(struct hv_store *s, uint32_t tx, bool commit);
 
+/* Whether xenstored has been told of the domain, and it has not begun to die. */
+int hv_store_introduced(struct hv_store *s, uint16_t domid, bool *introduced_out);
+
 /* Fires at once, then on every change at or below @path. @token comes back with each event. */
 int hv_store_watch(struct hv_store *s, const char *path, const char *token);
 int hv_store_unwatch(struct hv_store *s, const char *path, const char *token);
@@ -62,5 +67,9 @@ void hv_store_close(struct hv_store *s);
 
 /* @socket_path: a xenstored's UNIX socket. */
 int hv_store_connect(const char *socket_path, struct hv_store **store_out);
+/* As hv_connect(), of the store alone. @why: on failure a sentence with cause and cure. */
+int hv_store_open(const char *rundir, struct hv_store **store_out, char why[HV_WHY_MAX]);
+/* A real Xen's. */
+int hv_xen_store_open(struct hv_store **store_out, char why[HV_WHY_MAX]);
 
 #endif

@@ -213,6 +213,8 @@ struct nb_from_packet {
 	int drop; /* enum nb_from_drop, or -1 */
 };
 
+_Static_assert(NB_RING_SIZE <= HV_GNT_OPS_MAX, "a batch is at most a ring");
+
 /* Room for one batch: one a worker, so that an idle queue costs little. */
 struct nb_scratch {
 	struct hv_gnt_op ops[NB_RING_SIZE];

@@ -1,0 +1,178 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Grants by /dev/xen/gntdev: ring pages are mapped, data is copied by the hypervisor, a batch in one
+ * call, to or from an arena that each thread has, so that it stays in that core's cache.
+ */
+#include <errno.h>
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/mman.h>
+
+#include <xengnttab.h>
+
+#include "hv/xen_priv.h"
+
+#define PAGE	    4096u
+#define ARENA_ALIGN 64u /* no two guests' bytes in one cache line */
+
+struct arena {
+	uint8_t data[HV_GNT_OPS_MAX][PAGE]; /* first: its pages are pages */
+	xengnttab_grant_copy_segment_t segments[HV_GNT_OPS_MAX];
+};
+
+static pthread_key_t arena_key;
+static pthread_once_t arena_once = PTHREAD_ONCE_INIT;
+static int arena_rc;
+
+static void arena_free(void *arena)
+{
+	munmap(arena, sizeof(struct arena));
+}
+
+static void arena_init(void)
+{
+	arena_rc = -pthread_key_create(&arena_key, arena_free);
+}
+
+/* NULL: no memory. Pages cost nothing until a batch reaches them. */
+static struct arena *arena_get(void)
+{
+	struct arena *a = pthread_getspecific(arena_key);
+
+	if (a)
+		return a;
+	a = mmap(NULL, sizeof(*a), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (a == MAP_FAILED)
+		return NULL;
+	if (pthread_setspecific(arena_key, a)) {
+		arena_free(a);
+		return NULL;
+	}
+	return a;
+}
+
+static int xen_map(struct hv_domain *domain, uint32_t ref, struct hv_gnt_map *map)
+{
+	struct xen_domain *d = xen_domain_of(domain);
+	void *page;
+
+	*map = (struct hv_gnt_map){ 0 };
+	page = xengnttab_map_grant_ref(d->xen->gnttab, d->domid, ref, PROT_READ | PROT_WRITE);
+	if (!page)
+		return errno ? -errno : -EIO;
+	*map = (struct hv_gnt_map){ .domain = domain, .ref = ref, .page = page };
+	return 0;
+}
+
+static void xen_unmap(struct hv_gnt_map *map)
+{
+	if (map->page)
+		xengnttab_unmap(xen_domain_of(map->domain)->xen->gnttab, map->page, 1);
+	*map = (struct hv_gnt_map){ 0 };
+}
+
+/* Give each op its place. A copy that lies within a page is one operation of the hypervisor's. */
+static void place(struct arena *a, struct hv_gnt_op *ops, unsigned int nr)
+{
+	uint8_t *base = a->data[0];
+	size_t at = 0;
+
+	for (unsigned int i = 0; i < nr; i++) {
+		ops[i].ptr = NULL;
+		ops[i].status = GNTST_bad_copy_arg;
+		if (ops[i].offset + (uint32_t)ops[i].len > PAGE)
+			continue;
+		if (at % PAGE + ops[i].len > PAGE)
+			at += PAGE - at % PAGE;
+		ops[i].ptr = base + at;
+		ops[i].status = GNTST_okay;
+		at += (ops[i].len + ARENA_ALIGN - 1) / ARENA_ALIGN * ARENA_ALIGN;
+	}
+}
+
+/* Copy what @ops that are okay name, each to have its own status. */
+static void copy(struct xen_domain *d, struct arena *a, struct hv_gnt_op *ops, unsigned int nr,
+		 bool write)
+{
+	xengnttab_grant_copy_segment_t *seg = a->segments;
+	unsigned int i;
+	bool done;
+
+	for (i = 0; i < nr; i++) {
+		union xengnttab_copy_ptr here = { .virt = ops[i].ptr };
+		union xengnttab_copy_ptr there = {
+			.foreign = { .ref = ops[i].ref, .offset = ops[i].offset, .domid = d->domid }
+		};
+
+		if (ops[i].status != GNTST_okay || !ops[i].len)
+			continue;
+		*seg++ = (xengnttab_grant_copy_segment_t){
+			.source = write ? here : there,
+			.dest = write ? there : here,
+			.len = ops[i].len,
+			.flags = write ? GNTCOPY_dest_gref : GNTCOPY_source_gref,
+			.status = GNTST_general_error,
+		};
+	}
+	if (seg == a->segments)
+		return;
+	done = !xengnttab_grant_copy(d->xen->gnttab, (uint32_t)(seg - a->segments), a->segments);
+	for (i = 0, seg = a->segments; i < nr; i++) {
+		if (ops[i].status != GNTST_okay || !ops[i].len)
+			continue;
+		/* Without an answer for all, some may have been done: then the frame is sent again. */
+		ops[i].status = done ? seg->status : GNTST_general_error;
+		if (ops[i].status != GNTST_okay)
+			ops[i].ptr = NULL;
+		seg++;
+	}
+}
+
+static void xen_begin(struct hv_domain *domain, struct hv_gnt_op *ops, unsigned int nr, bool write)
+{
+	struct arena *a = nr <= HV_GNT_OPS_MAX ? arena_get() : NULL;
+
+	if (!a) {
+		for (unsigned int i = 0; i < nr; i++) {
+			ops[i].status = GNTST_no_device_space;
+			ops[i].ptr = NULL;
+		}
+		return;
+	}
+	place(a, ops, nr);
+	if (!write)
+		copy(xen_domain_of(domain), a, ops, nr, false);
+}
+
+static void xen_end(struct hv_domain *domain, struct hv_gnt_op *ops, unsigned int nr, bool write)
+{
+	/* Without an arena, no op was okay. */
+	struct arena *a = write ? pthread_getspecific(arena_key) : NULL;
+
+	if (a)
+		copy(xen_domain_of(domain), a, ops, nr, true);
+}
+
+const struct hv_gnt_ops xen_gnt_ops = {
+	.map = xen_map,
+	.unmap = xen_unmap,
+	.begin = xen_begin,
+	.end = xen_end,
+};
+
+int xen_gnttab_open(struct xen_hv *xen)
+{
+	pthread_once(&arena_once, arena_init);
+	if (arena_rc)
+		return arena_rc;
+	xen->gnttab = xengnttab_open(&xen_silent, 0);
+	return xen->gnttab ? 0 : -errno;
+}
+
+void xen_gnttab_close(struct xen_hv *xen)
+{
+	if (xen->gnttab)
+		xengnttab_close(xen->gnttab);
+	xen->gnttab = NULL;
+}
