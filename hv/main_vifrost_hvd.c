@@ -6,6 +6,7 @@
 #include "base/cli.h"
 #include "base/log.h"
 #include "base/rundir.h"
+#include "hv/hv.h"
 #include "hv/hvd.h"
 
 static const struct cli_option options[] = {
@@ -36,6 +37,12 @@ int main(int argc, char **argv)
 	if (rc < 0) {
 		log_err("--run-dir: %s", strerror(-rc));
 		return CLI_USAGE;
+	}
+	/* There, Vifrost's other daemons serve the guests of Xen. */
+	if (hv_xen_is_dom0() && !strcmp(rundir, RUNDIR_DEFAULT)) {
+		log_err("this is a Xen's domain 0, whose guests are xl's; to make a host of its own within "
+			"it, give it a folder of its own: --run-dir DIR");
+		return CLI_UNAVAILABLE;
 	}
 	return hvd_run(rundir);
 }

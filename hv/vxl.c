@@ -375,8 +375,8 @@ int vxl_main(int argc, char **argv)
 		return CLI_USAGE;
 	}
 	rundir_file(vxl.socket, vxl.rundir, RUNDIR_HVD_SOCKET);
-	if (vxl_on_xen(XEN_CAPABILITIES)) {
-		fprintf(stderr, "vxl: this host runs on a Xen: its domains belong to xl\n");
+	if (access(vxl.socket, F_OK) && vxl_on_xen(XEN_CAPABILITIES)) {
+		fprintf(stderr, "vxl: domains on a real Xen are xl's\n");
 		return CLI_UNAVAILABLE;
 	}
 	return parsed.command->run(parsed.command, &parsed);

@@ -100,7 +100,7 @@ out:
 
 static int start(const char *rundir, struct netback_config *config)
 {
-	char store_path[PATH_MAX];
+	char why[HV_WHY_MAX];
 	pid_t holder;
 	int rc;
 
@@ -113,9 +113,9 @@ static int start(const char *rundir, struct netback_config *config)
 		log_err("%s: %s", rundir, strerror(-rc));
 		return CLI_UNAVAILABLE;
 	}
-	rc = hv_core_connect(rundir, &config->hv);
+	rc = hv_connect(rundir, &config->hv, why);
 	if (rc) {
-		log_err("no vifrost-hvd in %s: %s", rundir, strerror(-rc));
+		log_err("%s", why);
 		return CLI_UNAVAILABLE;
 	}
 	rc = nb_taps_create(NR_SPARES, config->max_queues > 1, &config->ports);
@@ -124,13 +124,10 @@ static int start(const char *rundir, struct netback_config *config)
 		config->hv->close(config->hv);
 		return CLI_UNAVAILABLE;
 	}
-	rundir_file(store_path, rundir, RUNDIR_XENSTORED_SOCKET);
-	config->store_path = store_path;
 	config->port_ops = &nb_tap_ops;
 	rc = run(rundir, config);
 	nb_taps_destroy(config->ports);
 	config->hv->close(config->hv);
-	config->store_path = NULL;
 	return rc ? CLI_UNAVAILABLE : CLI_OK;
 }
 

@@ -30,10 +30,8 @@ static void on_retry(void *arg)
 	struct netback *nb = arg;
 	uint16_t domid;
 
-	if (hv_store_connect(nb->config.store_path, &nb->hv->store)) {
-		nb->hv->store = NULL;
+	if (nb->hv->open_store(nb->hv))
 		return;
-	}
 	loop_timer_set(&nb->retry, 0, 0);
 	/* Any call makes the seam take up its event channels with the new server. */
 	nb->hv->domain->list(nb->hv, &domid, 1);

@@ -20,7 +20,6 @@ struct netback_config {
 	unsigned int nr_workers; /* 0: unthreaded, for tests: see netback_turn() */
 	unsigned int max_queues; /* offered to each frontend, 1 to 16 */
 	struct hv *hv;		 /* borrowed; its store is ours to close and to open anew */
-	const char *store_path;	 /* where to connect to the store again; NULL: never */
 	const struct nb_port_ops *port_ops;
 	struct nb_ports *ports; /* borrowed */
 };

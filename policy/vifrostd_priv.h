@@ -53,7 +53,7 @@ struct vifrostd {
 	struct hv_store *store; /* NULL: not connected */
 	struct loop_fd store_watcher;
 	struct loop_timer store_timer; /* next try to connect */
-	char store_why[96];	       /* why not connected */
+	char store_why[HV_WHY_MAX];    /* why not connected */
 
 	struct htab vifs;
 	struct rpc_server *rpc;

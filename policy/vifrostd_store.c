@@ -76,11 +76,8 @@ static void on_readable(void *arg, uint32_t events)
 
 static int connect_store(struct vifrostd *d)
 {
-	char path[PATH_MAX];
-	int rc;
+	int rc = hv_store_open(d->rundir, &d->store, d->store_why);
 
-	rundir_file(path, d->rundir, RUNDIR_XENSTORED_SOCKET);
-	rc = hv_store_connect(path, &d->store);
 	if (rc) {
 		d->store = NULL;
 		return rc;
@@ -90,6 +87,8 @@ static int connect_store(struct vifrostd *d)
 		rc = loop_fd_add(d->loop, &d->store_watcher, hv_store_fd(d->store), EPOLLIN,
 				 on_readable, d);
 	if (rc) {
+		snprintf(d->store_why, sizeof(d->store_why), "cannot watch xenstore: %s",
+			 strerror(-rc));
 		hv_store_close(d->store);
 		d->store = NULL;
 	}
@@ -99,13 +98,9 @@ static int connect_store(struct vifrostd *d)
 static void try_connect(void *arg)
 {
 	struct vifrostd *d = arg;
-	int rc = connect_store(d);
 
-	if (rc) {
-		snprintf(d->store_why, sizeof(d->store_why), "cannot connect to xenstore: %s",
-			 strerror(-rc));
+	if (connect_store(d))
 		return;
-	}
 	loop_timer_set(&d->store_timer, 0, 0);
 	d->store_why[0] = '\0';
 	log_info("connected to xenstore");
