@@ -132,7 +132,9 @@ static int core_bind(struct hv *hv, uint16_t domid, uint32_t remote_port, struct
 	rc = backend_call(b, &req, &reply, fds, 2);
 	if (rc < 0)
 		return rc;
-	*ch = (struct hv_evtchn){ hv, fds[0], reply.port, fds[1], NULL };
+	*ch = (struct hv_evtchn){
+		.hv = hv, .fd = fds[0], .local_port = reply.port, .notify_fd = fds[1]
+	};
 	rc = remember_bound(b, &(struct core_bound){ domid, remote_port, reply.port });
 	if (rc < 0)
 		core_unbind(ch);

@@ -49,19 +49,19 @@ int hv_core_connect(const char *rundir, struct hv **hv_out)
 int hv_guest_attach(int hypercall_fd, struct hv_guest **guest_out)
 {
 	struct hypercall_link link;
-	struct hv_guest *g;
+	struct guest_core *g;
 	int rc;
 
 	hypercall_link_socket(&link, hypercall_fd);
-	rc = guest_create(&link, &g);
+	rc = guest_core_create(&link, &g);
 	if (rc < 0)
 		return rc;
 	rc = xs_ring_client_open(g->pages + (size_t)CORE_PAGE_STORE * CORE_PAGE_SIZE, g->store_fd,
-				 g->store_notify_fd, &g->store);
+				 g->store_notify_fd, &g->guest.store);
 	if (rc < 0) {
-		hv_guest_detach(g);
+		hv_guest_detach(&g->guest);
 		return rc;
 	}
-	*guest_out = g;
+	*guest_out = &g->guest;
 	return 0;
 }

@@ -1,171 +1,61 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "hv/guest.h"
 
-#include <errno.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/mman.h>
-#include <unistd.h>
-
-#include "hv/core.h"
 #include "hv/guest_priv.h"
 
-static int map(size_t size, int flags, int fd, void *out)
+void hv_guest_detach(struct hv_guest *guest)
 {
-	void *p = mmap(NULL, size, PROT_READ | PROT_WRITE, flags, fd, 0);
-
-	if (p == MAP_FAILED)
-		return -errno;
-	memcpy(out, &p, sizeof(p));
-	return 0;
+	if (guest)
+		guest->ops->detach(guest);
 }
 
-static int map_memory(struct hv_guest *g, const struct hypercall_reply *reply, const int *fds)
+uint16_t hv_guest_domid(const struct hv_guest *guest)
 {
-	int rc;
-
-	g->domid = reply->domid;
-	g->nr_pages = reply->nr_pages;
-	g->pages_size = ((size_t)CORE_PAGE_GRANTS + reply->nr_grant_frames) * CORE_PAGE_SIZE;
-	g->nr_grants = reply->nr_grant_frames * (uint32_t)(CORE_PAGE_SIZE / sizeof(*g->grants));
-	rc = map(g->nr_pages * CORE_PAGE_SIZE, MAP_SHARED | MAP_NORESERVE, fds[0], &g->memory);
-	if (!rc)
-		rc = map(g->pages_size, MAP_SHARED, fds[1], &g->pages);
-	if (rc < 0)
-		return rc;
-	g->grants = (void *)(g->pages + (size_t)CORE_PAGE_GRANTS * CORE_PAGE_SIZE);
-	g->used = calloc(1, g->nr_pages / 8 + 1);
-	g->dirty = calloc(1, g->nr_pages / 8 + 1);
-	g->free_refs = calloc(g->nr_grants, sizeof(*g->free_refs));
-	g->nr_refs_seen = GNTTAB_NR_RESERVED_ENTRIES;
-	g->next_page = 1; /* frame 0 is what a forgotten entry names */
-	return g->used && g->dirty && g->free_refs ? 0 : -ENOMEM;
+	return guest->domid;
 }
 
-int guest_create(const struct hypercall_link *link, struct hv_guest **guest_out)
+struct hv_store *hv_guest_store(struct hv_guest *guest)
 {
-	struct hypercall_request req = { .op = HYPERCALL_ATTACH };
-	struct hypercall_reply reply;
-	struct hv_guest *g = calloc(1, sizeof(*g));
-	int fds[HYPERCALL_MAX_FDS], rc;
-
-	if (!g) {
-		struct hypercall_link lost = *link;
-
-		hypercall_link_fini(&lost);
-		return -ENOMEM;
-	}
-	g->link = *link;
-	g->store_fd = g->store_notify_fd = -1;
-	rc = hypercall_call(&g->link, &req, &reply, fds, HYPERCALL_MAX_FDS);
-	if (rc < 0)
-		goto out;
-	g->store_fd = fds[2];
-	g->store_notify_fd = fds[3];
-	rc = map_memory(g, &reply, fds);
-	close(fds[0]);
-	close(fds[1]);
-	close(fds[4]);
-	close(fds[5]);
-out:
-	if (rc < 0) {
-		hv_guest_detach(g);
-		return rc;
-	}
-	*guest_out = g;
-	return 0;
+	return guest->store;
 }
 
-int hv_guest_attach_local(struct core *core, uint16_t domid, struct hv_guest **guest_out)
+int hv_guest_share(struct hv_guest *guest, uint16_t domid, unsigned int nr, bool readonly,
+		   void **pages_out, uint32_t *refs_out)
 {
-	struct hypercall_link link;
-	struct hv_guest *g;
-	int rc;
-
-	hypercall_link_local(&link, core, false, domid);
-	rc = guest_create(&link, &g);
-	if (rc < 0)
-		return rc;
-	rc = core_store_open(core, domid, &g->store);
-	if (rc < 0 && rc != -ENOSYS) {
-		hv_guest_detach(g);
-		return rc;
-	}
-	*guest_out = g;
-	return 0;
+	return guest->ops->share(guest, domid, nr, readonly, pages_out, refs_out);
 }
 
-void hv_guest_detach(struct hv_guest *g)
+unsigned int hv_guest_unshare(struct hv_guest *guest, void *pages, unsigned int nr,
+			      const uint32_t *refs)
 {
-	if (!g)
-		return;
-	hv_store_close(g->store);
-	hypercall_link_fini(&g->link);
-	if (g->memory)
-		munmap(g->memory, g->nr_pages * CORE_PAGE_SIZE);
-	if (g->pages)
-		munmap(g->pages, g->pages_size);
-	if (g->store_fd >= 0)
-		close(g->store_fd);
-	if (g->store_notify_fd >= 0)
-		close(g->store_notify_fd);
-	free(g->used);
-	free(g->dirty);
-	free(g->free_refs);
-	free(g);
+	return pages ? guest->ops->unshare(guest, pages, nr, refs) : 0;
 }
 
-uint16_t hv_guest_domid(const struct hv_guest *g)
+int hv_guest_evtchn_alloc(struct hv_guest *guest, uint16_t domid, struct hv_evtchn *ch)
 {
-	return g->domid;
+	*ch = (struct hv_evtchn){ .guest = guest, .fd = -1, .notify_fd = -1 };
+	return guest->ops->evtchn_alloc(guest, domid, ch);
 }
 
-struct hv_store *hv_guest_store(struct hv_guest *g)
+void hv_guest_evtchn_free(struct hv_guest *guest, struct hv_evtchn *ch)
 {
-	return g->store;
-}
-
-int hv_guest_evtchn_alloc(struct hv_guest *g, uint16_t domid, struct hv_evtchn *ch)
-{
-	struct hypercall_request req = { .op = HYPERCALL_EVTCHN_ALLOC, .domid = domid };
-	struct hypercall_reply reply;
-	int fds[2], rc;
-
-	*ch = (struct hv_evtchn){ .fd = -1, .notify_fd = -1 };
-	rc = hypercall_call(&g->link, &req, &reply, fds, 2);
-	if (rc < 0)
-		return rc;
-	*ch = (struct hv_evtchn){ .fd = fds[0], .local_port = reply.port, .notify_fd = fds[1] };
-	return 0;
-}
-
-void hv_guest_evtchn_free(struct hv_guest *g, struct hv_evtchn *ch)
-{
-	struct hypercall_request req = { .op = HYPERCALL_EVTCHN_CLOSE, .port = ch->local_port };
-	struct hypercall_reply reply;
-
 	if (!ch->local_port)
 		return;
-	hypercall_call(&g->link, &req, &reply, NULL, 0);
-	close(ch->fd);
-	close(ch->notify_fd);
+	guest->ops->evtchn_free(guest, ch);
 	*ch = (struct hv_evtchn){ .fd = -1, .notify_fd = -1 };
 }
 
 int hv_guest_evtchn_notify(struct hv_evtchn *ch)
 {
-	return hypercall_event_send(ch->notify_fd);
+	return ch->guest->ops->evtchn_notify(ch);
 }
 
 void hv_guest_evtchn_clear(struct hv_evtchn *ch)
 {
-	hypercall_event_clear(ch->fd);
+	ch->guest->ops->evtchn_clear(ch);
 }
 
-int hv_guest_shutdown(struct hv_guest *g, unsigned int reason)
+int hv_guest_shutdown(struct hv_guest *guest, unsigned int reason)
 {
-	struct hypercall_request req = { .op = HYPERCALL_SHUTDOWN, .arg = reason };
-	struct hypercall_reply reply;
-
-	return hypercall_call(&g->link, &req, &reply, NULL, 0);
+	return guest->ops->shutdown(guest, reason);
 }

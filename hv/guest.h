@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The core as a guest sees it from user space: its own memory, grant table, event channels and
- * store. For the ns engine's front process, for net_xenfront and for tests.
+ * The hypervisor seam as a guest sees it from user space: pages to share with a backend, event
+ * channels and the store, in two fillings: a guest of our core, and a domU of a real Xen. For the ns
+ * engine's front process, for net_xenfront and for tests.
  *
- * Memory is a shared mapping that the backend maps too. One thread for everything here, except that
- * hv_evtchn notification and the granted pages themselves may be used from any thread.
+ * One thread for everything here, except that hv_evtchn notification and shared pages may be used
+ * from any thread.
  */
 #ifndef HV_GUEST_H
 #define HV_GUEST_H
@@ -31,6 +32,34 @@ uint16_t hv_guest_domid(const struct hv_guest *guest);
 /* Over the guest's own ring; lives as long as @guest. */
 struct hv_store *hv_guest_store(struct hv_guest *guest);
 
+/**
+ * hv_guest_share() - Contiguous zeroed pages that @domid may use
+ * @readonly:	@domid may not write to them
+ * @refs_out:	A grant reference for each of the @nr pages, never 0
+ * Return: 0; -ENOMEM: no memory; -ENOSPC: no grant reference left; on error nothing is shared.
+ */
+int hv_guest_share(struct hv_guest *guest, uint16_t domid, unsigned int nr, bool readonly,
+		   void **pages_out, uint32_t *refs_out);
+/*
+ * The whole of what was shared. A page that the other side still holds is never used again.
+ * Return: how many those are, as far as we can know (on Xen the kernel waits for them: 0). NULL @pages
+ * is allowed.
+ */
+unsigned int hv_guest_unshare(struct hv_guest *guest, void *pages, unsigned int nr,
+			      const uint32_t *refs);
+
+/* Allocate an unbound channel for @domid; ch->local_port is what to publish. */
+int hv_guest_evtchn_alloc(struct hv_guest *guest, uint16_t domid, struct hv_evtchn *ch);
+void hv_guest_evtchn_free(struct hv_guest *guest, struct hv_evtchn *ch);
+int hv_guest_evtchn_notify(struct hv_evtchn *ch);
+/* Consume pending events on ch->fd. */
+void hv_guest_evtchn_clear(struct hv_evtchn *ch);
+
+/* SCHEDOP_shutdown: @reason is SHUTDOWN_* of xen/sched.h. -EOPNOTSUPP: a real domU's kernel does that. */
+int hv_guest_shutdown(struct hv_guest *guest, unsigned int reason);
+
+/* ---- Guests of the core only, whose memory and grant table are ours to manage page by page ---- */
+
 /* @nr contiguous zeroed pages of guest memory. -ENOMEM. */
 int hv_guest_pages_alloc(struct hv_guest *guest, unsigned int nr, void **pages_out);
 /* Any part of what was allocated. */
@@ -41,15 +70,5 @@ int hv_guest_grant(struct hv_guest *guest, uint16_t domid, void *page, bool read
 		   uint32_t *ref_out);
 /* -EBUSY: still in use by the other side; the page must not be reused. */
 int hv_guest_grant_end(struct hv_guest *guest, uint32_t ref);
-
-/* Allocate an unbound channel for @domid; ch->local_port is what to publish. Use hv->evtchn-like calls below. */
-int hv_guest_evtchn_alloc(struct hv_guest *guest, uint16_t domid, struct hv_evtchn *ch);
-void hv_guest_evtchn_free(struct hv_guest *guest, struct hv_evtchn *ch);
-int hv_guest_evtchn_notify(struct hv_evtchn *ch);
-/* Consume pending events on ch->fd. */
-void hv_guest_evtchn_clear(struct hv_evtchn *ch);
-
-/* SCHEDOP_shutdown: @reason is SHUTDOWN_* of xen/sched.h. */
-int hv_guest_shutdown(struct hv_guest *guest, unsigned int reason);
 
 #endif

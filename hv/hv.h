@@ -17,11 +17,15 @@
 #include "hv/store.h"
 
 struct hv;
+struct hv_guest;
 struct hv_domain; /* an opened domain: what grant access needs, such as its mapped memory */
 
 /* One end of an interdomain channel. */
 struct hv_evtchn {
-	struct hv *hv;
+	union {
+		struct hv *hv;	       /* a backend's end */
+		struct hv_guest *guest; /* a guest's end */
+	};
 	int fd;		     /* readable when an event is pending; -1 when not bound */
 	uint32_t local_port; /* 0 when not bound */
 	int notify_fd;	     /* the filling's own */

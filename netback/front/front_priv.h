@@ -8,7 +8,6 @@
 #include "netback/front/front.h"
 
 #define BACKEND_GONE	 (XenbusStateReconfigured + 1) /* no state in the store: its own kind */
-#define FRONT_NO_REF	 0u			       /* entry 0 of a grant table is reserved */
 #define FRONT_PATH_MAX	 128
 #define FRONT_TARGET_MIN 64u /* receive buffers posted when idle */
 

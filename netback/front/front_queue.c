@@ -11,60 +11,30 @@ static int pool_init(struct hv_guest *guest, uint16_t domid, bool readonly, stru
 	void *pages;
 	int rc;
 
-	rc = hv_guest_pages_alloc(guest, FRONT_NR_BUFFERS, &pages);
+	rc = hv_guest_share(guest, domid, FRONT_NR_BUFFERS, readonly, &pages, pool->refs);
 	if (rc)
 		return rc;
 	pool->pages = pages;
-	for (unsigned int i = 0; i < FRONT_NR_BUFFERS; i++) {
-		rc = hv_guest_grant(guest, domid, pool->pages + (size_t)i * FRONT_BUFFER_SIZE,
-				    readonly, &pool->refs[i]);
-		if (rc)
-			return rc;
+	for (unsigned int i = 0; i < FRONT_NR_BUFFERS; i++)
 		pool->free[i] = (uint16_t)(FRONT_NR_BUFFERS - 1 - i);
-	}
 	pool->nr_free = FRONT_NR_BUFFERS;
 	return 0;
 }
 
-/* A page that the backend still holds is never used again. Return: how many. */
-static unsigned int revoke(struct hv_guest *guest, uint8_t *pages, const uint32_t *refs,
-			   unsigned int nr)
-{
-	unsigned int nr_busy = 0;
-
-	for (unsigned int i = 0; pages && i < nr; i++) {
-		if (refs[i] != FRONT_NO_REF && hv_guest_grant_end(guest, refs[i]))
-			nr_busy++;
-		else
-			hv_guest_pages_free(guest, pages + (size_t)i * FRONT_BUFFER_SIZE, 1);
-	}
-	return nr_busy;
-}
-
-static int ring_init(struct hv_guest *guest, uint16_t domid, void **page_out, uint32_t *ref_out)
-{
-	int rc = hv_guest_pages_alloc(guest, 1, page_out);
-
-	if (rc)
-		return rc;
-	return hv_guest_grant(guest, domid, *page_out, false, ref_out);
-}
-
 static int rings_init(struct hv_guest *guest, struct front_queue *q)
 {
-	void *page = NULL;
+	void *page;
 	int rc;
 
-	rc = ring_init(guest, q->backend_id, &page, &q->from_ring_ref);
+	rc = hv_guest_share(guest, q->backend_id, 1, false, &page, &q->from_ring_ref);
+	if (rc)
+		return rc;
 	q->from_sring = page;
-	if (rc)
-		return rc;
 	SHARED_RING_INIT(q->from_sring);
-	page = NULL;
-	rc = ring_init(guest, q->backend_id, &page, &q->to_ring_ref);
-	q->to_sring = page;
+	rc = hv_guest_share(guest, q->backend_id, 1, false, &page, &q->to_ring_ref);
 	if (rc)
 		return rc;
+	q->to_sring = page;
 	SHARED_RING_INIT(q->to_sring);
 	return 0;
 }
@@ -116,10 +86,10 @@ unsigned int front_queue_destroy(struct front *f, struct front_queue *q)
 		hv_guest_evtchn_free(f->guest, &q->from_channel);
 	if (q->to_channel.local_port)
 		hv_guest_evtchn_free(f->guest, &q->to_channel);
-	nr_leaked = revoke(f->guest, (uint8_t *)q->from_sring, &q->from_ring_ref, 1);
-	nr_leaked += revoke(f->guest, (uint8_t *)q->to_sring, &q->to_ring_ref, 1);
-	nr_leaked += revoke(f->guest, q->from.pages, q->from.refs, FRONT_NR_BUFFERS);
-	nr_leaked += revoke(f->guest, q->to.pages, q->to.refs, FRONT_NR_BUFFERS);
+	nr_leaked = hv_guest_unshare(f->guest, q->from_sring, 1, &q->from_ring_ref);
+	nr_leaked += hv_guest_unshare(f->guest, q->to_sring, 1, &q->to_ring_ref);
+	nr_leaked += hv_guest_unshare(f->guest, q->from.pages, FRONT_NR_BUFFERS, q->from.refs);
+	nr_leaked += hv_guest_unshare(f->guest, q->to.pages, FRONT_NR_BUFFERS, q->to.refs);
 	free(q);
 	return nr_leaked;
 }

@@ -293,6 +293,50 @@ static void test_guest_pages(void **state)
 	assert_int_equal(hv_guest_pages_alloc(rig->guest, 1, &p), -ENOMEM);
 }
 
+/* Each page is the other domain's under its own ref; what that holds on to is not used again. */
+static void test_share(void **state)
+{
+	struct rig *rig = *state;
+	struct hv_gnt_map map = { 0 };
+	uint32_t refs[4], again[4];
+	uint8_t *pages;
+	void *p, *q;
+
+	assert_int_equal(hv_guest_share(rig->guest, 0, 4, false, &p, refs), 0);
+	pages = p;
+	assert_int_equal(rig->hv->gnt->map(rig->dom, refs[2], &map), 0);
+	pages[2 * CORE_PAGE_SIZE] = 0x5a;
+	assert_int_equal(*(uint8_t *)map.page, 0x5a);
+	assert_int_equal(hv_guest_unshare(rig->guest, p, 4, refs), 1);
+	for (int i = 0; i < 2; i++) {
+		assert_int_equal(hv_guest_share(rig->guest, 0, 1, false, &q, again), 0);
+		assert_ptr_not_equal(q, pages + 2 * CORE_PAGE_SIZE);
+		assert_int_not_equal(again[0], refs[2]);
+	}
+	rig->hv->gnt->unmap(&map);
+	assert_int_equal(hv_guest_unshare(rig->guest, NULL, 4, refs), 0);
+}
+
+/* All or nothing: neither pages nor refs are lost by a call that fails. */
+static void test_share_fails_whole(void **state)
+{
+	struct rig *rig = *state;
+	uint32_t ref, last[2] = { 0 }, refs[8];
+	void *p, *all;
+
+	while (hv_guest_grant(rig->guest, 0, rig->page, false, &ref) == 0) {
+		last[1] = last[0];
+		last[0] = ref;
+	}
+	assert_int_equal(hv_guest_grant_end(rig->guest, last[0]), 0);
+	assert_int_equal(hv_guest_grant_end(rig->guest, last[1]), 0);
+	assert_int_equal(hv_guest_share(rig->guest, 0, 3, false, &p, refs), -ENOSPC);
+	assert_int_equal(hv_guest_share(rig->guest, 0, 0, false, &p, refs), -ENOMEM);
+	assert_int_equal(hv_guest_share(rig->guest, 0, 2, true, &p, refs), 0);
+	assert_int_equal(hv_guest_unshare(rig->guest, p, 2, refs), 0);
+	assert_int_equal(hv_guest_pages_alloc(rig->guest, 254, &all), 0);
+}
+
 static void test_table_full(void **state)
 {
 	struct rig *rig = *state;
@@ -326,6 +370,8 @@ int main(void)
 		TEST(test_backend_death_frees_grants),
 		TEST(test_open_list),
 		TEST(test_guest_pages),
+		TEST(test_share),
+		TEST(test_share_fails_whole),
 		TEST(test_table_full),
 	};
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* A guest's own memory and grants, as a user-space program manages them. */
+/* The memory and grants of a guest of our core, as a user-space program manages them. */
 #include <errno.h>
 #include <string.h>
 
@@ -20,7 +20,7 @@ static void bit_set(uint8_t *map, uint64_t i, bool value)
 }
 
 /* The first of @nr free pages in a row within [start, end), or @end. */
-static uint64_t find_free(const struct hv_guest *g, uint64_t start, uint64_t end, unsigned int nr)
+static uint64_t find_free(const struct guest_core *g, uint64_t start, uint64_t end, unsigned int nr)
 {
 	uint64_t run = 0;
 
@@ -32,8 +32,9 @@ static uint64_t find_free(const struct hv_guest *g, uint64_t start, uint64_t end
 	return end;
 }
 
-int hv_guest_pages_alloc(struct hv_guest *g, unsigned int nr, void **pages_out)
+int hv_guest_pages_alloc(struct hv_guest *guest, unsigned int nr, void **pages_out)
 {
+	struct guest_core *g = guest_core(guest);
 	uint64_t first;
 
 	if (!nr || nr >= g->nr_pages)
@@ -55,8 +56,9 @@ int hv_guest_pages_alloc(struct hv_guest *g, unsigned int nr, void **pages_out)
 	return 0;
 }
 
-void hv_guest_pages_free(struct hv_guest *g, void *pages, unsigned int nr)
+void hv_guest_pages_free(struct hv_guest *guest, void *pages, unsigned int nr)
 {
+	struct guest_core *g = guest_core(guest);
 	uint64_t first;
 
 	if (!pages)
@@ -68,8 +70,10 @@ void hv_guest_pages_free(struct hv_guest *g, void *pages, unsigned int nr)
 		g->next_page = first;
 }
 
-int hv_guest_grant(struct hv_guest *g, uint16_t domid, void *page, bool readonly, uint32_t *ref_out)
+int hv_guest_grant(struct hv_guest *guest, uint16_t domid, void *page, bool readonly,
+		   uint32_t *ref_out)
 {
+	struct guest_core *g = guest_core(guest);
 	uint16_t flags = (uint16_t)(GTF_permit_access | (readonly ? GTF_readonly : 0));
 	grant_entry_v1_t *entry;
 	uint32_t ref;
@@ -89,8 +93,9 @@ int hv_guest_grant(struct hv_guest *g, uint16_t domid, void *page, bool readonly
 	return 0;
 }
 
-int hv_guest_grant_end(struct hv_guest *g, uint32_t ref)
+int hv_guest_grant_end(struct hv_guest *guest, uint32_t ref)
 {
+	struct guest_core *g = guest_core(guest);
 	grant_entry_v1_t *entry = &g->grants[ref];
 	uint16_t flags = __atomic_load_n(&entry->flags, __ATOMIC_RELAXED);
 
@@ -100,5 +105,45 @@ int hv_guest_grant_end(struct hv_guest *g, uint32_t ref)
 	} while (!__atomic_compare_exchange_n(&entry->flags, &flags, 0, false, __ATOMIC_ACQUIRE,
 					      __ATOMIC_RELAXED));
 	g->free_refs[g->nr_free_refs++] = ref;
+	return 0;
+}
+
+unsigned int guest_core_unshare(struct hv_guest *guest, void *pages, unsigned int nr,
+				const uint32_t *refs)
+{
+	unsigned int nr_busy = 0;
+
+	for (unsigned int i = 0; i < nr; i++) {
+		if (hv_guest_grant_end(guest, refs[i]))
+			nr_busy++;
+		else
+			hv_guest_pages_free(guest, (uint8_t *)pages + (size_t)i * CORE_PAGE_SIZE,
+					    1);
+	}
+	return nr_busy;
+}
+
+int guest_core_share(struct hv_guest *guest, uint16_t domid, unsigned int nr, bool readonly,
+		     void **pages_out, uint32_t *refs_out)
+{
+	uint8_t *pages;
+	void *p;
+	int rc;
+
+	rc = hv_guest_pages_alloc(guest, nr, &p);
+	if (rc)
+		return rc;
+	pages = p;
+	for (unsigned int i = 0; i < nr; i++) {
+		rc = hv_guest_grant(guest, domid, pages + (size_t)i * CORE_PAGE_SIZE, readonly,
+				    &refs_out[i]);
+		if (rc) {
+			/* What was not granted is ours alone; what was, the other side has not seen. */
+			hv_guest_pages_free(guest, pages + (size_t)i * CORE_PAGE_SIZE, nr - i);
+			guest_core_unshare(guest, pages, i, refs_out);
+			return rc;
+		}
+	}
+	*pages_out = pages;
 	return 0;
 }
