@@ -1,0 +1,173 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# shellcheck shell=bash
+#
+# What the tests on a real Xen share. A test is
+#
+#	. "$(dirname "$0")/lib.sh"
+#	xen_begin "$@"			# the lines below run in dom0, in a machine of scripts/testvm
+#	...				# commands; the first that fails fails the test
+#	ok "what this proves"
+#	xen_end				# prints the token that alone makes the test a pass
+#
+# In dom0, as in scripts/lab.sh: a host with its LAN behind lan0, 192.0.2.0/24 and 2001:db8:0:1::/64.
+set -euo pipefail
+
+# shellcheck disable=SC2034 # for the tests
+XEN_LAN4=192.0.2.1 XEN_HOST4=192.0.2.10 XEN_HOST6=2001:db8:0:1::10
+XEN_SOURCE=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
+XEN_POLICY=$XEN_SOURCE/configs/policies/bridge.yaml
+XEN_LOG=/vm/log
+declare -A xen_pid=()
+
+skip() { echo "$*"; exit 77; }
+ok() { echo "ok - $* [$SECONDS s]"; }
+
+# shellcheck disable=SC2317 # called by a trap
+xen_failed() {
+	local status=$? line=$1 log
+	set +e
+	trap - ERR
+	echo "FAILED at ${0##*/}:$line, exit status $status: $2"
+	for log in "$XEN_LOG"/* /var/log/xen/console/* /var/log/xen/xl-*.log; do
+		[ ! -s "$log" ] || { echo "--- ${log##*/}"; tail -n 15 "$log" | cut -c 1-300; }
+	done
+	echo "--- state"
+	timeout 20 xl list
+	ip -br link
+	timeout 10 xenstore ls /local/domain/0/backend | head -n 60
+	timeout 10 xl dmesg | tail -n 15
+	dmesg | tail -n 15
+	exit 1
+}
+
+# Outside: start the machine and run the test again in it; its last line must be the token.
+xen_outside() {
+	local out dir status=0 name token
+	[ "$(id -u)" = 0 ] || skip "needs root"
+	name=$(basename "$0" .sh) token="PASSED $(basename "$0" .sh) $$"
+	out=$(mktemp) dir=$(mktemp -d "/tmp/vifrost-xen-$name.XXXXXX")
+	# shellcheck disable=SC2064 # as they are now
+	trap "rm -rf '$out' '$dir'" EXIT
+	# XEN_VM: options of this test for the machine.
+	# shellcheck disable=SC2086
+	"$XEN_SOURCE/scripts/testvm" --xen --dir "$dir" --timeout "${XEN_TIMEOUT:-580}" ${XEN_VM:-} "$(realpath "$0")" \
+		"$(realpath "$1")" "$token" 2>&1 | tee "$out" || status=$?
+	if [ "$status" = 69 ] && [ ! -e "$dir/pid" ] && [ ! -s "$dir/console.log" ]; then
+		skip "$(tail -n 1 "$out")"
+	fi
+	if [ "$status" != 0 ]; then
+		echo "exit status $status; the end of the machine's console:"
+		tail -n 20 "$dir/console.log" || true
+		[ "$status" != 77 ] || exit 77
+		exit 1
+	fi
+	[ "$(tail -n 1 "$out")" = "$token" ] || { echo "the token is missing: this is no pass"; exit 1; }
+	exit 0
+}
+
+xen_begin() {
+	[ -n "${VM_TREE:-}" ] || xen_outside "$@"
+	XEN_TOKEN=$2
+	PATH=$1:$PATH
+	set -E
+	trap 'xen_failed $LINENO "$BASH_COMMAND"' ERR
+	mkdir -p "$XEN_LOG"
+	ip netns add lan
+	ip link add lan0 type veth peer name wan0 netns lan
+	ip link set lan0 up
+	ip -n lan link set lo up
+	ip -n lan link set wan0 up
+	ip -n lan addr add $XEN_LAN4/24 dev wan0
+	ip -n lan addr add 2001:db8:0:1::1/64 dev wan0 nodad
+}
+
+xen_end() {
+	local name
+	for name in "${!xen_pid[@]}"; do
+		kill -0 "${xen_pid[$name]}" || { echo "$name has ended"; false; }
+	done
+	echo "$XEN_TOKEN"
+}
+
+# $1: seconds at most, the rest a command that is to succeed.
+wait_for() {
+	local until=$((SECONDS + $1))
+	shift
+	until "$@" > /dev/null 2>&1; do
+		[ "$SECONDS" -lt "$until" ] || { echo "did not become true in time: $*"; return 1; }
+		sleep 0.1
+	done
+}
+
+# A daemon of ours, its log in XEN_LOG. start NAME ARG..., stop NAME [SIGNAL].
+start() {
+	local name=$1
+	shift
+	"$name" "$@" >> "$XEN_LOG/$name.log" 2>&1 < /dev/null &
+	xen_pid[$name]=$!
+}
+stop() {
+	kill "-${2:-TERM}" "${xen_pid[$1]}"
+	wait "${xen_pid[$1]}" || true
+	unset "xen_pid[$1]"
+}
+
+# The appliance with the policy $1 in force.
+appliance_up() {
+	start vifrost-netback
+	start vifrostd
+	wait_for 10 vifrost status
+	vifrost apply "${1:-$XEN_POLICY}"
+}
+
+# "" when there is none.
+xs() { xenstore read "$1" 2> /dev/null || true; }
+domid() { xl domid "$1"; }
+backend() { echo "/local/domain/0/backend/vif/$(domid "$1")/${2:-0}"; }
+state_is() { [ "$(xs "$1/state")" = "$2" ]; }
+
+# guest_cfg NAME pv|pvh ADDRESS [LINE...]: writes /run/NAME.cfg, of one vif with a MAC made of the address.
+# Later lines go before earlier ones ('vcpus=2', 'vif=[...]').
+guest_cfg() {
+	local name=$1 type=$2 address=$3 last=${3##*.}
+	shift 3
+	cat > "/run/$name.cfg" <<-EOF
+		name = "$name"
+		type = "$type"
+		kernel = "$VM_MODULES/vmlinux"
+		ramdisk = "$VM_GUEST_INITRD"
+		memory = 112
+		vcpus = 1
+		extra = "console=hvc0 quiet guest.ip=eth0:$address/24,eth0:2001:db8:0:1::$last/64 ${GUEST_EXTRA:-}"
+		vif = [ "mac=$(guest_mac "$address"),bridge=xenbr0,script=$XEN_SOURCE/scripts/vif-vifrost" ]
+		on_crash = "destroy"
+	EOF
+	printf '%s\n' "$@" >> "/run/$name.cfg"
+}
+guest_mac() { printf '00:16:3e:00:01:%02x' "${1##*.}"; }
+
+# guest NAME pv|pvh ADDRESS [LINE...]: started, its agent answers.
+guest() {
+	guest_cfg "$@"
+	xl create "/run/$1.cfg" > "$XEN_LOG/xl-create-$1.log" 2>&1 || { cat "$XEN_LOG/xl-create-$1.log"; return 1; }
+	guest_up "$1"
+}
+guest_up() { wait_for 60 guest_answers "$1"; }
+guest_answers() { [ -n "$(xs "/local/domain/$(domid "$1")/data/rc")" ]; }
+
+# in_guest NAME COMMAND...: a shell command there; its output and its exit status, 124 when it takes over 60 s.
+in_guest() {
+	local base seq rc until
+	base=/local/domain/$(domid "$1")/data
+	shift
+	seq=$(xs "$base/cmd")
+	seq=$((${seq%% *} + 1))
+	xenstore write "$base/cmd" "$seq $*"
+	until=$((SECONDS + 60))
+	while rc=$(xs "$base/rc"); [ "${rc%% *}" != "$seq" ]; do
+		[ "$SECONDS" -lt "$until" ] || { echo "no answer from the guest: $*"; return 124; }
+		sleep 0.1
+	done
+	xenstore read -R "$base/out" 2> /dev/null && echo
+	return "${rc#* }"
+}
