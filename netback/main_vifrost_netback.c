@@ -104,7 +104,10 @@ static int start(const char *rundir, struct netback_config *config)
 	pid_t holder;
 	int rc;
 
-	rc = pidfile_take(rundir, program.name, &holder);
+	/* On a real Xen whoever comes first makes it. */
+	rc = rundir_create(rundir);
+	if (!rc)
+		rc = pidfile_take(rundir, program.name, &holder);
 	if (rc == -EBUSY) {
 		log_err("another is running in %s, pid %d", rundir, (int)holder);
 		return CLI_BUSY;
