@@ -25,6 +25,12 @@ struct hv_guest;
 int hv_guest_attach(int hypercall_fd, struct hv_guest **guest_out);
 /* As hv_guest_attach(), for a domain of a core in this process. */
 int hv_guest_attach_local(struct core *core, uint16_t domid, struct hv_guest **guest_out);
+/**
+ * hv_guest_attach_xen() - This domU of a real Xen, by its kernel's /dev/xen/{xenbus,gntalloc,evtchn}
+ * @why:	On error: what is missing and what to do about it
+ * Return: 0; -ENODEV: no such guest, or a driver that is not loaded; -errno.
+ */
+int hv_guest_attach_xen(struct hv_guest **guest_out, char why[HV_WHY_MAX]);
 /* Detach without telling anyone. NULL is allowed. */
 void hv_guest_detach(struct hv_guest *guest);
 

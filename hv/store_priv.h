@@ -73,4 +73,7 @@ struct store_stream {
 int store_stream_init(struct store_stream *st, const struct store_stream_ops *ops, int fd,
 		      bool restartable);
 
+/* Over the device that a Linux guest's kernel has for it; @path is open()ed. */
+int store_xenbus_open(const char *path, struct hv_store **store_out);
+
 #endif

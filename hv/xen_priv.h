@@ -42,5 +42,7 @@ void xen_gnttab_close(struct xen_hv *xen);
  * Return: 0; -ENODEV: no Xen beneath us; -ENXIO: a driver is not loaded; @why says it.
  */
 int xen_check(const char *root, bool store_only, char why[HV_WHY_MAX]);
+/* The same for a guest's user space. Return: 0; -ENODEV. */
+int xen_guest_check(const char *root, char why[HV_WHY_MAX]);
 
 #endif

@@ -24,6 +24,14 @@
 #define ETH_FRAME_PAGES ((FRONT_MAX_FRAME + FRONT_BUFFER_SIZE - 1) / FRONT_BUFFER_SIZE)
 #define ETH_HEADER_MAX	128 /* bytes of a frame that are copied out to be understood */
 
+struct eth_options {
+	bool xen;		    /* a domU of a real Xen, and one device of it */
+	unsigned int handle;	    /* if @xen: which */
+	int hypercall_fd, ready_fd; /* unless @xen; taken over; ready_fd may be -1 */
+	const char *tap;	    /* its name; NULL: eth<handle> */
+	unsigned int max_queues;
+};
+
 /* One queue of a TAP. Counts what the frontend library cannot know. */
 struct eth_queue {
 	int tap_fd;		       /* -1: none */
@@ -95,7 +103,7 @@ bool eth_arm(struct eth_queue *q);
 
 /* Return: 0 with the TAP made; -ENOENT no such vif; -errno. */
 int eth_create(struct hv_guest *guest, struct loop *loop, int control_fd, unsigned int handle,
-	       unsigned int max_queues, struct eth **eth_out);
+	       const struct eth_options *options, struct eth **eth_out);
 /* The TAP goes with it. */
 void eth_destroy(struct eth *eth);
 /* Follow the store. -ENOENT: the vif is gone. */
@@ -103,15 +111,13 @@ int eth_update(struct eth *eth, int control_fd);
 
 /* ---- eth_sandbox.c ---- */
 
-/* From here on only the system calls that moving packets and hotplug need. Return: 0 or -errno. */
-int eth_sandbox(void);
+/*
+ * From here on only the system calls that moving packets and hotplug need, on our core or (@xen) by a
+ * domU's devices. Return: 0 or -errno.
+ */
+int eth_sandbox(bool xen);
 
 /* ---- eth_process.c ---- */
-
-struct eth_options {
-	int hypercall_fd, ready_fd; /* taken over; ready_fd may be -1 */
-	unsigned int max_queues;
-};
 
 /**
  * eth_process_run() - Serve the guest's vifs until SIGTERM

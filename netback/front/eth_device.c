@@ -178,7 +178,7 @@ static int open_tap(struct eth *eth, int control_fd)
 }
 
 int eth_create(struct hv_guest *guest, struct loop *loop, int control_fd, unsigned int handle,
-	       unsigned int max_queues, struct eth **eth_out)
+	       const struct eth_options *options, struct eth **eth_out)
 {
 	struct eth *eth = calloc(1, sizeof(*eth));
 	char token[16];
@@ -189,13 +189,16 @@ int eth_create(struct hv_guest *guest, struct loop *loop, int control_fd, unsign
 	list_init(&eth->node);
 	eth->loop = loop;
 	eth->handle = handle;
-	eth->nr_queues = max_queues;
-	for (unsigned int i = 0; i < max_queues; i++)
+	eth->nr_queues = options->max_queues;
+	for (unsigned int i = 0; i < eth->nr_queues; i++)
 		eth->queues[i].tap_fd = -1;
-	snprintf(eth->name, sizeof(eth->name), "eth%u", handle);
+	if (options->tap)
+		snprintf(eth->name, sizeof(eth->name), "%s", options->tap);
+	else
+		snprintf(eth->name, sizeof(eth->name), "eth%u", handle);
 	snprintf(token, sizeof(token), "vif%u", handle);
 
-	rc = front_create(guest, handle, max_queues, token, &eth->front);
+	rc = front_create(guest, handle, eth->nr_queues, token, &eth->front);
 	if (!rc)
 		rc = open_tap(eth, control_fd);
 	if (rc) {

@@ -21,7 +21,7 @@ struct process {
 	struct loop_fd store_watcher;
 	struct list eths;
 	int control_fd;
-	unsigned int max_queues;
+	const struct eth_options *options;
 	bool store_changed;
 	bool stopped;
 };
@@ -55,16 +55,21 @@ static struct eth *find(struct process *p, unsigned int handle)
 	return NULL;
 }
 
+static bool is_ours(const struct process *p, unsigned int handle)
+{
+	return !p->options->xen || handle == p->options->handle;
+}
+
 static void appear(struct process *p, unsigned int handle)
 {
 	struct eth *eth;
 	int rc;
 
-	rc = eth_create(p->guest, p->loop, p->control_fd, handle, p->max_queues, &eth);
+	rc = eth_create(p->guest, p->loop, p->control_fd, handle, p->options, &eth);
 	if (rc == -ENOENT) /* not all of its keys are there yet: they come with another event */
 		return;
 	if (rc) {
-		log_err("eth%u: cannot be made: %s", handle, strerror(-rc));
+		log_err("vif %u: no device for it: %s", handle, strerror(-rc));
 		return;
 	}
 	list_append(&p->eths, &eth->node);
@@ -107,7 +112,8 @@ static int follow_store(struct process *p)
 	if (rc && rc != -ENOENT)
 		return rc;
 	for (unsigned int i = 0; !rc && i < nr; i++)
-		if (!parse_u32(names[i], MAX_HANDLE, &handle) && !find(p, handle))
+		if (!parse_u32(names[i], MAX_HANDLE, &handle) && is_ours(p, handle) &&
+		    !find(p, handle))
 			appear(p, handle);
 	if (!rc)
 		free(names);
@@ -171,12 +177,39 @@ static void tell_ready(int fd)
 	close(fd);
 }
 
+/* Two frontends on one device would break each other. */
+static int check_driver(unsigned int handle)
+{
+	char path[64];
+
+	snprintf(path, sizeof(path), "/sys/bus/xen/devices/vif-%u/driver", handle);
+	if (access(path, F_OK))
+		return 0;
+	log_err("the kernel's xen-netfront serves vif %u: take it away first, by "
+		"'echo vif-%u > /sys/bus/xen/drivers/vif/unbind'",
+		handle, handle);
+	return -EBUSY;
+}
+
+static int attach_xen(struct process *p)
+{
+	char why[HV_WHY_MAX];
+	int rc = check_driver(p->options->handle);
+
+	if (rc)
+		return rc;
+	rc = hv_guest_attach_xen(&p->guest, why);
+	if (rc)
+		log_err("%s", why);
+	return rc;
+}
+
 static int start(struct process *p, const struct eth_options *options)
 {
 	sigset_t signals;
 	int rc;
 
-	p->max_queues = options->max_queues;
+	p->options = options;
 	p->control_fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 	if (p->control_fd < 0)
 		return -errno;
@@ -189,7 +222,7 @@ static int start(struct process *p, const struct eth_options *options)
 	rc = loop_signals(p->loop, &signals, on_signal, p);
 	if (rc)
 		return rc;
-	rc = hv_guest_attach(options->hypercall_fd, &p->guest);
+	rc = options->xen ? attach_xen(p) : hv_guest_attach(options->hypercall_fd, &p->guest);
 	if (rc)
 		return rc;
 	p->store = hv_guest_store(p->guest);
@@ -209,7 +242,7 @@ int eth_process_run(const struct eth_options *options)
 	list_init(&p.eths);
 	rc = start(&p, options);
 	if (!rc)
-		rc = eth_sandbox();
+		rc = eth_sandbox(options->xen);
 	if (!rc)
 		rc = follow_store(&p);
 	if (rc)

@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
@@ -20,6 +21,9 @@
 #include <linux/filter.h>
 #include <linux/if_tun.h>
 #include <linux/seccomp.h>
+#include <xen/xen.h>
+#include <xen/evtchn.h>
+#include <xen/gntalloc.h>
 
 #include "netback/front/eth.h"
 
@@ -64,7 +68,17 @@ static const struct rule rules[] = {
 	{ SYS_ioctl, 1, ~0u, SIOCSIFMTU },
 };
 
-#define PROGRAM_MAX    (6 + 2 * LENGTH(plain_calls) + 6 * LENGTH(rules))
+/* In a domU: pages and event channels of a connection are had from the kernel. */
+static const struct rule xen_rules[] = {
+	{ SYS_openat, 2, ~0u, O_RDWR | O_CLOEXEC },
+	{ SYS_fcntl, 1, ~0u, F_SETFL }, /* nobody shares our descriptors here */
+	{ SYS_ioctl, 1, ~0u, IOCTL_EVTCHN_BIND_UNBOUND_PORT },
+	{ SYS_ioctl, 1, ~0u, IOCTL_EVTCHN_NOTIFY },
+	{ SYS_ioctl, 1, ~0u, IOCTL_GNTALLOC_ALLOC_GREF },
+	{ SYS_ioctl, 1, ~0u, IOCTL_GNTALLOC_DEALLOC_GREF },
+};
+
+#define PROGRAM_MAX    (6 + 2 * LENGTH(plain_calls) + 6 * (LENGTH(rules) + LENGTH(xen_rules)))
 #define LOAD(field)    BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, field))
 #define RETURN(action) BPF_STMT(BPF_RET | BPF_K, (action))
 /* Go on with the next instruction if equal, else skip @skip of them. */
@@ -89,7 +103,7 @@ static unsigned int add_rule(struct sock_filter *program, unsigned int nr, const
 	return add(program, nr, (struct sock_filter)LOAD(nr));
 }
 
-static unsigned int build(struct sock_filter *program)
+static unsigned int build(struct sock_filter *program, bool xen)
 {
 	unsigned int nr = 0;
 
@@ -103,15 +117,17 @@ static unsigned int build(struct sock_filter *program)
 	}
 	for (unsigned int i = 0; i < LENGTH(rules); i++)
 		nr = add_rule(program, nr, &rules[i]);
+	for (unsigned int i = 0; xen && i < LENGTH(xen_rules); i++)
+		nr = add_rule(program, nr, &xen_rules[i]);
 	return add(program, nr, (struct sock_filter)RETURN(SECCOMP_RET_ERRNO | EPERM));
 }
 
-int eth_sandbox(void)
+int eth_sandbox(bool xen)
 {
 	struct sock_filter program[PROGRAM_MAX];
 	struct sock_fprog fprog = { .filter = program };
 
-	fprog.len = (unsigned short)build(program);
+	fprog.len = (unsigned short)build(program, xen);
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 ||
 	    prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &fprog) < 0)
 		return -errno;

@@ -14,8 +14,8 @@
  *	      +-------InitWait-------- Closed <-------------------+
  *
  * The backend's states stand at the arrows, the frontend's in between; a violation leads from any
- *of them to Broken, for good. front_update() and what is above "Rings" belong to one control
- *thread. Each queue's calls belong to one thread at a time, none of them during front_update() or
+ * of them to Broken, for good. Initialised, too, is Connected in the store, which is what Linux's
+ * backend waits for. front_update() and what is above "Rings" belong to one control thread. Each queue's calls belong to one thread at a time, none of them during front_update() or
  * front_destroy().
  */
 #ifndef NETBACK_FRONT_FRONT_H

@@ -117,6 +117,16 @@ static int connect_queues(struct front *f)
 	return rc;
 }
 
+/* On its way from an earlier frontend's connection to InitWait, not out of the world. */
+static bool backend_stays(struct front *f)
+{
+	char path[FRONT_PATH_MAX];
+	uint32_t online;
+
+	snprintf(path, sizeof(path), "%s/online", f->backend);
+	return !hv_store_read_u32(f->store, 0, path, 1, &online) && online;
+}
+
 static int act(struct front *f, enum action action)
 {
 	int rc;
@@ -135,11 +145,11 @@ static int act(struct front *f, enum action action)
 			set_state(f, FRONT_INITIALISED, NULL);
 		return rc;
 	case CONNECTED:
-		rc = write_state(f, XenbusStateConnected);
-		if (!rc)
-			set_state(f, FRONT_CONNECTED, NULL);
-		return rc;
+		set_state(f, FRONT_CONNECTED, NULL);
+		return 0;
 	case CLOSE:
+		if (f->info.state == FRONT_INITIALISING && backend_stays(f))
+			return 0;
 		close_as(f, FRONT_CLOSED, "closed by the backend");
 		return 0;
 	case RESTART:

@@ -79,7 +79,7 @@ struct hv_evtchn *front_to_channel(struct front_queue *q);
 
 /* Read what the backend offers into f->info; @nr_queues_out: how many queues to make. */
 int front_features_read(struct front *f, unsigned int *nr_queues_out);
-/* Write everything that the backend needs, and state Initialised, in one transaction. */
+/* Write everything that the backend needs, and state Connected, in one transaction. */
 int front_publish(struct front *f);
 /* "device/vif/<n>/<key>" into @path. */
 void front_path(const struct front *f, char path[FRONT_PATH_MAX], const char *key);

@@ -139,8 +139,9 @@ static int publish_once(struct front *f, uint32_t tx)
 		rc = write_queues(f, tx);
 	for (unsigned int i = 0; !rc && i < sizeof(features) / sizeof(features[0]); i++)
 		rc = write_key(f, tx, f->dir, features[i], 1);
+	/* Not Initialised: Linux's backend waits for Connected, ours takes either. */
 	if (!rc)
-		rc = write_key(f, tx, f->dir, "state", XenbusStateInitialised);
+		rc = write_key(f, tx, f->dir, "state", XenbusStateConnected);
 	return rc;
 }
 

@@ -478,7 +478,7 @@ static int in_sandbox(void)
 {
 	int fds[2];
 
-	if (pipe(fds) || eth_sandbox())
+	if (pipe(fds) || eth_sandbox(false))
 		return 1;
 	if (write(fds[1], "x", 1) != 1 || close(fds[0])) /* what it lives by */
 		return 2;

@@ -245,7 +245,7 @@ static void test_every_pair_of_states(void **state)
 		[B] = { B, B, B, B, B, B, B, B, B, B },
 	};
 	static const char *const xenbus[] = {
-		[I] = "1", [P] = "3", [C] = "4", [X] = "6", [B] = "6"
+		[I] = "1", [P] = "4", [C] = "4", [X] = "6", [B] = "6"
 	};
 	struct host *h = *state;
 

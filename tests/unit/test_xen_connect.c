@@ -119,6 +119,22 @@ static void test_no_xenstored(void **state)
 	assert_why("not its domain 0");
 }
 
+/* In a guest's user space: which driver is missing, in the order in which they are needed. */
+static void test_guest_drivers(void **state)
+{
+	(void)state;
+	assert_int_equal(xen_guest_check(root, why), -ENODEV);
+	assert_why("no guest of a Xen");
+	put("/dev/xen/xenbus", "");
+	assert_int_equal(xen_guest_check(root, why), -ENODEV);
+	assert_why("modprobe xen-gntalloc");
+	put("/dev/xen/gntalloc", "");
+	assert_int_equal(xen_guest_check(root, why), -ENODEV);
+	assert_why("modprobe xen-evtchn");
+	put("/dev/xen/evtchn", "");
+	assert_int_equal(xen_guest_check(root, why), 0);
+}
+
 static void test_all_there(void **state)
 {
 	int fd;
@@ -179,6 +195,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_no_xen, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_drivers, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_no_xenstored, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_guest_drivers, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_all_there, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_neither, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_core_gone, setup, teardown),
