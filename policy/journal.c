@@ -10,6 +10,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/file.h"
+
 #define JOURNAL_NAME "journal"
 #define CRC_LEN	     9 /* eight digits and a blank */
 #define FILE_MAX     (64u << 20)
@@ -38,22 +40,6 @@ static int sync_dir(const char *dir)
 		rc = -errno;
 	close(fd);
 	return rc;
-}
-
-static int write_all(int fd, const char *data, size_t size)
-{
-	ssize_t n;
-
-	while (size) {
-		n = write(fd, data, size);
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return -errno;
-		data += n;
-		size -= (size_t)n;
-	}
-	return 0;
 }
 
 static void path_in(char path[PATH_MAX], const char *dir, const char *name)
@@ -89,7 +75,7 @@ int journal_append(struct journal *j, json_t *entry)
 		line = NULL;
 		goto out;
 	}
-	rc = write_all(j->fd, line, (size_t)len);
+	rc = file_write_all(j->fd, line, (size_t)len);
 	if (!rc && fdatasync(j->fd) < 0)
 		rc = -errno;
 out:
@@ -209,7 +195,7 @@ int file_replace(const char *dir, const char *name, const json_t *value)
 	path_in(path, dir, name);
 	snprintf(new, sizeof(new), "%.4000s.new", path);
 	fd = open(new, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-	rc = fd < 0 ? -errno : write_all(fd, text, strlen(text));
+	rc = fd < 0 ? -errno : file_write_all(fd, text, strlen(text));
 	if (!rc && fsync(fd) < 0)
 		rc = -errno;
 	if (!rc && rename(new, path) < 0)

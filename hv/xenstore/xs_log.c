@@ -18,6 +18,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/file.h"
 #include "hv/xenstore/xs_priv.h"
 
 #define LOG_MAGIC      "VIFROSTXS1\n"
@@ -178,25 +179,10 @@ void xs_log_forget(struct xs_server *server, uint16_t domid)
 	record_end(server->log);
 }
 
-static int write_all(int fd, const char *data, size_t size)
-{
-	while (size) {
-		ssize_t n = write(fd, data, size);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return -errno;
-		data += n;
-		size -= (size_t)n;
-	}
-	return 0;
-}
-
 /* Write what is in the buffer to @fd. */
 static int drain(struct xs_log *log, int fd, uint64_t *size)
 {
-	int rc = write_all(fd, log->buf, log->used);
+	int rc = file_write_all(fd, log->buf, log->used);
 
 	if (rc == 0)
 		*size += log->used;
@@ -217,7 +203,7 @@ static int log_compact(struct xs_server *server)
 	if (fd < 0)
 		return -errno;
 	log->used = 0;
-	rc = write_all(fd, LOG_MAGIC, LOG_MAGIC_SIZE);
+	rc = file_write_all(fd, LOG_MAGIC, LOG_MAGIC_SIZE);
 	for (node = root; node && rc == 0; node = xs_tree_next(root, node)) {
 		rc = log_room(log, LOG_HEAD + xs_log_node_size(node));
 		if (rc < 0)

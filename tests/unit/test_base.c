@@ -8,11 +8,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cmocka.h>
 
 #include "base/diag.h"
+#include "base/file.h"
 #include "base/htab.h"
 #include "base/log.h"
 #include "base/loop.h"
@@ -232,6 +234,33 @@ static void test_unixsock_fds(void **state)
 	close(sv[1]);
 }
 
+/* A pipe takes less than all at once; a reader that has gone is told. */
+static void test_write_all(void **state)
+{
+	enum { SIZE = 300000 };
+	char *data = calloc(1, SIZE), byte;
+	size_t nr = 0;
+	int p[2];
+	pid_t pid;
+
+	(void)state;
+	assert_int_equal(pipe(p), 0);
+	data[SIZE - 1] = 'z';
+	pid = fork();
+	if (!pid)
+		_exit(file_write_all(p[1], data, SIZE) ? 1 : 0);
+	close(p[1]);
+	while (read(p[0], &byte, 1) == 1)
+		nr++;
+	assert_int_equal(nr, SIZE);
+	assert_int_equal(byte, 'z');
+	assert_int_equal(waitpid(pid, NULL, 0), pid);
+	close(p[0]);
+	assert_int_equal(file_write_all(-1, data, 1), -EBADF);
+	assert_int_equal(file_write_all(-1, data, 0), 0);
+	free(data);
+}
+
 static void test_pidfile(void **state)
 {
 	char dir[] = "/tmp/vf-base.XXXXXX", path[PATH_MAX];
@@ -265,6 +294,7 @@ int main(void)
 		cmocka_unit_test(test_diags),
 		cmocka_unit_test(test_log_limit),
 		cmocka_unit_test(test_unixsock_fds),
+		cmocka_unit_test(test_write_all),
 		cmocka_unit_test(test_pidfile),
 	};
 
