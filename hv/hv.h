@@ -23,7 +23,7 @@ struct hv_domain; /* an opened domain: what grant access needs, such as its mapp
 /* One end of an interdomain channel. */
 struct hv_evtchn {
 	union {
-		struct hv *hv;	       /* a backend's end */
+		struct hv *hv;		/* a backend's end */
 		struct hv_guest *guest; /* a guest's end */
 	};
 	int fd;		     /* readable when an event is pending; -1 when not bound */

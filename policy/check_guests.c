@@ -9,7 +9,7 @@ struct guests_check {
 	struct pol_reader *r;
 	struct policy *policy;
 	const struct pol_index *networks, *profiles;
-	struct pol_index uuids, names, macs, devids;
+	struct pol_index uuids, names, domids, macs, devids;
 };
 
 /* A key of the devids index: one vif of one guest. */
@@ -26,6 +26,8 @@ static bool is_any(const struct pol_guest *g)
 static void check_selector(struct guests_check *c, const struct pol_guest *g)
 {
 	const struct pol_text *uuid = &g->match.uuid, *by_name = &g->match.name;
+	const struct pol_u32 *domid = &g->match.domid;
+	const struct pol_place *place = &g->place;
 	const char *name = by_name->text ? by_name->text : g->name;
 	const struct pol_guest *other = NULL;
 
@@ -35,14 +37,18 @@ static void check_selector(struct guests_check *c, const struct pol_guest *g)
 				  "\"*\" is for all guests that no other entry names");
 		return;
 	}
-	if (uuid->text)
+	if (uuid->text) {
 		other = pol_index_put(&c->uuids, uuid->text, strlen(uuid->text), g);
-	else if (name)
+		place = &uuid->place;
+	} else if (domid->place.line) {
+		other = pol_index_put(&c->domids, &domid->value, sizeof(domid->value), g);
+		place = &domid->place;
+	} else if (name) {
 		other = pol_index_put(&c->names, name, strlen(name), g);
+	}
 	if (other)
-		pol_error(c->r, "VF0214", g->node, uuid->text ? &uuid->place : &g->place,
-			  "each guest has one entry", "the same guest as the entry in line %d",
-			  other->place.line);
+		pol_error(c->r, "VF0214", g->node, place, "each guest has one entry",
+			  "the same guest as the entry in line %d", other->place.line);
 }
 
 /* The entry has a devid, but not one that could be read. */
@@ -155,6 +161,7 @@ void pol_check_guests(struct pol_reader *r, struct policy *policy, const struct 
 
 	pol_index_init(&c.uuids, r);
 	pol_index_init(&c.names, r);
+	pol_index_init(&c.domids, r);
 	pol_index_init(&c.macs, r);
 	pol_index_init(&c.devids, r);
 	for (size_t i = 0; i < policy->guests.nr; i++) {
@@ -166,6 +173,7 @@ void pol_check_guests(struct pol_reader *r, struct policy *policy, const struct 
 	}
 	pol_index_fini(&c.uuids);
 	pol_index_fini(&c.names);
+	pol_index_fini(&c.domids);
 	pol_index_fini(&c.macs);
 	pol_index_fini(&c.devids);
 }

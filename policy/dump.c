@@ -113,9 +113,19 @@ static json_t *prefixes_json(const struct pol_key *key, const void *source)
 	return array;
 }
 
+/* A map that says no more than a single value would is written as that. */
 static json_t *one_map_json(const struct pol_key *key, const void *source)
 {
-	return map_json(key->arg, source);
+	const struct pol_map *map = key->arg;
+	json_t *out = map_json(map, source), *only;
+
+	if (!out || !map->scalar || json_object_size(out) != 1)
+		return out;
+	only = json_incref(json_object_get(out, map->scalar));
+	if (!only)
+		return out;
+	json_decref(out);
+	return only;
 }
 
 static json_t *items_json(const struct pol_key *key, const void *source)

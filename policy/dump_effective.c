@@ -48,6 +48,8 @@ json_t *pol_effective_vif_json(const struct pol_effective *e)
 		  json_string(pol_isolation_name(e->isolation.value)));
 	set_value(&out, "anti-spoof", &e->anti_spoof,
 		  json_string(pol_anti_spoof_name(e->anti_spoof.value)));
+	set_value(&out, "datapath", &e->datapath,
+		  json_string(pol_datapath_name(e->datapath.value)));
 	if (e->vif->place.line) {
 		set(&out, "file", json_string(e->vif->place.file));
 		set(&out, "line", json_integer(e->vif->place.line));

@@ -35,12 +35,17 @@ const char *pol_anti_spoof_name(uint32_t anti_spoof)
 	return choice_name(pol_anti_spoofs, anti_spoof);
 }
 
+const char *pol_datapath_name(uint32_t datapath)
+{
+	return choice_name(pol_datapaths, datapath);
+}
+
 const char *pol_origin_name(enum pol_origin origin)
 {
 	static const char *const names[] = {
 		[POL_FROM_DEFAULT] = "default", [POL_FROM_UPLINK] = "uplink",
 		[POL_FROM_NETWORK] = "network", [POL_FROM_PROFILE] = "profile",
-		[POL_FROM_VIF] = "vif",
+		[POL_FROM_VIF] = "vif",		[POL_FROM_GUEST] = "guest's configuration",
 	};
 
 	return names[origin];
@@ -123,6 +128,9 @@ void pol_effective_vif(const struct pol_guest *guest, const struct pol_vif *vif,
 	inherit(&out->isolation, &vif->isolation, POL_FROM_VIF);
 	inherit(&out->anti_spoof, p ? &p->anti_spoof : NULL, POL_FROM_PROFILE);
 	inherit(&out->anti_spoof, &vif->anti_spoof, POL_FROM_VIF);
+	inherit(&out->datapath, &n->datapath.type, POL_FROM_NETWORK);
+	inherit(&out->datapath, p ? &p->datapath.type : NULL, POL_FROM_PROFILE);
+	inherit(&out->datapath, &vif->datapath.type, POL_FROM_VIF);
 	if (vif->mac.place.line && !vif->mac.is_auto) {
 		out->has_mac = true;
 		memcpy(out->mac, vif->mac.mac, MAC_LEN);
@@ -149,21 +157,24 @@ static const struct pol_vif *find_vif(const struct pol_guest *guest, uint32_t de
 	return any;
 }
 
-/* 2: by uuid; 1: by name; 0: not meant. */
-static int selects(const struct pol_guest *g, const char *name, const char *uuid)
+/* All that the entry gives must hold. 3: by uuid; 2: by domid; 1: by name; 0: not meant. */
+static int selects(const struct pol_guest *g, const struct pol_guest_id *id)
 {
 	const struct pol_guest_match *m = &g->match;
+	bool by_uuid = m->uuid.text, by_domid = m->domid.place.line;
+	const char *name = m->name.text ? m->name.text : by_uuid || by_domid ? NULL : g->name;
 
-	if (m->uuid.text)
-		return uuid && !strcasecmp(m->uuid.text, uuid) &&
-				       (!m->name.text || !strcmp(m->name.text, name))
-			       ? 2
-			       : 0;
-	return !strcmp(m->name.text ? m->name.text : g->name, name);
+	if (by_uuid && (!id->uuid || strcasecmp(m->uuid.text, id->uuid) != 0))
+		return 0;
+	if (by_domid && m->domid.value != id->domid)
+		return 0;
+	if (name && strcmp(name, id->name) != 0)
+		return 0;
+	return by_uuid ? 3 : by_domid ? 2 : 1;
 }
 
-int pol_effective(const struct policy *policy, const char *guest_name, const char *guest_uuid,
-		  uint32_t devid, struct pol_effective *out)
+int pol_effective(const struct policy *policy, const struct pol_guest_id *id, uint32_t devid,
+		  struct pol_effective *out)
 {
 	const struct pol_guest *any = NULL, *best = NULL;
 	const struct pol_vif *vif = NULL;
@@ -172,7 +183,7 @@ int pol_effective(const struct policy *policy, const char *guest_name, const cha
 	for (size_t i = 0; i < policy->guests.nr; i++) {
 		const struct pol_guest *g = &policy->guests.v[i];
 		bool is_any = !strcmp(g->name, POL_ANY_GUEST);
-		int rank = is_any ? 0 : selects(g, guest_name, guest_uuid);
+		int rank = is_any ? 0 : selects(g, id);
 
 		if (is_any)
 			any = g;
@@ -194,7 +205,7 @@ int pol_effective(const struct policy *policy, const char *guest_name, const cha
 		/* "auto" without a uuid in the file stays the address of the name, as printed by
 		 * show. */
 		out->has_mac = true;
-		pol_auto_mac(guest_name, best->match.uuid.text, devid, out->mac);
+		pol_auto_mac(id->name, best->match.uuid.text, devid, out->mac);
 	}
 	return 0;
 }

@@ -56,10 +56,31 @@ const struct pol_choice pol_anti_spoofs[] = {
 	{ NULL, 0, 0 },
 };
 
+const struct pol_choice pol_datapaths[] = {
+	{ "tap", POL_READY, POL_DATAPATH_TAP },
+	{ "kernel", POL_READY, POL_DATAPATH_KERNEL },
+	{ "dpdk", POL_LATER, 0 },
+	{ "afxdp", POL_LATER, 0 },
+	{ NULL, 0, 0 },
+};
+
 static const struct pol_range version_range = { 1, 1 };
 static const struct pol_range mtu_range = { 68, 65535 };
 static const struct pol_range devid_range = { 0, 65535 };
 static const struct pol_range metric_range = { 0, UINT32_MAX };
+static const struct pol_range domid_range = { 1, 0x7fef }; /* below Xen's reserved ones */
+
+static const struct pol_key datapath_keys[] = {
+	NEEDED(struct pol_datapath, type, "type", POL_KIND_CHOICE, pol_datapaths),
+	LATER("pmd-cpus"),
+	LATER("socket-mem"),
+	LATER("rx-queues"),
+	LATER("fallback"),
+	END,
+};
+static const struct pol_map datapath_map = { .what = "a datapath",
+					     .keys = datapath_keys,
+					     .scalar = "type" };
 
 static const struct pol_key host_match_keys[] = {
 	FIELD(struct pol_host_match, hostname, "hostname", POL_KIND_TEXT, &pol_rule_hostglob),
@@ -142,7 +163,7 @@ static const struct pol_key network_keys[] = {
 	LATER_SO("vlans", no_vlans),
 	LATER_SO("nameservers", "set name servers in resolv.conf(5)"),
 	LATER("fail-mode"),
-	LATER_SO("datapath", "leave it out for the kernel's"),
+	FIELD(struct pol_network, datapath, "datapath", POL_KIND_MAP, &datapath_map),
 	LATER_SO("mirrors", "capture on the vif's interface"),
 	LATER("subnets"),
 	LATER("egress"),
@@ -161,6 +182,7 @@ static const struct pol_map network_map = {
 static const struct pol_key profile_keys[] = {
 	FIELD(struct pol_profile, anti_spoof, "anti-spoof", POL_KIND_CHOICE, pol_anti_spoofs),
 	FIELD(struct pol_profile, isolation, "isolation", POL_KIND_CHOICE, pol_isolations),
+	FIELD(struct pol_profile, datapath, "datapath", POL_KIND_MAP, &datapath_map),
 	LATER_SO("queues", no_queues),
 	LATER_SO("rate", no_rates),
 	LATER_SO("trusted-backend", "leave it out, the default is true"),
@@ -177,6 +199,7 @@ static const struct pol_map profile_map = {
 static const struct pol_key guest_match_keys[] = {
 	FIELD(struct pol_guest_match, uuid, "uuid", POL_KIND_TEXT, &pol_rule_uuid),
 	FIELD(struct pol_guest_match, name, "name", POL_KIND_TEXT, &pol_rule_domain),
+	FIELD(struct pol_guest_match, domid, "domid", POL_KIND_U32, &domid_range),
 	END,
 };
 static const struct pol_map guest_match_map = {
@@ -193,6 +216,7 @@ static const struct pol_key vif_keys[] = {
 	LATER_SO("queues", no_queues),
 	FIELD(struct pol_vif, isolation, "isolation", POL_KIND_CHOICE, pol_isolations),
 	FIELD(struct pol_vif, anti_spoof, "anti-spoof", POL_KIND_CHOICE, pol_anti_spoofs),
+	FIELD(struct pol_vif, datapath, "datapath", POL_KIND_MAP, &datapath_map),
 	FIELD(struct pol_vif, profile_name, "profile", POL_KIND_TEXT, &pol_rule_name),
 	FIELD(struct pol_vif, tags, "tags", POL_KIND_TEXTS, &pol_rule_name),
 	LATER_SO("addresses", "set addresses in the guest"),

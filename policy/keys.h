@@ -60,6 +60,7 @@ struct pol_map {
 	size_t size;			   /* of one item in a list or by name */
 	const struct pol_text_rule *names; /* of the names of a POL_KIND_NAMED */
 	size_t min;			   /* items at least */
+	const char *scalar; /* the key that a single value in the map's place stands for, or NULL */
 };
 
 /* How every map's struct begins, and those that have a name. */
@@ -81,7 +82,7 @@ struct pol_items {
 };
 
 extern const struct pol_map pol_policy_map;
-extern const struct pol_choice pol_modes[], pol_isolations[], pol_anti_spoofs[];
+extern const struct pol_choice pol_modes[], pol_isolations[], pol_anti_spoofs[], pol_datapaths[];
 
 /* Read @node into @target by its table; errors are collected in @r. */
 void pol_read_map(struct pol_reader *r, const struct pol_node *node, const struct pol_map *map,

@@ -87,8 +87,17 @@ void pol_read_map(struct pol_reader *r, const struct pol_node *node, const struc
 
 	head->node = node;
 	head->place = node->key ? node->key_place : node->place;
+	if (map->scalar && node->type == POL_NODE_SCALAR) {
+		struct pol_key key = *find_key(map, map->scalar);
+
+		/* Messages speak of the key that was written. */
+		if (node->key)
+			key.name = node->key;
+		read_key(r, node, &key, (char *)target + key.offset);
+		return;
+	}
 	if (node->type != POL_NODE_MAP) {
-		pol_error_type(r, node, "a map");
+		pol_error_type(r, node, map->scalar ? "a single value or a map" : "a map");
 		return;
 	}
 	for (const struct pol_node *n = node->first; n && !r->rc; n = n->next) {

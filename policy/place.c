@@ -6,9 +6,6 @@
 
 #include "policy/wanted.h"
 
-static void quarantine(struct placement *out, const struct pol_place *place, const char *fmt, ...)
-	__attribute__((format(printf, 3, 4)));
-
 static void take_place(struct placement *out, const struct pol_place *place)
 {
 	if (!place || !place->line)
@@ -18,6 +15,8 @@ static void take_place(struct placement *out, const struct pol_place *place)
 	out->column = place->column;
 }
 
+static void quarantine(struct placement *out, const struct pol_place *place, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
 static void quarantine(struct placement *out, const struct pol_place *place, const char *fmt, ...)
 {
 	va_list args;
@@ -31,12 +30,28 @@ static void quarantine(struct placement *out, const struct pol_place *place, con
 	take_place(out, place);
 }
 
-static void accept_vif(const struct pol_effective *e, const struct place_vif *who, bool explain,
+/* The guest's configuration has a say where the policy gives this vif no MTU of its own. */
+static void take_mtu(struct pol_effective *e, const struct place_vif *who, struct placement *out)
+{
+	size_t used = strlen(out->why);
+
+	if (!who->mtu || e->mtu.origin == POL_FROM_VIF)
+		return;
+	if (who->mtu <= e->network->effective_mtu)
+		e->mtu = (struct pol_value){ .value = who->mtu, .origin = POL_FROM_GUEST };
+	else
+		snprintf(out->why + used, sizeof(out->why) - used,
+			 "; mtu=%u of its configuration is above the network's and does not hold",
+			 who->mtu);
+}
+
+static void accept_vif(struct pol_effective *e, const struct place_vif *who, bool explain,
 		       const struct pol_place *place, struct placement *out)
 {
 	char want[MAC_TEXT_LEN];
 	uint8_t mac[MAC_LEN];
 
+	take_mtu(e, who, out);
 	take_place(out, place);
 	if (explain)
 		out->effective = pol_effective_vif_json(e);
@@ -48,6 +63,7 @@ static void accept_vif(const struct pol_effective *e, const struct place_vif *wh
 		return;
 	}
 	pol_wanted_vif(e, who->domid, who->devid, &out->vif);
+	out->datapath = e->datapath.value;
 	out->is_placed = true;
 	/* The only mode that policies can name so far. */
 	out->mode = &vs_mode_bridge;
@@ -67,21 +83,40 @@ static void accept_bridge(const struct pol_network *n, const struct place_vif *w
 	accept_vif(&e, who, explain, &n->place, out);
 }
 
-void place_vif(const struct policy *policy, const struct place_vif *who, bool explain,
+/* What xl appends to a name while the guest migrates. */
+static void settle_name(char *name)
+{
+	static const char *const suffixes[] = { "--incoming", "--migratedaway" };
+	size_t len = strlen(name), cut;
+
+	for (size_t i = 0; i < sizeof(suffixes) / sizeof(suffixes[0]); i++) {
+		cut = strlen(suffixes[i]);
+		if (len > cut && !strcmp(name + len - cut, suffixes[i])) {
+			name[len - cut] = '\0';
+			return;
+		}
+	}
+}
+
+void place_vif(const struct policy *policy, const struct place_vif *vif, bool explain,
 	       struct placement *out)
 {
+	struct place_vif settled = *vif;
+	const struct place_vif *who = &settled;
+	struct pol_guest_id id = { settled.guest, settled.uuid[0] ? settled.uuid : NULL,
+				   settled.domid };
 	const struct pol_network *n;
 	struct pol_effective e;
 	bool has_entry, is_any;
 
+	settle_name(settled.guest);
 	*out = (struct placement){ 0 };
 	snprintf(out->vif.name, sizeof(out->vif.name), "vif%u.%u", who->domid, who->devid);
 	if (!policy) {
 		quarantine(out, NULL, "no policy is applied");
 		return;
 	}
-	has_entry = !pol_effective(policy, who->guest, who->uuid[0] ? who->uuid : NULL, who->devid,
-				   &e);
+	has_entry = !pol_effective(policy, &id, who->devid, &e);
 	is_any = has_entry && !strcmp(e.guest->name, POL_ANY_GUEST);
 	n = who->bridge[0] ? pol_network_find(policy, who->bridge) : NULL;
 	if (has_entry && !is_any) {
@@ -100,7 +135,8 @@ void place_vif(const struct policy *policy, const struct place_vif *who, bool ex
 	} else if (who->bridge[0]) {
 		quarantine(
 			out, NULL,
-			"bridge=%s is no network of the policy, which has no guests entry for %s either",
+			"bridge=%s is no network of the policy, which has no guests entry for %s "
+			"either",
 			who->bridge, who->guest);
 	} else {
 		quarantine(out, NULL,

@@ -13,16 +13,18 @@
 /* A vif as xenstore tells of it: all untrusted, cut to size. */
 struct place_vif {
 	uint16_t domid, devid;
-	char guest[64];	 /* the domain's name */
+	char guest[256]; /* the domain's name */
 	char uuid[40];	 /* "": unknown */
 	char bridge[64]; /* bridge= of its configuration; "": none */
 	char mac[MAC_TEXT_LEN];
+	uint32_t mtu; /* mtu= of its configuration; 0: none */
 };
 
 struct placement {
 	bool is_placed; /* else: quarantined */
 	const struct vs_mode *mode;
 	struct vs_vif vif;
+	enum pol_datapath_type datapath;
 	char why[PLACE_WHY_LEN];
 	char file[128];	   /* where the policy says so */
 	int line, column;  /* 0: nowhere */
@@ -30,11 +32,12 @@ struct placement {
 };
 
 /**
- * place_vif() - Guests entry by uuid, name, devid; else bridge= naming a network; else "*"
+ * place_vif() - Guests entry by uuid, domid, name, devid; else bridge= naming a network; else "*"
+ * While a guest migrates, xl names it web--incoming here and web--migratedaway there: it is web.
  * @policy:	NULL: none is applied
  * @explain:	Also fill out->effective
  */
-void place_vif(const struct policy *policy, const struct place_vif *who, bool explain,
+void place_vif(const struct policy *policy, const struct place_vif *vif, bool explain,
 	       struct placement *out);
 
 #endif

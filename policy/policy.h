@@ -112,6 +112,14 @@ struct pol_uplink {
 enum pol_mode { POL_MODE_BRIDGE };
 enum pol_isolation { POL_ISOLATION_NONE, POL_ISOLATION_PORT };
 enum pol_anti_spoof { POL_ANTI_SPOOF_NONE };
+enum pol_datapath_type { POL_DATAPATH_TAP, POL_DATAPATH_KERNEL };
+
+/* What carries packets between a guest's rings and the host. */
+struct pol_datapath {
+	struct pol_place place;
+	const struct pol_node *node;
+	struct pol_u32 type; /* enum pol_datapath_type */
+};
 
 /* What network, profile and vif may all say; the later of them wins. */
 struct pol_profile {
@@ -120,6 +128,7 @@ struct pol_profile {
 	const char *name;
 	struct pol_u32 anti_spoof; /* enum pol_anti_spoof */
 	struct pol_u32 isolation;  /* enum pol_isolation */
+	struct pol_datapath datapath;
 };
 
 struct pol_network {
@@ -131,6 +140,7 @@ struct pol_network {
 	struct pol_u32 mtu;
 	struct pol_bool stp;
 	struct pol_u32 isolation;
+	struct pol_datapath datapath;
 	struct pol_prefixes addresses;
 	struct pol_routes routes;
 	struct pol_text profile_name;
@@ -148,6 +158,7 @@ struct pol_vif {
 	struct pol_text network_name;
 	struct pol_mac mac;
 	struct pol_u32 mtu, isolation, anti_spoof;
+	struct pol_datapath datapath;
 	struct pol_text profile_name;
 	struct pol_texts tags;
 
@@ -161,6 +172,7 @@ struct pol_guest_match {
 	const struct pol_node *node;
 	struct pol_text uuid; /* lower case */
 	struct pol_text name;
+	struct pol_u32 domid;
 };
 
 struct pol_guest {
@@ -273,6 +285,7 @@ enum pol_origin {
 	POL_FROM_NETWORK,
 	POL_FROM_PROFILE,
 	POL_FROM_VIF,
+	POL_FROM_GUEST, /* the guest's own configuration, where the policy leaves it to that */
 };
 
 struct pol_value {
@@ -287,22 +300,27 @@ struct pol_effective {
 	const struct pol_vif *vif;
 	const struct pol_network *network;
 	const struct pol_profile *profile; /* NULL: none */
-	struct pol_value mtu, isolation, anti_spoof;
+	struct pol_value mtu, isolation, anti_spoof, datapath;
 	bool has_mac; /* the guest's address must be @mac; else it may be any */
 	uint8_t mac[MAC_LEN];
 };
 
+/* A running guest as a policy can speak of it. */
+struct pol_guest_id {
+	const char *name; /* the domain's: from xenstore, untrusted */
+	const char *uuid; /* either case; NULL: unknown */
+	uint32_t domid;	  /* 0: unknown */
+};
+
 /**
  * pol_effective() - Find the entry for a vif and what it inherits
- * @guest_name:	The domain's name: from xenstore, untrusted
- * @guest_uuid:	Its uuid, either case; NULL: unknown
- * A guest's entry is found by match.uuid, else by match.name or key, else it is "*"; in it the vif
- * with that devid, else the one without a devid. A guest that has an entry, but none for this
- * devid, gets "*".
+ * A guest's entry is found by match.uuid, else by match.domid, else by match.name or key, else it is
+ * "*"; in it the vif with that devid, else the one without a devid. A guest that has an entry, but
+ * none for this devid, gets "*".
  * Return: 0; -ENOENT: no entry, the vif must not be attached.
  */
-int pol_effective(const struct policy *policy, const char *guest_name, const char *guest_uuid,
-		  uint32_t devid, struct pol_effective *out);
+int pol_effective(const struct policy *policy, const struct pol_guest_id *id, uint32_t devid,
+		  struct pol_effective *out);
 /* As written in the file, without a running guest. */
 void pol_effective_vif(const struct pol_guest *guest, const struct pol_vif *vif,
 		       struct pol_effective *out);
@@ -315,6 +333,7 @@ void pol_auto_mac(const char *guest_name, const char *guest_uuid, uint32_t devid
 const char *pol_mode_name(uint32_t mode);
 const char *pol_isolation_name(uint32_t isolation);
 const char *pol_anti_spoof_name(uint32_t anti_spoof);
+const char *pol_datapath_name(uint32_t datapath);
 const char *pol_origin_name(enum pol_origin origin);
 
 /* The policy as the file could have said it, keys in the documented order. NULL: out of memory. */

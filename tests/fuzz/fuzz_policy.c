@@ -54,6 +54,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct policy *policy = load((const char *)data, size);
 	char *json, *yaml;
 	size_t json_size, yaml_size;
+	static const struct pol_guest_id id = { "alpha", "6d1f6a3e-24c4-4b0e-9d5a-0e3f6c1b7a55",
+						7 };
 	struct pol_effective e;
 
 	if (!policy)
@@ -76,7 +78,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	free(json);
 	free(yaml);
 	json_decref(pol_effective_json(policy));
-	pol_effective(policy, "alpha", "6d1f6a3e-24c4-4b0e-9d5a-0e3f6c1b7a55", 0, &e);
+	pol_effective(policy, &id, 0, &e);
 	pol_matches_host(policy, "xen01");
 	pol_free(policy);
 	return 0;

@@ -22,7 +22,12 @@ static const char text[] = "version: 1\n"
 			   "      - { devid: 1, network: blue, mac: \"00:16:3e:00:00:01\" }\n"
 			   "  byid:\n"
 			   "    match: { uuid: 11111111-2222-3333-4444-555555555555 }\n"
-			   "    vifs: [ { network: blue } ]\n";
+			   "    vifs: [ { network: blue } ]\n"
+			   "  seventh:\n"
+			   "    match: { domid: 7 }\n"
+			   "    vifs: [ { network: red, datapath: kernel } ]\n"
+			   "  fast:\n"
+			   "    vifs: [ { network: blue, mtu: 1200 } ]\n";
 static const char star[] = "  \"*\":\n"
 			   "    vifs: [ { network: red, mtu: 1300 } ]\n";
 
@@ -47,56 +52,101 @@ static const struct row {
 	int line;
 	const char *why;
 } rows[] = {
-	{ false, { 5, 0, "web", "", "", "" }, "red", 1400, false, 10, "entry for guest web" },
-	{ false, { 5, 0, "web", "", "blue", "" }, "red", 1400, false, 10, "entry for guest web" },
+	{ false, { 5, 0, "web", "", "", "", 0 }, "red", 1400, false, 10, "entry for guest web" },
 	{ false,
-	  { 5, 1, "web", "", "", "00:16:3E:00:00:01" },
+	  { 5, 0, "web", "", "blue", "", 0 },
+	  "red",
+	  1400,
+	  false,
+	  10,
+	  "entry for guest web" },
+	{ false,
+	  { 5, 1, "web", "", "", "00:16:3E:00:00:01", 0 },
 	  "blue",
 	  1500,
 	  true,
 	  11,
 	  "guest web" },
 	{ false,
-	  { 5, 1, "web", "", "", "00:16:3e:00:00:02" },
+	  { 5, 1, "web", "", "", "00:16:3e:00:00:02", 0 },
 	  NULL,
 	  0,
 	  false,
 	  11,
 	  "the policy says" },
-	{ false, { 5, 1, "web", "", "", "banana" }, NULL, 0, false, 11, "is banana" },
-	{ false, { 5, 1, "web", "", "", "" }, NULL, 0, false, 11, "is not set" },
-	{ false, { 5, 7, "web", "", "", "" }, NULL, 0, false, 0, "no guests entry for web, vif 7" },
-	{ true, { 5, 7, "web", "", "", "" }, "red", 1300, false, 16, "\"*\"" },
+	{ false, { 5, 1, "web", "", "", "banana", 0 }, NULL, 0, false, 11, "is banana" },
+	{ false, { 5, 1, "web", "", "", "", 0 }, NULL, 0, false, 11, "is not set" },
 	{ false,
-	  { 6, 3, "web2", "11111111-2222-3333-4444-555555555555", "red", "" },
+	  { 5, 7, "web", "", "", "", 0 },
+	  NULL,
+	  0,
+	  false,
+	  0,
+	  "no guests entry for web, vif 7" },
+	{ true, { 5, 7, "web", "", "", "", 0 }, "red", 1300, false, 21, "\"*\"" },
+	{ false,
+	  { 6, 3, "web2", "11111111-2222-3333-4444-555555555555", "red", "", 0 },
 	  "blue",
 	  1500,
 	  true,
 	  14,
 	  "guest byid" },
 	{ false,
-	  { 6, 0, "byid", "11111111-2222-3333-4444-000000000000", "", "" },
+	  { 6, 0, "byid", "11111111-2222-3333-4444-000000000000", "", "", 0 },
 	  NULL,
 	  0,
 	  false,
 	  0,
 	  "no guests entry" },
-	{ true, { 8, 0, "other", "", "blue", "" }, "blue", 1500, true, 4, "bridge=blue" },
+	{ true, { 8, 0, "other", "", "blue", "", 0 }, "blue", 1500, true, 4, "bridge=blue" },
 	{ true,
-	  { 8, 0, "other", "", "green", "" },
+	  { 8, 0, "other", "", "green", "", 0 },
 	  "red",
 	  1300,
 	  false,
-	  16,
+	  21,
 	  "bridge=green is no network" },
 	{ false,
-	  { 8, 0, "other", "", "green", "" },
+	  { 8, 0, "other", "", "green", "", 0 },
 	  NULL,
 	  0,
 	  false,
 	  0,
 	  "bridge=green is no network" },
-	{ false, { 8, 0, "", "", "", "" }, NULL, 0, false, 0, "no guests entry" },
+	{ false, { 8, 0, "", "", "", "", 0 }, NULL, 0, false, 0, "no guests entry" },
+	/* By domid: before a name, behind a uuid. */
+	{ false, { 7, 0, "web", "", "", "", 0 }, "red", 1400, false, 17, "guest seventh" },
+	{ false,
+	  { 7, 0, "web", "11111111-2222-3333-4444-555555555555", "", "", 0 },
+	  "blue",
+	  1500,
+	  true,
+	  14,
+	  "guest byid" },
+	{ false, { 8, 0, "seventh", "", "", "", 0 }, NULL, 0, false, 0, "no guests entry" },
+	/* Both ends of a migration are the same guest; only the end of a name counts. */
+	{ false, { 9, 0, "web--incoming", "", "", "", 0 }, "red", 1400, false, 10, "guest web" },
+	{ false,
+	  { 9, 0, "web--migratedaway", "", "", "", 0 },
+	  "red",
+	  1400,
+	  false,
+	  10,
+	  "guest web" },
+	{ false, { 9, 0, "web--incoming2", "", "", "", 0 }, NULL, 0, false, 0, "no guests entry" },
+	{ false, { 9, 0, "--incoming", "", "", "", 0 }, NULL, 0, false, 0, "no guests entry" },
+	/* mtu= of the configuration: where the policy's vif has none, and up to the network's. */
+	{ false, { 5, 0, "web", "", "", "", 1300 }, "red", 1300, false, 10, "guest web" },
+	{ false, { 5, 0, "web", "", "", "", 1400 }, "red", 1400, false, 10, "guest web" },
+	{ false,
+	  { 5, 0, "web", "", "", "", 1401 },
+	  "red",
+	  1400,
+	  false,
+	  10,
+	  "mtu=1401 of its conf" },
+	{ false, { 5, 0, "fast", "", "", "", 1300 }, "blue", 1200, true, 19, "guest fast" },
+	{ false, { 8, 0, "other", "", "blue", "", 1000 }, "blue", 1000, true, 4, "bridge=blue" },
 };
 
 static void test_rows(void **state)
@@ -116,6 +166,8 @@ static void test_rows(void **state)
 		if (r->network) {
 			assert_int_equal(p.vif.mtu, r->mtu);
 			assert_int_equal(p.vif.isolated, r->isolated);
+			assert_int_equal(p.datapath,
+					 r->line == 17 ? POL_DATAPATH_KERNEL : POL_DATAPATH_TAP);
 			assert_string_equal(p.file, "p.yaml");
 			assert_non_null(p.effective);
 		}

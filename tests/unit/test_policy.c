@@ -158,9 +158,9 @@ static void effective_values(void **state)
 	for (size_t i = 0; i < sizeof(selected) / sizeof(selected[0]); i++) {
 		struct pol_effective e;
 
-		assert_int_equal(pol_effective(p, selected[i].guest, selected[i].uuid,
-					       selected[i].devid, &e),
-				 0);
+		struct pol_guest_id id = { selected[i].guest, selected[i].uuid, 0 };
+
+		assert_int_equal(pol_effective(p, &id, selected[i].devid, &e), 0);
 		assert_string_equal(e.guest->name, selected[i].entry);
 		assert_string_equal(e.network->name, selected[i].network);
 		assert_int_equal(e.mtu.value, selected[i].mtu);
@@ -172,6 +172,57 @@ static void effective_values(void **state)
 	pol_free(p);
 }
 
+/* The last level that says it, in either form; and the form in which it is printed. */
+static void datapaths(void **state)
+{
+	struct policy *p = load(
+		"version: 1\n"
+		"networks:\n"
+		"  plain: { mode: bridge }\n"
+		"  fast: { mode: bridge, datapath: { type: kernel }, profile: p }\n"
+		"profiles:\n"
+		"  p: {}\n"
+		"  q: { datapath: tap }\n"
+		"guests:\n"
+		"  g:\n"
+		"    vifs:\n"
+		"      - { devid: 0, network: plain }\n"
+		"      - { devid: 1, network: fast }\n"
+		"      - { devid: 2, network: fast, profile: q }\n"
+		"      - { devid: 3, network: fast, profile: q, datapath: kernel }\n");
+	static const struct {
+		enum pol_datapath_type type;
+		enum pol_origin origin;
+		int line;
+	} want[] = {
+		{ POL_DATAPATH_TAP, POL_FROM_DEFAULT, 0 },
+		{ POL_DATAPATH_KERNEL, POL_FROM_NETWORK, 4 },
+		{ POL_DATAPATH_TAP, POL_FROM_PROFILE, 7 },
+		{ POL_DATAPATH_KERNEL, POL_FROM_VIF, 14 },
+	};
+	struct pol_guest_id id = { "g", NULL, 0 };
+	struct pol_effective e;
+	json_t *json = pol_json(p), *networks = json_object_get(json, "networks");
+
+	(void)state;
+	for (uint32_t i = 0; i < sizeof(want) / sizeof(want[0]); i++) {
+		assert_int_equal(pol_effective(p, &id, i, &e), 0);
+		assert_int_equal(e.datapath.value, want[i].type);
+		assert_int_equal(e.datapath.origin, want[i].origin);
+		assert_int_equal(e.datapath.place.line, want[i].line);
+	}
+	assert_string_equal(
+		json_string_value(json_object_get(json_object_get(networks, "fast"), "datapath")),
+		"kernel");
+	json_decref(json);
+	json = pol_effective_vif_json(&e);
+	assert_string_equal(
+		json_string_value(json_object_get(json_object_get(json, "datapath"), "value")),
+		"kernel");
+	json_decref(json);
+	pol_free(p);
+}
+
 static void no_entry_no_network(void **state)
 {
 	struct policy *p = load("version: 1\nnetworks: { a: { mode: bridge } }\n"
@@ -179,9 +230,10 @@ static void no_entry_no_network(void **state)
 	struct pol_effective e;
 
 	(void)state;
-	assert_int_equal(pol_effective(p, "g", NULL, 0, &e), 0);
-	assert_int_equal(pol_effective(p, "g", NULL, 1, &e), -ENOENT);
-	assert_int_equal(pol_effective(p, "other", NULL, 0, &e), -ENOENT);
+	assert_int_equal(pol_effective(p, &(struct pol_guest_id){ "g", NULL, 0 }, 0, &e), 0);
+	assert_int_equal(pol_effective(p, &(struct pol_guest_id){ "g", NULL, 0 }, 1, &e), -ENOENT);
+	assert_int_equal(pol_effective(p, &(struct pol_guest_id){ "other", NULL, 0 }, 0, &e),
+			 -ENOENT);
 	pol_free(p);
 }
 
@@ -203,15 +255,15 @@ static void auto_macs(void **state)
 	pol_auto_mac("renamed", "6D1F6A3E-24C4-4B0E-9D5A-0E3F6C1B7A55", 0, other);
 	assert_memory_equal(mac, other, MAC_LEN);
 
-	assert_int_equal(pol_effective(p, "anything", UUID, 0, &e), 0);
+	assert_int_equal(pol_effective(p, &(struct pol_guest_id){ "anything", UUID, 0 }, 0, &e), 0);
 	assert_true(e.has_mac);
 	assert_memory_equal(e.mac, mac, MAC_LEN);
-	assert_int_equal(pol_effective(p, "x", NULL, 0, &e), 0);
+	assert_int_equal(pol_effective(p, &(struct pol_guest_id){ "x", NULL, 0 }, 0, &e), 0);
 	assert_true(e.has_mac);
 	memcpy(mac, e.mac, MAC_LEN);
-	assert_int_equal(pol_effective(p, "x", NULL, 1, &e), 0);
+	assert_int_equal(pol_effective(p, &(struct pol_guest_id){ "x", NULL, 0 }, 1, &e), 0);
 	assert_memory_not_equal(e.mac, mac, MAC_LEN);
-	assert_int_equal(pol_effective(p, "web", NULL, 0, &e), 0);
+	assert_int_equal(pol_effective(p, &(struct pol_guest_id){ "web", NULL, 0 }, 0, &e), 0);
 	assert_false(e.has_mac);
 	pol_free(p);
 }
@@ -442,6 +494,7 @@ int main(void)
 		cmocka_unit_test(units),
 		cmocka_unit_test(effective_values),
 		cmocka_unit_test(auto_macs),
+		cmocka_unit_test(datapaths),
 		cmocka_unit_test(no_entry_no_network),
 		cmocka_unit_test(globs),
 		cmocka_unit_test(places),

@@ -143,7 +143,7 @@ static void vif(void **state)
 	struct vs_vif v = { .mtu = 0 };
 
 	(void)state;
-	assert_int_equal(pol_effective(p, "g", NULL, 1, &e), 0);
+	assert_int_equal(pol_effective(p, &(struct pol_guest_id){ "g", NULL, 0 }, 1, &e), 0);
 	pol_wanted_vif(&e, 65535, 65535, &v);
 	assert_string_equal(v.name, "vif65535.65535");
 	assert_string_equal(v.network, "xenbr0");

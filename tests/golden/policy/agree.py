@@ -121,14 +121,14 @@ def changed(document, at, change):
 
 DELETE = object()
 VALUES = [None, True, False, 0, 1, -1, 67, 68, 16, 17, 65535, 65536, 4294967295, 4294967296, "", "a",
-          "none", "port", "per-guest", "bridge", "ovs", "auto", "default", "*", "a b", "x" * 15,
+          "none", "port", "per-guest", "bridge", "ovs", "tap", "kernel", "dpdk", {"type": "tap"}, 32751, 32752, "auto", "default", "*", "a b", "x" * 15,
           "x" * 16, "x" * 63, "x" * 64, "-a", "a/b", "1500", "true", "192.0.2.1", "192.0.2.1/24",
           "192.0.2.0/24", "192.0.2.1/33", "256.0.2.1/8", "01.2.3.4/8", "2001:db8::1", "2001:db8::1/64",
           "2001:db8::/129", "::ffff:192.0.2.1", "00:16:3e:00:00:01", "00:16:3e:00:00", "0000:3b:00.0",
           "0000:3b:00.8", "6d1f6a3e-24c4-4b0e-9d5a-0e3f6c1b7a55", "\u00e4", "a\tb", [], {}, ["a"], [1],
           [["a"]], {"a": 1}, {"x-a": 1}]
 KEYS = ["x-note", "unknown", "mode", "mtu", "vlan", "rate", "devid", "match", "name", "via", "metric",
-        "isolation", "queues", "offload", "firewall", "host", ""]
+        "isolation", "queues", "offload", "datapath", "domid", "type", "firewall", "host", ""]
 
 
 def changes(document):
