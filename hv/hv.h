@@ -93,6 +93,7 @@ struct hv {
 	const struct hv_gnt_ops *gnt;
 	const struct hv_domain_ops *domain;
 	struct hv_store *store;
+	bool is_xen; /* the kernel's backend drivers see the same devices */
 	/* Connect @store, which was lost and closed, anew. 0; -errno, with @store unchanged. */
 	int (*open_store)(struct hv *hv);
 	void (*close)(struct hv *hv);

@@ -145,6 +145,7 @@ int hv_xen_connect(struct hv **hv_out, char why[HV_WHY_MAX])
 	xen->hv = (struct hv){ .evtchn = &xen_evtchn_ops,
 			       .gnt = &xen_gnt_ops,
 			       .domain = &xen_domain_ops,
+			       .is_xen = true,
 			       .open_store = xen_open_store,
 			       .close = xen_close };
 	rc = xen_gnttab_open(xen);

@@ -99,8 +99,8 @@ static int read_refs(struct nb_vif *vif, const char *dir, struct nb_queue_refs *
 
 static int read_nr_queues(struct nb_vif *vif, uint32_t *nr, char *why)
 {
-	int rc = nb_xb_read_default(vif, true, "multi-queue-num-queues", vif->nb->config.max_queues,
-				    1, nr);
+	/* Not only what we offer: the frontend may have read another backend's offer. */
+	int rc = nb_xb_read_default(vif, true, "multi-queue-num-queues", NB_MAX_QUEUES, 1, nr);
 
 	if (!rc && !*nr)
 		rc = -ERANGE;
@@ -141,20 +141,21 @@ static int connect_queue(struct nb_vif *vif, unsigned int id, char *why)
 	rc = read_refs(vif, dir, &refs, why);
 	if (rc)
 		return rc;
-	q->port_fd = vif->port_fd;
 	if (id) {
-		rc = vif->nb->config.port_ops->add_queue(vif->nb->config.ports, vif->name,
+		rc = vif->nb->config.port_ops->add_queue(vif->nb->config.ports, vif->port_name,
 							 &q->port_fd);
-		if (rc)
-			return fail(why, rc, "cannot add a queue to ", vif->name);
+		if (rc && rc != -EOPNOTSUPP)
+			return fail(why, rc, "cannot add a queue to ", vif->port_name);
 	}
+	/* A port of one queue is written to by all of ours, and read by the first. */
+	q->shares_port = id && q->port_fd < 0;
+	if (!id || q->shares_port)
+		q->port_fd = vif->port_fd;
 	q->id = id;
 	q->hv = vif->nb->hv;
 	q->features = &vif->features;
 	q->steering = &vif->steering;
-	q->rate = vif->rate;
-	/* Each queue has its share of the vif's credit. */
-	q->rate.bytes = (vif->rate.bytes + vif->nr_queues - 1) / vif->nr_queues;
+	q->credit = &vif->credit;
 	q->alert = on_alert;
 	q->owner = vif;
 	rc = nb_queue_connect(q, vif->domid, &refs, &text);
@@ -205,12 +206,20 @@ static int start_queues(struct nb_vif *vif, bool together, char *why)
 	return rc ? fail(why, rc, "cannot serve a queue", "") : 0;
 }
 
+/* Let no worker look while something that is fixed in service changes, then go on. */
+static void stop_queues(struct nb_vif *vif)
+{
+	for (unsigned int i = 0; i < vif->nr_queues; i++)
+		nb_worker_detach(&vif->queues[i]);
+}
+
 int nb_vif_connect(struct nb_vif *vif, char *why)
 {
 	const struct nb_port_ops *ops = vif->nb->config.port_ops;
 	bool ctrl = false;
 	unsigned int i;
 	uint32_t nr = 0;
+	bool together;
 	int rc;
 
 	rc = read_features(vif, &vif->features, why);
@@ -234,12 +243,13 @@ int nb_vif_connect(struct nb_vif *vif, char *why)
 	if (!rc)
 		rc = ops->set_carrier(vif->port_fd, true);
 	if (rc) {
-		fail(why, rc, "cannot set up ", vif->name);
+		fail(why, rc, "cannot set up ", vif->port_name);
 		goto out;
 	}
 	vif->carrier = true;
-	/* Lists and tables that queues share have one thread. */
-	rc = start_queues(vif, ctrl || vif->features.mcast_control, why);
+	/* Lists, tables and credit that queues share have one thread. */
+	together = ctrl || vif->features.mcast_control || nb_counted(&vif->credit.rate.usec);
+	rc = start_queues(vif, together, why);
 out:
 	if (rc)
 		nb_vif_disconnect(vif);
@@ -248,18 +258,15 @@ out:
 
 void nb_vif_disconnect(struct nb_vif *vif)
 {
-	unsigned int i;
-
 	if (!vif->queues)
 		return;
-	for (i = 0; i < vif->nr_queues; i++)
-		nb_worker_detach(&vif->queues[i]);
-	for (i = 0; i < vif->nr_queues; i++) {
+	stop_queues(vif);
+	for (unsigned int i = 0; i < vif->nr_queues; i++) {
 		struct nb_queue *q = &vif->queues[i];
 
 		if (q->hv)
 			nb_queue_disconnect(q);
-		if (i && q->port_fd >= 0)
+		if (i && q->port_fd >= 0 && !q->shares_port)
 			close(q->port_fd);
 	}
 	vif->nb->config.port_ops->set_carrier(vif->port_fd, false);
@@ -270,10 +277,81 @@ void nb_vif_disconnect(struct nb_vif *vif)
 	vif->nr_queues = 0;
 }
 
+int nb_vif_reconfigure(struct nb_vif *vif, char *why)
+{
+	bool together = vif->queues[vif->nr_queues - 1].worker == vif->queues[0].worker;
+	uint32_t headroom;
+	int rc;
+
+	rc = nb_xb_read_default(vif, true, "xdp-headroom", NB_HEADROOM_MAX, 0, &headroom);
+	if (rc)
+		return fail(why, rc, "frontend key ", "xdp-headroom");
+	if (headroom == vif->features.headroom)
+		return 0;
+	stop_queues(vif);
+	vif->features.headroom = (uint16_t)headroom;
+	return start_queues(vif, together, why);
+}
+
+int nb_vif_read_rate(struct nb_vif *vif)
+{
+	char text[64], why[NB_REASON_MAX];
+	struct nb_rate rate;
+	int rc;
+
+	rc = nb_xb_read_text(vif, false, "rate", text, sizeof(text));
+	if (rc == -ECONNRESET)
+		return rc;
+	vif->rate_rc = rc == -ENOENT ? nb_rate_parse(NULL, &rate) : rc;
+	if (!rc)
+		vif->rate_rc = nb_rate_parse(text, &rate);
+	/* A limit that was not understood stays as it was. */
+	if (vif->rate_rc)
+		return 0;
+	if (vif->queues && rate.usec && !vif->credit.rate.usec) {
+		stop_queues(vif);
+		if (start_queues(vif, true, why))
+			nb_trouble(vif, why);
+	}
+	__atomic_store_n(&vif->credit.rate.bytes, rate.bytes, __ATOMIC_RELAXED);
+	__atomic_store_n(&vif->credit.rate.usec, rate.usec, __ATOMIC_RELAXED);
+	return 0;
+}
+
+static bool is_name_of_another(const struct nb_vif *vif, const char *name)
+{
+	unsigned int domid, devid;
+	char end;
+
+	return strcmp(name, vif->name) && sscanf(name, "vif%u.%u%c", &domid, &devid, &end) == 2;
+}
+
+/* The name that the guest's configuration gives the port, or the usual one. */
+static int read_port_name(struct nb_vif *vif, char *why)
+{
+	char name[IFNAMSIZ];
+	int rc = nb_xb_read_text(vif, false, "vifname", name, sizeof(name));
+
+	memcpy(vif->port_name, vif->name, sizeof(vif->name));
+	if (rc == -ENOENT || (!rc && !name[0]))
+		return 0;
+	/* What the kernel takes for the name of a device: dev_valid_name(). */
+	if (!rc && (strpbrk(name, "/: ") || !strcmp(name, ".") || !strcmp(name, "..")))
+		rc = -EINVAL;
+	if (rc)
+		return fail(why, rc,
+			    "vifname is not the name of a device: 1 to 15 letters, digits, "
+			    "'-', '_' or '.' are",
+			    "");
+	if (is_name_of_another(vif, name))
+		return fail(why, -EINVAL, "vifname is another vif's name: ", name);
+	memcpy(vif->port_name, name, sizeof(name));
+	return 0;
+}
+
 int nb_vif_open_port(struct nb_vif *vif, char *why)
 {
 	const struct netback_config *config = &vif->nb->config;
-	char rate[64];
 	int rc;
 
 	if (vif->port_fd >= 0)
@@ -283,19 +361,17 @@ int nb_vif_open_port(struct nb_vif *vif, char *why)
 		rc = -ERANGE;
 	if (rc)
 		return fail(why, rc, "backend key ", "mtu");
-	rc = nb_xb_read_text(vif, false, "rate", rate, sizeof(rate));
-	if (!rc)
-		rc = nb_rate_parse(rate, &vif->rate);
-	else if (rc == -ENOENT)
-		rc = nb_rate_parse(NULL, &vif->rate);
+	if (vif->rate_rc)
+		return fail(why, vif->rate_rc, "backend key ", "rate");
+	rc = read_port_name(vif, why);
 	if (rc)
-		return fail(why, rc, "backend key ", "rate");
-	rc = config->port_ops->open(config->ports, vif->name, vif->mtu, &vif->port_fd,
+		return rc;
+	rc = config->port_ops->open(config->ports, vif->port_name, vif->mtu, &vif->port_fd,
 				    &vif->ifindex);
 	if (rc == -EEXIST)
-		return fail(why, rc, "another device has the name ", vif->name);
+		return fail(why, rc, "another device has the name ", vif->port_name);
 	if (rc)
-		return fail(why, rc, "cannot make the TAP ", vif->name);
+		return fail(why, rc, "cannot make the TAP ", vif->port_name);
 	return 0;
 }
 
@@ -303,7 +379,7 @@ void nb_vif_release_port(struct nb_vif *vif)
 {
 	if (vif->port_fd < 0)
 		return;
-	vif->nb->config.port_ops->release(vif->nb->config.ports, vif->name, vif->port_fd);
+	vif->nb->config.port_ops->release(vif->nb->config.ports, vif->port_name, vif->port_fd);
 	vif->port_fd = -1;
 	vif->ifindex = 0;
 }

@@ -49,30 +49,32 @@ static void take_slot(struct nb_queue *q, struct nb_scratch *s, struct nb_from_p
 	q->from_ring.req_cons++;
 }
 
-/* True: the frame may go now. */
+/* True: the frame may go now. Credit is given as Linux's netback gives it. */
 static bool credit_allows(struct nb_queue *q, uint32_t size, uint64_t now_ns)
 {
-	uint64_t window_ns = q->rate.usec * 1000;
-	uint64_t burst = q->rate.bytes > BURST_MIN ? q->rate.bytes : BURST_MIN;
+	struct nb_credit *c = q->credit;
+	uint64_t bytes, burst, window_ns = c ? nb_counted(&c->rate.usec) * 1000 : 0;
 
-	if (!q->rate.usec)
+	if (!window_ns)
 		return true;
-	if (!q->credit_window_ns) {
-		q->credit_window_ns = now_ns;
-		q->credit = q->rate.bytes;
+	bytes = nb_counted(&c->rate.bytes);
+	burst = bytes > BURST_MIN ? bytes : BURST_MIN;
+	if (!c->window_ns) {
+		c->window_ns = now_ns;
+		c->left = bytes;
 	}
-	if (size > q->credit && now_ns >= q->credit_window_ns + window_ns) {
-		q->credit += q->rate.bytes;
-		if (q->credit > burst)
-			q->credit = burst;
-		q->credit_window_ns = now_ns;
+	if (size > c->left && now_ns >= c->window_ns + window_ns) {
+		c->left += bytes;
+		if (c->left > burst)
+			c->left = burst;
+		c->window_ns = now_ns;
 	}
-	if (size > q->credit) {
-		q->credit_wait_ns = q->credit_window_ns + window_ns;
+	if (size > c->left) {
+		q->credit_wait_ns = c->window_ns + window_ns;
 		nb_count(&q->stats.from_throttled, 1);
 		return false;
 	}
-	q->credit -= size;
+	c->left -= size;
 	return true;
 }
 
@@ -329,6 +331,7 @@ static void hand_on(struct nb_queue *q, struct nb_scratch *s, struct nb_from_pac
 
 	for (i = p->first_op; i < p->first_op + p->nr_ops; i++) {
 		if (s->ops[i].status != GNTST_okay) {
+			nb_queue_bad_grant(q);
 			drop(q, s, p, NB_FROM_BAD_GRANT, NETIF_RSP_ERROR);
 			return;
 		}

@@ -21,7 +21,8 @@ static const struct cli_option options[] = {
 	{ 0, "run-dir", "DIR",
 	  "where the daemons meet (default $VIFROST_RUN_DIR or " RUNDIR_DEFAULT ")" },
 	{ 0, "workers", "N", "threads that move frames (default: 1, from four cores on 2)" },
-	{ 0, "queues", "N", "queues offered to each vif (default: as many as workers)" },
+	{ 0, "queues", "N",
+	  "queues offered to each vif (default: as many as workers, at least 2)" },
 	{ 'v', "verbose", NULL, "log state changes too" },
 	{ 0 },
 };
@@ -121,7 +122,11 @@ static int start(const char *rundir, struct netback_config *config)
 		log_err("%s", why);
 		return CLI_UNAVAILABLE;
 	}
-	rc = nb_taps_create(NR_SPARES, config->max_queues > 1, &config->ports);
+	if (config->hv->is_xen)
+		config->sysfs = "/sys";
+	/* With one worker, all queues of a vif do with one of the TAP, which takes far less memory. */
+	rc = nb_taps_create(NR_SPARES, config->max_queues > 1 && config->nr_workers > 1,
+			    &config->ports);
 	if (rc) {
 		log_err("cannot make TAP devices: %s", strerror(-rc));
 		config->hv->close(config->hv);
@@ -161,6 +166,8 @@ int main(int argc, char **argv)
 	if (!take_number(&parsed, "workers", WORKERS_MAX, &nr_workers))
 		return CLI_USAGE;
 	nr_queues = nr_workers < QUEUES_MAX ? nr_workers : QUEUES_MAX;
+	if (nr_queues < 2)
+		nr_queues = 2;
 	if (!take_number(&parsed, "queues", QUEUES_MAX, &nr_queues))
 		return CLI_USAGE;
 	if (rundir_resolve(cli_value(&parsed, "run-dir"), rundir)) {

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "netback/kernel_driver.h"
 #include "netback/vif.h"
 
 #define PREPARE_MS 20 /* after a vif came, in case another follows */
@@ -44,6 +45,36 @@ static void on_retry(void *arg)
 	}
 }
 
+static void on_look(void *arg)
+{
+	nb_xb_run(arg);
+}
+
+static void on_kernel(void *arg, uint32_t events)
+{
+	struct netback *nb = arg;
+
+	(void)events;
+	if (!nb_kernel_drain(nb->kernel_fd))
+		return;
+	nb_xb_mark_all(nb);
+	nb_xb_run(nb);
+}
+
+/* Without it, a driver loaded late is only noticed by what it writes. */
+static int watch_kernel(struct netback *nb)
+{
+	int rc;
+
+	if (!nb->config.sysfs || !nb->loop)
+		return 0;
+	rc = nb_kernel_watch(&nb->kernel_fd);
+	if (!rc)
+		rc = loop_fd_add(nb->loop, &nb->kernel_watcher, nb->kernel_fd, EPOLLIN, on_kernel,
+				 nb);
+	return rc;
+}
+
 static int start_workers(struct netback *nb)
 {
 	unsigned int nr = nb->config.nr_workers ? nb->config.nr_workers : 1;
@@ -70,12 +101,17 @@ int netback_create(const struct netback_config *config, struct loop *loop, struc
 	list_init(&nb->all);
 	list_init(&nb->dirty);
 	htab_init(&nb->vifs);
+	nb->kernel_fd = -1;
 	nb->alert_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	rc = nb->alert_fd < 0 ? -errno : start_workers(nb);
 	if (!rc && loop)
 		rc = loop_fd_add(loop, &nb->alert_watcher, nb->alert_fd, EPOLLIN, on_alert, nb);
 	if (!rc && loop)
 		rc = loop_timer_add(loop, &nb->retry, on_retry, nb);
+	if (!rc && loop)
+		rc = loop_timer_add(loop, &nb->look, on_look, nb);
+	if (!rc)
+		rc = watch_kernel(nb);
 	if (!rc)
 		rc = nb_xb_start(nb);
 	if (rc) {
@@ -96,7 +132,11 @@ void netback_destroy(struct netback *nb)
 	while (nb->nr_workers)
 		nb_worker_destroy(nb->workers[--nb->nr_workers]);
 	loop_timer_del(&nb->retry);
+	loop_timer_del(&nb->look);
 	loop_fd_del(&nb->alert_watcher);
+	loop_fd_del(&nb->kernel_watcher);
+	if (nb->kernel_fd >= 0)
+		close(nb->kernel_fd);
 	if (nb->alert_fd >= 0)
 		close(nb->alert_fd);
 	htab_fini(&nb->vifs);

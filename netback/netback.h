@@ -21,7 +21,9 @@ struct netback_config {
 	unsigned int max_queues; /* offered to each frontend, 1 to 16 */
 	struct hv *hv;		 /* borrowed; its store is ours to close and to open anew */
 	const struct nb_port_ops *port_ops;
-	struct nb_ports *ports; /* borrowed */
+	struct nb_ports *ports;	  /* borrowed */
+	const char *sysfs;	  /* "/sys" on a real Xen; NULL: the kernel serves no vifs here */
+	unsigned int patience_ms; /* of waiting, before it is called a trouble; 0: the usual */
 };
 
 /* @loop: NULL: the caller calls netback_turn(). Return: 0 or -errno. */

@@ -95,6 +95,12 @@ void nb_queue_fail(struct nb_queue *q, enum nb_fatal why)
 		q->alert(q);
 }
 
+void nb_queue_bad_grant(struct nb_queue *q)
+{
+	if (!atomic_exchange(&q->bad_grants, true))
+		q->alert(q);
+}
+
 static int map_ring(struct nb_queue *q, uint32_t ref, struct hv_gnt_map *map)
 {
 	return q->hv->gnt->map(q->domain, ref, map);

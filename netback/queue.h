@@ -131,6 +131,12 @@ struct nb_rate {
 	uint64_t bytes, usec;
 };
 
+/* What a limited vif may send still. Its queues share it, and one worker. */
+struct nb_credit {
+	struct nb_rate rate; /* changed by the control thread at any time: nb_counted() */
+	uint64_t left, window_ns;
+};
+
 /* What all queues of a vif share: only set up when all are with one worker. */
 struct nb_steering {
 	bool restarted; /* lists and keys given to a predecessor are lost: filter nothing */
@@ -159,15 +165,17 @@ struct nb_queue {
 	struct hv_domain *domain; /* a handle of its own, so that each has one thread */
 	const struct nb_features *features;
 	struct nb_steering *steering;
-	struct nb_rate rate;
-	int port_fd; /* borrowed, non-blocking */
+	struct nb_credit *credit; /* NULL: unlimited */
+	int port_fd;		  /* borrowed, non-blocking */
+	bool shares_port;	  /* another queue reads it */
 	bool split_channels;
 	struct hv_gnt_map from_page, to_page, ctrl_page;
 	netif_tx_back_ring_t from_ring;
 	netif_rx_back_ring_t to_ring;
 	xen_netif_ctrl_back_ring_t ctrl_ring; /* on queue 0 when there is one; nr_ents 0: none */
 	struct hv_evtchn from_ch, to_ch, ctrl_ch;
-	void (*alert)(struct nb_queue *q); /* from the worker: fatal or stalled has changed */
+	void (*alert)(
+		struct nb_queue *q); /* from the worker: fatal, stalled or bad_grants has changed */
 	void *owner;
 
 	/* The worker's. */
@@ -184,11 +192,12 @@ struct nb_queue {
 	uint64_t masked_until_ns;
 	uint64_t slots_wait_ns; /* waiting for receive slots since; 0: not */
 	uint64_t deadline_ns;	/* look again then; 0: only on events */
-	uint64_t credit, credit_window_ns, credit_wait_ns;
+	uint64_t credit_wait_ns;
 
 	/* For everyone. */
-	_Atomic int fatal;    /* enum nb_fatal */
-	_Atomic bool stalled; /* no receive slots for a minute */
+	_Atomic int fatal;	 /* enum nb_fatal */
+	_Atomic bool stalled;	 /* no receive slots for a minute */
+	_Atomic bool bad_grants; /* some since the control thread looked */
 	struct nb_queue_stats stats;
 };
 
@@ -260,7 +269,7 @@ struct nb_queue_refs {
 
 /**
  * nb_queue_connect() - Map a queue's rings and bind its channels
- * @q:		Zeroed but for hv, features, steering, rate, port_fd, id, alert and owner
+ * @q:		Zeroed but for hv, features, steering, credit, port_fd, id, alert and owner
  * @why:	Static text about a failure
  *
  * Takes up both rings at rsp_prod: 0 on new ones, and on live ones where a predecessor stopped.
@@ -279,6 +288,8 @@ void nb_queue_kick(struct nb_queue *q);
  * Sets deadline_ns when time alone must wake it.
  */
 bool nb_queue_arm(struct nb_queue *q, uint64_t now_ns);
+/* A page of the guest's could not be opened. */
+void nb_queue_bad_grant(struct nb_queue *q);
 /* Stop service: @q is left alone until disconnected. */
 void nb_queue_fail(struct nb_queue *q, enum nb_fatal why);
 const char *nb_fatal_text(enum nb_fatal why);

@@ -127,6 +127,8 @@ static const char *reason(const struct nb_vif *vif)
 {
 	if (vif->reason[0])
 		return vif->reason;
+	if (vif->kernel)
+		return "";
 	if (vif->state == XenbusStateInitWait && !vif->hotplug_connected)
 		return "waiting for hotplug-status";
 	if (vif->state == XenbusStateInitWait)
@@ -136,12 +138,14 @@ static const char *reason(const struct nb_vif *vif)
 
 static json_t *vif_status(const struct nb_vif *vif)
 {
-	json_t *j = json_pack("{s:s, s:i, s:i, s:s, s:s, s:b, s:b, s:b, s:s, s:i, s:i}", "name",
-			      vif->name, "domid", (int)vif->domid, "devid", (int)vif->devid,
+	json_t *j = json_pack("{s:s, s:s, s:i, s:i, s:s, s:s, s:s, s:b, s:b, s:b, s:s, s:i, s:i}",
+			      "name", vif->name, "device", vif->port_name, "domid", (int)vif->domid,
+			      "devid", (int)vif->devid, "datapath", vif->kernel ? "kernel" : "tap",
 			      "state", nb_state_name(vif->state), "frontend-state",
 			      nb_state_name(vif->frontend_state), "online", vif->online, "disabled",
 			      vif->disabled, "carrier", vif->carrier, "reason", reason(vif),
 			      "ifindex", (int)vif->ifindex, "mtu", (int)vif->mtu);
+	const struct nb_rate *rate = &vif->credit.rate;
 	json_t *queues = json_array(), *from = json_object(), *to = json_object();
 
 	for (unsigned int i = 0; vif->queues && i < vif->nr_queues; i++) {
@@ -153,10 +157,12 @@ static json_t *vif_status(const struct nb_vif *vif)
 	}
 	if (vif->queues)
 		json_object_set_new(j, "features", features(&vif->features));
-	if (vif->rate.usec)
+	if (vif->nr_contested)
+		json_object_set_new(j, "contested", json_integer(vif->nr_contested));
+	if (rate->usec)
 		json_object_set_new(j, "rate",
-				    json_pack("{s:I, s:I}", "bytes", (json_int_t)vif->rate.bytes,
-					      "usec", (json_int_t)vif->rate.usec));
+				    json_pack("{s:I, s:I}", "bytes", (json_int_t)rate->bytes,
+					      "usec", (json_int_t)rate->usec));
 	json_object_set_new(j, "from-guest", from);
 	json_object_set_new(j, "to-guest", to);
 	json_object_set_new(j, "queues", queues);

@@ -236,8 +236,10 @@ static int tap_open(struct nb_ports *ports, const char *name, unsigned int mtu, 
 
 static int tap_add_queue(struct nb_ports *ports, const char *name, int *fd_out)
 {
+	int rc = tun_open(name, true, fd_out);
+
 	(void)ports;
-	return tun_open(name, true, fd_out);
+	return rc == -EINVAL ? -EOPNOTSUPP : rc;
 }
 
 static int tap_set_offload(int fd, unsigned int offload)

@@ -24,7 +24,7 @@ struct nb_port_ops {
 	 */
 	int (*open)(struct nb_ports *ports, const char *name, unsigned int mtu, int *fd_out,
 		    unsigned int *ifindex_out);
-	/* Another queue; closed with close(2). */
+	/* Another queue; closed with close(2). -EOPNOTSUPP: it has one only. */
 	int (*add_queue)(struct nb_ports *ports, const char *name, int *fd_out);
 	/* What the reader of the port can take: TUN_F_*. */
 	int (*set_offload)(int fd, unsigned int offload);

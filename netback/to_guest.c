@@ -281,8 +281,11 @@ static void close_slots(struct nb_queue *q, struct nb_scratch *s, unsigned int n
 								      q->to_ring.rsp_prod_pvt);
 
 		/* Copied out on closing, which can fail. Extra infos have no data. */
-		if (s->ops[i].len && s->ops[i].status != GNTST_okay)
+		if (s->ops[i].len && s->ops[i].status != GNTST_okay) {
 			s->responses[i].data.status = NETIF_RSP_ERROR;
+			nb_count(&q->stats.to_bad_slots, 1);
+			nb_queue_bad_grant(q);
+		}
 		memcpy(rsp, &s->responses[i], sizeof(*rsp));
 		q->to_ring.rsp_prod_pvt++;
 	}
@@ -308,6 +311,8 @@ static unsigned int refuse_bad(struct nb_queue *q, struct nb_scratch *s, unsigne
 								   .status = NETIF_RSP_ERROR };
 	}
 	nb_count(&q->stats.to_bad_slots, bad);
+	if (bad)
+		nb_queue_bad_grant(q);
 	return bad;
 }
 

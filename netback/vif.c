@@ -50,14 +50,16 @@ static void say(struct nb_vif *vif, const char *text)
 	log_limited(&vif->log_limit, "%s: %s", vif->name, text);
 }
 
-/* Out of service until the frontend starts over. */
-static void disable(struct nb_vif *vif, const char *why)
+void nb_vif_disable(struct nb_vif *vif, const char *why)
 {
-	snprintf(vif->reason, sizeof(vif->reason), "%s", why);
 	vif->disabled = true;
 	vif->disabled_closed = false;
-	say(vif, why);
-	nb_xb_write_error(vif, why);
+	nb_trouble(vif, why);
+}
+
+uint32_t nb_vif_written_state(const struct nb_vif *vif)
+{
+	return vif->reconfigured ? XenbusStateReconfigured : vif->state;
 }
 
 /* What must be done to be in @state, before the store says so. On failure @why says what failed. */
@@ -97,7 +99,7 @@ static int set_state(struct nb_vif *vif, enum xenbus_state want)
 
 		rc = enter(vif, new, why);
 		if (rc) {
-			disable(vif, why);
+			nb_vif_disable(vif, why);
 			if (want == XenbusStateClosing)
 				break;
 			want = XenbusStateClosing;
@@ -106,9 +108,36 @@ static int set_state(struct nb_vif *vif, enum xenbus_state want)
 		}
 		log_debug("%s: %s -> %s", vif->name, nb_state_name(vif->state), nb_state_name(new));
 		vif->state = new;
+		vif->reconfigured = false;
+		if (new == XenbusStateConnected)
+			nb_trouble_over(vif);
 		rc = nb_xb_write_state(vif, new, new == XenbusStateInitWait);
 		vif->unwritten = rc == -ECONNRESET || rc == -EAGAIN;
 	}
+	return rc;
+}
+
+/*
+ * Linux's netfront wants more room in front of frames, or less, and waits for our answer. It may write
+ * how much after it has written its state, so that is read again when it goes on.
+ */
+static int reconfigure(struct nb_vif *vif, bool done)
+{
+	char why[NB_REASON_MAX] = "";
+	int rc;
+
+	if (!vif->queues || vif->reconfigured == !done)
+		return 0;
+	rc = nb_vif_reconfigure(vif, why);
+	if (rc == -ECONNRESET)
+		return rc;
+	if (rc) {
+		nb_vif_disable(vif, why);
+		return set_state(vif, XenbusStateClosing);
+	}
+	vif->reconfigured = !done;
+	rc = nb_xb_write_state(vif, nb_vif_written_state(vif), false);
+	vif->unwritten = rc == -ECONNRESET || rc == -EAGAIN;
 	return rc;
 }
 
@@ -118,7 +147,7 @@ static int set_state(struct nb_vif *vif, enum xenbus_state want)
  */
 static int follow_frontend(struct nb_vif *vif)
 {
-	bool closing = !vif->online || vif->close_asked;
+	bool closing = !vif->online;
 
 	switch (vif->frontend_state) {
 	case XenbusStateUnknown:
@@ -130,7 +159,7 @@ static int follow_frontend(struct nb_vif *vif)
 			return set_state(vif, XenbusStateClosed);
 		if (vif->disabled && vif->disabled_closed) {
 			vif->disabled = false;
-			vif->reason[0] = '\0';
+			nb_trouble_over(vif);
 		}
 		return vif->disabled ? 0 : set_state(vif, XenbusStateInitWait);
 	case XenbusStateInitWait:
@@ -141,9 +170,15 @@ static int follow_frontend(struct nb_vif *vif)
 			return set_state(vif, XenbusStateClosing);
 		if (vif->disabled)
 			return 0;
+		if (vif->reconfigured)
+			return reconfigure(vif, true);
 		return set_state(vif, vif->hotplug_connected || vif->state == XenbusStateConnected
 					      ? XenbusStateConnected
 					      : XenbusStateInitWait);
+	case XenbusStateReconfiguring:
+		if (closing)
+			return set_state(vif, XenbusStateClosing);
+		return vif->disabled ? 0 : reconfigure(vif, false);
 	case XenbusStateClosing:
 		return set_state(vif, XenbusStateClosing);
 	case XenbusStateClosed:
@@ -157,7 +192,7 @@ static int follow_frontend(struct nb_vif *vif)
 
 			snprintf(why, sizeof(why), "frontend state %u is not one",
 				 vif->frontend_state);
-			disable(vif, why);
+			nb_vif_disable(vif, why);
 		}
 		return set_state(vif, XenbusStateClosing);
 	}
@@ -171,6 +206,7 @@ static int read_hotplug(struct nb_vif *vif)
 	if (rc == -ECONNRESET)
 		return rc;
 	vif->hotplug_connected = !rc && !strcmp(text, "connected");
+	vif->hotplug_failed = !rc && !strcmp(text, "error");
 	return 0;
 }
 
@@ -192,7 +228,7 @@ static int read_generation(struct nb_vif *vif)
 	return changed;
 }
 
-/* All of our own area that matters. -ENOENT: it is gone. 1: it is another vif's than before. */
+/* All that matters of both areas. -ENOENT: ours is gone. 1: it is another domain's than before. */
 static int read_areas(struct nb_vif *vif)
 {
 	uint32_t state = 0, value;
@@ -201,20 +237,12 @@ static int read_areas(struct nb_vif *vif)
 	rc = nb_xb_read_u32(vif, false, "state", UINT32_MAX, &state);
 	if (rc == -ECONNRESET || rc == -ENOENT)
 		return rc;
-	if (rc || state > XenbusStateClosed)
+	if (rc || (state > XenbusStateClosed && state != XenbusStateReconfigured))
 		state = XenbusStateUnknown;
+	vif->store_state = state;
 	rc = read_generation(vif);
 	if (rc)
 		return rc;
-	if (!vif->new_area && state == XenbusStateInitialising &&
-	    vif->state != XenbusStateInitialising)
-		return 1;
-	if (vif->new_area)
-		vif->state = state == XenbusStateUnknown || state == XenbusStateInitialised
-				     ? XenbusStateInitialising
-				     : (enum xenbus_state)state;
-	/* Linux's and Xen's toolstacks write state 5 to ask for it, with online 0. */
-	vif->close_asked = state == XenbusStateClosing && vif->state != XenbusStateClosing;
 	rc = nb_xb_read_default(vif, false, "online", 1, 0, &value);
 	if (rc)
 		return rc == -ECONNRESET ? rc : 0;
@@ -248,7 +276,8 @@ static int adopt(struct nb_vif *vif)
 		rc = nb_vif_open_port(vif, why);
 	if (!rc && vif->state == XenbusStateConnected &&
 	    (vif->frontend_state == XenbusStateConnected ||
-	     vif->frontend_state == XenbusStateInitialised))
+	     vif->frontend_state == XenbusStateInitialised ||
+	     vif->frontend_state == XenbusStateReconfiguring))
 		rc = nb_vif_connect(vif, why);
 	if (!rc)
 		log_debug("%s: adopted in state %s", vif->name, nb_state_name(vif->state));
@@ -257,8 +286,61 @@ static int adopt(struct nb_vif *vif)
 			nb_queue_kick(&vif->queues[i]);
 	if (!rc)
 		return 0;
-	disable(vif, why);
+	nb_vif_disable(vif, why);
 	return set_state(vif, XenbusStateClosing);
+}
+
+/* Gone and made anew since we looked: its state is that of a new one, and its frontend's is not ours. */
+static bool made_anew(const struct nb_vif *vif)
+{
+	return !vif->new_area && !vif->kernel && vif->store_state == XenbusStateInitialising &&
+	       vif->state != XenbusStateInitialising &&
+	       !(vif->queues && vif->frontend_state == XenbusStateConnected);
+}
+
+/* A new one, or one that another backend had: it is in the state that the store says. */
+static int begin(struct nb_vif *vif)
+{
+	uint32_t state = vif->store_state;
+	int rc;
+
+	vif->reconfigured = state == XenbusStateReconfigured;
+	if (vif->reconfigured)
+		vif->state = XenbusStateConnected;
+	else if (state == XenbusStateUnknown || state == XenbusStateInitialised)
+		vif->state = XenbusStateInitialising;
+	else
+		vif->state = (enum xenbus_state)state;
+	if (vif->kernel)
+		return 0;
+	rc = adopt(vif);
+	/* Whoever looks after its link is to look again; and guests announce themselves. */
+	if (!rc && vif->taken && !vif->disabled && vif->port_fd >= 0)
+		rc = nb_xb_write_state(vif, nb_vif_written_state(vif),
+				       vif->state == XenbusStateInitWait);
+	vif->taken = false;
+	return rc;
+}
+
+static int follow(struct nb_vif *vif)
+{
+	int rc = 0;
+
+	if (vif->new_area || vif->kernel)
+		rc = begin(vif);
+	else
+		rc = nb_datapath_contest(vif);
+	if (rc || vif->kernel)
+		return rc;
+	if (vif->disabled && vif->state != XenbusStateClosed)
+		set_state(vif, XenbusStateClosing);
+	rc = vif->dead ? set_state(vif, XenbusStateClosed) : follow_frontend(vif);
+	vif->new_area = false;
+	if (!rc && vif->state == XenbusStateClosed && (!vif->online || vif->dead))
+		nb_vif_release_port(vif);
+	if (!rc)
+		nb_wait_check(vif);
+	return rc;
 }
 
 int nb_vif_update(struct nb_vif *vif)
@@ -269,11 +351,13 @@ int nb_vif_update(struct nb_vif *vif)
 	int rc = 0;
 
 	if (vif->unwritten)
-		rc = nb_xb_write_state(vif, vif->state, true);
+		rc = nb_xb_write_state(vif, nb_vif_written_state(vif), true);
 	if (!rc) {
 		vif->unwritten = false;
 		rc = read_areas(vif);
 	}
+	if (!rc && made_anew(vif))
+		rc = 1;
 	if (rc == -ENOENT || rc == 1) {
 		bool again = rc == 1;
 
@@ -283,14 +367,11 @@ int nb_vif_update(struct nb_vif *vif)
 			list_append(&nb->dirty, &vif->dirty);
 		return rc;
 	}
-	if (!rc && vif->new_area)
-		rc = adopt(vif);
 	if (!rc)
-		rc = vif->dead ? set_state(vif, XenbusStateClosed) : follow_frontend(vif);
-	vif->new_area = false;
-	if (!rc && vif->state == XenbusStateClosed && (!vif->online || vif->dead))
-		nb_vif_release_port(vif);
-	return rc;
+		rc = nb_datapath_settle(vif);
+	if (!rc)
+		rc = nb_vif_read_rate(vif);
+	return rc ? rc : follow(vif);
 }
 
 void nb_vif_check_queues(struct nb_vif *vif)
@@ -298,19 +379,24 @@ void nb_vif_check_queues(struct nb_vif *vif)
 	bool stalled = false;
 	unsigned int i;
 	int fatal = NB_FATAL_NONE;
+	bool bad_grants = false;
 
 	for (i = 0; i < vif->nr_queues && vif->queues; i++) {
 		if (!fatal)
 			fatal = atomic_load(&vif->queues[i].fatal);
 		stalled |= atomic_load(&vif->queues[i].stalled);
+		bad_grants |= atomic_exchange(&vif->queues[i].bad_grants, false);
 	}
 	if (!vif->queues)
 		return;
 	if (fatal) {
-		disable(vif, nb_fatal_text((enum nb_fatal)fatal));
+		nb_vif_disable(vif, nb_fatal_text((enum nb_fatal)fatal));
 		set_state(vif, XenbusStateClosing);
 		return;
 	}
+	if (bad_grants)
+		nb_trouble(vif, "the guest has revoked grants of pages in its rings, frames were "
+				"dropped: its netfront is at fault");
 	if (vif->carrier == stalled) {
 		vif->carrier = !stalled;
 		vif->nb->config.port_ops->set_carrier(vif->port_fd, vif->carrier);
@@ -335,6 +421,7 @@ int nb_vif_create(struct netback *nb, uint16_t domid, uint32_t devid, struct nb_
 	vif->new_area = true;
 	vif->state = XenbusStateInitialising;
 	snprintf(vif->name, sizeof(vif->name), "vif%u.%u", domid, devid);
+	memcpy(vif->port_name, vif->name, sizeof(vif->name));
 	list_init(&vif->all);
 	list_init(&vif->dirty);
 	rc = htab_insert(&nb->vifs, &vif->node, htab_hash(&nb->vifs, key, sizeof(key)));
@@ -353,10 +440,12 @@ void nb_vif_destroy(struct nb_vif *vif, bool release_port)
 {
 	nb_vif_disconnect(vif);
 	nb_xb_watch_frontend(vif, false);
-	if (release_port)
+	if (release_port) {
 		nb_vif_release_port(vif);
-	else if (vif->port_fd >= 0)
+		nb_xb_write_error(vif, NULL);
+	} else if (vif->port_fd >= 0) {
 		close(vif->port_fd);
+	}
 	htab_remove(&vif->nb->vifs, &vif->node);
 	list_remove(&vif->all);
 	list_remove(&vif->dirty);

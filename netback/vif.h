@@ -39,31 +39,52 @@
 #define NB_DEVID_MAX	  65535u
 #define NB_NR_STATES	  (XenbusStateClosed + 1)
 
+/* As the policy has it, by "vifrost-datapath" in the backend area. */
+enum nb_datapath { NB_DATAPATH_UNSET, NB_DATAPATH_TAP, NB_DATAPATH_KERNEL };
+
+enum nb_wait { NB_WAIT_NONE, NB_WAIT_HOTPLUG, NB_WAIT_FRONTEND };
+
 struct nb_vif {
 	struct netback *nb;
 	struct htab_node node;
 	struct list all, dirty;
 	uint16_t domid;
 	uint32_t devid;
-	char name[IFNAMSIZ];
+	char name[IFNAMSIZ];		    /* vif<domid>.<devid> */
+	char port_name[IFNAMSIZ];	    /* the same, or "vifname" */
 	char generation[NB_GENERATION_MAX]; /* the domain's "vm": tells a reused domid */
 
 	enum xenbus_state state; /* ours, as written */
 	uint32_t frontend_state; /* as read; may be no state at all */
+	uint32_t store_state;	 /* ours, as read; Unknown when it is no state */
+	bool reconfigured;	 /* Connected, and written as Reconfigured */
 	bool unwritten; /* the store did not take our state: to be written with the next event */
 	bool new_area;	/* nothing has been done about it yet */
 	bool frontend_seen, online, dead;
-	bool hotplug_connected;
-	bool close_asked; /* by the toolstack, writing our state */
-	bool disabled;	  /* until the frontend has been Closed and initialises again */
+	bool hotplug_connected, hotplug_failed;
+	bool disabled; /* until the frontend has been Closed and initialises again */
 	bool disabled_closed;
-	char reason[NB_REASON_MAX]; /* why it is not in service; "" */
+	char reason[NB_REASON_MAX]; /* what is wrong with it, in service or not; "" */
+	bool error_written;	    /* so it stands in the store */
 	struct log_limit log_limit;
+	uint64_t look_at_ns; /* look at it again then; 0: only on events */
+
+	enum nb_wait wait;
+	uint64_t wait_since_ns;
+	bool wait_told;
+
+	/* datapath.c */
+	enum nb_datapath datapath;
+	bool kernel; /* the kernel's driver serves it: nothing of ours is open, its area is not touched */
+	bool taken; /* from the kernel, and nobody has been told */
+	unsigned int nr_tries, nr_contests, nr_contested;
+	uint64_t contest_ns;
 
 	int port_fd; /* the first queue's; -1: no port */
 	unsigned int ifindex;
 	uint32_t mtu;
-	struct nb_rate rate;
+	struct nb_credit credit;
+	int rate_rc; /* of reading "rate" last */
 
 	struct nb_features features;
 	struct nb_steering steering;
@@ -85,7 +106,9 @@ struct netback {
 	bool check_domains;
 	uint64_t store_lost, domains_died;
 	struct loop_fd store_watcher, alert_watcher;
-	struct loop_timer retry, prepare;
+	struct loop_timer retry, prepare, look;
+	int kernel_fd; /* changes of the kernel's devices; -1 */
+	struct loop_fd kernel_watcher;
 };
 
 /* vif.c. @new_state: what the store has for us now. */
@@ -98,12 +121,32 @@ int nb_vif_update(struct nb_vif *vif);
 void nb_vif_check_queues(struct nb_vif *vif);
 enum xenbus_state nb_vif_next_state(enum xenbus_state cur, enum xenbus_state want);
 const char *nb_state_name(uint32_t state);
+/* Our state as it is to stand in the store. */
+uint32_t nb_vif_written_state(const struct nb_vif *vif);
+/* Out of service until the frontend starts over. */
+void nb_vif_disable(struct nb_vif *vif, const char *why);
+
+/* datapath.c: have the vif served by whom it is to be, vif->kernel tells. 0; -ECONNRESET. */
+int nb_datapath_settle(struct nb_vif *vif);
+/* A state that we have not written is set right. 0; -errno of the store. */
+int nb_datapath_contest(struct nb_vif *vif);
+
+/* trouble.c: make it known; again only when it has changed. */
+void nb_trouble(struct nb_vif *vif, const char *text);
+void nb_trouble_over(struct nb_vif *vif);
+void nb_wait_check(struct nb_vif *vif);
+/* Update @vif at @at_ns at the latest. */
+void nb_look_again(struct nb_vif *vif, uint64_t at_ns);
 
 /* connect.c. @why: buffer of NB_REASON_MAX. */
 int nb_vif_connect(struct nb_vif *vif, char *why);
 /* Safe when not connected. */
 void nb_vif_disconnect(struct nb_vif *vif);
+/* What a connected frontend changes as it runs: room in front of frames. */
+int nb_vif_reconfigure(struct nb_vif *vif, char *why);
 int nb_vif_open_port(struct nb_vif *vif, char *why);
+/* Take up what "rate" says now. 0; -ECONNRESET. */
+int nb_vif_read_rate(struct nb_vif *vif);
 void nb_vif_release_port(struct nb_vif *vif);
 
 /* xenbus.c: the vif's two areas. */
@@ -115,7 +158,8 @@ int nb_xb_read_default(struct nb_vif *vif, bool frontend, const char *key, uint3
 /* A text of at most @size - 1 printable bytes. -ENOENT, -E2BIG, -EINVAL. */
 int nb_xb_read_text(struct nb_vif *vif, bool frontend, const char *key, char *text, size_t size);
 /* Write our state, and with @features what we offer, if our area is still there. -ENOENT. */
-int nb_xb_write_state(struct nb_vif *vif, enum xenbus_state state, bool features);
+int nb_xb_write_state(struct nb_vif *vif, uint32_t state, bool features);
+/* NULL: none any more. */
 void nb_xb_write_error(struct nb_vif *vif, const char *text);
 void nb_xb_watch_frontend(struct nb_vif *vif, bool on);
 /* Find all vifs that are there; then keep up by watches. */
@@ -123,6 +167,8 @@ int nb_xb_start(struct netback *nb);
 void nb_xb_stop(struct netback *nb);
 /* Drain watch events, mark vifs, bring them up to date. */
 void nb_xb_run(struct netback *nb);
+/* Have all vifs brought up to date by the next nb_xb_run(). */
+void nb_xb_mark_all(struct netback *nb);
 struct nb_vif *nb_xb_find(struct netback *nb, uint16_t domid, uint32_t devid);
 /* "…backend/vif/<d>/<n>[/key]", "…<d>/device/vif/<n>[/key]". False: neither. @key: "" for the area itself. */
 bool nb_xb_parse_path(const char *path, uint16_t *domid, uint32_t *devid, const char **key);

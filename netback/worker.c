@@ -62,10 +62,16 @@ static int watch_channels(struct nb_worker *w, struct nb_queue *q, int op, uint3
 	return rc;
 }
 
+/* The port that @q is to read, -1: none. */
+static int own_port(const struct nb_queue *q)
+{
+	return q->shares_port ? -1 : q->port_fd;
+}
+
 static void detach_here(struct nb_worker *w, struct nb_queue *q)
 {
 	watch_channels(w, q, EPOLL_CTL_DEL, 0);
-	watch_channel(w, q, NB_SOURCE_PORT, q->port_fd, EPOLL_CTL_DEL, 0);
+	watch_channel(w, q, NB_SOURCE_PORT, own_port(q), EPOLL_CTL_DEL, 0);
 	list_remove(&q->active);
 	list_remove(&q->all);
 	q->worker = NULL;
@@ -77,7 +83,7 @@ static int attach_here(struct nb_worker *w, struct nb_queue *q)
 	int rc = watch_channels(w, q, EPOLL_CTL_ADD, EPOLLIN | EPOLLET);
 
 	if (!rc)
-		rc = watch_channel(w, q, NB_SOURCE_PORT, q->port_fd, EPOLL_CTL_ADD,
+		rc = watch_channel(w, q, NB_SOURCE_PORT, own_port(q), EPOLL_CTL_ADD,
 				   EPOLLIN | EPOLLET);
 	q->worker = w;
 	w->nr_queues++;
@@ -86,7 +92,7 @@ static int attach_here(struct nb_worker *w, struct nb_queue *q)
 		detach_here(w, q);
 		return rc;
 	}
-	q->port_ready = true;
+	q->port_ready = !q->shares_port;
 	activate(w, q);
 	return 0;
 }

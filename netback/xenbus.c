@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/parse.h"
 #include "netback/vif.h"
@@ -106,7 +107,7 @@ static int write_offers(struct nb_vif *vif, uint32_t tx)
 }
 
 /* In a transaction that first sees the area, so that one just removed is not made again. */
-int nb_xb_write_state(struct nb_vif *vif, enum xenbus_state state, bool features)
+int nb_xb_write_state(struct nb_vif *vif, uint32_t state, bool features)
 {
 	struct hv_store *s = vif->nb->hv->store;
 	uint32_t tx, seen;
@@ -140,9 +141,16 @@ void nb_xb_write_error(struct nb_vif *vif, const char *text)
 {
 	char path[128];
 
-	snprintf(path, sizeof(path), "error/" BACKEND_DIR "/%u/%u/error", vif->domid, vif->devid);
+	if (!vif->nb->hv->store || (!text && !vif->error_written))
+		return;
+	snprintf(path, sizeof(path), "error/" BACKEND_DIR "/%u/%u%s", vif->domid, vif->devid,
+		 text ? "/error" : "");
 	/* The reason stands in status and log anyway. */
-	hv_store_printf(vif->nb->hv->store, 0, path, "%s", text);
+	if (text)
+		hv_store_printf(vif->nb->hv->store, 0, path, "%s", text);
+	else
+		hv_store_rm(vif->nb->hv->store, 0, path);
+	vif->error_written = text;
 }
 
 void nb_xb_watch_frontend(struct nb_vif *vif, bool on)
@@ -241,7 +249,8 @@ static void mark_or_create(struct netback *nb, uint16_t domid, uint32_t devid)
 /* Keys of the backend area that only we write, or that are read when needed. */
 static bool key_matters(const char *key)
 {
-	static const char *const keys[] = { "", "state", "online", "hotplug-status" };
+	static const char *const keys[] = { "",	    "state",	       "online", "hotplug-status",
+					    "rate", "vifrost-datapath" };
 	size_t i;
 
 	for (i = 0; i < sizeof(keys) / sizeof(keys[0]); i++)
@@ -314,6 +323,8 @@ static void check_domains(struct netback *nb)
 		if (nr < 0 || i < nr || vif->dead)
 			continue;
 		vif->dead = true;
+		/* Whatever the store says: a page that is mapped would keep the dead domain around. */
+		nb_vif_disconnect(vif);
 		mark(nb, vif);
 	}
 	free(domids);
@@ -328,6 +339,44 @@ static void store_lost(struct netback *nb)
 	nb->hv->store = NULL;
 	if (nb->loop)
 		loop_timer_set(&nb->retry, RETRY_MS, RETRY_MS);
+}
+
+void nb_xb_mark_all(struct netback *nb)
+{
+	mark_all(nb);
+}
+
+/* Vifs whose time has come; then the timer for the next one. */
+static void mark_due(struct netback *nb)
+{
+	uint64_t now = clock_ns();
+	struct list *l;
+
+	list_for_each (&nb->all, l) {
+		struct nb_vif *vif = list_entry(l, struct nb_vif, all);
+
+		if (!vif->look_at_ns || vif->look_at_ns > now)
+			continue;
+		vif->look_at_ns = 0;
+		mark(nb, vif);
+	}
+}
+
+static void set_look_timer(struct netback *nb)
+{
+	uint64_t now = clock_ns(), first = UINT64_MAX;
+	struct list *l;
+
+	if (!nb->loop)
+		return;
+	list_for_each (&nb->all, l) {
+		const struct nb_vif *vif = list_entry(l, struct nb_vif, all);
+
+		if (vif->look_at_ns && vif->look_at_ns < first)
+			first = vif->look_at_ns;
+	}
+	if (first != UINT64_MAX)
+		loop_timer_set(&nb->look, first > now ? (first - now) / 1000000 + 1 : 1, 0);
 }
 
 static int update_marked(struct netback *nb)
@@ -361,8 +410,10 @@ void nb_xb_run(struct netback *nb)
 		nb->check_domains = false;
 		check_domains(nb);
 	}
+	mark_due(nb);
 	if (!rc || rc == -EAGAIN)
 		rc = update_marked(nb);
+	set_look_timer(nb);
 	if (rc == -ECONNRESET)
 		store_lost(nb);
 }

@@ -380,11 +380,12 @@ static void notifications_are_sent_only_when_asked_for(void **state)
 
 static void credit_is_never_exceeded(void **state)
 {
+	struct nb_credit credit = { .rate = { .bytes = 10000, .usec = 20000 } };
 	struct rig *r = *state;
 	unsigned int sent = 0;
 
 	assert_int_equal(rig_connect(r), 0);
-	r->queue.rate = (struct nb_rate){ .bytes = 10000, .usec = 20000 };
+	r->queue.credit = &credit;
 	fill(1000);
 	for (unsigned int i = 0; i < 15; i++)
 		rig_put_frame(r, frame, 1000, 1000, 0, NULL);

@@ -15,223 +15,7 @@
 
 #include "base/log.h"
 #include "netback/vif.h"
-#include "tests/util/nb_rig.h"
-
-/* Ports without a kernel: the far end of a socket pair is the bridge. */
-struct nb_ports {
-	int nr_open, nr_released;
-	int far;
-	bool carrier, exists, taken;
-	unsigned int mtu, offload;
-};
-
-static struct nb_ports ports;
-
-static int port_open(struct nb_ports *p, const char *name, unsigned int mtu, int *fd_out,
-		     unsigned int *ifindex_out)
-{
-	int sv[2];
-
-	(void)name;
-	if (p->taken)
-		return -EEXIST;
-	assert_int_equal(socketpair(AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK, 0, sv), 0);
-	if (p->far >= 0)
-		close(p->far);
-	p->far = sv[0];
-	p->nr_open++;
-	p->exists = true;
-	p->mtu = mtu;
-	*fd_out = sv[1];
-	*ifindex_out = 42;
-	return 0;
-}
-
-static int port_add_queue(struct nb_ports *p, const char *name, int *fd_out)
-{
-	(void)p;
-	(void)name;
-	*fd_out = socket(AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK, 0);
-	return 0;
-}
-
-static int port_offload(int fd, unsigned int offload)
-{
-	(void)fd;
-	ports.offload = offload;
-	return 0;
-}
-
-static int port_carrier(int fd, bool on)
-{
-	(void)fd;
-	ports.carrier = on;
-	return 0;
-}
-
-static void port_release(struct nb_ports *p, const char *name, int fd)
-{
-	(void)name;
-	close(fd);
-	p->exists = false;
-	p->nr_released++;
-}
-
-static const struct nb_port_ops fake_ops = { port_open, port_add_queue, port_offload, port_carrier,
-					     port_release };
-
-struct host {
-	struct rig r;
-	struct netback *nb;
-};
-
-static struct hv_store *store(struct host *h)
-{
-	return h->r.hv->store;
-}
-
-static void write_key(struct host *h, bool frontend, const char *key, const char *value)
-{
-	char path[128];
-
-	snprintf(path, sizeof(path),
-		 frontend ? "/local/domain/%u/device/vif/0%s%s" : "backend/vif/%u/0%s%s",
-		 h->r.domid, *key ? "/" : "", key);
-	if (value)
-		assert_int_equal(hv_store_write(store(h), 0, path, value, strlen(value)), 0);
-	else
-		hv_store_rm(store(h), 0, path);
-}
-
-static void be(struct host *h, const char *key, const char *value)
-{
-	write_key(h, false, key, value);
-}
-
-static void fe(struct host *h, const char *key, const char *value)
-{
-	write_key(h, true, key, value);
-}
-
-static void fe_u32(struct host *h, const char *key, uint32_t value)
-{
-	char text[16];
-
-	snprintf(text, sizeof(text), "%u", value);
-	fe(h, key, text);
-}
-
-static int be_state(struct host *h)
-{
-	char path[64];
-	uint32_t state;
-
-	snprintf(path, sizeof(path), "backend/vif/%u/0/state", h->r.domid);
-	return hv_store_read_u32(store(h), 0, path, 99, &state) ? -1 : (int)state;
-}
-
-static void expect_state(struct host *h, int state)
-{
-	netback_turn(h->nb);
-	assert_int_equal(be_state(h), state);
-}
-
-static struct nb_vif *the_vif(struct host *h)
-{
-	return nb_xb_find(h->nb, h->r.domid, 0);
-}
-
-static void start_with(struct host *h, unsigned int nr_workers)
-{
-	struct netback_config config = { .nr_workers = nr_workers,
-					 .max_queues = 4,
-					 .hv = h->r.hv,
-					 .port_ops = &fake_ops,
-					 .ports = &ports };
-
-	assert_int_equal(netback_create(&config, NULL, &h->nb), 0);
-}
-
-static void start(struct host *h)
-{
-	start_with(h, 0);
-}
-
-static int setup(void **state)
-{
-	struct host *h = calloc(1, sizeof(*h));
-
-	log_init("test", LOG_LEVEL_ERR);
-	ports = (struct nb_ports){ .far = -1 };
-	rig_init(&h->r, 0);
-	start(h);
-	*state = h;
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	struct host *h = *state;
-
-	netback_destroy(h->nb);
-	h->r.queue.hv = NULL;
-	rig_fini(&h->r);
-	if (ports.far >= 0)
-		close(ports.far);
-	free(h);
-	return 0;
-}
-
-static void add_device(struct host *h)
-{
-	fe(h, "state", "1");
-	be(h, "online", "1");
-	be(h, "mtu", "1400");
-	be(h, "state", "1");
-}
-
-static void publish(struct host *h)
-{
-	fe_u32(h, "tx-ring-ref", h->r.refs.from_ref);
-	fe_u32(h, "rx-ring-ref", h->r.refs.to_ref);
-	fe_u32(h, "event-channel", h->r.refs.from_port);
-	fe(h, "request-rx-copy", "1");
-	fe(h, "feature-rx-notify", "1");
-	fe(h, "feature-sg", "1");
-	fe(h, "feature-gso-tcpv4", "1");
-	fe(h, "state", "4");
-}
-
-static void go_online(struct host *h)
-{
-	add_device(h);
-	expect_state(h, 2);
-	be(h, "hotplug-status", "connected");
-	publish(h);
-	expect_state(h, 4);
-}
-
-/* As a frontend that starts over does with its shared pages. */
-static void fresh_rings(struct host *h)
-{
-	memset(h->r.from, 0, NB_PAGE_SIZE);
-	memset(h->r.to, 0, NB_PAGE_SIZE);
-	h->r.from->req_event = h->r.from->rsp_event = h->r.to->req_event = h->r.to->rsp_event = 1;
-	h->r.from_prod = h->r.from_cons = h->r.to_prod = h->r.to_cons = 0;
-}
-
-static void assert_passes_frames(struct host *h)
-{
-	uint8_t frame[60] = { 2, 0, 0, 0, 0, 1 }, got[256];
-	uint32_t before = h->r.from->rsp_prod;
-
-	rig_put_frame(&h->r, frame, sizeof(frame), 60, 0, NULL);
-	__atomic_store_n(&h->r.from->req_prod, h->r.from_prod, __ATOMIC_SEQ_CST);
-	hv_guest_evtchn_notify(&h->r.from_ch);
-	netback_turn(h->nb);
-	assert_int_equal(h->r.from->rsp_prod, before + 1);
-	assert_int_equal(read(ports.far, got, sizeof(got)), 70);
-}
+#include "tests/util/nb_host.h"
 
 static void every_pair_of_states_is_reached(void **state)
 {
@@ -264,72 +48,72 @@ static void hotplug_connect_and_detach(void **state)
 {
 	struct host *h = *state;
 
-	add_device(h);
-	assert_int_equal(ports.nr_open, 0);
-	expect_state(h, 2);
-	assert_int_equal(ports.nr_open, 1);
-	assert_int_equal(ports.mtu, 1400);
-	assert_false(ports.carrier);
+	host_add_device(h);
+	assert_int_equal(host_ports.nr_open, 0);
+	host_expect_state(h, 2);
+	assert_int_equal(host_ports.nr_open, 1);
+	assert_int_equal(host_ports.mtu, 1400);
+	assert_false(host_ports.carrier);
 
 	/* Rings alone do not connect: the link must be in its place first. */
-	publish(h);
-	expect_state(h, 2);
-	be(h, "hotplug-status", "error");
-	expect_state(h, 2);
-	be(h, "hotplug-status", "connected");
-	expect_state(h, 4);
-	assert_true(ports.carrier);
-	assert_passes_frames(h);
+	host_publish(h);
+	host_expect_state(h, 2);
+	host_be(h, "hotplug-status", "error");
+	host_expect_state(h, 2);
+	host_be(h, "hotplug-status", "connected");
+	host_expect_state(h, 4);
+	assert_true(host_ports.carrier);
+	host_assert_passes_frames(h);
 
-	be(h, "online", "0");
-	be(h, "state", "5");
-	expect_state(h, 5);
-	assert_false(ports.carrier);
-	assert_null(the_vif(h)->queues);
-	fe(h, "state", "5");
-	expect_state(h, 5);
-	assert_true(ports.exists);
-	fe(h, "state", "6");
-	expect_state(h, 6);
-	assert_false(ports.exists);
+	host_be(h, "online", "0");
+	host_be(h, "state", "5");
+	host_expect_state(h, 5);
+	assert_false(host_ports.carrier);
+	assert_null(host_the_vif(h)->queues);
+	host_fe(h, "state", "5");
+	host_expect_state(h, 5);
+	assert_true(host_ports.exists);
+	host_fe(h, "state", "6");
+	host_expect_state(h, 6);
+	assert_false(host_ports.exists);
 
-	be(h, "", NULL);
+	host_be(h, "", NULL);
 	netback_turn(h->nb);
-	assert_null(the_vif(h));
-	assert_int_equal(be_state(h), -1);
+	assert_null(host_the_vif(h));
+	assert_int_equal(host_be_state(h), -1);
 }
 
 static void detach_does_not_wait_for_a_frontend_that_never_came(void **state)
 {
 	struct host *h = *state;
 
-	add_device(h);
-	expect_state(h, 2);
-	be(h, "online", "0");
-	be(h, "state", "5");
-	expect_state(h, 6);
-	assert_false(ports.exists);
+	host_add_device(h);
+	host_expect_state(h, 2);
+	host_be(h, "online", "0");
+	host_be(h, "state", "5");
+	host_expect_state(h, 6);
+	assert_false(host_ports.exists);
 }
 
 static void a_frontend_may_close_and_come_again(void **state)
 {
 	struct host *h = *state;
 
-	go_online(h);
+	host_go_online(h);
 	for (int i = 0; i < 50; i++) {
-		fe(h, "state", "5");
-		expect_state(h, 5);
-		fe(h, "state", "6");
-		expect_state(h, 6);
-		assert_true(ports.exists);
-		fe(h, "state", "1");
-		expect_state(h, 2);
-		fresh_rings(h);
-		fe(h, "state", "4");
-		expect_state(h, 4);
-		assert_passes_frames(h);
+		host_fe(h, "state", "5");
+		host_expect_state(h, 5);
+		host_fe(h, "state", "6");
+		host_expect_state(h, 6);
+		assert_true(host_ports.exists);
+		host_fe(h, "state", "1");
+		host_expect_state(h, 2);
+		host_fresh_rings(h);
+		host_fe(h, "state", "4");
+		host_expect_state(h, 4);
+		host_assert_passes_frames(h);
 	}
-	assert_int_equal(ports.nr_open, 1);
+	assert_int_equal(host_ports.nr_open, 1);
 }
 
 /* T058: any sequence over states and what is none; the backend stays in its diagram and recovers. */
@@ -339,25 +123,28 @@ static void any_sequence_of_frontend_states(void **state)
 					      "7", "8", "9", "-1", "4294967296", "junk", "" };
 	struct host *h = *state;
 	unsigned int seed = 1;
+	bool connected;
 
-	go_online(h);
+	host_go_online(h);
 	for (int i = 0; i < 3000; i++) {
 		seed = seed * 1103515245 + 12345;
-		fe(h, "state", states[seed / 65536 % 14]);
+		host_fe(h, "state", states[seed / 65536 % 14]);
 		if (seed & 0x1000)
 			continue;
 		netback_turn(h->nb);
-		assert_in_range(be_state(h), 2, 6);
-		assert_true(!the_vif(h)->queues == (be_state(h) != 4));
+		assert_in_range(host_be_state(h), 2, 8);
+		assert_int_not_equal(host_be_state(h), 7);
+		connected = host_be_state(h) == 4 || host_be_state(h) == 8;
+		assert_true(!host_the_vif(h)->queues == !connected);
 	}
-	fe(h, "state", "6");
+	host_fe(h, "state", "6");
 	netback_turn(h->nb);
-	fe(h, "state", "1");
-	expect_state(h, 2);
-	fresh_rings(h);
-	fe(h, "state", "4");
-	expect_state(h, 4);
-	assert_passes_frames(h);
+	host_fe(h, "state", "1");
+	host_expect_state(h, 2);
+	host_fresh_rings(h);
+	host_fe(h, "state", "4");
+	host_expect_state(h, 4);
+	host_assert_passes_frames(h);
 }
 
 static void bad_keys_are_refused_and_said(void **state)
@@ -372,122 +159,122 @@ static void bad_keys_are_refused_and_said(void **state)
 	struct host *h = *state;
 	char path[64], *error;
 
-	add_device(h);
-	be(h, "hotplug-status", "connected");
+	host_add_device(h);
+	host_be(h, "hotplug-status", "connected");
 	for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++) {
 		for (size_t k = 0; k < sizeof(values) / sizeof(values[0]); k++) {
-			expect_state(h, 2);
-			fe(h, "multi-queue-num-queues", "1");
-			fe(h, "xdp-headroom", "0");
-			publish(h);
-			fe(h, keys[i], values[k]);
+			host_expect_state(h, 2);
+			host_fe(h, "multi-queue-num-queues", "1");
+			host_fe(h, "xdp-headroom", "0");
+			host_publish(h);
+			host_fe(h, keys[i], values[k]);
 			netback_turn(h->nb);
-			assert_true(be_state(h) == 5 || be_state(h) == 6);
-			assert_true(the_vif(h)->disabled);
-			assert_non_null(strstr(the_vif(h)->reason, keys[i]));
+			assert_true(host_be_state(h) == 5 || host_be_state(h) == 6);
+			assert_true(host_the_vif(h)->disabled);
+			assert_non_null(strstr(host_the_vif(h)->reason, keys[i]));
 			snprintf(path, sizeof(path), "error/backend/vif/%u/0/error", h->r.domid);
-			assert_int_equal(hv_store_read(store(h), 0, path, &error, NULL), 0);
-			assert_string_equal(error, the_vif(h)->reason);
+			assert_int_equal(hv_store_read(host_store(h), 0, path, &error, NULL), 0);
+			assert_string_equal(error, host_the_vif(h)->reason);
 			free(error);
-			fe(h, "state", "6");
+			host_fe(h, "state", "6");
 			netback_turn(h->nb);
-			fe(h, "state", "1");
+			host_fe(h, "state", "1");
 		}
 	}
-	expect_state(h, 2);
-	fe(h, "xdp-headroom", "0");
-	publish(h);
-	expect_state(h, 4);
+	host_expect_state(h, 2);
+	host_fe(h, "xdp-headroom", "0");
+	host_publish(h);
+	host_expect_state(h, 4);
 }
 
 static void queues_and_channels_must_agree(void **state)
 {
 	struct host *h = *state;
 
-	go_online(h);
-	fe(h, "state", "6");
+	host_go_online(h);
+	host_fe(h, "state", "6");
 	netback_turn(h->nb);
-	fe(h, "state", "1");
-	expect_state(h, 2);
+	host_fe(h, "state", "1");
+	host_expect_state(h, 2);
 	/* Two queues, but the keys are those of one. */
-	fe(h, "multi-queue-num-queues", "2");
-	fe(h, "state", "4");
+	host_fe(h, "multi-queue-num-queues", "2");
+	host_fe(h, "state", "4");
 	netback_turn(h->nb);
-	assert_int_not_equal(be_state(h), 4);
-	assert_non_null(strstr(the_vif(h)->reason, "queue-0/tx-ring-ref"));
-	fe(h, "state", "6");
+	assert_int_not_equal(host_be_state(h), 4);
+	assert_non_null(strstr(host_the_vif(h)->reason, "queue-0/tx-ring-ref"));
+	host_fe(h, "state", "6");
 	netback_turn(h->nb);
-	fe(h, "state", "1");
+	host_fe(h, "state", "1");
 	netback_turn(h->nb);
-	fe(h, "multi-queue-num-queues", "5");
-	fe(h, "state", "4");
+	host_fe(h, "multi-queue-num-queues", "17");
+	host_fe(h, "state", "4");
 	netback_turn(h->nb);
-	assert_non_null(strstr(the_vif(h)->reason, "multi-queue-num-queues"));
-	fe(h, "state", "6");
+	assert_non_null(strstr(host_the_vif(h)->reason, "multi-queue-num-queues"));
+	host_fe(h, "state", "6");
 	netback_turn(h->nb);
-	fe(h, "state", "1");
+	host_fe(h, "state", "1");
 	netback_turn(h->nb);
-	fe(h, "multi-queue-num-queues", "1");
-	fe(h, "event-channel", "77");
-	fe(h, "state", "4");
+	host_fe(h, "multi-queue-num-queues", "1");
+	host_fe(h, "event-channel", "77");
+	host_fe(h, "state", "4");
 	netback_turn(h->nb);
-	assert_non_null(strstr(the_vif(h)->reason, "event channel"));
+	assert_non_null(strstr(host_the_vif(h)->reason, "event channel"));
 }
 
 static void a_fatal_ring_disables_only_until_the_frontend_starts_over(void **state)
 {
 	struct host *h = *state;
 
-	go_online(h);
+	host_go_online(h);
 	h->r.from->req_prod = h->r.from->rsp_prod + NB_RING_SIZE + 1;
 	hv_guest_evtchn_notify(&h->r.from_ch);
 	netback_turn(h->nb);
-	expect_state(h, 5);
-	assert_non_null(strstr(the_vif(h)->reason, "producer"));
+	host_expect_state(h, 5);
+	assert_non_null(strstr(host_the_vif(h)->reason, "producer"));
 	/* T060: flipping states does not bring it back. */
-	fe(h, "state", "3");
-	expect_state(h, 5);
-	fe(h, "state", "1");
-	expect_state(h, 5);
-	fe(h, "state", "4");
-	expect_state(h, 5);
-	fe(h, "state", "6");
-	expect_state(h, 6);
-	fe(h, "state", "1");
-	expect_state(h, 2);
-	assert_string_equal(the_vif(h)->reason, "");
-	fresh_rings(h);
-	fe(h, "state", "4");
-	expect_state(h, 4);
-	assert_passes_frames(h);
+	host_fe(h, "state", "3");
+	host_expect_state(h, 5);
+	host_fe(h, "state", "1");
+	host_expect_state(h, 5);
+	host_fe(h, "state", "4");
+	host_expect_state(h, 5);
+	host_fe(h, "state", "6");
+	host_expect_state(h, 6);
+	host_fe(h, "state", "1");
+	host_expect_state(h, 2);
+	assert_string_equal(host_the_vif(h)->reason, "");
+	host_fresh_rings(h);
+	host_fe(h, "state", "4");
+	host_expect_state(h, 4);
+	host_assert_passes_frames(h);
 }
 
 static void frontend_area_gone_and_back(void **state)
 {
 	struct host *h = *state;
 
-	go_online(h);
-	fe(h, "", NULL);
-	expect_state(h, 6);
-	assert_true(ports.exists);
-	fe(h, "state", "1");
-	expect_state(h, 2);
-	fresh_rings(h);
-	publish(h);
-	expect_state(h, 4);
+	host_go_online(h);
+	host_fe(h, "", NULL);
+	host_expect_state(h, 6);
+	assert_true(host_ports.exists);
+	host_fe(h, "state", "1");
+	host_expect_state(h, 2);
+	host_fresh_rings(h);
+	host_publish(h);
+	host_expect_state(h, 4);
 }
 
 static void a_removed_area_is_not_made_again(void **state)
 {
 	struct host *h = *state;
 
-	go_online(h);
-	fe(h, "state", "5");
-	be(h, "", NULL);
+	host_go_online(h);
+	host_fe(h, "state", "5");
+	host_be(h, "", NULL);
 	netback_turn(h->nb);
-	assert_int_equal(be_state(h), -1);
-	assert_null(the_vif(h));
-	assert_false(ports.exists);
+	assert_int_equal(host_be_state(h), -1);
+	assert_null(host_the_vif(h));
+	assert_false(host_ports.exists);
 }
 
 static void a_reused_domid_is_another_domain(void **state)
@@ -496,30 +283,30 @@ static void a_reused_domid_is_another_domain(void **state)
 	char path[64];
 
 	snprintf(path, sizeof(path), "/local/domain/%u/vm", h->r.domid);
-	assert_int_equal(hv_store_write(store(h), 0, path, "/vm/a", 5), 0);
-	go_online(h);
+	assert_int_equal(hv_store_write(host_store(h), 0, path, "/vm/a", 5), 0);
+	host_go_online(h);
 	/* Gone and made anew before we look, down to the same keys. */
-	be(h, "", NULL);
-	fe(h, "", NULL);
-	assert_int_equal(hv_store_write(store(h), 0, path, "/vm/b", 5), 0);
-	add_device(h);
-	publish(h);
-	expect_state(h, 2);
-	assert_int_equal(ports.nr_released, 1);
-	assert_int_equal(ports.nr_open, 2);
+	host_be(h, "", NULL);
+	host_fe(h, "", NULL);
+	assert_int_equal(hv_store_write(host_store(h), 0, path, "/vm/b", 5), 0);
+	host_add_device(h);
+	host_publish(h);
+	host_expect_state(h, 2);
+	assert_int_equal(host_ports.nr_released, 1);
+	assert_int_equal(host_ports.nr_open, 2);
 }
 
 static void a_dead_domain_is_let_go_of(void **state)
 {
 	struct host *h = *state;
 
-	go_online(h);
+	host_go_online(h);
 	hv_guest_evtchn_free(h->r.guest, &h->r.from_ch);
 	xs_server_release(h->r.xs, h->r.domid);
 	assert_int_equal(core_domain_destroy(h->r.core, h->r.domid), 0);
-	expect_state(h, 6);
-	assert_false(ports.exists);
-	assert_null(the_vif(h)->queues);
+	host_expect_state(h, 6);
+	assert_false(host_ports.exists);
+	assert_null(host_the_vif(h)->queues);
 }
 
 static void a_restart_changes_nothing_in_the_store(void **state)
@@ -527,21 +314,21 @@ static void a_restart_changes_nothing_in_the_store(void **state)
 	struct host *h = *state;
 	char path[64];
 
-	go_online(h);
-	assert_passes_frames(h);
+	host_go_online(h);
+	host_assert_passes_frames(h);
 	netback_destroy(h->nb);
-	assert_true(ports.exists);
-	assert_int_equal(be_state(h), 4);
+	assert_true(host_ports.exists);
+	assert_int_equal(host_be_state(h), 4);
 
 	/* A frame that waited, and a watch that would see any write. */
 	snprintf(path, sizeof(path), "backend/vif/%u/0/state", h->r.domid);
-	assert_int_equal(hv_store_watch(store(h), path, "spy"), 0);
-	start(h);
-	assert_int_equal(be_state(h), 4);
-	assert_true(ports.carrier);
-	assert_passes_frames(h);
-	assert_true(the_vif(h)->steering.restarted);
-	assert_int_equal(ports.nr_released, 0);
+	assert_int_equal(hv_store_watch(host_store(h), path, "spy"), 0);
+	host_start(h);
+	assert_int_equal(host_be_state(h), 4);
+	assert_true(host_ports.carrier);
+	host_assert_passes_frames(h);
+	assert_true(host_the_vif(h)->steering.restarted);
+	assert_int_equal(host_ports.nr_released, 0);
 }
 
 /* With threads: frames in flight while the frontend comes, goes and breaks the rules. */
@@ -551,8 +338,8 @@ static void workers_have_threads_of_their_own(void **state)
 	uint8_t frame[60] = { 2, 0, 0, 0, 0, 1 }, got[256];
 
 	netback_destroy(h->nb);
-	start_with(h, 2);
-	go_online(h);
+	host_start_with(h, 2);
+	host_go_online(h);
 	for (unsigned int i = 0; i < 30; i++) {
 		unsigned int waited;
 
@@ -567,24 +354,24 @@ static void workers_have_threads_of_their_own(void **state)
 			usleep(1000);
 		assert_true(waited < 5000);
 		for (unsigned int k = 0; k < 20; k++)
-			assert_int_equal(read(ports.far, got, sizeof(got)), 70);
+			assert_int_equal(read(host_ports.far, got, sizeof(got)), 70);
 		if (i % 3 == 0) {
 			__atomic_store_n(&h->r.from->req_prod, h->r.from_prod + 1000,
 					 __ATOMIC_SEQ_CST);
 			hv_guest_evtchn_notify(&h->r.from_ch);
-			for (waited = 0; waited < 5000 && be_state(h) == 4; waited++) {
+			for (waited = 0; waited < 5000 && host_be_state(h) == 4; waited++) {
 				usleep(1000);
 				netback_turn(h->nb);
 			}
-			assert_non_null(strstr(the_vif(h)->reason, "producer"));
+			assert_non_null(strstr(host_the_vif(h)->reason, "producer"));
 		}
-		fe(h, "state", "6");
-		expect_state(h, 6);
-		fe(h, "state", "1");
-		expect_state(h, 2);
-		fresh_rings(h);
-		fe(h, "state", "4");
-		expect_state(h, 4);
+		host_fe(h, "state", "6");
+		host_expect_state(h, 6);
+		host_fe(h, "state", "1");
+		host_expect_state(h, 2);
+		host_fresh_rings(h);
+		host_fe(h, "state", "4");
+		host_expect_state(h, 4);
 	}
 }
 
@@ -638,24 +425,24 @@ static void frames_are_steered_between_queues(void **state)
 	from->req_event = from->rsp_event = to->req_event = to->rsp_event = 1;
 	assert_int_equal(hv_guest_evtchn_alloc(h->r.guest, 0, &from_ch), 0);
 	assert_int_equal(hv_guest_evtchn_alloc(h->r.guest, 0, &to_ch), 0);
-	add_device(h);
-	be(h, "hotplug-status", "connected");
-	expect_state(h, 2);
-	fe(h, "request-rx-copy", "1");
-	fe(h, "feature-rx-notify", "1");
-	fe(h, "multi-queue-num-queues", "2");
-	fe_u32(h, "queue-0/tx-ring-ref", h->r.refs.from_ref);
-	fe_u32(h, "queue-0/rx-ring-ref", h->r.refs.to_ref);
-	fe_u32(h, "queue-0/event-channel", h->r.refs.from_port);
-	fe_u32(h, "queue-1/tx-ring-ref", from_ref);
-	fe_u32(h, "queue-1/rx-ring-ref", to_ref);
-	fe_u32(h, "queue-1/event-channel-tx", from_ch.local_port);
-	fe_u32(h, "queue-1/event-channel-rx", to_ch.local_port);
-	fe_u32(h, "ctrl-ring-ref", ctrl_ref);
-	fe_u32(h, "event-channel-ctrl", h->r.ctrl_ch.local_port);
-	fe(h, "state", "4");
-	expect_state(h, 4);
-	assert_int_equal(the_vif(h)->nr_queues, 2);
+	host_add_device(h);
+	host_be(h, "hotplug-status", "connected");
+	host_expect_state(h, 2);
+	host_fe(h, "request-rx-copy", "1");
+	host_fe(h, "feature-rx-notify", "1");
+	host_fe(h, "multi-queue-num-queues", "2");
+	host_fe_u32(h, "queue-0/tx-ring-ref", h->r.refs.from_ref);
+	host_fe_u32(h, "queue-0/rx-ring-ref", h->r.refs.to_ref);
+	host_fe_u32(h, "queue-0/event-channel", h->r.refs.from_port);
+	host_fe_u32(h, "queue-1/tx-ring-ref", from_ref);
+	host_fe_u32(h, "queue-1/rx-ring-ref", to_ref);
+	host_fe_u32(h, "queue-1/event-channel-tx", from_ch.local_port);
+	host_fe_u32(h, "queue-1/event-channel-rx", to_ch.local_port);
+	host_fe_u32(h, "ctrl-ring-ref", ctrl_ref);
+	host_fe_u32(h, "event-channel-ctrl", h->r.ctrl_ch.local_port);
+	host_fe(h, "state", "4");
+	host_expect_state(h, 4);
+	assert_int_equal(host_the_vif(h)->nr_queues, 2);
 
 	for (unsigned int i = 0; i < 32; i++)
 		to->ring[i].req = (netif_rx_request_t){ .id = (uint16_t)i,
@@ -671,7 +458,7 @@ static void frames_are_steered_between_queues(void **state)
 
 	memcpy(frame, &vnet, sizeof(vnet));
 	assert_int_equal(rig_tcp(frame + sizeof(vnet), 4, 50, true), 104);
-	assert_int_equal(write(ports.far, frame, sizeof(vnet) + 104), sizeof(vnet) + 104);
+	assert_int_equal(write(host_ports.far, frame, sizeof(vnet) + 104), sizeof(vnet) + 104);
 	netback_turn(h->nb);
 	assert_int_equal(h->r.to->rsp_prod, 0);
 	assert_int_equal(to->rsp_prod, 2);
@@ -684,22 +471,22 @@ static void a_taken_name_is_an_error(void **state)
 {
 	struct host *h = *state;
 
-	ports.taken = true;
-	add_device(h);
+	host_ports.taken = true;
+	host_add_device(h);
 	netback_turn(h->nb);
-	assert_non_null(strstr(the_vif(h)->reason, "another device"));
-	assert_int_not_equal(be_state(h), 2);
+	assert_non_null(strstr(host_the_vif(h)->reason, "another device"));
+	assert_int_not_equal(host_be_state(h), 2);
 }
 
 static void a_malformed_rate_is_refused(void **state)
 {
 	struct host *h = *state;
 
-	be(h, "rate", "12x,3");
-	add_device(h);
+	host_be(h, "rate", "12x,3");
+	host_add_device(h);
 	netback_turn(h->nb);
-	assert_non_null(strstr(the_vif(h)->reason, "rate"));
-	assert_int_equal(ports.nr_open, 0);
+	assert_non_null(strstr(host_the_vif(h)->reason, "rate"));
+	assert_int_equal(host_ports.nr_open, 0);
 }
 
 static void paths_are_parsed_strictly(void **state)
@@ -738,8 +525,8 @@ static void status_tells_all(void **state)
 	struct host *h = *state;
 	json_t *status, *vif;
 
-	go_online(h);
-	assert_passes_frames(h);
+	host_go_online(h);
+	host_assert_passes_frames(h);
 	status = netback_status(h->nb);
 	assert_non_null(status);
 	vif = json_array_get(json_object_get(status, "vifs"), 0);
@@ -754,7 +541,7 @@ static void status_tells_all(void **state)
 
 int main(void)
 {
-#define T(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
+#define T(fn) cmocka_unit_test_setup_teardown(fn, host_setup, host_teardown)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(every_pair_of_states_is_reached),
 		cmocka_unit_test(paths_are_parsed_strictly),
