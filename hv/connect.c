@@ -43,6 +43,11 @@ int hv_connect(const char *rundir, struct hv **hv_out, char why[HV_WHY_MAX])
 	return explain_none(rundir, hv_xen_connect(hv_out, why), why);
 }
 
+bool hv_store_is_xen(const char *rundir)
+{
+	return !is_core(rundir) && hv_xen_is_here();
+}
+
 int hv_store_open(const char *rundir, struct hv_store **store_out, char why[HV_WHY_MAX])
 {
 	char path[PATH_MAX];

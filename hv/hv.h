@@ -108,6 +108,8 @@ struct hv {
  * Return: 0 or -errno.
  */
 int hv_connect(const char *rundir, struct hv **hv_out, char why[HV_WHY_MAX]);
+/* This machine runs on a Xen, as whichever domain. */
+bool hv_xen_is_here(void);
 bool hv_xen_is_dom0(void);
 /* A real Xen, as its domain 0. -ENODEV: there is none. */
 int hv_xen_connect(struct hv **hv_out, char why[HV_WHY_MAX]);

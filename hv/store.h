@@ -69,6 +69,8 @@ void hv_store_close(struct hv_store *s);
 int hv_store_connect(const char *socket_path, struct hv_store **store_out);
 /* As hv_connect(), of the store alone. @why: on failure a sentence with cause and cure. */
 int hv_store_open(const char *rundir, struct hv_store **store_out, char why[HV_WHY_MAX]);
+/* Whether that is, or would be, a real Xen's. */
+bool hv_store_is_xen(const char *rundir);
 /* A real Xen's. */
 int hv_xen_store_open(struct hv_store **store_out, char why[HV_WHY_MAX]);
 

@@ -44,6 +44,19 @@ static void first_line(const char *root, const char *name, char line[64])
 		fclose(f);
 }
 
+static bool is_here(const char *root)
+{
+	char type[64];
+
+	first_line(root, "/sys/hypervisor/type", type);
+	return !strncmp(type, "xen", 3);
+}
+
+bool hv_xen_is_here(void)
+{
+	return is_here("");
+}
+
 static bool is_dom0(const char *root)
 {
 	char line[64];
@@ -92,11 +105,9 @@ static void explain_store(const char *root, const char *path, int rc, char why[H
 
 int xen_check(const char *root, bool store_only, char why[HV_WHY_MAX])
 {
-	char type[64];
 	int fd;
 
-	first_line(root, "/sys/hypervisor/type", type);
-	if (strncmp(type, "xen", 3) != 0) {
+	if (!is_here(root)) {
 		snprintf(why, HV_WHY_MAX, "this machine does not run on Xen");
 		return -ENODEV;
 	}

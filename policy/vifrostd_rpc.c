@@ -225,20 +225,17 @@ static void rpc_explain(void *arg, struct rpc_call *call)
 	struct vifrostd *d = arg;
 	const char *name = json_string_value(json_object_get(rpc_params(call), "vif"));
 	struct placement p;
-	struct vif *vif = NULL;
+	struct vif *vif = name && name[0] ? vif_find_name(d, name) : NULL;
 
-	while (name && (vif = vif_next(d, vif)))
-		if (!strcmp(vif->name, name))
-			break;
 	if (!vif) {
 		rpc_fail(call, DAEMON_ERROR_NOT_FOUND, "no vif %s; `vifrost vif list` shows all",
 			 name ? name : "");
 		return;
 	}
-	place_vif(d->policy, &vif->who, true, &p);
+	vif_decide(d, d->policy, vif, true, &p);
 	reply_or_nomem(call,
-		       json_pack("{so ss ss* so* so*}", "vif", status_vif_json(vif), "why", p.why,
-				 "file", p.line ? p.file : NULL, "line",
+		       json_pack("{so ss ss* so* so*}", "vif", status_vif_json(d, vif), "why",
+				 p.why, "file", p.line ? p.file : NULL, "line",
 				 p.line ? json_integer(p.line) : NULL, "effective", p.effective));
 }
 

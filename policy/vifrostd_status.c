@@ -16,13 +16,21 @@ static const char *text_or_null(const char *text)
 	return text[0] ? text : NULL;
 }
 
-json_t *status_vif_json(const struct vif *vif)
+json_t *status_vif_json(struct vifrostd *d, const struct vif *vif)
 {
-	return json_pack("{ss si si ss* ss* ss* ss* ss ss*}", "name", vif->name, "domid",
-			 vif->domid, "devid", vif->devid, "guest", text_or_null(vif->who.guest),
-			 "uuid", text_or_null(vif->who.uuid), "mac", text_or_null(vif->who.mac),
-			 "network", text_or_null(vif->placement.vif.network), "state",
-			 vif_state_name(vif->state), "reason", text_or_null(vif->reason));
+	enum vif_datapath datapath = vif->link[0] ? vif->actual : vif->wanted;
+	const char *link = strcmp(vif->link, vif->name) ? vif->link : "";
+	char reason[PLACE_WHY_LEN];
+
+	memcpy(reason, vif->reason, sizeof(reason));
+	vif_ask_store(d, vif, reason, sizeof(reason));
+	return json_pack("{ss ss* si si ss* ss* ss* ss* ss* ss ss*}", "name", vif->name, "link",
+			 text_or_null(link), "domid", vif->domid, "devid", vif->devid, "guest",
+			 text_or_null(vif->who.guest), "uuid", text_or_null(vif->who.uuid), "mac",
+			 text_or_null(vif->who.mac), "network",
+			 text_or_null(vif->placement.vif.network), "datapath",
+			 text_or_null(vif_datapath_name(datapath)), "state",
+			 vif_state_name(vif->state), "reason", text_or_null(reason));
 }
 
 static int compare_vifs(const void *a, const void *b)
@@ -34,25 +42,30 @@ static int compare_vifs(const void *a, const void *b)
 	return x->devid < y->devid ? -1 : x->devid > y->devid;
 }
 
-/* netback's own words to the vif, when it has any. */
-static void merge_netback(json_t *vif, const json_t *netback_vifs)
+/* netback's own words to the vif, when it has any; and its reason where we have none. */
+static void merge_netback(json_t *vif, const json_t *netback_vifs, bool whole)
 {
 	const char *name = json_string_value(json_object_get(vif, "name"));
-	const char *theirs;
+	const char *theirs, *reason;
 	size_t i;
 	json_t *entry;
 
 	json_array_foreach (netback_vifs, i, entry) {
-		theirs = json_string_value(json_object_get(entry, "vif"));
-		if (!theirs)
-			theirs = json_string_value(json_object_get(entry, "name"));
-		if (theirs && name && !strcmp(theirs, name))
+		theirs = json_string_value(json_object_get(entry, "name"));
+		if (!theirs || !name || strcmp(theirs, name) != 0)
+			continue;
+		reason = json_string_value(json_object_get(entry, "reason"));
+		if (reason && *reason && !json_object_get(vif, "reason"))
+			json_object_set_new(vif, "reason", json_string(reason));
+		if (whole)
 			json_object_set(vif, "netback", entry);
 	}
 }
 
-static json_t *vifs_json(struct vifrostd *d, const json_t *netback_vifs)
+/* @netback: its status; NULL: it does not answer. @whole: with all that it says of each vif. */
+static json_t *vifs_json(struct vifrostd *d, const json_t *netback, bool whole)
 {
+	const json_t *netback_vifs = json_object_get(netback, "vifs");
 	struct vif **sorted = calloc(d->vifs.nr_entries + 1, sizeof(*sorted));
 	json_t *list = json_array();
 	size_t nr = 0;
@@ -63,8 +76,13 @@ static json_t *vifs_json(struct vifrostd *d, const json_t *netback_vifs)
 	if (sorted)
 		qsort(sorted, nr, sizeof(struct vif *), compare_vifs);
 	for (size_t i = 0; list && i < nr; i++) {
-		one = status_vif_json(sorted[i]);
-		merge_netback(one, netback_vifs);
+		one = status_vif_json(d, sorted[i]);
+		merge_netback(one, netback_vifs, whole);
+		if (!netback && sorted[i]->state == VIF_WAITING &&
+		    sorted[i]->wanted != VIF_DATAPATH_KERNEL)
+			json_object_set_new(
+				one, "reason",
+				json_string("vifrost-netback does not answer: start it"));
 		if (json_array_append_new(list, one) < 0) {
 			json_decref(list);
 			list = NULL;
@@ -72,11 +90,6 @@ static json_t *vifs_json(struct vifrostd *d, const json_t *netback_vifs)
 	}
 	free(sorted);
 	return list;
-}
-
-json_t *status_vifs_json(struct vifrostd *d)
-{
-	return vifs_json(d, NULL);
 }
 
 static json_t *addresses_json(const struct vs_observed *o, int ifindex)
@@ -143,7 +156,7 @@ static json_t *networks_json(struct vifrostd *d, const struct vs_observed *o)
 	return list;
 }
 
-/* Steps from what is there to what was applied; -1: it cannot be said. */
+/* Steps from what is there to what was applied, vifs that change their datapath; -1: it cannot be said. */
 static int count_pending(struct vifrostd *d)
 {
 	struct apply_result result = { 0 };
@@ -157,6 +170,8 @@ static int count_pending(struct vifrostd *d)
 	apply_result_fini(&result);
 	vs_wanted_fini(&wanted);
 	diags_fini(&ds);
+	for (struct vif *vif = vif_next(d, NULL); n >= 0 && vif; vif = vif_next(d, vif))
+		n += vif->is_moving;
 	return n;
 }
 
@@ -181,9 +196,19 @@ static json_t *daemons_json(struct vifrostd *d, json_t **netback_out)
 	json_t *netback = netback_json(d, netback_out);
 
 	return json_pack("{s{ss si} s{ss ss*} so}", "vifrostd", "state",
-			 d->apply.is_broken ? "rollback-failed" : "up", "pid", (int)getpid(), "hvd",
-			 "state", d->store ? "up" : "unreachable", "reason",
-			 d->store ? NULL : d->store_why, "netback", netback);
+			 d->apply.is_broken ? "rollback-failed" : "up", "pid", (int)getpid(),
+			 d->is_xen ? "xenstored" : "hvd", "state", d->store ? "up" : "unreachable",
+			 "reason", d->store ? NULL : d->store_why, "netback", netback);
+}
+
+json_t *status_vifs_json(struct vifrostd *d)
+{
+	json_t *netback = NULL, *vifs;
+
+	json_decref(netback_json(d, &netback));
+	vifs = vifs_json(d, netback, false);
+	json_decref(netback);
+	return vifs;
 }
 
 json_t *status_json(struct vifrostd *d)
@@ -201,8 +226,7 @@ json_t *status_json(struct vifrostd *d)
 	policy = d->policy ? json_pack("{ss}", "file", d->apply.state.file) : json_null();
 	status = json_pack("{ss so si so so so}", "schema", "vifrost/state/v1", "policy", policy,
 			   "pending", count_pending(d), "daemons", daemons, "networks",
-			   networks_json(d, &o), "vifs",
-			   vifs_json(d, json_object_get(netback, "vifs")));
+			   networks_json(d, &o), "vifs", vifs_json(d, netback, true));
 	json_decref(netback);
 	vs_observed_fini(&o);
 	return status;

@@ -10,9 +10,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define RETRY_MS    250
-#define VIF_ROOT    "backend/vif"
-#define WATCH_TOKEN "vif"
+#define RETRY_MS     250
+#define RETRY_MAX_MS 8000 /* it doubles up to that */
+#define VIF_ROOT     "backend/vif"
+#define WATCH_TOKEN  "vif"
+/* Other tokens are the names of vifs, whose guests' names are watched. */
+#define DOMAIN_TOKEN "domains"
 /* Then other work gets its turn; the descriptor stays readable or the timer drains. */
 #define DRAIN_BATCH 10000
 
@@ -31,11 +34,15 @@ static const char *read_number(const char *p, uint16_t *out)
 }
 
 /* What to look at again after a change at @path. Of a vif's area, only its state matters to us. */
-static int on_change(struct vifrostd *d, const char *path)
+static int on_change(struct vifrostd *d, const char *path, const char *token)
 {
 	const char *p = strstr(path, VIF_ROOT);
 	uint16_t domid, devid;
 
+	if (!strcmp(token, DOMAIN_TOKEN))
+		return vif_check_domains(d);
+	if (strcmp(token, WATCH_TOKEN) != 0)
+		return vif_check_name(d, token);
 	if (!p)
 		return 0;
 	p += strlen(VIF_ROOT);
@@ -61,7 +68,7 @@ void store_drain(struct vifrostd *d)
 		rc = hv_store_next_event(d->store, &path, &token);
 		if (rc)
 			break;
-		rc = on_change(d, path);
+		rc = on_change(d, path, token);
 		free(path);
 	}
 	if (rc && rc != -EAGAIN)
@@ -78,11 +85,18 @@ static int connect_store(struct vifrostd *d)
 {
 	int rc = hv_store_open(d->rundir, &d->store, d->store_why);
 
+	d->is_xen = hv_store_is_xen(d->rundir);
 	if (rc) {
 		d->store = NULL;
 		return rc;
 	}
 	rc = hv_store_watch(d->store, VIF_ROOT, WATCH_TOKEN);
+	if (!rc)
+		rc = hv_store_watch(d->store, "@introduceDomain", DOMAIN_TOKEN);
+	if (!rc)
+		rc = hv_store_watch(d->store, "@releaseDomain", DOMAIN_TOKEN);
+	if (!rc)
+		rc = vif_watch_names(d);
 	if (!rc)
 		rc = loop_fd_add(d->loop, &d->store_watcher, hv_store_fd(d->store), EPOLLIN,
 				 on_readable, d);
@@ -99,9 +113,14 @@ static void try_connect(void *arg)
 {
 	struct vifrostd *d = arg;
 
-	if (connect_store(d))
+	if (connect_store(d)) {
+		loop_timer_set(&d->store_timer, d->store_retry_ms, 0);
+		d->store_retry_ms *= 2;
+		if (d->store_retry_ms > RETRY_MAX_MS)
+			d->store_retry_ms = RETRY_MAX_MS;
 		return;
-	loop_timer_set(&d->store_timer, 0, 0);
+	}
+	d->store_retry_ms = RETRY_MS;
 	d->store_why[0] = '\0';
 	log_info("connected to xenstore");
 	/* The watch fires at once; until that came, what was known may be long gone. */
@@ -117,15 +136,18 @@ void store_lost(struct vifrostd *d, int rc)
 	loop_fd_del(&d->store_watcher);
 	hv_store_close(d->store);
 	d->store = NULL;
-	loop_timer_set(&d->store_timer, RETRY_MS, RETRY_MS);
+	d->store_retry_ms = RETRY_MS;
+	loop_timer_set(&d->store_timer, RETRY_MS, 0);
 }
 
 void store_start(struct vifrostd *d)
 {
 	if (loop_timer_add(d->loop, &d->store_timer, try_connect, d))
 		return;
-	loop_timer_set(&d->store_timer, RETRY_MS, RETRY_MS);
+	d->store_retry_ms = RETRY_MS;
 	try_connect(d);
+	if (!d->store)
+		log_notice("%s; trying again", d->store_why);
 }
 
 void store_stop(struct vifrostd *d)

@@ -2,9 +2,9 @@
 /*
  * A vif's life as the control daemon sees it, by the state in its backend area:
  *
- *	absent, 1	the backend is not ready: nothing to do yet
- *	2, 3, 4		its link is placed, and hotplug-status says so
- *	5, 6		it goes: forgotten
+ *	1		the backend is not ready; on a real Xen it is told which backend is to serve it
+ *	2, 3, 4, 7, 8	its link is placed, and hotplug-status says so
+ *	5, 6, absent	it goes: forgotten
  *
  * Everything is read again on every event, so that a number used again is never taken for the guest
  * that had it before.
@@ -59,6 +59,44 @@ struct vif *vif_next(struct vifrostd *d, struct vif *vif)
 	return node ? htab_entry(node, struct vif, node) : NULL;
 }
 
+struct vif *vif_find_name(struct vifrostd *d, const char *name)
+{
+	struct vif *vif = NULL;
+
+	while ((vif = vif_next(d, vif)))
+		if (!strcmp(vif->name, name) || !strcmp(vif->link, name))
+			break;
+	return vif;
+}
+
+static void name_path(uint16_t domid, char path[PATH_LEN])
+{
+	snprintf(path, PATH_LEN, "/local/domain/%u/name", domid);
+}
+
+/* The guest may be given another name as it runs. */
+static int watch_name(struct vifrostd *d, const struct vif *vif)
+{
+	char path[PATH_LEN];
+
+	name_path(vif->domid, path);
+	return hv_store_watch(d->store, path, vif->name);
+}
+
+static void vif_forget(struct vifrostd *d, struct vif *vif)
+{
+	char path[PATH_LEN];
+
+	if (!vif)
+		return;
+	name_path(vif->domid, path);
+	if (d->store)
+		hv_store_unwatch(d->store, path, vif->name);
+	htab_remove(&d->vifs, &vif->node);
+	free(vif);
+}
+
+/* NULL: out of memory, or out of the store's room for watches. */
 static struct vif *vif_get(struct vifrostd *d, uint16_t domid, uint16_t devid)
 {
 	struct vif *vif = vif_find(d, domid, devid);
@@ -71,18 +109,15 @@ static struct vif *vif_get(struct vifrostd *d, uint16_t domid, uint16_t devid)
 	vif->domid = vif->who.domid = domid;
 	vif->devid = vif->who.devid = devid;
 	snprintf(vif->name, sizeof(vif->name), "vif%u.%u", domid, devid);
-	if (!htab_insert(&d->vifs, &vif->node, key_hash(d, domid, devid)))
-		return vif;
-	free(vif);
-	return NULL;
-}
-
-static void vif_forget(struct vifrostd *d, struct vif *vif)
-{
-	if (!vif)
-		return;
-	htab_remove(&d->vifs, &vif->node);
-	free(vif);
+	if (htab_insert(&d->vifs, &vif->node, key_hash(d, domid, devid))) {
+		free(vif);
+		return NULL;
+	}
+	if (watch_name(d, vif) || hv_store_introduced(d->store, domid, &vif->was_introduced)) {
+		vif_forget(d, vif);
+		return NULL;
+	}
+	return vif;
 }
 
 void vif_forget_all(struct vifrostd *d)
@@ -91,132 +126,6 @@ void vif_forget_all(struct vifrostd *d)
 
 	while ((vif = vif_next(d, NULL)))
 		vif_forget(d, vif);
-}
-
-/* Value of a node of the vif's backend area as text, cut to @size; "" when it is not there. */
-static int read_text(struct vifrostd *d, const char *path, char *text, size_t size)
-{
-	char *value;
-	int rc = hv_store_read(d->store, 0, path, &value, NULL);
-
-	text[0] = '\0';
-	if (rc)
-		return rc == -ECONNRESET ? rc : 0;
-	snprintf(text, size, "%s", value);
-	free(value);
-	return 0;
-}
-
-static int read_key(struct vifrostd *d, const struct vif *vif, const char *key, char *text,
-		    size_t size)
-{
-	char path[PATH_LEN];
-
-	snprintf(path, sizeof(path), "backend/vif/%u/%u/%s", vif->domid, vif->devid, key);
-	return read_text(d, path, text, size);
-}
-
-static int write_key(struct vifrostd *d, const struct vif *vif, const char *key, const char *text)
-{
-	char path[PATH_LEN];
-
-	snprintf(path, sizeof(path), "backend/vif/%u/%u/%s", vif->domid, vif->devid, key);
-	return hv_store_write(d->store, 0, path, text, strlen(text));
-}
-
-/* Who the vif's guest is now. */
-static int read_who(struct vifrostd *d, struct vif *vif)
-{
-	char path[PATH_LEN], vm[64] = "";
-	const char *uuid;
-	int rc;
-
-	snprintf(path, sizeof(path), "/local/domain/%u/name", vif->domid);
-	rc = read_text(d, path, vif->who.guest, sizeof(vif->who.guest));
-	snprintf(path, sizeof(path), "/local/domain/%u/vm", vif->domid);
-	if (!rc)
-		rc = read_text(d, path, vm, sizeof(vm));
-	if (!rc)
-		rc = read_key(d, vif, "bridge", vif->who.bridge, sizeof(vif->who.bridge));
-	if (!rc)
-		rc = read_key(d, vif, "mac", vif->who.mac, sizeof(vif->who.mac));
-	uuid = strncmp(vm, "/vm/", 4) == 0 ? vm + 4 : "";
-	snprintf(vif->who.uuid, sizeof(vif->who.uuid), "%.39s", uuid);
-	return rc;
-}
-
-/* Put the link where the placement says; @vif's state and reason say how it went. */
-static void place_link(struct vifrostd *d, struct vif *vif)
-{
-	const struct placement *p = &vif->placement;
-	char why[VS_TEXT_LEN];
-	int rc = vs_place_vif(d->sys, p->mode, &p->vif, why);
-
-	vif->reason[0] = '\0';
-	if (rc == -ENODEV) {
-		vif->state = VIF_WAITING;
-		snprintf(vif->reason, sizeof(vif->reason), "there is no link %s yet", vif->name);
-	} else if (rc == -ENONET) {
-		vif->state = VIF_ERROR;
-		snprintf(vif->reason, sizeof(vif->reason),
-			 "network %s has no link; `vifrost apply` makes it", p->vif.network);
-	} else if (rc) {
-		vif->state = VIF_ERROR;
-		snprintf(vif->reason, sizeof(vif->reason), "cannot put %s on %s: %s", vif->name,
-			 p->is_placed ? p->vif.network : "quarantine", why);
-	} else if (!p->is_placed) {
-		vif->state = VIF_QUARANTINED;
-		snprintf(vif->reason, sizeof(vif->reason), "%s", p->why);
-	} else {
-		vif->state = VIF_CONNECTED;
-	}
-}
-
-/* hotplug-status, for the backend and the toolstack; only what is not so already is written. */
-static int tell(struct vifrostd *d, struct vif *vif)
-{
-	char status[32], path[PATH_LEN];
-	int rc = read_key(d, vif, "hotplug-status", status, sizeof(status));
-
-	if (rc || vif->state == VIF_WAITING)
-		return rc;
-	if (vif->state == VIF_CONNECTED) {
-		vif->logged[0] = '\0';
-		if (!strcmp(status, "connected"))
-			return 0;
-		if (status[0]) {
-			snprintf(path, sizeof(path), "backend/vif/%u/%u/hotplug-error", vif->domid,
-				 vif->devid);
-			hv_store_rm(d->store, 0, path);
-		}
-		return write_key(d, vif, "hotplug-status", "connected");
-	}
-	if (strcmp(vif->reason, vif->logged) != 0)
-		log_limited(&vif->limit, "%s of guest %s is %s: %s", vif->name, vif->who.guest,
-			    vif_state_name(vif->state), vif->reason);
-	memcpy(vif->logged, vif->reason, sizeof(vif->logged));
-	/* A vif that once was connected has a running frontend: its link is down, and that is all. */
-	if (!strcmp(status, "connected"))
-		return 0;
-	rc = write_key(d, vif, "hotplug-error", vif->reason);
-	return rc ? rc : write_key(d, vif, "hotplug-status", "error");
-}
-
-/* An area that went away meanwhile is no error; the next event tells of it. */
-static int only_reset(int rc)
-{
-	return rc == -ECONNRESET ? rc : 0;
-}
-
-static int vif_place(struct vifrostd *d, struct vif *vif)
-{
-	int rc = read_who(d, vif);
-
-	if (rc)
-		return rc;
-	place_vif(d->policy, &vif->who, false, &vif->placement);
-	place_link(d, vif);
-	return only_reset(tell(d, vif));
 }
 
 int vif_update(struct vifrostd *d, uint16_t domid, uint16_t devid)
@@ -240,12 +149,12 @@ int vif_update(struct vifrostd *d, uint16_t domid, uint16_t devid)
 		log_err("vif%u.%u: out of memory", domid, devid);
 		return 0;
 	}
-	vif->is_ready = state >= XenbusStateInitWait && state <= XenbusStateConnected;
+	vif->is_ready = state != XenbusStateInitialising;
 	if (vif->is_ready)
 		return vif_place(d, vif);
 	vif->state = VIF_WAITING;
 	snprintf(vif->reason, sizeof(vif->reason), "the backend has not offered it yet");
-	return 0;
+	return vif_assign(d, vif);
 }
 
 /* Names of a folder that are numbers. Return: how many of @numbers were filled; -ECONNRESET. */
@@ -312,18 +221,61 @@ int vif_update_all(struct vifrostd *d)
 	return nr < 0 ? nr : rc;
 }
 
-/* The vif that @link may be what was waited for; what happens to the links of others is someone's will. */
+/* The vif that waited for @link; what happens to the links of others is someone's will. */
 static struct vif *find_waiting(struct vifrostd *d, const struct vs_link *link)
 {
-	unsigned int domid, devid;
-	struct vif *vif;
-	int end = 0;
+	struct vif *vif = NULL;
 
-	if (sscanf(link->name, "vif%5u.%5u%n", &domid, &devid, &end) != 2 || link->name[end] ||
-	    domid > UINT16_MAX || devid > UINT16_MAX)
-		return NULL;
-	vif = vif_find(d, (uint16_t)domid, (uint16_t)devid);
-	return vif && vif->is_ready && vif->state == VIF_WAITING ? vif : NULL;
+	while ((vif = vif_next(d, vif)))
+		if (vif->is_ready && !vif->link[0] &&
+		    (!strcmp(vif->name, link->name) || !strcmp(vif->vifname, link->name)))
+			break;
+	return vif;
+}
+
+int vif_check_domains(struct vifrostd *d)
+{
+	struct vif *vif, *next;
+	bool introduced;
+	int rc = 0;
+
+	for (vif = vif_next(d, NULL); !rc && vif; vif = next) {
+		next = vif_next(d, vif);
+		rc = hv_store_introduced(d->store, vif->domid, &introduced);
+		if (rc)
+			break;
+		if (introduced == !vif->is_dead || (!introduced && !vif->was_introduced))
+			continue;
+		vif->was_introduced |= introduced;
+		vif->is_dead = !introduced;
+		rc = vif_update(d, vif->domid, vif->devid);
+	}
+	return rc == -ECONNRESET ? rc : 0;
+}
+
+int vif_check_name(struct vifrostd *d, const char *token)
+{
+	struct vif *vif = vif_find_name(d, token);
+	char path[PATH_LEN], name[sizeof(vif->who.guest)];
+	int rc;
+
+	if (!vif || !vif->is_ready)
+		return 0;
+	name_path(vif->domid, path);
+	rc = vif_read_text(d, path, name, sizeof(name));
+	if (rc || !strcmp(name, vif->who.guest))
+		return rc;
+	return vif_update(d, vif->domid, vif->devid);
+}
+
+int vif_watch_names(struct vifrostd *d)
+{
+	struct vif *vif = NULL;
+	int rc = 0;
+
+	while (!rc && (vif = vif_next(d, vif)))
+		rc = watch_name(d, vif);
+	return rc;
 }
 
 void vif_on_link(void *arg, const struct vs_link *link, bool is_gone)
@@ -344,6 +296,24 @@ void vif_on_link(void *arg, const struct vs_link *link, bool is_gone)
 		store_drain(d);
 }
 
+void vif_ask_store(struct vifrostd *d, const struct vif *vif, char *reason, size_t size)
+{
+	char path[PATH_LEN];
+	uint32_t state;
+
+	if (!d->store || vif->actual != VIF_DATAPATH_KERNEL || vif->state != VIF_CONNECTED ||
+	    reason[0])
+		return;
+	snprintf(path, sizeof(path), "error/backend/vif/%u/%u/error", vif->domid, vif->devid);
+	if (vif_read_text(d, path, reason, size) || reason[0])
+		return;
+	snprintf(path, sizeof(path), "backend/vif/%u/%u/state", vif->domid, vif->devid);
+	if (!hv_store_read_u32(d->store, 0, path, UINT32_MAX, &state) &&
+	    state == XenbusStateInitWait)
+		snprintf(reason, size,
+			 "the guest has not connected: is xen-netfront loaded in it?");
+}
+
 int vif_wanted(struct vifrostd *d, const struct policy *policy, struct vs_wanted *wanted)
 {
 	struct placement p;
@@ -352,11 +322,12 @@ int vif_wanted(struct vifrostd *d, const struct policy *policy, struct vs_wanted
 	for (struct vif *vif = vif_next(d, NULL); vif; vif = vif_next(d, vif)) {
 		if (!vif->is_ready)
 			continue;
-		place_vif(policy, &vif->who, false, &p);
+		vif_decide(d, policy, vif, false, &p);
 		added = vs_wanted_add_vif(wanted);
 		if (!added)
 			return -ENOMEM;
 		*added = p.vif;
+		memcpy(added->name, vif->link[0] ? vif->link : vif->name, sizeof(added->name));
 	}
 	return 0;
 }

@@ -7,6 +7,7 @@
 #include "vswitch/plan_priv.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 
@@ -99,13 +100,30 @@ static int set_master(struct vs_observed *m, struct vs_link *link, const char *n
 	return 0;
 }
 
+/* As the kernel: a link that is up keeps its name. */
+static int set_name(struct vs_observed *m, struct vs_link *link, const char *name)
+{
+	if (!strcmp(link->name, name))
+		return 0;
+	if (find(m, name))
+		return -EEXIST;
+	if (link->is_up)
+		return -EBUSY;
+	snprintf(link->name, sizeof(link->name), "%.15s", name);
+	return 0;
+}
+
 static int set_link(struct vs_observed *m, const struct vs_op *op)
 {
 	struct vs_link *link = find(m, op->link);
 
+	if (!link && op->kind == VS_OP_SET_NAME && find(m, op->text))
+		return 0;
 	if (!link)
 		return -ENODEV;
 	switch (op->kind) {
+	case VS_OP_SET_NAME:
+		return set_name(m, link, op->text);
 	case VS_OP_SET_MTU:
 		link->mtu = op->value;
 		return 0;

@@ -153,6 +153,21 @@ static int look_at(struct vs_system *sys, const char *name, struct vs_observed *
 	return link ? sys->ops->link(sys, name, link) : -ENOMEM;
 }
 
+int vs_rename_link(struct vs_system *sys, const char *name, const char *new_name, char *why)
+{
+	struct vs_op op = { .kind = VS_OP_SET_UP };
+	struct vs_link link;
+	int rc = sys->ops->link(sys, name, &link);
+
+	snprintf(why, VS_TEXT_LEN, "%s", rc ? strerror(-rc) : "");
+	snprintf(op.link, sizeof(op.link), "%s", name);
+	if (!rc && link.is_up)
+		rc = sys->ops->apply(sys, &op, why);
+	op.kind = VS_OP_SET_NAME;
+	snprintf(op.text, sizeof(op.text), "%s", new_name);
+	return rc ? rc : sys->ops->apply(sys, &op, why);
+}
+
 int vs_place_vif(struct vs_system *sys, const struct vs_mode *mode, const struct vs_vif *vif,
 		 char *why)
 {

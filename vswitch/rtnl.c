@@ -211,7 +211,7 @@ static int rtnl_apply(struct vs_system *sys, const struct vs_op *op, char *why)
 		[VS_OP_ADDR_ADD] = rtnl_addr_apply,   [VS_OP_ADDR_DEL] = rtnl_addr_apply,
 		[VS_OP_ROUTE_ADD] = rtnl_route_apply, [VS_OP_ROUTE_DEL] = rtnl_route_apply,
 		[VS_OP_SYSCTL] = sysctl_apply,	      [VS_OP_IPV6_OFF] = sysctl_apply,
-		[VS_OP_ACCEPT_RA] = sysctl_apply,
+		[VS_OP_ACCEPT_RA] = sysctl_apply,     [VS_OP_SET_NAME] = rtnl_link_apply,
 	};
 	struct vs_rtnl *r = (struct vs_rtnl *)sys;
 	int rc;

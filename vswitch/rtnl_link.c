@@ -80,6 +80,8 @@ int rtnl_link_parse(struct nlmsghdr *nlh, struct vs_link *out)
 	memcpy(out->permanent_mac, out->mac, MAC_LEN);
 	if (tb[IFLA_PERM_ADDRESS] && nla_len(tb[IFLA_PERM_ADDRESS]) == MAC_LEN)
 		memcpy(out->permanent_mac, nla_data(tb[IFLA_PERM_ADDRESS]), MAC_LEN);
+	if (tb[IFLA_PARENT_DEV_NAME])
+		nla_strlcpy(out->parent, tb[IFLA_PARENT_DEV_NAME], sizeof(out->parent));
 	if (tb[IFLA_LINKINFO])
 		parse_info(tb[IFLA_LINKINFO], out);
 	if (tb[IFLA_AF_SPEC])
@@ -264,6 +266,26 @@ nla_put_failure:
 	return -EMSGSIZE;
 }
 
+static int set_name(struct vs_rtnl *r, const struct vs_op *op)
+{
+	struct ifinfomsg ifi = { .ifi_family = AF_UNSPEC };
+	struct nl_msg *msg;
+	int ifindex = rtnl_ifindex(r, op->link);
+
+	/* Done before, perhaps. */
+	if (ifindex == -ENODEV && rtnl_ifindex(r, op->text) > 0)
+		return 0;
+	if (ifindex < 0)
+		return ifindex;
+	ifi.ifi_index = ifindex;
+	msg = rtnl_msg(RTM_SETLINK, 0, &ifi, sizeof(ifi));
+	if (msg && nla_put_string(msg, IFLA_IFNAME, op->text) < 0) {
+		nlmsg_free(msg);
+		return -EMSGSIZE;
+	}
+	return rtnl_change(r, msg);
+}
+
 /* The setters that are one message with one attribute. */
 static int set_link(struct vs_rtnl *r, const struct vs_op *op)
 {
@@ -317,6 +339,8 @@ int rtnl_link_apply(struct vs_rtnl *r, const struct vs_op *op)
 		return bridge_del(r, op);
 	case VS_OP_SET_ISOLATED:
 		return set_isolated(r, op);
+	case VS_OP_SET_NAME:
+		return set_name(r, op);
 	default:
 		return set_link(r, op);
 	}

@@ -104,6 +104,9 @@ void vs_op_text(const struct vs_op *op, char text[VS_OP_TEXT_LEN])
 	case VS_OP_ACCEPT_RA:
 		snprintf(text, VS_OP_TEXT_LEN, "set accept_ra %u on %s", op->value, op->link);
 		return;
+	case VS_OP_SET_NAME:
+		snprintf(text, VS_OP_TEXT_LEN, "rename %s to %s", op->link, op->text);
+		return;
 	default:
 		snprintf(text, VS_OP_TEXT_LEN, "nothing");
 		return;

@@ -114,6 +114,7 @@ struct vs_link {
 	char alias[VS_TEXT_LEN];
 	uint8_t mac[MAC_LEN], permanent_mac[MAC_LEN];
 	char driver[32], pci[32];
+	char parent[32]; /* the device it belongs to, "vif-1-0"; "": none */
 	uint32_t mtu;
 	bool is_up, has_carrier, is_loopback;
 	bool stp;      /* a bridge's */
@@ -178,6 +179,7 @@ enum vs_op_kind {
 	VS_OP_SYSCTL,	 /* value; index = enum vs_sysctl */
 	VS_OP_IPV6_OFF,	 /* link, value = disable_ipv6 */
 	VS_OP_ACCEPT_RA, /* link, value */
+	VS_OP_SET_NAME,	 /* link, text = its new name; the link is down */
 	VS_OP_NR,
 };
 
@@ -348,5 +350,12 @@ int vs_plan_vif(const struct vs_mode *mode, const struct vs_vif *vif, struct vs_
  */
 int vs_place_vif(struct vs_system *sys, const struct vs_mode *mode, const struct vs_vif *vif,
 		 char *why);
+
+/**
+ * vs_rename_link() - Give a link another name; it goes down for that
+ * @why:	VS_TEXT_LEN bytes
+ * Return: 0; -ENODEV; -EEXIST: another link has the name; -errno.
+ */
+int vs_rename_link(struct vs_system *sys, const char *name, const char *new_name, char *why);
 
 #endif

@@ -485,6 +485,30 @@ static void test_steps_as_json(void **state)
 	}
 }
 
+/* Down for it, as the kernel wants; never over another link; and done twice is done once. */
+static void test_rename_link(void **state)
+{
+	struct vs_op op = { .kind = VS_OP_SET_NAME, .link = "vif1.0", .text = "web0" };
+	char why[VS_TEXT_LEN], text[VS_OP_TEXT_LEN];
+	struct vs_fake *fake;
+
+	(void)state;
+	assert_int_equal(vs_fake_open(&fake), 0);
+	assert_non_null(vs_fake_add_link(fake, "vif1.0", ""));
+	assert_non_null(vs_fake_add_link(fake, "eth0", ""));
+	assert_int_equal(vs_model_apply(&fake->model, &op), -EBUSY);
+	assert_int_equal(vs_rename_link(&fake->sys, "vif1.0", "eth0", why), -EEXIST);
+	assert_string_equal(why, strerror(EEXIST));
+	assert_int_equal(vs_rename_link(&fake->sys, "vif1.0", "web0", why), 0);
+	assert_null(vs_observed_link(&fake->model, "vif1.0"));
+	assert_false(vs_observed_link(&fake->model, "web0")->is_up);
+	assert_int_equal(vs_rename_link(&fake->sys, "vif1.0", "web0", why), -ENODEV);
+	assert_int_equal(vs_model_apply(&fake->model, &op), 0);
+	vs_op_text(&op, text);
+	assert_string_equal(text, "rename vif1.0 to web0");
+	fake->sys.ops->close(&fake->sys);
+}
+
 int main(void)
 {
 #define TEST(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
@@ -502,6 +526,7 @@ int main(void)
 		TEST(test_isolated_move_goes_down_first),
 		TEST(test_quarantine),
 		TEST(test_steps_as_json),
+		cmocka_unit_test(test_rename_link),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,400 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * One vif: who its guest is, who serves it, where its link belongs. Its backend area says so in keys
+ * of ours ("vifrost-datapath", for vifrost-netback) and of Xen's (hotplug-status, hotplug-error).
+ */
+#include "policy/vifrostd_priv.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define PATH_LEN     96
+#define WRITE_TRIES  8
+#define MTU_MIN	     68
+#define MTU_USUAL    1500
+#define KERNEL_BUS   "/sys/bus/xen-backend/drivers/vif"
+#define KEY_DATAPATH "vifrost-datapath"
+
+const char *vif_datapath_name(enum vif_datapath datapath)
+{
+	static const char *const names[] = {
+		[VIF_DATAPATH_ANY] = "",
+		[VIF_DATAPATH_TAP] = "tap",
+		[VIF_DATAPATH_KERNEL] = "kernel",
+	};
+
+	return names[datapath];
+}
+
+int vif_read_text(struct vifrostd *d, const char *path, char *text, size_t size)
+{
+	char *value;
+	int rc = hv_store_read(d->store, 0, path, &value, NULL);
+
+	text[0] = '\0';
+	if (rc)
+		return rc == -ECONNRESET ? rc : 0;
+	snprintf(text, size, "%s", value);
+	free(value);
+	return 0;
+}
+
+int vif_read_key(struct vifrostd *d, const struct vif *vif, const char *key, char *text,
+		 size_t size)
+{
+	char path[PATH_LEN];
+
+	snprintf(path, sizeof(path), "backend/vif/%u/%u/%s", vif->domid, vif->devid, key);
+	return vif_read_text(d, path, text, size);
+}
+
+struct note {
+	const char *key, *value; /* NULL: removed */
+};
+
+static int write_note(struct vifrostd *d, uint32_t tx, const struct vif *vif, const struct note *n)
+{
+	char path[PATH_LEN];
+	int rc;
+
+	snprintf(path, sizeof(path), "backend/vif/%u/%u/%s", vif->domid, vif->devid, n->key);
+	if (n->value)
+		return hv_store_write(d->store, tx, path, n->value, strlen(n->value));
+	rc = hv_store_rm(d->store, tx, path);
+	return rc == -ENOENT ? 0 : rc;
+}
+
+/*
+ * Into the backend area, if that is still there: a write alone would make one anew that the toolstack
+ * has just removed. Return: 0; -ECONNRESET.
+ */
+static int write_notes(struct vifrostd *d, struct vif *vif, const struct note *notes, size_t nr)
+{
+	char path[PATH_LEN], *state;
+	uint32_t tx;
+	int rc = -EAGAIN;
+
+	snprintf(path, sizeof(path), "backend/vif/%u/%u/state", vif->domid, vif->devid);
+	for (int i = 0; rc == -EAGAIN && i < WRITE_TRIES; i++) {
+		rc = hv_store_transaction_start(d->store, &tx);
+		if (rc)
+			break;
+		rc = hv_store_read(d->store, tx, path, &state, NULL);
+		if (!rc)
+			free(state);
+		for (size_t n = 0; !rc && n < nr; n++)
+			rc = write_note(d, tx, vif, &notes[n]);
+		if (rc)
+			hv_store_transaction_end(d->store, tx, false);
+		else
+			rc = hv_store_transaction_end(d->store, tx, true);
+	}
+	if (rc == -ECONNRESET || rc == -ENOENT || !rc)
+		return rc == -ECONNRESET ? rc : 0;
+	log_limited(&vif->limit, "%s: cannot write %s to its backend area: %s", vif->name,
+		    notes[0].key, strerror(-rc));
+	return 0;
+}
+
+/* Who the vif's guest is now, and what its configuration asks for. */
+static int read_who(struct vifrostd *d, struct vif *vif)
+{
+	struct place_vif *who = &vif->who;
+	char path[PATH_LEN], vm[64] = "", mtu[16] = "";
+	int rc;
+
+	snprintf(path, sizeof(path), "/local/domain/%u/name", vif->domid);
+	rc = vif_read_text(d, path, who->guest, sizeof(who->guest));
+	snprintf(path, sizeof(path), "/local/domain/%u/vm", vif->domid);
+	if (!rc)
+		rc = vif_read_text(d, path, vm, sizeof(vm));
+	if (!rc)
+		rc = vif_read_key(d, vif, "bridge", who->bridge, sizeof(who->bridge));
+	if (!rc)
+		rc = vif_read_key(d, vif, "mac", who->mac, sizeof(who->mac));
+	if (!rc)
+		rc = vif_read_key(d, vif, "mtu", mtu, sizeof(mtu));
+	if (!rc)
+		rc = vif_read_key(d, vif, "vifname", vif->vifname, sizeof(vif->vifname));
+	if (!rc)
+		rc = vif_read_key(d, vif, "hotplug-status", vif->hotplug_status,
+				  sizeof(vif->hotplug_status));
+	snprintf(who->uuid, sizeof(who->uuid), "%.36s", strncmp(vm, "/vm/", 4) ? "" : vm + 4);
+	if (parse_u32(mtu, UINT16_MAX, &who->mtu) || who->mtu < MTU_MIN)
+		who->mtu = 0;
+	return rc;
+}
+
+static bool has_driver(void)
+{
+	return !access(KERNEL_BUS, F_OK);
+}
+
+static bool is_connected(const struct vif *vif)
+{
+	return !strcmp(vif->hotplug_status, "connected");
+}
+
+enum vif_datapath vif_decide(struct vifrostd *d, const struct policy *policy, const struct vif *vif,
+			     bool explain, struct placement *out)
+{
+	place_vif(policy, &vif->who, explain, out);
+	if (!out->is_placed)
+		return VIF_DATAPATH_ANY;
+	if (!d->is_xen || out->datapath == POL_DATAPATH_TAP)
+		return VIF_DATAPATH_TAP;
+	/* One in service stays so until what it is to move to is there. */
+	if (has_driver() || is_connected(vif))
+		return VIF_DATAPATH_KERNEL;
+	out->is_placed = false;
+	out->mode = NULL;
+	out->vif.network[0] = '\0';
+	snprintf(out->why, sizeof(out->why),
+		 "datapath: kernel, but xen-netback is not loaded: 'modprobe xen-netback', or set "
+		 "datapath: tap");
+	return VIF_DATAPATH_KERNEL;
+}
+
+/* Tell vifrost-netback who is to serve the vif. Needed where there is a choice, or was. */
+static int write_datapath(struct vifrostd *d, struct vif *vif)
+{
+	struct note note = { KEY_DATAPATH, vif_datapath_name(vif->wanted) };
+	char now[16];
+	int rc;
+
+	if (!d->is_xen || vif->wanted == VIF_DATAPATH_ANY)
+		return 0;
+	rc = vif_read_key(d, vif, KEY_DATAPATH, now, sizeof(now));
+	if (rc || !strcmp(now, note.value))
+		return rc;
+	if (!has_driver() && (vif->wanted == VIF_DATAPATH_TAP ? !now[0] : is_connected(vif)))
+		return 0;
+	return write_notes(d, vif, &note, 1);
+}
+
+/* Linux's xenbus makes a device of the area; the kernel's link belongs to that. */
+static bool is_kernels(const struct vif *vif, const struct vs_link *link)
+{
+	char device[32];
+
+	snprintf(device, sizeof(device), "vif-%u-%u", vif->domid, vif->devid);
+	if (link->parent[0])
+		return !strcmp(link->parent, device);
+	return !strcmp(link->name, vif->name) && strcmp(link->kind, "tun") != 0;
+}
+
+/* @vif's link, of the datapath that is wanted. -ENODEV: not there (yet). */
+static int find_link(struct vifrostd *d, struct vif *vif, struct vs_link *link)
+{
+	const char *const names[] = { vif->vifname, vif->name };
+	enum vif_datapath whose;
+	int rc;
+
+	vif->is_moving = false;
+	for (int i = 0; i < 2; i++) {
+		rc = names[i][0] ? d->sys->ops->link(d->sys, names[i], link) : -ENODEV;
+		if (rc == -ENODEV)
+			continue;
+		if (rc)
+			return rc;
+		if (d->is_xen && is_kernels(vif, link))
+			whose = VIF_DATAPATH_KERNEL;
+		else if (!strcmp(link->kind, "tun") || (!d->is_xen && names[i] == vif->name))
+			whose = VIF_DATAPATH_TAP;
+		else
+			continue;
+		vif->actual = whose;
+		if (vif->wanted == VIF_DATAPATH_ANY || vif->wanted == whose)
+			return 0;
+		/* In service without the other's driver: nothing moves it. */
+		if (vif->wanted == VIF_DATAPATH_KERNEL && !has_driver() && is_connected(vif)) {
+			vif->is_moving = true;
+			return 0;
+		}
+		vif->is_moving = true;
+	}
+	return -ENODEV;
+}
+
+static void explain_missing(struct vif *vif)
+{
+	const char *before = "there is no link ", *after = " yet: vifrost-netback makes it";
+
+	if (vif->is_moving) {
+		before = "";
+		after = vif->wanted == VIF_DATAPATH_TAP
+				? " is still xen-netback's: vifrost-netback takes it over"
+				: " is still vifrost-netback's, which gives it to xen-netback";
+	} else if (vif->wanted == VIF_DATAPATH_KERNEL) {
+		after = " yet: xen-netback makes it, dmesg tells of its errors";
+	}
+	vif->state = VIF_WAITING;
+	vif->link[0] = '\0';
+	snprintf(vif->reason, sizeof(vif->reason), "%s%s%s", before, vif->name, after);
+}
+
+/* The kernel's own name for it gives way to the configuration's. */
+static int take_vifname(struct vifrostd *d, struct vif *vif, struct vs_link *link)
+{
+	char why[VS_TEXT_LEN];
+	int rc;
+
+	if (vif->actual != VIF_DATAPATH_KERNEL || !vif->vifname[0] ||
+	    !strcmp(link->name, vif->vifname))
+		return 0;
+	rc = vs_rename_link(d->sys, link->name, vif->vifname, why);
+	if (!rc) {
+		memcpy(link->name, vif->vifname, sizeof(link->name));
+		return 0;
+	}
+	vif->state = VIF_ERROR;
+	snprintf(vif->reason, sizeof(vif->reason),
+		 "vifname=%s: %s cannot be called that: %s; change it in the guest's configuration",
+		 vif->vifname, link->name, why);
+	return rc;
+}
+
+static void explain_failure(struct vif *vif, int rc, const char *why)
+{
+	const struct placement *p = &vif->placement;
+
+	vif->state = VIF_ERROR;
+	if (rc == -ENONET)
+		snprintf(vif->reason, sizeof(vif->reason),
+			 "network %s has no link; `vifrost apply` makes it", p->vif.network);
+	else
+		snprintf(vif->reason, sizeof(vif->reason), "cannot put %s on %s: %s", vif->link,
+			 p->is_placed ? p->vif.network : "quarantine", why);
+}
+
+/* Put the link where the placement says; @vif's state and reason say how it went. */
+static void place_link(struct vifrostd *d, struct vif *vif)
+{
+	struct placement *p = &vif->placement;
+	struct vs_link link;
+	char why[VS_TEXT_LEN];
+	int rc = find_link(d, vif, &link);
+
+	vif->reason[0] = '\0';
+	if (rc == -ENODEV) {
+		explain_missing(vif);
+		if (p->is_placed || vif->wanted == VIF_DATAPATH_ANY)
+			return;
+	}
+	if (!rc && p->is_placed && take_vifname(d, vif, &link))
+		return;
+	if (!rc) {
+		memcpy(vif->link, link.name, sizeof(vif->link));
+		memcpy(p->vif.name, link.name, sizeof(p->vif.name));
+		rc = vs_place_vif(d->sys, p->mode, &p->vif, why);
+	}
+	if (rc && rc != -ENODEV) {
+		explain_failure(vif, rc, why);
+	} else if (!p->is_placed) {
+		vif->state = vif->wanted == VIF_DATAPATH_ANY ? VIF_QUARANTINED : VIF_ERROR;
+		snprintf(vif->reason, sizeof(vif->reason), "%s", p->why);
+	} else if (rc) {
+		explain_missing(vif); /* it went just now */
+	} else {
+		vif->state = VIF_CONNECTED;
+		if (vif->is_moving)
+			snprintf(
+				vif->reason, sizeof(vif->reason),
+				"datapath: kernel is pending: xen-netback is not loaded, 'modprobe "
+				"xen-netback' and apply again");
+	}
+}
+
+/* As Xen's own scripts do: the frontend may send as much. 1500 is what it takes without. */
+static int tell_mtu(struct vifrostd *d, const struct vif *vif)
+{
+	uint32_t mtu = vif->placement.vif.mtu, now = MTU_USUAL;
+	char path[PATH_LEN], text[16];
+	int rc;
+
+	if (!d->is_xen || !mtu)
+		return 0;
+	snprintf(path, sizeof(path), "/local/domain/%u/device/vif/%u/mtu", vif->domid, vif->devid);
+	rc = vif_read_text(d, path, text, sizeof(text));
+	if (!rc && text[0] && parse_u32(text, UINT16_MAX, &now))
+		now = 0;
+	if (rc || now == mtu)
+		return rc;
+	rc = hv_store_printf(d->store, 0, path, "%u", mtu);
+	return rc == -ECONNRESET ? rc : 0;
+}
+
+/* hotplug-status, for the backend and the toolstack; only what is not so already is written. */
+static int tell(struct vifrostd *d, struct vif *vif)
+{
+	const struct note good[] = { { "hotplug-status", "connected" }, { "hotplug-error", NULL } };
+	const struct note bad[] = { { "hotplug-error", vif->reason },
+				    { "hotplug-status", "error" } };
+	int rc;
+
+	if (vif->state == VIF_WAITING)
+		return 0;
+	if (vif->state == VIF_CONNECTED && !vif->reason[0]) {
+		vif->logged[0] = '\0';
+	} else if (strcmp(vif->reason, vif->logged) != 0) {
+		log_limited(&vif->limit, "%s of guest %s is %s: %s", vif->name, vif->who.guest,
+			    vif_state_name(vif->state), vif->reason);
+		memcpy(vif->logged, vif->reason, sizeof(vif->logged));
+	}
+	/* A vif that once was connected has a running frontend: its link is down, and that is all. */
+	if (is_connected(vif))
+		return 0;
+	if (vif->state != VIF_CONNECTED)
+		return write_notes(d, vif, bad, 2);
+	rc = write_notes(d, vif, good, vif->hotplug_status[0] ? 2 : 1);
+	if (!rc)
+		snprintf(vif->hotplug_status, sizeof(vif->hotplug_status), "connected");
+	return rc;
+}
+
+int vif_assign(struct vifrostd *d, struct vif *vif)
+{
+	int rc = d->is_xen ? read_who(d, vif) : 0;
+
+	if (rc || !d->is_xen)
+		return rc;
+	vif->wanted = vif_decide(d, d->policy, vif, false, &vif->placement);
+	return write_datapath(d, vif);
+}
+
+/* What is left of a domain that is no more: nothing of its may pass. */
+static void bury(struct vifrostd *d, struct vif *vif)
+{
+	struct vs_vif where = { .name = "" };
+	char why[VS_TEXT_LEN];
+
+	vif->state = VIF_WAITING;
+	snprintf(vif->reason, sizeof(vif->reason),
+		 "its domain is gone; the toolstack has left its device behind");
+	memcpy(where.name, vif->link, sizeof(where.name));
+	if (where.name[0])
+		vs_place_vif(d->sys, NULL, &where, why);
+}
+
+int vif_place(struct vifrostd *d, struct vif *vif)
+{
+	int rc;
+
+	if (vif->is_dead) {
+		bury(d, vif);
+		return 0;
+	}
+	rc = read_who(d, vif);
+	if (rc)
+		return rc;
+	vif->wanted = vif_decide(d, d->policy, vif, false, &vif->placement);
+	rc = write_datapath(d, vif);
+	if (rc)
+		return rc;
+	place_link(d, vif);
+	rc = vif->state == VIF_CONNECTED ? tell_mtu(d, vif) : 0;
+	return rc ? rc : tell(d, vif);
+}
