@@ -23,6 +23,8 @@
 
 #define ETH_FRAME_PAGES ((FRONT_MAX_FRAME + FRONT_BUFFER_SIZE - 1) / FRONT_BUFFER_SIZE)
 #define ETH_HEADER_MAX	128 /* bytes of a frame that are copied out to be understood */
+#define ETH_MAX_GROUPS	64  /* multicast groups that all backends take */
+#define ETH_GROUPS_TEXT 65536
 
 struct eth_options {
 	bool xen;		    /* a domU of a real Xen, and one device of it */
@@ -30,6 +32,8 @@ struct eth_options {
 	int hypercall_fd, ready_fd; /* unless @xen; taken over; ready_fd may be -1 */
 	const char *tap;	    /* its name; NULL: eth<handle> */
 	unsigned int max_queues;
+	const struct front_hash *hash; /* NULL: the backend spreads as it likes */
+	bool multicast_control;
 };
 
 /* One queue of a TAP. Counts what the frontend library cannot know. */
@@ -57,6 +61,11 @@ struct eth {
 	unsigned int connection; /* whose queues we have; 0: none */
 	unsigned int nr_queues;	 /* of the TAP */
 	struct eth_queue queues[FRONT_MAX_QUEUES];
+	struct loop_fd ctrl_watcher;
+	enum front_hash_state hash; /* as last logged */
+	uint8_t groups[ETH_MAX_GROUPS][MAC_LEN]; /* as told to the backend of this connection */
+	unsigned int nr_groups;
+	bool too_many_groups;
 };
 
 /* ---- eth_tap.c: the device in the guest's network namespace ---- */
@@ -108,6 +117,13 @@ int eth_create(struct hv_guest *guest, struct loop *loop, int control_fd, unsign
 void eth_destroy(struct eth *eth);
 /* Follow the store. -ENOENT: the vif is gone. */
 int eth_update(struct eth *eth, int control_fd);
+
+/* ---- eth_multicast.c ---- */
+
+/* The kernel's list, as far as it fits. @fd: of /proc/net/dev_mcast. Return: 0; -errno. */
+int eth_read_groups(int fd, char text[ETH_GROUPS_TEXT]);
+/* Tell the backend what has changed in the list, if it filters. */
+void eth_follow_groups(struct eth *eth, const char *text);
 
 /* ---- eth_sandbox.c ---- */
 

@@ -35,6 +35,28 @@ static void to_event(void *arg, uint32_t events)
 	front_to_guest_clear(q->front);
 }
 
+static void log_hash(struct eth *eth)
+{
+	const struct front_info *info = front_info(eth->front);
+
+	if (info->hash == eth->hash)
+		return;
+	eth->hash = info->hash;
+	if (info->hash == FRONT_HASH_SET)
+		log_info("%s: the backend hashes as asked", eth->name);
+	else if (info->hash == FRONT_HASH_REFUSED)
+		log_warning("%s: %s", eth->name, info->hash_reason);
+}
+
+static void ctrl_event(void *arg, uint32_t events)
+{
+	struct eth *eth = arg;
+
+	(void)events;
+	front_ctrl_event(eth->front);
+	log_hash(eth);
+}
+
 static void queue_unwatch(struct eth_queue *q)
 {
 	loop_fd_del(&q->from_watcher);
@@ -71,6 +93,7 @@ static int connect_taps(struct eth *eth)
 	int rc;
 
 	eth->connection = info->connection;
+	eth->nr_groups = 0;
 	rc = eth_tap_set_offloads(eth->queues[0].tap_fd, info->csum_ipv4, info->gso_tcpv4,
 				  info->gso_tcpv6);
 	/* The kernel must not choose TAP queues that the backend has no queue for. */
@@ -135,6 +158,9 @@ static int follow_connection(struct eth *eth)
 	for (unsigned int i = 0; !rc && i < eth->nr_queues; i++)
 		if (eth->queues[i].front)
 			rc = queue_watch(eth, &eth->queues[i]);
+	if (!rc && front_ctrl_fd(eth->front) >= 0)
+		rc = loop_fd_add(eth->loop, &eth->ctrl_watcher, front_ctrl_fd(eth->front), EPOLLIN,
+				 ctrl_event, eth);
 	return rc;
 }
 
@@ -145,6 +171,7 @@ int eth_update(struct eth *eth, int control_fd)
 	/* The library may close these descriptors, of which others have copies: epoll would keep them. */
 	for (unsigned int i = 0; i < eth->nr_queues; i++)
 		queue_unwatch(&eth->queues[i]);
+	loop_fd_del(&eth->ctrl_watcher);
 	rc = front_update(eth->front);
 	connection_rc = follow_connection(eth);
 	if (connection_rc) {
@@ -152,6 +179,7 @@ int eth_update(struct eth *eth, int control_fd)
 		disconnect_taps(eth);
 	}
 	log_state(eth);
+	log_hash(eth);
 	follow_link(eth, control_fd);
 	return rc;
 }
@@ -199,6 +227,10 @@ int eth_create(struct hv_guest *guest, struct loop *loop, int control_fd, unsign
 	snprintf(token, sizeof(token), "vif%u", handle);
 
 	rc = front_create(guest, handle, eth->nr_queues, token, &eth->front);
+	if (!rc && options->hash)
+		rc = front_set_hash(eth->front, options->hash);
+	if (!rc)
+		front_set_multicast_control(eth->front, options->multicast_control);
 	if (!rc)
 		rc = open_tap(eth, control_fd);
 	if (rc) {
@@ -210,15 +242,32 @@ int eth_create(struct hv_guest *guest, struct loop *loop, int control_fd, unsign
 	return 0;
 }
 
+/* The last word: nobody else knows how the backend has spread packets over the queues. */
+static void log_counters(const struct eth *eth)
+{
+	for (unsigned int i = 0; i < front_info(eth->front)->nr_queues; i++) {
+		const struct front_counters *c = front_queue_counters(front_queue(eth->front, i));
+
+		log_info("%s: queue %u: %llu packets from the guest (%llu refused by the backend), "
+			 "%llu to it",
+			 eth->name, i, (unsigned long long)c->from_guest_packets,
+			 (unsigned long long)c->from_guest_errors,
+			 (unsigned long long)c->to_guest_packets);
+	}
+}
+
 void eth_destroy(struct eth *eth)
 {
 	list_remove(&eth->node);
+	loop_fd_del(&eth->ctrl_watcher);
 	for (unsigned int i = 0; i < eth->nr_queues; i++) {
 		queue_unwatch(&eth->queues[i]);
 		loop_fd_del(&eth->queues[i].tap_watcher);
 		if (eth->queues[i].tap_fd >= 0)
 			close(eth->queues[i].tap_fd);
 	}
+	if (eth->front)
+		log_counters(eth);
 	front_destroy(eth->front);
 	free(eth);
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* The guest's network process: its vifs as the store lists them, and the thread that serves them. */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,7 +13,9 @@
 #define VIFS	   "device/vif"
 #define VIFS_TOKEN "vifs"
 #define MAX_HANDLE 9999u
-#define LOOK_EVERY 64 /* rounds of moving packets between looks at everything else */
+#define GROUPS	   "/proc/net/dev_mcast"
+#define GROUPS_MS  1000 /* between looks at the multicast groups, if the backend is to filter */
+#define LOOK_EVERY 64	/* rounds of moving packets between looks at everything else */
 
 struct process {
 	struct hv_guest *guest;
@@ -22,6 +25,10 @@ struct process {
 	struct list eths;
 	int control_fd;
 	const struct eth_options *options;
+	struct loop_timer groups_timer;
+	int groups_fd;
+	char *groups_text;
+	bool groups_due;
 	bool store_changed;
 	bool stopped;
 };
@@ -32,6 +39,13 @@ static void store_event(void *arg, uint32_t events)
 
 	(void)events;
 	p->store_changed = true;
+}
+
+static void groups_event(void *arg)
+{
+	struct process *p = arg;
+
+	p->groups_due = true;
 }
 
 static void on_signal(void *arg, int signo)
@@ -118,7 +132,19 @@ static int follow_store(struct process *p)
 	if (!rc)
 		free(names);
 	update_all(p);
+	p->groups_due = true; /* a new connection's backend knows none */
 	return 0;
+}
+
+static void follow_groups(struct process *p)
+{
+	struct list *node;
+
+	p->groups_due = false;
+	if (p->groups_fd < 0 || eth_read_groups(p->groups_fd, p->groups_text))
+		return;
+	list_for_each (&p->eths, node)
+		eth_follow_groups(list_entry(node, struct eth, node), p->groups_text);
 }
 
 /* Return: whether anything was done, or is to be done at once. */
@@ -159,6 +185,8 @@ static int serve(struct process *p)
 			rc = 0;
 			continue;
 		}
+		if (p->groups_due)
+			follow_groups(p);
 		busy = move_all(p, false) || move_all(p, true) || p->store_changed;
 		if (!busy)
 			rc = loop_turn(p->loop, -1);
@@ -175,6 +203,20 @@ static void tell_ready(int fd)
 	if (write(fd, "1", 1) < 0)
 		log_warning("cannot say that the devices are there: %s", strerror(errno));
 	close(fd);
+}
+
+static int watch_groups(struct process *p)
+{
+	int rc;
+
+	p->groups_text = malloc(ETH_GROUPS_TEXT);
+	if (!p->groups_text)
+		return -ENOMEM;
+	p->groups_fd = open(GROUPS, O_RDONLY | O_CLOEXEC);
+	if (p->groups_fd < 0)
+		return -errno;
+	rc = loop_timer_add(p->loop, &p->groups_timer, groups_event, p);
+	return rc ? rc : loop_timer_set(&p->groups_timer, GROUPS_MS, GROUPS_MS);
 }
 
 /* Two frontends on one device would break each other. */
@@ -225,6 +267,10 @@ static int start(struct process *p, const struct eth_options *options)
 	rc = options->xen ? attach_xen(p) : hv_guest_attach(options->hypercall_fd, &p->guest);
 	if (rc)
 		return rc;
+	if (options->multicast_control)
+		rc = watch_groups(p);
+	if (rc)
+		return rc;
 	p->store = hv_guest_store(p->guest);
 	rc = hv_store_watch(p->store, VIFS, VIFS_TOKEN);
 	if (!rc)
@@ -235,7 +281,7 @@ static int start(struct process *p, const struct eth_options *options)
 
 int eth_process_run(const struct eth_options *options)
 {
-	struct process p = { .control_fd = -1 };
+	struct process p = { .control_fd = -1, .groups_fd = -1 };
 	struct list *node, *next;
 	int rc;
 
@@ -255,8 +301,12 @@ int eth_process_run(const struct eth_options *options)
 	list_for_each_safe (&p.eths, node, next)
 		eth_destroy(list_entry(node, struct eth, node));
 	loop_fd_del(&p.store_watcher);
+	loop_timer_del(&p.groups_timer);
 	hv_guest_detach(p.guest);
 	loop_destroy(p.loop);
+	if (p.groups_fd >= 0)
+		close(p.groups_fd);
+	free(p.groups_text);
 	if (p.control_fd >= 0)
 		close(p.control_fd);
 	return rc;

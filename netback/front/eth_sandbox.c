@@ -47,7 +47,7 @@ static const unsigned int plain_calls[] = {
 	SYS_clock_nanosleep, SYS_getrandom,   SYS_rt_sigreturn, SYS_rt_sigprocmask,
 	SYS_sigaltstack,     SYS_sched_yield, SYS_getpid,	SYS_gettid,
 	SYS_tgkill,	     SYS_exit,	      SYS_exit_group,	SYS_restart_syscall,
-	SYS_fstat,	     SYS_newfstatat,
+	SYS_fstat,	     SYS_newfstatat,  SYS_pread64,
 };
 
 /* Calls that are allowed with certain values of an argument's lower half. */

@@ -36,6 +36,8 @@
 #define FRONT_MAX_QUEUES  8
 #define FRONT_NR_BUFFERS  FRONT_RING_SLOTS /* of each queue, for each direction */
 #define FRONT_BUFFER_SIZE 4096		   /* XEN_PAGE_SIZE; bytes */
+#define FRONT_HASH_KEY_MAX 40		   /* bytes that all backends take */
+#define FRONT_HASH_MAP_MAX 128		   /* entries that all backends take */
 
 struct front;
 struct front_queue;
@@ -49,6 +51,22 @@ enum front_state {
 	FRONT_NR_STATES,
 };
 
+/* How the backend is to spread packets to the guest over its queues: by a Toeplitz hash. */
+struct front_hash {
+	uint32_t types; /* XEN_NETIF_CTRL_HASH_TYPE_*, at least one */
+	uint8_t key[FRONT_HASH_KEY_MAX];
+	unsigned int key_size;
+	uint32_t map[FRONT_HASH_MAP_MAX]; /* hash modulo @nr_map -> queue */
+	unsigned int nr_map;		  /* 0: hash modulo the number of queues */
+};
+
+enum front_hash_state {
+	FRONT_HASH_NONE, /* not wanted, not offered, or not connected */
+	FRONT_HASH_ASKED,
+	FRONT_HASH_SET,
+	FRONT_HASH_REFUSED, /* the backend spreads as it likes */
+};
+
 /* What the control plane knows of a device. */
 struct front_info {
 	enum front_state state;
@@ -59,6 +77,9 @@ struct front_info {
 	/* What the backend takes from the guest; valid from FRONT_INITIALISED on. */
 	bool sg, gso_tcpv4, gso_tcpv6, csum_ipv4, csum_ipv6;
 	bool split_channels;
+	bool multicast_control; /* only groups of front_multicast() come; valid as those above */
+	enum front_hash_state hash;
+	const char *hash_reason; /* static: why it was refused; NULL */
 	unsigned int
 		connection; /* counts up with each one made; 0 unless initialised or connected */
 	unsigned int nr_queues;	      /* 0 unless initialised or connected */
@@ -87,6 +108,13 @@ struct front_counters {
  */
 int front_create(struct hv_guest *guest, unsigned int handle, unsigned int max_queues,
 		 const char *token, struct front **front_out);
+/* To be asked for with each connection made from now on, where the backend has a control ring. */
+int front_set_hash(struct front *f, const struct front_hash *hash);
+/* Have multicast filtered with each connection made from now on, where the backend can. */
+void front_set_multicast_control(struct front *f, bool wanted);
+/* Readable when the backend has answered about the hash: front_ctrl_event(). -1: no control ring. */
+int front_ctrl_fd(const struct front *f);
+void front_ctrl_event(struct front *f);
 /* Revokes all grants; xenstore is left as it is. NULL is allowed. */
 void front_destroy(struct front *f);
 
@@ -153,6 +181,11 @@ unsigned int front_from_guest(struct front_queue *q, const struct front_packet *
 			      unsigned int nr);
 /* Show what was queued to the backend; notifies only if it asked. */
 void front_from_guest_flush(struct front_queue *q);
+/*
+ * Have the multicast group @mac delivered, or (!@add) no longer; shown with the next flush. A backend
+ * has room for so many and counts the rest as an error. Return: false: the ring has no room now.
+ */
+bool front_multicast(struct front_queue *q, const uint8_t mac[MAC_LEN], bool add);
 /* Ask for an event once @slots are free. Return: true: they are already. */
 bool front_from_guest_arm(struct front_queue *q, unsigned int slots);
 

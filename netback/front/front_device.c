@@ -75,6 +75,7 @@ static int write_state(struct front *f, enum xenbus_state state)
 
 static void disconnect(struct front *f)
 {
+	f->info.nr_leaked_pages += front_ctrl_destroy(f);
 	for (unsigned int i = 0; i < FRONT_MAX_QUEUES; i++) {
 		f->info.nr_leaked_pages += front_queue_destroy(f, f->queues[i]);
 		f->queues[i] = NULL;
@@ -101,13 +102,16 @@ static void close_as(struct front *f, enum front_state state, const char *reason
 static int connect_queues(struct front *f)
 {
 	unsigned int nr_queues;
+	bool ctrl_ring;
 	int rc;
 
-	rc = front_features_read(f, &nr_queues);
+	rc = front_features_read(f, &nr_queues, &ctrl_ring);
 	for (unsigned int i = 0; !rc && i < nr_queues; i++) {
 		rc = front_queue_create(f, &f->queues[i]);
 		f->info.nr_queues = i + 1;
 	}
+	if (!rc && f->hash && ctrl_ring)
+		rc = front_ctrl_create(f);
 	if (!rc)
 		rc = front_publish(f);
 	if (rc)
@@ -146,6 +150,7 @@ static int act(struct front *f, enum action action)
 		return rc;
 	case CONNECTED:
 		set_state(f, FRONT_CONNECTED, NULL);
+		front_ctrl_start(f);
 		return 0;
 	case CLOSE:
 		if (f->info.state == FRONT_INITIALISING && backend_stays(f))
@@ -254,6 +259,11 @@ void front_close(struct front *f)
 {
 	if (f->info.state != FRONT_CLOSED && f->info.state != FRONT_BROKEN)
 		close_as(f, FRONT_CLOSED, "closed by the guest");
+}
+
+void front_set_multicast_control(struct front *f, bool wanted)
+{
+	f->want_multicast_control = wanted;
 }
 
 const struct front_info *front_info(const struct front *f)
@@ -366,6 +376,7 @@ void front_destroy(struct front *f)
 		unwatch(f, "carrier");
 	}
 	disconnect(f);
+	free(f->hash);
 	free(f->backend);
 	free(f->token);
 	free(f);

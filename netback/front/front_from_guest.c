@@ -99,15 +99,18 @@ static union netif_tx_sring_entry *next_slot(struct front_queue *q)
 	return &q->from_sring->ring[q->from_prod++ % FRONT_RING_SLOTS];
 }
 
-static void put_extra(struct front_queue *q, const struct front_packet *p)
+static void put_extra(struct front_queue *q, const struct netif_extra_info *extra)
 {
-	struct netif_extra_info extra = {
-		.type = XEN_NETIF_EXTRA_TYPE_GSO,
-		.u.gso = { .size = p->gso_size, .type = p->gso_type },
-	};
-
-	memcpy(next_slot(q), &extra, sizeof(extra));
+	memcpy(next_slot(q), extra, sizeof(*extra));
 	q->nr_from_extras++;
+}
+
+static void put_gso(struct front_queue *q, const struct front_packet *p)
+{
+	put_extra(q, &(struct netif_extra_info){
+			     .type = XEN_NETIF_EXTRA_TYPE_GSO,
+			     .u.gso = { .size = p->gso_size, .type = p->gso_type },
+		     });
 }
 
 static void put_packet(struct front_queue *q, const struct front_packet *p)
@@ -134,7 +137,7 @@ static void put_packet(struct front_queue *q, const struct front_packet *p)
 		};
 		q->from_outstanding[frag->buffer] = true;
 		if (!i && p->gso_type != XEN_NETIF_GSO_TYPE_NONE)
-			put_extra(q, p);
+			put_gso(q, p);
 		flags = 0;
 	}
 	q->counters.from_guest_packets++;
@@ -166,6 +169,28 @@ unsigned int front_from_guest(struct front_queue *q, const struct front_packet *
 		put_packet(q, p);
 	}
 	return done;
+}
+
+/* A request of no data, for the sake of the extra behind it. */
+bool front_multicast(struct front_queue *q, const uint8_t mac[MAC_LEN], bool add)
+{
+	struct netif_extra_info extra = {
+		.type = add ? XEN_NETIF_EXTRA_TYPE_MCAST_ADD : XEN_NETIF_EXTRA_TYPE_MCAST_DEL,
+	};
+	uint16_t buffer;
+
+	if (q->broken || FRONT_RING_SLOTS - (q->from_prod - q->from_cons) < 2 ||
+	    !front_take(q, &buffer, 1))
+		return false;
+	memcpy(extra.u.mcast.addr, mac, MAC_LEN);
+	next_slot(q)->req = (struct netif_tx_request){
+		.gref = q->from.refs[buffer],
+		.flags = NETTXF_extra_info,
+		.id = buffer,
+	};
+	q->from_outstanding[buffer] = true;
+	put_extra(q, &extra);
+	return true;
 }
 
 void front_from_guest_flush(struct front_queue *q)

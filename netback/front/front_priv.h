@@ -61,6 +61,9 @@ struct front {
 	struct front_info info;
 	unsigned int nr_connections;
 	bool stale; /* keys of an earlier connection may be in the store */
+	struct front_hash *hash; /* NULL: none wanted */
+	bool want_multicast_control;
+	struct front_ctrl *ctrl; /* NULL: none in this connection */
 	struct front_queue *queues[FRONT_MAX_QUEUES];
 };
 
@@ -74,11 +77,19 @@ unsigned int front_queue_destroy(struct front *f, struct front_queue *q);
 /* Marks the queue as broken; @reason is static. The first one stays. */
 void front_queue_break(struct front_queue *q, const char *reason);
 
+/* The control ring for f->hash; what it could not get is freed by the destroy. */
+int front_ctrl_create(struct front *f);
+/* As front_queue_destroy(). */
+unsigned int front_ctrl_destroy(struct front *f);
+void front_ctrl_keys(const struct front *f, uint32_t *ref, uint32_t *port);
+/* The backend is connected: ask it. */
+void front_ctrl_start(struct front *f);
+
 /* Where to notify about receive buffers. */
 struct hv_evtchn *front_to_channel(struct front_queue *q);
 
 /* Read what the backend offers into f->info; @nr_queues_out: how many queues to make. */
-int front_features_read(struct front *f, unsigned int *nr_queues_out);
+int front_features_read(struct front *f, unsigned int *nr_queues_out, bool *ctrl_ring_out);
 /* Write everything that the backend needs, and state Connected, in one transaction. */
 int front_publish(struct front *f);
 /* "device/vif/<n>/<key>" into @path. */

@@ -28,10 +28,10 @@ static int read_offer(struct front *f, const char *key, uint32_t max, uint32_t o
 	return rc;
 }
 
-int front_features_read(struct front *f, unsigned int *nr_queues_out)
+int front_features_read(struct front *f, unsigned int *nr_queues_out, bool *ctrl_ring_out)
 {
 	uint32_t no_csum_ipv4 = 0, csum_ipv6 = 0, sg = 0, gso_tcpv4 = 0, gso_tcpv6 = 0, split = 0;
-	uint32_t max_queues = 1;
+	uint32_t max_queues = 1, multicast = 0, ctrl_ring = 0;
 	const struct {
 		const char *key;
 		uint32_t *value;
@@ -42,6 +42,8 @@ int front_features_read(struct front *f, unsigned int *nr_queues_out)
 		{ "feature-gso-tcpv4", &gso_tcpv4 },
 		{ "feature-gso-tcpv6", &gso_tcpv6 },
 		{ "feature-split-event-channels", &split },
+		{ "feature-multicast-control", &multicast },
+		{ "feature-ctrl-ring", &ctrl_ring },
 	};
 	int rc;
 
@@ -61,6 +63,8 @@ int front_features_read(struct front *f, unsigned int *nr_queues_out)
 	f->info.gso_tcpv4 = gso_tcpv4 && sg && !no_csum_ipv4;
 	f->info.gso_tcpv6 = gso_tcpv6 && sg && csum_ipv6;
 	f->info.split_channels = split;
+	f->info.multicast_control = multicast && f->want_multicast_control;
+	*ctrl_ring_out = ctrl_ring;
 	*nr_queues_out = max_queues < f->max_queues ? max_queues : f->max_queues;
 	if (!*nr_queues_out)
 		*nr_queues_out = 1;
@@ -95,9 +99,11 @@ static int write_queue(struct front *f, uint32_t tx, const struct front_queue *q
 /* A connection with other queues or channels may have been here before. */
 static int remove_stale(struct front *f, uint32_t tx)
 {
-	static const char *const keys[] = { "tx-ring-ref",	"rx-ring-ref",
-					    "event-channel",	"event-channel-tx",
-					    "event-channel-rx", "multi-queue-num-queues" };
+	static const char *const keys[] = {
+		"tx-ring-ref",	      "rx-ring-ref",	  "event-channel",
+		"event-channel-tx",   "event-channel-rx", "multi-queue-num-queues",
+		"event-channel-ctrl", "ctrl-ring-ref",	  "request-multicast-control",
+	};
 	char path[FRONT_PATH_MAX], queue[16];
 	int rc;
 
@@ -126,6 +132,16 @@ static int write_queues(struct front *f, uint32_t tx)
 	return rc;
 }
 
+static int write_ctrl(struct front *f, uint32_t tx)
+{
+	uint32_t ref, port;
+	int rc;
+
+	front_ctrl_keys(f, &ref, &port);
+	rc = write_key(f, tx, f->dir, "ctrl-ring-ref", ref);
+	return rc ? rc : write_key(f, tx, f->dir, "event-channel-ctrl", port);
+}
+
 static int publish_once(struct front *f, uint32_t tx)
 {
 	static const char *const features[] = {
@@ -137,6 +153,10 @@ static int publish_once(struct front *f, uint32_t tx)
 	rc = f->stale ? remove_stale(f, tx) : 0;
 	if (!rc)
 		rc = write_queues(f, tx);
+	if (!rc && f->ctrl)
+		rc = write_ctrl(f, tx);
+	if (!rc && f->info.multicast_control)
+		rc = write_key(f, tx, f->dir, "request-multicast-control", 1);
 	for (unsigned int i = 0; !rc && i < sizeof(features) / sizeof(features[0]); i++)
 		rc = write_key(f, tx, f->dir, features[i], 1);
 	/* Not Initialised: Linux's backend waits for Connected, ours takes either. */

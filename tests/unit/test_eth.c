@@ -9,6 +9,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -472,6 +473,58 @@ static void test_full_ring_leaves_frames_in_tap(void **state)
 	assert_int_equal(taken, given);
 }
 
+/* ---- Multicast groups ---- */
+
+static bool group_listed(const struct wire *w, uint8_t first, uint8_t last)
+{
+	return nb_mcast_wanted(&w->steering, (const uint8_t[6]){ first, 0, 0x5e, 0, 0, last });
+}
+
+static void follow(struct wire *w, struct eth *e, const char *text)
+{
+	eth_follow_groups(e, text);
+	for (int i = 0; i < 10; i++)
+		nb_worker_turn(w->worker, 0);
+	front_from_guest_room(w->eth.front);
+	assert_null(front_queue_broken(w->eth.front));
+}
+
+static void test_groups(void **state)
+{
+	struct wire *w = *state;
+	struct eth e = { .front = &w->f, .name = "eth0" };
+	const struct front_counters *c = front_queue_counters(w->eth.front);
+	char many[100 * 64], *at = many;
+
+	w->features.mcast_control = true;
+	e.queues[0].front = w->eth.front;
+	/* A backend that does not filter is told nothing. */
+	follow(w, &e, "2    eth0            1     0     01005e000001\n");
+	assert_false(group_listed(w, 1, 1));
+	w->f.info.multicast_control = true;
+	follow(w, &e,
+	       "1    lo              1     0     01005e000007\n"
+	       "2    eth0            1     0     01005e000001\n"
+	       "2    eth0            2     0     01005e0000fb\n"
+	       "3    eth01           1     0     01005e000008\n"
+	       "2    eth0            1     0     01005e00\n"
+	       "2    eth0\n\nnonsense");
+	assert_true(group_listed(w, 1, 1) && group_listed(w, 1, 0xfb));
+	assert_false(group_listed(w, 1, 7) || group_listed(w, 1, 8) || group_listed(w, 1, 0));
+	follow(w, &e, "2    eth0            1     0     01005e000002\n");
+	assert_true(group_listed(w, 1, 2));
+	assert_false(group_listed(w, 1, 1) || group_listed(w, 1, 0xfb));
+	/* More than a backend takes: the first ones, and no request that must fail. */
+	for (unsigned int i = 0; i < 100; i++)
+		at += sprintf(at, "2    eth0            1     0     03005e0000%02x\n", i);
+	follow(w, &e, many);
+	for (unsigned int i = 0; i < 100; i++)
+		assert_int_equal(group_listed(w, 3, (uint8_t)i), i < ETH_MAX_GROUPS);
+	follow(w, &e, "");
+	assert_false(group_listed(w, 3, 0));
+	assert_int_equal(c->from_guest_errors, 0);
+}
+
 /* ---- The sandbox ---- */
 
 static int in_sandbox(void)
@@ -527,6 +580,7 @@ int main(void)
 		test_wire(test_moves_every_length),
 		test_wire(test_segments_stay_unmade),
 		test_wire(test_full_ring_leaves_frames_in_tap),
+		test_wire(test_groups),
 		cmocka_unit_test(test_sandbox),
 	};
 

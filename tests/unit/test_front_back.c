@@ -296,12 +296,135 @@ static void test_bursts_lose_nothing(void **state)
 
 #define test_pair(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
 
+/* ---- What the frontend asks for beside packets ---- */
+
+static const struct front_hash hash = {
+	.types = XEN_NETIF_CTRL_HASH_TYPE_IPV4_TCP,
+	.key = { 9, 8, 7 },
+	.key_size = 3,
+	.map = { 0, 0, 0 },
+	.nr_map = 3,
+};
+
+static enum front_hash_state ask(struct pair *x, const struct front_hash *h)
+{
+	uint32_t ref, port;
+	const char *why;
+
+	x->f.queues[0] = x->front;
+	x->f.info.nr_queues = 1;
+	assert_int_equal(front_set_hash(&x->f, h), 0);
+	assert_int_equal(front_ctrl_create(&x->f), 0);
+	front_ctrl_keys(&x->f, &ref, &port);
+	nb_worker_detach(&x->back);
+	assert_int_equal(nb_queue_connect_ctrl(&x->back, x->domid, ref, port, &why), 0);
+	assert_int_equal(nb_worker_attach(x->worker, &x->back), 0);
+	front_ctrl_start(&x->f);
+	for (int i = 0; x->f.info.hash == FRONT_HASH_ASKED && i < TURNS_MAX; i++) {
+		nb_worker_turn(x->worker, 0);
+		front_ctrl_event(&x->f);
+	}
+	assert_null(front_queue_broken(x->front));
+	return x->f.info.hash;
+}
+
+static void forget(struct pair *x)
+{
+	nb_worker_detach(&x->back);
+	nb_queue_disconnect(&x->back);
+	assert_int_equal(front_ctrl_destroy(&x->f), 0);
+	free(x->f.hash);
+}
+
+static void test_hash(void **state)
+{
+	struct pair *x = *state;
+	const struct nb_steering *st = &x->steering;
+
+	assert_int_equal(ask(x, &hash), FRONT_HASH_SET);
+	assert_int_equal(st->hash_algorithm, XEN_NETIF_CTRL_HASH_ALGORITHM_TOEPLITZ);
+	assert_int_equal(st->hash_flags, XEN_NETIF_CTRL_HASH_TYPE_IPV4_TCP);
+	assert_memory_equal(st->hash_key, hash.key, 4);
+	assert_int_equal(st->hash_map_size, 3);
+	forget(x);
+}
+
+static void test_hash_to_no_queue(void **state)
+{
+	struct pair *x = *state;
+	struct front_hash wrong = hash;
+
+	wrong.map[2] = 1;
+	assert_int_equal(ask(x, &wrong), FRONT_HASH_REFUSED);
+	assert_non_null(strstr(x->f.info.hash_reason, "mapping"));
+	forget(x);
+}
+
+static void turn(struct pair *x)
+{
+	for (int i = 0; i < 10; i++)
+		nb_worker_turn(x->worker, 0);
+	front_from_guest_room(x->front);
+	assert_null(front_queue_broken(x->front));
+}
+
+static void test_groups(void **state)
+{
+	uint8_t mac[MAC_LEN] = { 0x33, 0x33, 0, 0, 0, 0 };
+	struct pair *x = *state;
+
+	x->features.mcast_control = true;
+	for (unsigned int i = 0; i < NB_MCAST_MAX; i++) {
+		mac[5] = (uint8_t)i;
+		assert_true(front_multicast(x->front, mac, true));
+		front_from_guest_flush(x->front);
+		turn(x);
+		assert_true(nb_mcast_wanted(&x->steering, mac));
+	}
+	assert_int_equal(x->front->counters.from_guest_errors, 0);
+	/* One more than there is room for is an error, and nothing worse. */
+	mac[5] = NB_MCAST_MAX;
+	assert_true(front_multicast(x->front, mac, true));
+	front_from_guest_flush(x->front);
+	turn(x);
+	assert_int_equal(x->front->counters.from_guest_errors, 1);
+	assert_false(nb_mcast_wanted(&x->steering, mac));
+	mac[5] = 7;
+	assert_true(front_multicast(x->front, mac, false));
+	front_from_guest_flush(x->front);
+	turn(x);
+	assert_false(nb_mcast_wanted(&x->steering, mac));
+	assert_int_equal(x->front->from.nr_free, FRONT_NR_BUFFERS);
+	assert_int_equal(x->front->nr_from_extras, 0);
+}
+
+/* A ring that is full takes no more, and the caller knows. */
+static void test_groups_and_no_room(void **state)
+{
+	uint8_t mac[MAC_LEN] = { 1 };
+	struct pair *x = *state;
+
+	for (unsigned int i = 0; i < FRONT_RING_SLOTS / 2; i++)
+		assert_true(front_multicast(x->front, mac, true));
+	assert_false(front_multicast(x->front, mac, true));
+	front_from_guest_flush(x->front);
+	turn(x);
+	assert_true(front_multicast(x->front, mac, true));
+	front_from_guest_flush(x->front);
+	turn(x);
+	assert_int_equal(x->front->from.nr_free, FRONT_NR_BUFFERS);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		test_pair(test_every_length),
 		test_pair(test_segments_stay_unmade),
 		test_pair(test_bursts_lose_nothing),
+		test_pair(test_hash),
+		test_pair(test_hash_to_no_queue),
+		test_pair(test_groups),
+		test_pair(test_groups_and_no_room),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

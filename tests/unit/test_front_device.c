@@ -385,6 +385,42 @@ static void test_takes_offers_for_what_they_are(void **state)
 	assert_int_equal(after(h, XenbusStateInitWait)->nr_queues, 2);
 }
 
+/* Asked for only where it is offered, and what was asked for once is not left in the store. */
+static void test_publishes_control(void **state)
+{
+	static const struct front_hash hash = { .types = XEN_NETIF_CTRL_HASH_TYPE_IPV4,
+						.nr_map = 1 };
+	static const char *const keys[] = { "ctrl-ring-ref", "event-channel-ctrl",
+					    "request-multicast-control" };
+	struct host *h = *state;
+
+	for (int offered = 1; offered >= 0; offered--) {
+		be(h, "feature-ctrl-ring", offered ? "1" : "0");
+		be(h, "feature-multicast-control", offered ? "1" : NULL);
+		for (int wanted = 1; wanted >= 0; wanted--) {
+			bool both = offered && wanted;
+
+			/* After its predecessor's end, whose keys are still there. */
+			backend_state(h, XenbusStateInitialising);
+			create(h, 1);
+			assert_int_equal(front_update(h->f), 0);
+			if (wanted)
+				assert_int_equal(front_set_hash(h->f, &hash), 0);
+			front_set_multicast_control(h->f, wanted);
+			after(h, XenbusStateInitWait);
+			for (int i = 0; i < 3; i++)
+				assert_int_equal(fe_read(h, keys[i]) != NULL, both);
+			if (both)
+				check_number(h, "request-multicast-control", 1);
+			assert_int_equal(front_info(h->f)->multicast_control, both);
+			assert_int_equal(front_ctrl_fd(h->f) >= 0, both);
+			assert_int_equal(after(h, XenbusStateConnected)->hash,
+					 both ? FRONT_HASH_ASKED : FRONT_HASH_NONE);
+		}
+	}
+	assert_int_equal(front_info(h->f)->nr_leaked_pages, 0);
+}
+
 static void test_mtu_and_carrier(void **state)
 {
 	static const struct {
@@ -506,6 +542,7 @@ int main(void)
 		test_device(test_publishes_one_queue),
 		test_device(test_publishes_many_queues_then_one),
 		test_device(test_takes_offers_for_what_they_are),
+		test_device(test_publishes_control),
 		test_device(test_mtu_and_carrier),
 		test_device(test_violation_is_for_good),
 		test_device(test_restarted_backend_is_waited_for),
