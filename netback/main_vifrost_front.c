@@ -16,11 +16,14 @@ static const struct cli_option options[] = {
 	{ 'd', "devid", "NUMBER", "in a domU of a real Xen: serve its device/vif/NUMBER" },
 	{ 't', "tap", "NAME", "with --devid: name of the TAP; default eth<NUMBER>" },
 	{ 'q', "queues", "NUMBER", "at most so many queues a vif, 1 to 8; default 1" },
-	{ 's', "hash", "TYPES", "have the backend spread packets over the queues by a Toeplitz hash "
+	{ 's', "hash", "TYPES",
+	  "have the backend spread packets over the queues by a Toeplitz hash "
 	  "of ipv4, ipv4-tcp, ipv6, ipv6-tcp, as a list with commas" },
 	{ 'k', "hash-key", "HEX", "its key, up to 40 bytes; default 6d5a56da..., the usual one" },
-	{ 'm', "hash-map", "QUEUES", "queue for each hash modulo their number, as a list with commas" },
-	{ 'M', "multicast-control", NULL, "have the backend filter multicast by the groups that the "
+	{ 'm', "hash-map", "QUEUES",
+	  "queue for each hash modulo their number, as a list with commas" },
+	{ 'M', "multicast-control", NULL,
+	  "have the backend filter multicast by the groups that the "
 	  "TAP's side listens to, looked at every second" },
 	{ 'v', "verbose", NULL, "log each change of a device" },
 	{ 0 },

@@ -34,7 +34,7 @@
 #include "netback/netback.h"
 #include "netback/worker.h"
 
-#define NB_REASON_MAX	  160
+#define NB_REASON_MAX	  240
 #define NB_GENERATION_MAX 64
 #define NB_DEVID_MAX	  65535u
 #define NB_NR_STATES	  (XenbusStateClosed + 1)

@@ -62,7 +62,7 @@ struct eth {
 	unsigned int nr_queues;	 /* of the TAP */
 	struct eth_queue queues[FRONT_MAX_QUEUES];
 	struct loop_fd ctrl_watcher;
-	enum front_hash_state hash; /* as last logged */
+	enum front_hash_state hash;		 /* as last logged */
 	uint8_t groups[ETH_MAX_GROUPS][MAC_LEN]; /* as told to the backend of this connection */
 	unsigned int nr_groups;
 	bool too_many_groups;

@@ -29,15 +29,15 @@
 #include "base/parse.h"
 #include "hv/guest.h"
 
-#define FRONT_RING_SLOTS  256
-#define FRONT_MAX_FRAGS	  XEN_NETIF_NR_SLOTS_MIN
-#define FRONT_MAX_SLOTS	  (FRONT_MAX_FRAGS + 1) /* of any packet: its fragments and a GSO extra */
-#define FRONT_MAX_FRAME	  XEN_NETIF_MAX_TX_SIZE /* bytes, Ethernet header included */
-#define FRONT_MAX_QUEUES  8
-#define FRONT_NR_BUFFERS  FRONT_RING_SLOTS /* of each queue, for each direction */
-#define FRONT_BUFFER_SIZE 4096		   /* XEN_PAGE_SIZE; bytes */
-#define FRONT_HASH_KEY_MAX 40		   /* bytes that all backends take */
-#define FRONT_HASH_MAP_MAX 128		   /* entries that all backends take */
+#define FRONT_RING_SLOTS   256
+#define FRONT_MAX_FRAGS	   XEN_NETIF_NR_SLOTS_MIN
+#define FRONT_MAX_SLOTS	   (FRONT_MAX_FRAGS + 1) /* of any packet: its fragments and a GSO extra */
+#define FRONT_MAX_FRAME	   XEN_NETIF_MAX_TX_SIZE /* bytes, Ethernet header included */
+#define FRONT_MAX_QUEUES   8
+#define FRONT_NR_BUFFERS   FRONT_RING_SLOTS /* of each queue, for each direction */
+#define FRONT_BUFFER_SIZE  4096		    /* XEN_PAGE_SIZE; bytes */
+#define FRONT_HASH_KEY_MAX 40		    /* bytes that all backends take */
+#define FRONT_HASH_MAP_MAX 128		    /* entries that all backends take */
 
 struct front;
 struct front_queue;

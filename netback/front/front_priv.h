@@ -60,7 +60,7 @@ struct front {
 	uint32_t backend_id;
 	struct front_info info;
 	unsigned int nr_connections;
-	bool stale; /* keys of an earlier connection may be in the store */
+	bool stale;		 /* keys of an earlier connection may be in the store */
 	struct front_hash *hash; /* NULL: none wanted */
 	bool want_multicast_control;
 	struct front_ctrl *ctrl; /* NULL: none in this connection */
