@@ -89,6 +89,9 @@ xen_end() {
 	echo "$XEN_TOKEN"
 }
 
+# Fails when the command succeeds; "! COMMAND" alone never ends a test.
+not() { ! "$@"; }
+
 # $1: seconds at most, the rest a command that is to succeed.
 wait_for() {
 	local until=$((SECONDS + $1))
@@ -119,6 +122,14 @@ appliance_up() {
 	wait_for 10 vifrost status
 	vifrost apply "${1:-$XEN_POLICY}"
 }
+
+# What netback says of vif $2 (0) of guest $1; a counter or another member of it, as jq names it: vif_get GUEST DEVID PATH.
+netback_status() { socat -t 5 - UNIX-CONNECT:/run/vifrost/netback.sock <<< '{"method":"status","params":{}}'; }
+vif_status() {
+	netback_status | jq -c --argjson domid "$(domid "$1")" --argjson devid "${2:-0}" \
+		'.result.vifs[] | select(.domid == $domid and .devid == $devid)'
+}
+vif_get() { vif_status "$1" "$2" | jq -r "$3"; }
 
 # "" when there is none.
 xs() { xenstore read "$1" 2> /dev/null || true; }
