@@ -3,6 +3,8 @@
 #ifndef HV_GUEST_PRIV_H
 #define HV_GUEST_PRIV_H
 
+#include <stdint.h>
+
 #include <xen/grant_table.h>
 
 #include "hv/guest.h"

@@ -418,12 +418,9 @@ static void test_groups_and_no_room(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		test_pair(test_every_length),
-		test_pair(test_segments_stay_unmade),
-		test_pair(test_bursts_lose_nothing),
-		test_pair(test_hash),
-		test_pair(test_hash_to_no_queue),
-		test_pair(test_groups),
+		test_pair(test_every_length),	     test_pair(test_segments_stay_unmade),
+		test_pair(test_bursts_lose_nothing), test_pair(test_hash),
+		test_pair(test_hash_to_no_queue),    test_pair(test_groups),
 		test_pair(test_groups_and_no_room),
 	};
 

@@ -78,10 +78,9 @@ static int teardown(void **state)
 
 static void answer(struct far_end *e, unsigned int request, uint32_t status)
 {
-	e->sring->ring[e->answered++].rsp =
-		(struct xen_netif_ctrl_response){ .id = e->requests[request].id,
-						  .type = e->requests[request].type,
-						  .status = status };
+	e->sring->ring[e->answered++].rsp = (struct xen_netif_ctrl_response){
+		.id = e->requests[request].id, .type = e->requests[request].type, .status = status
+	};
 }
 
 /* The frontend learns of it as it does in life: by an event, if it asked for one. */
@@ -100,8 +99,8 @@ static void read_grant(struct far_end *e, uint32_t ref, void *to, uint16_t len)
 static void test_requests(void **state)
 {
 	static const uint16_t types[NR_REQUESTS] = {
-		XEN_NETIF_CTRL_TYPE_SET_HASH_ALGORITHM,	   XEN_NETIF_CTRL_TYPE_SET_HASH_FLAGS,
-		XEN_NETIF_CTRL_TYPE_SET_HASH_KEY,	   XEN_NETIF_CTRL_TYPE_SET_HASH_MAPPING_SIZE,
+		XEN_NETIF_CTRL_TYPE_SET_HASH_ALGORITHM, XEN_NETIF_CTRL_TYPE_SET_HASH_FLAGS,
+		XEN_NETIF_CTRL_TYPE_SET_HASH_KEY,	XEN_NETIF_CTRL_TYPE_SET_HASH_MAPPING_SIZE,
 		XEN_NETIF_CTRL_TYPE_SET_HASH_MAPPING,
 	};
 	struct far_end *e = *state;
@@ -151,8 +150,9 @@ static void test_refused(void **state)
 	struct far_end *e = *state;
 
 	for (unsigned int i = 0; i < NR_REQUESTS; i++)
-		answer(e, i, i < 2 ? XEN_NETIF_CTRL_STATUS_SUCCESS
-				   : XEN_NETIF_CTRL_STATUS_INVALID_PARAMETER);
+		answer(e, i,
+		       i < 2 ? XEN_NETIF_CTRL_STATUS_SUCCESS
+			     : XEN_NETIF_CTRL_STATUS_INVALID_PARAMETER);
 	publish(e);
 	assert_int_equal(e->rig->f.info.hash, FRONT_HASH_REFUSED);
 	assert_string_equal(e->rig->f.info.hash_reason, "the backend refuses the hash key");
