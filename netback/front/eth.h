@@ -113,6 +113,8 @@ bool eth_arm(struct eth_queue *q);
 /* Return: 0 with the TAP made; -ENOENT no such vif; -errno. */
 int eth_create(struct hv_guest *guest, struct loop *loop, int control_fd, unsigned int handle,
 	       const struct eth_options *options, struct eth **eth_out);
+/* Leave the backend in order, for another frontend to come; only eth_destroy() may follow. */
+void eth_close(struct eth *eth);
 /* The TAP goes with it. */
 void eth_destroy(struct eth *eth);
 /* Follow the store. -ENOENT: the vif is gone. */

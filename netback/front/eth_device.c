@@ -256,6 +256,16 @@ static void log_counters(const struct eth *eth)
 	}
 }
 
+void eth_close(struct eth *eth)
+{
+	log_counters(eth);
+	for (unsigned int i = 0; i < eth->nr_queues; i++)
+		queue_unwatch(&eth->queues[i]);
+	loop_fd_del(&eth->ctrl_watcher);
+	disconnect_taps(eth);
+	front_close(eth->front);
+}
+
 void eth_destroy(struct eth *eth)
 {
 	list_remove(&eth->node);
@@ -266,8 +276,6 @@ void eth_destroy(struct eth *eth)
 		if (eth->queues[i].tap_fd >= 0)
 			close(eth->queues[i].tap_fd);
 	}
-	if (eth->front)
-		log_counters(eth);
 	front_destroy(eth->front);
 	free(eth);
 }

@@ -298,8 +298,14 @@ int eth_process_run(const struct eth_options *options)
 	if (!rc)
 		rc = serve(&p);
 
-	list_for_each_safe (&p.eths, node, next)
-		eth_destroy(list_entry(node, struct eth, node));
+	list_for_each_safe (&p.eths, node, next) {
+		struct eth *eth = list_entry(node, struct eth, node);
+
+		/* An ns guest ends with its network. */
+		if (options->xen)
+			eth_close(eth);
+		eth_destroy(eth);
+	}
 	loop_fd_del(&p.store_watcher);
 	loop_timer_del(&p.groups_timer);
 	hv_guest_detach(p.guest);

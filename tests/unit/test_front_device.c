@@ -268,6 +268,24 @@ static void test_every_pair_of_states(void **state)
 	assert_int_equal(front_info(h->f)->nr_leaked_pages, 0);
 }
 
+/* A backend that closes a predecessor's connection is waited for, one that goes away is not. */
+static void test_backend_passes_closing(void **state)
+{
+	struct host *h = *state;
+
+	reach(h, FRONT_INITIALISING);
+	be(h, "online", "1");
+	assert_int_equal(after(h, XenbusStateClosing)->state, FRONT_INITIALISING);
+	assert_string_equal(fe_read(h, "state"), "1");
+	assert_int_equal(after(h, XenbusStateClosed)->state, FRONT_INITIALISING);
+	assert_int_equal(after(h, XenbusStateInitWait)->state, FRONT_INITIALISED);
+
+	reach(h, FRONT_INITIALISING);
+	be(h, "online", "0");
+	assert_int_equal(after(h, XenbusStateClosing)->state, FRONT_CLOSED);
+	assert_string_equal(fe_read(h, "state"), "6");
+}
+
 static void check_number(struct host *h, const char *key, uint32_t value)
 {
 	char text[16];
@@ -539,6 +557,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		test_device(test_every_pair_of_states),
+		test_device(test_backend_passes_closing),
 		test_device(test_publishes_one_queue),
 		test_device(test_publishes_many_queues_then_one),
 		test_device(test_takes_offers_for_what_they_are),
