@@ -16,6 +16,7 @@
 #include "netback/kernel_driver.h"
 #include "netback/vif.h"
 
+#define MAX_QUEUES_DIR	  "/module/xen_netback/parameters"
 #define TRIES_MAX	  6
 #define TRY_FIRST_MS	  20 /* doubled each time: all take over a second */
 #define CONTESTS_MAX	  5
@@ -76,8 +77,27 @@ static bool is_open(uint32_t state)
 	       state == XenbusStateReconfigured;
 }
 
+/* It would close a vif that has more. */
+static bool too_many_queues(struct nb_vif *vif)
+{
+	unsigned int max = nb_kernel_max_queues(sysfs(vif));
+	char why[NB_REASON_MAX];
+
+	if (!max || vif->nr_queues <= max)
+		return false;
+	snprintf(
+		why, sizeof(why),
+		"datapath: kernel, but the guest uses %u queues and xen-netback takes %u: raise its "
+		"max_queues in /sys" MAX_QUEUES_DIR ", or detach and attach the vif",
+		vif->nr_queues, max);
+	nb_trouble(vif, why);
+	return true;
+}
+
 static void give_to_kernel(struct nb_vif *vif)
 {
+	if (!vif->kernel && too_many_queues(vif))
+		return;
 	nb_vif_disconnect(vif);
 	nb_vif_release_port(vif);
 	vif->kernel = true;
@@ -133,14 +153,12 @@ int nb_datapath_settle(struct nb_vif *vif)
 	if (wanted != vif->datapath)
 		vif->nr_tries = 0;
 	vif->datapath = wanted;
-	if (wanted == NB_DATAPATH_KERNEL ||
-	    (wanted == NB_DATAPATH_UNSET && kernels_by_default(vif))) {
-		if (wanted == NB_DATAPATH_KERNEL)
-			give_to_kernel(vif);
+	if (wanted == NB_DATAPATH_KERNEL)
+		give_to_kernel(vif);
+	else if (wanted == NB_DATAPATH_UNSET && kernels_by_default(vif))
 		vif->kernel = true;
-	} else {
+	else
 		take_from_kernel(vif);
-	}
 	return 0;
 }
 

@@ -11,8 +11,11 @@
 
 #include <linux/netlink.h>
 
+#include "base/parse.h"
+
 #define BUS	     "/bus/xen-backend"
 #define DRIVER	     "vif"
+#define MAX_QUEUES   "/module/xen_netback/parameters/max_queues"
 #define UEVENT_GROUP 1 /* the kernel's own, not udev's */
 
 bool nb_kernel_loaded(const char *sysfs)
@@ -27,6 +30,26 @@ bool nb_kernel_loaded(const char *sysfs)
 static void device_name(uint16_t domid, uint32_t devid, char name[32])
 {
 	snprintf(name, 32, "vif-%u-%u", domid, devid);
+}
+
+unsigned int nb_kernel_max_queues(const char *sysfs)
+{
+	char path[PATH_MAX], text[16];
+	uint32_t value = 0;
+	ssize_t n;
+	int fd;
+
+	snprintf(path, sizeof(path), "%s" MAX_QUEUES, sysfs);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return 0;
+	n = read(fd, text, sizeof(text) - 1);
+	close(fd);
+	if (n <= 0)
+		return 0;
+	text[n] = '\0';
+	text[strcspn(text, "\n")] = '\0';
+	return parse_u32(text, UINT32_MAX, &value) ? 0 : value;
 }
 
 bool nb_kernel_bound(const char *sysfs, uint16_t domid, uint32_t devid)

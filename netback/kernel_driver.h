@@ -13,6 +13,8 @@
 #include <stdint.h>
 
 bool nb_kernel_loaded(const char *sysfs);
+/* Queues of a vif that it takes at most; 0: it does not say. */
+unsigned int nb_kernel_max_queues(const char *sysfs);
 /* The driver serves the vif, or is about to. */
 bool nb_kernel_bound(const char *sysfs, uint16_t domid, uint32_t devid);
 /* 0: as wanted now; -ENODEV: the kernel has no such device; -EBUSY: no effect; -errno of the driver. */

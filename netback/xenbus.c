@@ -13,6 +13,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/parse.h"
+#include "netback/kernel_driver.h"
 #include "netback/vif.h"
 
 #define BACKEND_DIR "backend/vif"
@@ -91,6 +92,15 @@ static const struct offer offers[] = {
 	{ "carrier", 1 },
 };
 
+/* No more than the kernel's driver would offer, so that it can have the vif later. */
+static unsigned int max_queues(const struct netback *nb)
+{
+	const char *sysfs = nb->config.sysfs;
+	unsigned int max = sysfs && nb_kernel_loaded(sysfs) ? nb_kernel_max_queues(sysfs) : 0;
+
+	return max && max < nb->config.max_queues ? max : nb->config.max_queues;
+}
+
 static int write_offers(struct nb_vif *vif, uint32_t tx)
 {
 	struct hv_store *s = vif->nb->hv->store;
@@ -103,7 +113,7 @@ static int write_offers(struct nb_vif *vif, uint32_t tx)
 		rc = hv_store_printf(s, tx, path, "%u", offers[i].value);
 	}
 	area_path(vif, false, "multi-queue-max-queues", path);
-	return rc ? rc : hv_store_printf(s, tx, path, "%u", vif->nb->config.max_queues);
+	return rc ? rc : hv_store_printf(s, tx, path, "%u", max_queues(vif->nb));
 }
 
 /* In a transaction that first sees the area, so that one just removed is not made again. */

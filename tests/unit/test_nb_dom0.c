@@ -137,6 +137,10 @@ static int teardown(void **state)
 	set_bound(d, false);
 	snprintf(device, sizeof(device), BUS "/devices/vif-%u-0", d->h.r.domid);
 	rmdir(in_sysfs(d, device));
+	unlink(in_sysfs(d, "module/xen_netback/parameters/max_queues"));
+	rmdir(in_sysfs(d, "module/xen_netback/parameters"));
+	rmdir(in_sysfs(d, "module/xen_netback"));
+	rmdir(in_sysfs(d, "module"));
 	unlink(in_sysfs(d, BUS "/drivers/vif/bind"));
 	unlink(in_sysfs(d, BUS "/drivers/vif/unbind"));
 	rmdir(in_sysfs(d, BUS "/drivers/vif"));
@@ -146,6 +150,19 @@ static int teardown(void **state)
 	rmdir(in_sysfs(d, "bus"));
 	assert_int_equal(rmdir(d->sysfs), 0);
 	return host_teardown(state);
+}
+
+static void set_max_queues(struct dom0 *d, const char *text)
+{
+	int fd;
+
+	make_dir(d, "module");
+	make_dir(d, "module/xen_netback");
+	make_dir(d, "module/xen_netback/parameters");
+	make_file(d, "module/xen_netback/parameters/max_queues");
+	fd = open(in_sysfs(d, "module/xen_netback/parameters/max_queues"), O_WRONLY);
+	assert_int_equal(write(fd, text, strlen(text)), strlen(text));
+	close(fd);
 }
 
 static void without_the_driver_a_vif_is_ours_at_once(void **state)
@@ -225,6 +242,46 @@ static void a_vif_in_service_goes_to_the_kernel_and_back(void **state)
 	set_bound(d, false);
 	host_be(h, "vifrost-datapath", "tap");
 	host_expect_state(h, 4);
+	host_assert_passes_frames(h);
+}
+
+static uint32_t offered_queues(struct host *h)
+{
+	char path[64];
+	uint32_t nr = 0;
+
+	snprintf(path, sizeof(path), "backend/vif/%u/0/multi-queue-max-queues", h->r.domid);
+	assert_int_equal(hv_store_read_u32(host_store(h), 0, path, 99, &nr), 0);
+	return nr;
+}
+
+/* The kernel closes a vif of more queues than it takes, so it is not given such. */
+static void the_kernels_number_of_queues_holds(void **state)
+{
+	struct dom0 *d = *state;
+	struct host *h = &d->h;
+
+	load_driver(d);
+	set_max_queues(d, "3\n");
+	restart(d);
+	host_be(h, "vifrost-datapath", "tap");
+	host_go_online(h);
+	assert_int_equal(offered_queues(h), 3);
+	set_max_queues(d, "9\n");
+	host_be(h, "", NULL);
+	netback_turn(h->nb);
+	host_fe(h, "", NULL);
+	host_fresh_rings(h);
+	host_be(h, "vifrost-datapath", "tap");
+	host_go_online(h);
+	assert_int_equal(offered_queues(h), 4);
+
+	host_the_vif(h)->nr_queues = 10; /* as after a change of the kernel's number */
+	host_be(h, "vifrost-datapath", "kernel");
+	netback_turn(h->nb);
+	host_the_vif(h)->nr_queues = 1;
+	expect_error(h, "uses 10 queues and xen-netback takes 9");
+	expect_written(d, "bind", false);
 	host_assert_passes_frames(h);
 }
 
@@ -519,6 +576,7 @@ int main(void)
 		T(with_the_driver_a_vif_waits_for_its_key),
 		T(a_vif_in_service_goes_to_the_kernel_and_back),
 		T(the_kernels_datapath_needs_its_driver),
+		T(the_kernels_number_of_queues_holds),
 		T(the_core_has_one_datapath),
 		T(a_late_driver_does_not_take_a_vif_in_service),
 		T(a_second_backend_is_not_fought_for_ever),
