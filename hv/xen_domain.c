@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * Domains as xenstored knows them. A domain that dies is no longer introduced, though its number is
- * taken until the last of its pages that we have mapped is let go.
+ * taken until the last of its pages that we have mapped is let go: so whoever has its rings mapped
+ * cannot reach another domain by that number.
  */
 #include <errno.h>
 #include <stdlib.h>
