@@ -299,9 +299,12 @@ int nb_vif_read_rate(struct nb_vif *vif)
 	struct nb_rate rate;
 	int rc;
 
+	if (vif->rate_known)
+		return 0;
 	rc = nb_xb_read_text(vif, false, "rate", text, sizeof(text));
 	if (rc == -ECONNRESET)
 		return rc;
+	vif->rate_known = true;
 	vif->rate_rc = rc == -ENOENT ? nb_rate_parse(NULL, &rate) : rc;
 	if (!rc)
 		vif->rate_rc = nb_rate_parse(text, &rate);

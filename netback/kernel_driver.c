@@ -107,22 +107,36 @@ int nb_kernel_watch(int *fd_out)
 	return rc;
 }
 
-bool nb_kernel_drain(int fd)
+enum nb_kernel_event nb_kernel_parse(const char *text, uint16_t *domid, uint32_t *devid)
 {
-	bool changed = false;
-	char text[2048];
-	ssize_t n;
+	static const char driver[] = "@" BUS "/drivers/" DRIVER;
+	static const char device[] = "bind@/devices/vif-"; /* and unbind */
+	const char *path = strchr(text, '@'), *p;
+	unsigned int dom, dev;
+	char end;
 
-	for (;;) {
-		n = recv(fd, text, sizeof(text) - 1, 0);
-		if (n < 0 && errno == ENOBUFS) {
-			changed = true; /* some are lost: they may have been of interest */
-			continue;
-		}
-		if (n <= 0)
-			return changed;
-		/* "add@/bus/xen-backend/drivers/vif", "bind@/devices/vif-1-0" */
-		text[n] = '\0';
-		changed |= strstr(text, "/bus/xen-backend/") || strstr(text, "/devices/vif-");
-	}
+	if (!path)
+		return NB_KERNEL_OTHER;
+	if (!strcmp(path, driver))
+		return NB_KERNEL_DRIVER;
+	p = strstr(text, device);
+	if (!p || p > path || sscanf(p + strlen(device), "%u-%u%c", &dom, &dev, &end) != 2 ||
+	    dom > UINT16_MAX)
+		return NB_KERNEL_OTHER;
+	*domid = (uint16_t)dom;
+	*devid = dev;
+	return NB_KERNEL_DEVICE;
+}
+
+enum nb_kernel_event nb_kernel_next(int fd, uint16_t *domid, uint32_t *devid)
+{
+	char text[2048];
+	ssize_t n = recv(fd, text, sizeof(text) - 1, 0);
+
+	if (n < 0 && errno == ENOBUFS)
+		return NB_KERNEL_DRIVER;
+	if (n <= 0)
+		return NB_KERNEL_NONE;
+	text[n] = '\0';
+	return nb_kernel_parse(text, domid, devid);
 }

@@ -22,7 +22,14 @@ int nb_kernel_bind(const char *sysfs, uint16_t domid, uint32_t devid, bool bind)
 
 /* A descriptor to poll for changes of the kernel's backend drivers and devices. Return: 0 or -errno. */
 int nb_kernel_watch(int *fd_out);
-/* Return: whether something may have changed. */
-bool nb_kernel_drain(int fd);
+enum nb_kernel_event {
+	NB_KERNEL_NONE,	  /* no more */
+	NB_KERNEL_OTHER,  /* nothing of ours */
+	NB_KERNEL_DRIVER, /* it was loaded or unloaded, or what happened is lost */
+	NB_KERNEL_DEVICE, /* it was bound to one vif or unbound from it */
+};
+enum nb_kernel_event nb_kernel_next(int fd, uint16_t *domid, uint32_t *devid);
+/* @text: "ACTION@PATH" of an event. */
+enum nb_kernel_event nb_kernel_parse(const char *text, uint16_t *domid, uint32_t *devid);
 
 #endif

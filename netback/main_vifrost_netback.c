@@ -4,6 +4,8 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include "base/cli.h"
@@ -99,11 +101,25 @@ out:
 	return rc;
 }
 
+/* A Xen has one backend for its vifs, whatever run directory that has. Return: the lock, or -errno. */
+static int lock_xen(void)
+{
+	struct sockaddr_un addr = { .sun_family = AF_UNIX, .sun_path = "\0vifrost-netback-on-xen" };
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	int rc;
+
+	if (fd < 0 || !bind(fd, (struct sockaddr *)&addr, sizeof(addr)))
+		return fd < 0 ? -errno : fd;
+	rc = -errno;
+	close(fd);
+	return rc;
+}
+
 static int start(const char *rundir, struct netback_config *config)
 {
 	char why[HV_WHY_MAX];
+	int rc, lock = -1;
 	pid_t holder;
-	int rc;
 
 	/* On a real Xen whoever comes first makes it. */
 	rc = rundir_create(rundir);
@@ -122,8 +138,17 @@ static int start(const char *rundir, struct netback_config *config)
 		log_err("%s", why);
 		return CLI_UNAVAILABLE;
 	}
-	if (config->hv->is_xen)
+	if (config->hv->is_xen) {
 		config->sysfs = "/sys";
+		lock = lock_xen();
+		if (lock < 0) {
+			log_err("another vifrost-netback serves this Xen's vifs, from another run "
+				"directory (%s): end it first",
+				strerror(-lock));
+			config->hv->close(config->hv);
+			return CLI_BUSY;
+		}
+	}
 	/* With one worker, all queues of a vif do with one of the TAP, which takes far less memory. */
 	rc = nb_taps_create(NR_SPARES, config->max_queues > 1 && config->nr_workers > 1,
 			    &config->ports);
@@ -136,6 +161,8 @@ static int start(const char *rundir, struct netback_config *config)
 	rc = run(rundir, config);
 	nb_taps_destroy(config->ports);
 	config->hv->close(config->hv);
+	if (lock >= 0)
+		close(lock);
 	return rc ? CLI_UNAVAILABLE : CLI_OK;
 }
 

@@ -53,11 +53,21 @@ static void on_look(void *arg)
 static void on_kernel(void *arg, uint32_t events)
 {
 	struct netback *nb = arg;
+	enum nb_kernel_event event;
+	uint16_t domid = 0;
+	uint32_t devid = 0;
 
 	(void)events;
-	if (!nb_kernel_drain(nb->kernel_fd))
-		return;
-	nb_xb_mark_all(nb);
+	while ((event = nb_kernel_next(nb->kernel_fd, &domid, &devid)) != NB_KERNEL_NONE) {
+		struct nb_vif *vif = NULL;
+
+		if (event == NB_KERNEL_DRIVER)
+			nb_xb_mark_all(nb);
+		else if (event == NB_KERNEL_DEVICE)
+			vif = nb_xb_find(nb, domid, devid);
+		if (vif)
+			nb_xb_mark(vif);
+	}
 	nb_xb_run(nb);
 }
 

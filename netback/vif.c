@@ -7,6 +7,10 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/clock.h"
+
+#define REWRITE_NS (200u * 1000000u)
+
 #define UN XenbusStateUnknown
 #define IN XenbusStateInitialising
 #define IW XenbusStateInitWait
@@ -62,6 +66,24 @@ uint32_t nb_vif_written_state(const struct nb_vif *vif)
 	return vif->reconfigured ? XenbusStateReconfigured : vif->state;
 }
 
+/* Have the store say what we are; when it does not take that, once more soon. */
+static int write_state(struct nb_vif *vif, bool features)
+{
+	int rc = nb_xb_write_state(vif, nb_vif_written_state(vif), features);
+	char why[NB_REASON_MAX];
+
+	vif->unwritten = rc && rc != -ENOENT;
+	if (!vif->unwritten || rc == -ECONNRESET)
+		return rc;
+	nb_look_again(vif, clock_ns() + REWRITE_NS);
+	if (rc != -EAGAIN) {
+		snprintf(why, sizeof(why), "xenstore does not take its state (%s): see its log",
+			 strerror(-rc));
+		nb_trouble(vif, why);
+	}
+	return rc;
+}
+
 /* What must be done to be in @state, before the store says so. On failure @why says what failed. */
 static int enter(struct nb_vif *vif, enum xenbus_state state, char *why)
 {
@@ -111,8 +133,7 @@ static int set_state(struct nb_vif *vif, enum xenbus_state want)
 		vif->reconfigured = false;
 		if (new == XenbusStateConnected)
 			nb_trouble_over(vif);
-		rc = nb_xb_write_state(vif, new, new == XenbusStateInitWait);
-		vif->unwritten = rc == -ECONNRESET || rc == -EAGAIN;
+		rc = write_state(vif, new == XenbusStateInitWait);
 	}
 	return rc;
 }
@@ -136,9 +157,7 @@ static int reconfigure(struct nb_vif *vif, bool done)
 		return set_state(vif, XenbusStateClosing);
 	}
 	vif->reconfigured = !done;
-	rc = nb_xb_write_state(vif, nb_vif_written_state(vif), false);
-	vif->unwritten = rc == -ECONNRESET || rc == -EAGAIN;
-	return rc;
+	return write_state(vif, false);
 }
 
 /*
@@ -316,8 +335,7 @@ static int begin(struct nb_vif *vif)
 	rc = adopt(vif);
 	/* Whoever looks after its link is to look again; and guests announce themselves. */
 	if (!rc && vif->taken && !vif->disabled && vif->port_fd >= 0)
-		rc = nb_xb_write_state(vif, nb_vif_written_state(vif),
-				       vif->state == XenbusStateInitWait);
+		rc = write_state(vif, vif->state == XenbusStateInitWait);
 	vif->taken = false;
 	return rc;
 }
@@ -350,12 +368,13 @@ int nb_vif_update(struct nb_vif *vif)
 	uint32_t devid = vif->devid;
 	int rc = 0;
 
-	if (vif->unwritten)
-		rc = nb_xb_write_state(vif, nb_vif_written_state(vif), true);
-	if (!rc) {
-		vif->unwritten = false;
-		rc = read_areas(vif);
+	if (vif->unwritten) {
+		rc = write_state(vif, true);
+		if (!rc)
+			nb_trouble_over(vif);
 	}
+	if (!rc)
+		rc = read_areas(vif);
 	if (!rc && made_anew(vif))
 		rc = 1;
 	if (rc == -ENOENT || rc == 1) {

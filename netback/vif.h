@@ -58,8 +58,8 @@ struct nb_vif {
 	uint32_t frontend_state; /* as read; may be no state at all */
 	uint32_t store_state;	 /* ours, as read; Unknown when it is no state */
 	bool reconfigured;	 /* Connected, and written as Reconfigured */
-	bool unwritten; /* the store did not take our state: to be written with the next event */
-	bool new_area;	/* nothing has been done about it yet */
+	bool unwritten;		 /* the store did not take our state: to be written again soon */
+	bool new_area;		 /* nothing has been done about it yet */
 	bool frontend_seen, online, dead;
 	bool hotplug_connected, hotplug_failed;
 	bool disabled; /* until the frontend has been Closed and initialises again */
@@ -84,7 +84,8 @@ struct nb_vif {
 	unsigned int ifindex;
 	uint32_t mtu;
 	struct nb_credit credit;
-	int rate_rc; /* of reading "rate" last */
+	bool rate_known; /* "rate" has not been written since it was read */
+	int rate_rc;	 /* of reading it last */
 
 	struct nb_features features;
 	struct nb_steering steering;
@@ -167,7 +168,8 @@ int nb_xb_start(struct netback *nb);
 void nb_xb_stop(struct netback *nb);
 /* Drain watch events, mark vifs, bring them up to date. */
 void nb_xb_run(struct netback *nb);
-/* Have all vifs brought up to date by the next nb_xb_run(). */
+/* Have it brought up to date by the next nb_xb_run(). */
+void nb_xb_mark(struct nb_vif *vif);
 void nb_xb_mark_all(struct netback *nb);
 struct nb_vif *nb_xb_find(struct netback *nb, uint16_t domid, uint32_t devid);
 /* "…backend/vif/<d>/<n>[/key]", "…<d>/device/vif/<n>[/key]". False: neither. @key: "" for the area itself. */

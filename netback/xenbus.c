@@ -231,21 +231,21 @@ struct nb_vif *nb_xb_find(struct netback *nb, uint16_t domid, uint32_t devid)
 	return NULL;
 }
 
-static void mark(struct netback *nb, struct nb_vif *vif)
+void nb_xb_mark(struct nb_vif *vif)
 {
 	if (list_empty(&vif->dirty))
-		list_append(&nb->dirty, &vif->dirty);
+		list_append(&vif->nb->dirty, &vif->dirty);
 }
 
-static void mark_all(struct netback *nb)
+void nb_xb_mark_all(struct netback *nb)
 {
 	struct list *l;
 
 	list_for_each (&nb->all, l)
-		mark(nb, list_entry(l, struct nb_vif, all));
+		nb_xb_mark(list_entry(l, struct nb_vif, all));
 }
 
-static void mark_or_create(struct netback *nb, uint16_t domid, uint32_t devid)
+static void mark_or_create(struct netback *nb, uint16_t domid, uint32_t devid, const char *key)
 {
 	struct nb_vif *vif = nb_xb_find(nb, domid, devid);
 
@@ -253,7 +253,9 @@ static void mark_or_create(struct netback *nb, uint16_t domid, uint32_t devid)
 		log_err("vif%u.%u: no memory", domid, devid);
 		return;
 	}
-	mark(nb, vif);
+	if (!strcmp(key, "rate"))
+		vif->rate_known = false;
+	nb_xb_mark(vif);
 }
 
 /* Keys of the backend area that only we write, or that are read when needed. */
@@ -282,13 +284,13 @@ static void on_event(struct netback *nb, const char *path, const char *token)
 	if (!nb_xb_parse_path(path, &domid, &devid, &key)) {
 		/* The whole tree or a whole domain's part of it, as when they are removed. */
 		if (!strcmp(token, "backend"))
-			mark_all(nb);
+			nb_xb_mark_all(nb);
 		return;
 	}
 	if (!strcmp(token, "backend") && key_matters(key))
-		mark_or_create(nb, domid, devid);
+		mark_or_create(nb, domid, devid, key);
 	else if (!strcmp(token, "frontend") && nb_xb_find(nb, domid, devid))
-		mark(nb, nb_xb_find(nb, domid, devid));
+		nb_xb_mark(nb_xb_find(nb, domid, devid));
 }
 
 /* Vifs that are in the store already. A name that is no number is not a vif. */
@@ -311,7 +313,7 @@ static int scan(struct netback *nb)
 			continue;
 		for (k = 0; k < nr_devids; k++)
 			if (!parse_u32(devids[k], NB_DEVID_MAX, &devid))
-				mark_or_create(nb, (uint16_t)domid, devid);
+				mark_or_create(nb, (uint16_t)domid, devid, "");
 		free(devids);
 	}
 	free(domids);
@@ -335,7 +337,7 @@ static void check_domains(struct netback *nb)
 		vif->dead = true;
 		/* Whatever the store says: a page that is mapped would keep the dead domain around. */
 		nb_vif_disconnect(vif);
-		mark(nb, vif);
+		nb_xb_mark(vif);
 	}
 	free(domids);
 }
@@ -351,11 +353,6 @@ static void store_lost(struct netback *nb)
 		loop_timer_set(&nb->retry, RETRY_MS, RETRY_MS);
 }
 
-void nb_xb_mark_all(struct netback *nb)
-{
-	mark_all(nb);
-}
-
 /* Vifs whose time has come; then the timer for the next one. */
 static void mark_due(struct netback *nb)
 {
@@ -368,7 +365,7 @@ static void mark_due(struct netback *nb)
 		if (!vif->look_at_ns || vif->look_at_ns > now)
 			continue;
 		vif->look_at_ns = 0;
-		mark(nb, vif);
+		nb_xb_mark(vif);
 	}
 }
 
@@ -458,7 +455,7 @@ int nb_xb_start(struct netback *nb)
 		return rc;
 	list_for_each (&nb->all, l)
 		nb_xb_watch_frontend(list_entry(l, struct nb_vif, all), true);
-	mark_all(nb);
+	nb_xb_mark_all(nb);
 	rc = scan(nb);
 	if (!rc)
 		nb_xb_run(nb);

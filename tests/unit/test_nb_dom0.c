@@ -15,6 +15,8 @@
 #include <cmocka.h>
 
 #include "base/log.h"
+#include "hv/store_priv.h"
+#include "netback/kernel_driver.h"
 #include "tests/util/nb_host.h"
 
 #define BUS "bus/xen-backend"
@@ -568,6 +570,81 @@ static void revoked_grants_are_said_once(void **state)
 	host_assert_passes_frames(h);
 }
 
+/* A store that takes no writes for a while. */
+static const struct store_ops *real_ops;
+static bool store_is_full;
+
+static int full_call(struct hv_store *s, uint32_t type, uint32_t tx, const struct iovec *body,
+		     int nr, struct store_reply *reply)
+{
+	static const char nospc[] = "ENOSPC";
+
+	if (!store_is_full || type != XS_WRITE)
+		return real_ops->call(s, type, tx, body, nr, reply);
+	*reply = (struct store_reply){ XS_ERROR, sizeof(nospc), malloc(sizeof(nospc)) };
+	memcpy(reply->data, nospc, sizeof(nospc));
+	return 0;
+}
+
+static void a_state_that_the_store_refuses_is_written_again(void **state)
+{
+	struct dom0 *d = *state;
+	struct host *h = &d->h;
+	struct store_ops ops = *host_store(h)->ops;
+
+	real_ops = host_store(h)->ops;
+	ops.call = full_call;
+	host_add_device(h);
+	host_expect_state(h, 2);
+	host_be(h, "hotplug-status", "connected");
+	host_publish(h);
+	host_store(h)->ops = &ops;
+	store_is_full = true;
+	host_expect_state(h, 2);
+	assert_non_null(strstr(host_the_vif(h)->reason, "xenstore does not take its state"));
+	assert_non_null(strstr(host_the_vif(h)->reason, strerror(ENOSPC)));
+	/* The rings are served all the same. */
+	host_assert_passes_frames(h);
+	store_is_full = false;
+	turn_for(h, 300);
+	host_store(h)->ops = real_ops;
+	assert_int_equal(host_be_state(h), 4);
+	assert_int_equal(host_the_vif(h)->nr_contested, 0);
+	expect_error(h, NULL);
+}
+
+static void kernel_events_are_parsed(void **state)
+{
+	static const struct {
+		const char *text;
+		enum nb_kernel_event event;
+	} cases[] = {
+		{ "add@/bus/xen-backend/drivers/vif", NB_KERNEL_DRIVER },
+		{ "remove@/bus/xen-backend/drivers/vif", NB_KERNEL_DRIVER },
+		{ "add@/bus/xen-backend/drivers/vbd", NB_KERNEL_OTHER },
+		{ "bind@/devices/vif-7-2", NB_KERNEL_DEVICE },
+		{ "unbind@/devices/vif-7-2", NB_KERNEL_DEVICE },
+		{ "add@/devices/vif-7-2", NB_KERNEL_OTHER },
+		{ "bind@/devices/vif-7", NB_KERNEL_OTHER },
+		{ "bind@/devices/vif-7-2/net/vif7.2", NB_KERNEL_OTHER },
+		{ "bind@/devices/vif-70000-2", NB_KERNEL_OTHER },
+		{ "bind@/devices/vbd-7-2", NB_KERNEL_OTHER },
+		{ "libudev", NB_KERNEL_OTHER },
+		{ "", NB_KERNEL_OTHER },
+	};
+	uint16_t domid;
+	uint32_t devid;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		domid = 0;
+		devid = 0;
+		assert_int_equal(nb_kernel_parse(cases[i].text, &domid, &devid), cases[i].event);
+		assert_int_equal(domid, cases[i].event == NB_KERNEL_DEVICE ? 7 : 0);
+		assert_int_equal(devid, cases[i].event == NB_KERNEL_DEVICE ? 2 : 0);
+	}
+}
+
 int main(void)
 {
 #define T(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
@@ -586,6 +663,8 @@ int main(void)
 		T(queues_share_a_port),
 		T(a_rate_changes_in_service),
 		T(revoked_grants_are_said_once),
+		T(a_state_that_the_store_refuses_is_written_again),
+		cmocka_unit_test(kernel_events_are_parsed),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
