@@ -257,8 +257,11 @@ int front_update(struct front *f)
 
 void front_close(struct front *f)
 {
-	if (f->info.state != FRONT_CLOSED && f->info.state != FRONT_BROKEN)
-		close_as(f, FRONT_CLOSED, "closed by the guest");
+	if (f->info.state == FRONT_CLOSED || f->info.state == FRONT_BROKEN)
+		return;
+	close_as(f, FRONT_CLOSED, "closed by the guest");
+	/* Linux's netfront, if it comes next, would not remove a key that it does not know. */
+	(void)front_unpublish(f, 0);
 }
 
 void front_set_multicast_control(struct front *f, bool wanted)

@@ -92,6 +92,8 @@ struct hv_evtchn *front_to_channel(struct front_queue *q);
 int front_features_read(struct front *f, unsigned int *nr_queues_out, bool *ctrl_ring_out);
 /* Write everything that the backend needs, and state Connected, in one transaction. */
 int front_publish(struct front *f);
+/* Remove what names rings, channels and wishes; what says what we can stays. */
+int front_unpublish(struct front *f, uint32_t tx);
 /* "device/vif/<n>/<key>" into @path. */
 void front_path(const struct front *f, char path[FRONT_PATH_MAX], const char *key);
 

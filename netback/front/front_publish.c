@@ -96,8 +96,7 @@ static int write_queue(struct front *f, uint32_t tx, const struct front_queue *q
 	return rc;
 }
 
-/* A connection with other queues or channels may have been here before. */
-static int remove_stale(struct front *f, uint32_t tx)
+int front_unpublish(struct front *f, uint32_t tx)
 {
 	static const char *const keys[] = {
 		"tx-ring-ref",	      "rx-ring-ref",	  "event-channel",
@@ -150,7 +149,8 @@ static int publish_once(struct front *f, uint32_t tx)
 	};
 	int rc;
 
-	rc = f->stale ? remove_stale(f, tx) : 0;
+	/* A connection with other queues or channels may have been here before. */
+	rc = f->stale ? front_unpublish(f, tx) : 0;
 	if (!rc)
 		rc = write_queues(f, tx);
 	if (!rc && f->ctrl)

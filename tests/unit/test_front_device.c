@@ -545,9 +545,12 @@ static void test_close_by_the_guest(void **state)
 	struct host *h = *state;
 
 	reach(h, FRONT_CONNECTED);
+	assert_non_null(fe_read(h, "tx-ring-ref"));
 	front_close(h->f);
 	assert_string_equal(fe_read(h, "state"), "6");
 	assert_null(front_queue(h->f, 0));
+	assert_null(fe_read(h, "tx-ring-ref"));
+	assert_null(fe_read(h, "event-channel"));
 	front_close(h->f);
 }
 
