@@ -9,13 +9,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
+
+#include "netback/kernel_driver.h"
 
 #define PATH_LEN     96
 #define WRITE_TRIES  8
 #define MTU_MIN	     68
 #define MTU_USUAL    1500
-#define KERNEL_BUS   "/sys/bus/xen-backend/drivers/vif"
 #define KEY_DATAPATH "vifrost-datapath"
 
 const char *vif_datapath_name(enum vif_datapath datapath)
@@ -130,7 +130,7 @@ static int read_who(struct vifrostd *d, struct vif *vif)
 
 static bool has_driver(void)
 {
-	return !access(KERNEL_BUS, F_OK);
+	return nb_kernel_loaded("/sys");
 }
 
 static bool is_connected(const struct vif *vif)
@@ -362,7 +362,13 @@ int vif_assign(struct vifrostd *d, struct vif *vif)
 	if (rc || !d->is_xen)
 		return rc;
 	vif->wanted = vif_decide(d, d->policy, vif, false, &vif->placement);
-	return write_datapath(d, vif);
+	rc = write_datapath(d, vif);
+	if (rc || vif->placement.is_placed || vif->wanted == VIF_DATAPATH_ANY)
+		return rc;
+	/* Without a backend, nobody else will say what is wrong. */
+	vif->state = VIF_ERROR;
+	snprintf(vif->reason, sizeof(vif->reason), "%s", vif->placement.why);
+	return tell(d, vif);
 }
 
 /* What is left of a domain that is no more: nothing of its may pass. */

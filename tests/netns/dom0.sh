@@ -91,9 +91,10 @@ wait_for 5 connected 1 0
 on vif1.0 red
 [ -z "$(key 1 0 vifrost-datapath)" ] && [ "$(vif vif1.0 .datapath)" = tap ]
 announce 1 web 1
+wait_for 5 key_is 1 1 hotplug-status error
 tap vif1.1
 state 1 1 2
-wait_for 5 key_is 1 1 hotplug-status error
+sleep 0.2
 cure="datapath: kernel, but xen-netback is not loaded: 'modprobe xen-netback', or set datapath: tap"
 [ "$(key 1 1 hotplug-error)" = "$cure" ]
 [ "$(vif vif1.1 .reason)" = "$cure" ] && vif_is vif1.1 error
