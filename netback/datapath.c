@@ -180,10 +180,11 @@ int nb_datapath_contest(struct nb_vif *vif)
 				    "daemon?), then detach and attach the vif");
 		return 0;
 	}
-	snprintf(why, sizeof(why),
-		 "another backend wrote its state (%s), which was put right: xen-netback, loaded while "
-		 "the vif was in service? If the guest has closed the vif, detach and attach it",
-		 nb_state_name(vif->store_state));
+	snprintf(
+		why, sizeof(why),
+		"another backend wrote its state (%s), which was put right: xen-netback, loaded while "
+		"the vif was in service? If the guest has closed the vif, detach and attach it",
+		nb_state_name(vif->store_state));
 	nb_trouble(vif, why);
 	return nb_xb_write_state(vif, nb_vif_written_state(vif), vif->state == XenbusStateInitWait);
 }

@@ -79,8 +79,9 @@ static int watch_kernel(struct netback *nb)
 	if (!nb->config.sysfs || !nb->loop)
 		return 0;
 	if (!nb_kernel_loaded(nb->config.sysfs))
-		log_notice("xen-netback is not loaded. Loaded later, it would close vifs in service: "
-			   "load it first, or 'blacklist xen-netback' in /etc/modprobe.d");
+		log_notice(
+			"xen-netback is not loaded. Loaded later, it would close vifs in service: "
+			"load it first, or 'blacklist xen-netback' in /etc/modprobe.d");
 	rc = nb_kernel_watch(&nb->kernel_fd);
 	if (!rc)
 		rc = loop_fd_add(nb->loop, &nb->kernel_watcher, nb->kernel_fd, EPOLLIN, on_kernel,

@@ -127,6 +127,8 @@ static const char *reason(const struct nb_vif *vif)
 {
 	if (vif->reason[0])
 		return vif->reason;
+	if (vif->dead)
+		return "the domain is gone";
 	if (vif->kernel)
 		return "";
 	if (vif->state == XenbusStateInitWait && !vif->hotplug_connected)

@@ -148,11 +148,13 @@ static int tun_open(const char *name, bool multi_queue, int *fd_out)
  * The address that Xen gives to the backend side of a vif: high, so that no bridge takes it for its
  * own, and never a guest's.
  */
+static const char vif_address[6] = "\xfe\xff\xff\xff\xff\xff";
+
 static int set_address(int fd)
 {
 	struct ifreq ifr = { .ifr_hwaddr = { .sa_family = 1 /* ARPHRD_ETHER */ } };
 
-	memcpy(ifr.ifr_hwaddr.sa_data, "\xfe\xff\xff\xff\xff\xff", 6);
+	memcpy(ifr.ifr_hwaddr.sa_data, vif_address, sizeof(vif_address));
 	return ioctl(fd, SIOCSIFHWADDR, &ifr) ? -errno : 0;
 }
 
@@ -218,6 +220,17 @@ static int open_new(struct nb_ports *ports, const char *name, unsigned int mtu, 
 	return rc;
 }
 
+/* A vif's own name is nobody else's; under one that a guest's configuration gives may stand anything. */
+static bool may_be_ours(const char *name, int fd)
+{
+	struct ifreq ifr = { 0 };
+	unsigned int domid, devid;
+
+	return sscanf(name, "vif%u.%u", &domid, &devid) == 2 ||
+	       (!ioctl(fd, SIOCGIFHWADDR, &ifr) &&
+		!memcmp(ifr.ifr_hwaddr.sa_data, vif_address, sizeof(vif_address)));
+}
+
 static int tap_open(struct nb_ports *ports, const char *name, unsigned int mtu, int *fd_out,
 		    unsigned int *ifindex_out)
 {
@@ -228,6 +241,11 @@ static int tap_open(struct nb_ports *ports, const char *name, unsigned int mtu, 
 		rc = tun_open(name, ports->multi_queue, fd_out);
 		if (rc == -EINVAL) /* a predecessor with another number of queues */
 			rc = tun_open(name, !ports->multi_queue, fd_out);
+		if (!rc && !may_be_ours(name, *fd_out)) {
+			close(*fd_out);
+			*fd_out = -1;
+			rc = -EEXIST;
+		}
 		return rc == -EINVAL || rc == -EBUSY || rc == -EPERM ? -EEXIST : rc;
 	}
 	rc = open_new(ports, name, mtu, fd_out);

@@ -62,6 +62,30 @@ static void merge_netback(json_t *vif, const json_t *netback_vifs, bool whole)
 	}
 }
 
+/* A vif that is closed has no place of ours any more, but what netback says of it is worth knowing. */
+static void append_closed(struct vifrostd *d, const json_t *netback_vifs, bool whole, json_t *list)
+{
+	size_t i;
+	json_t *entry;
+
+	json_array_foreach (netback_vifs, i, entry) {
+		json_int_t domid = json_integer_value(json_object_get(entry, "domid"));
+		json_int_t devid = json_integer_value(json_object_get(entry, "devid"));
+		const char *reason = json_string_value(json_object_get(entry, "reason"));
+		json_t *one;
+
+		if (!reason || !*reason || vif_find(d, (uint16_t)domid, (uint16_t)devid))
+			continue;
+		one = json_pack("{sO* sI sI sO* ss ss}", "name", json_object_get(entry, "name"),
+				"domid", domid, "devid", devid, "datapath",
+				json_object_get(entry, "datapath"), "state", "closed", "reason",
+				reason);
+		if (one && whole)
+			json_object_set(one, "netback", entry);
+		json_array_append_new(list, one);
+	}
+}
+
 /* @netback: its status; NULL: it does not answer. @whole: with all that it says of each vif. */
 static json_t *vifs_json(struct vifrostd *d, const json_t *netback, bool whole)
 {
@@ -88,6 +112,8 @@ static json_t *vifs_json(struct vifrostd *d, const json_t *netback, bool whole)
 			list = NULL;
 		}
 	}
+	if (list)
+		append_closed(d, netback_vifs, whole, list);
 	free(sorted);
 	return list;
 }

@@ -81,6 +81,8 @@ done
 netback_status > "$LAB_LOG/status"
 grep -q "vif$domid.0\|\"domid\": *$domid" "$LAB_LOG/status" || fail "status does not know vif$domid.0"
 grep -q '"reason": *"[^"]' "$LAB_LOG/status" || fail "status gives no reason"
+vifrost status > "$LAB_LOG/status"
+grep -q "^  vif$domid.0 .* closed  *[a-z].* ring" "$LAB_LOG/status" || fail "vifrost status does not tell of the vif"
 verdict 'garbage in guest memory'
 
 evil

@@ -236,12 +236,40 @@ static void a_port_outlives_us_and_is_adopted(void **state)
 	nb_taps_destroy(ports);
 }
 
+/* By vifname a guest's configuration may name any device: only a port of ours is taken. */
+static void a_tap_of_somebody_else_is_not_taken(void **state)
+{
+	struct ifreq ifr = { .ifr_flags = IFF_TAP | IFF_NO_PI, .ifr_name = "their0" };
+	int fd = open("/dev/net/tun", O_RDWR | O_CLOEXEC), got, more;
+	struct nb_ports *ports;
+	unsigned int ifindex;
+
+	(void)state;
+	need_namespace();
+	assert_int_equal(ioctl(fd, TUNSETIFF, &ifr), 0);
+	assert_int_equal(ioctl(fd, TUNSETPERSIST, 1), 0);
+	assert_int_equal(nb_taps_create(1, false, &ports), 0);
+	assert_int_equal(nb_tap_ops.open(ports, "their0", 1500, &got, &ifindex), -EEXIST);
+	close(fd);
+	assert_int_equal(nb_tap_ops.open(ports, "their0", 1500, &got, &ifindex), -EEXIST);
+	assert_true(flags("their0"));
+
+	assert_int_equal(nb_tap_ops.open(ports, "ours0", 1500, &got, &ifindex), 0);
+	assert_int_equal(nb_tap_ops.add_queue(ports, "ours0", &more), -EOPNOTSUPP);
+	close(got);
+	assert_int_equal(nb_tap_ops.open(ports, "ours0", 1500, &got, &ifindex), 0);
+	nb_tap_ops.release(ports, "ours0", got);
+	assert_int_equal(flags("ours0"), 0);
+	nb_taps_destroy(ports);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(frames_pass_a_real_tap),
 		cmocka_unit_test(a_spare_carries_nothing_over),
 		cmocka_unit_test(a_port_outlives_us_and_is_adopted),
+		cmocka_unit_test(a_tap_of_somebody_else_is_not_taken),
 	};
 	int rc = cmocka_run_group_tests(tests, group_setup, NULL);
 
