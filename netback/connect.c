@@ -302,7 +302,7 @@ int nb_vif_read_rate(struct nb_vif *vif)
 	if (vif->rate_known)
 		return 0;
 	rc = nb_xb_read_text(vif, false, "rate", text, sizeof(text));
-	if (rc == -ECONNRESET)
+	if (nb_xb_failed(rc))
 		return rc;
 	vif->rate_known = true;
 	vif->rate_rc = rc == -ENOENT ? nb_rate_parse(NULL, &rate) : rc;

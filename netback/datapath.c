@@ -37,9 +37,9 @@ static int read_wanted(struct nb_vif *vif, enum nb_datapath *wanted_out)
 		*wanted_out = NB_DATAPATH_TAP;
 	else if (!rc && !strcmp(text, "kernel"))
 		*wanted_out = NB_DATAPATH_KERNEL;
-	else if (rc != -ENOENT && rc != -ECONNRESET)
+	else if (rc != -ENOENT && !nb_xb_failed(rc))
 		nb_trouble(vif, "vifrost-datapath is neither 'tap' nor 'kernel'");
-	return rc == -ECONNRESET ? rc : 0;
+	return nb_xb_failed(rc) ? rc : 0;
 }
 
 /* Bind or unbind the kernel's driver. -EAGAIN: is tried again soon. */

@@ -66,21 +66,26 @@ uint32_t nb_vif_written_state(const struct nb_vif *vif)
 	return vif->reconfigured ? XenbusStateReconfigured : vif->state;
 }
 
-/* Have the store say what we are; when it does not take that, once more soon. */
+/* What the store holds is not what it must: tried again, and said. */
+static int store_refuses(struct nb_vif *vif, int rc)
+{
+	char why[NB_REASON_MAX];
+
+	snprintf(why, sizeof(why), "xenstore refuses a request of ours (%s): tried again",
+		 strerror(-rc));
+	if (!vif->disabled)
+		nb_trouble(vif, why);
+	vif->refused = true;
+	nb_look_again(vif, clock_ns() + REWRITE_NS);
+	return rc;
+}
+
+/* -ENOENT: the area is gone, an event will tell. */
 static int write_state(struct nb_vif *vif, bool features)
 {
 	int rc = nb_xb_write_state(vif, nb_vif_written_state(vif), features);
-	char why[NB_REASON_MAX];
 
 	vif->unwritten = rc && rc != -ENOENT;
-	if (!vif->unwritten || rc == -ECONNRESET)
-		return rc;
-	nb_look_again(vif, clock_ns() + REWRITE_NS);
-	if (rc != -EAGAIN) {
-		snprintf(why, sizeof(why), "xenstore does not take its state (%s): see its log",
-			 strerror(-rc));
-		nb_trouble(vif, why);
-	}
 	return rc;
 }
 
@@ -120,6 +125,8 @@ static int set_state(struct nb_vif *vif, enum xenbus_state want)
 		enum xenbus_state new = next[vif->state][want];
 
 		rc = enter(vif, new, why);
+		if (rc && vif->store_rc)
+			return vif->store_rc;
 		if (rc) {
 			nb_vif_disable(vif, why);
 			if (want == XenbusStateClosing)
@@ -150,8 +157,8 @@ static int reconfigure(struct nb_vif *vif, bool done)
 	if (!vif->queues || vif->reconfigured == !done)
 		return 0;
 	rc = nb_vif_reconfigure(vif, why);
-	if (rc == -ECONNRESET)
-		return rc;
+	if (rc && vif->store_rc)
+		return vif->store_rc;
 	if (rc) {
 		nb_vif_disable(vif, why);
 		return set_state(vif, XenbusStateClosing);
@@ -222,7 +229,7 @@ static int read_hotplug(struct nb_vif *vif)
 	char text[32];
 	int rc = nb_xb_read_text(vif, false, "hotplug-status", text, sizeof(text));
 
-	if (rc == -ECONNRESET)
+	if (nb_xb_failed(rc))
 		return rc;
 	vif->hotplug_connected = !rc && !strcmp(text, "connected");
 	vif->hotplug_failed = !rc && !strcmp(text, "error");
@@ -237,7 +244,7 @@ static int read_generation(struct nb_vif *vif)
 
 	snprintf(path, sizeof(path), "/local/domain/%u/vm", vif->domid);
 	rc = hv_store_read(vif->nb->hv->store, 0, path, &value, NULL);
-	if (rc == -ECONNRESET)
+	if (nb_xb_failed(rc))
 		return rc;
 	if (!rc && strlen(value) < sizeof(vif->generation)) {
 		changed = vif->generation[0] && strcmp(vif->generation, value);
@@ -254,7 +261,7 @@ static int read_areas(struct nb_vif *vif)
 	int rc;
 
 	rc = nb_xb_read_u32(vif, false, "state", UINT32_MAX, &state);
-	if (rc == -ECONNRESET || rc == -ENOENT)
+	if (nb_xb_failed(rc) || rc == -ENOENT)
 		return rc;
 	if (rc || (state > XenbusStateClosed && state != XenbusStateReconfigured))
 		state = XenbusStateUnknown;
@@ -264,13 +271,13 @@ static int read_areas(struct nb_vif *vif)
 		return rc;
 	rc = nb_xb_read_default(vif, false, "online", 1, 0, &value);
 	if (rc)
-		return rc == -ECONNRESET ? rc : 0;
+		return nb_xb_failed(rc) ? rc : 0;
 	vif->online = value;
 	rc = read_hotplug(vif);
 	if (rc)
 		return rc;
 	rc = nb_xb_read_default(vif, true, "state", UINT32_MAX, XenbusStateUnknown, &value);
-	if (rc == -ECONNRESET)
+	if (nb_xb_failed(rc))
 		return rc;
 	vif->frontend_state = rc ? UINT32_MAX : value;
 	if (vif->dead)
@@ -303,8 +310,8 @@ static int adopt(struct nb_vif *vif)
 	if (!rc && vif->queues)
 		for (unsigned int i = 0; i < vif->nr_queues; i++)
 			nb_queue_kick(&vif->queues[i]);
-	if (!rc)
-		return 0;
+	if (!rc || vif->store_rc)
+		return vif->store_rc;
 	nb_vif_disable(vif, why);
 	return set_state(vif, XenbusStateClosing);
 }
@@ -366,13 +373,11 @@ int nb_vif_update(struct nb_vif *vif)
 	struct netback *nb = vif->nb;
 	uint16_t domid = vif->domid;
 	uint32_t devid = vif->devid;
-	int rc = 0;
+	int rc = vif->unwatched ? nb_xb_watch_frontend(vif, true) : 0;
 
-	if (vif->unwritten) {
+	vif->store_rc = 0;
+	if (!rc && vif->unwritten)
 		rc = write_state(vif, true);
-		if (!rc)
-			nb_trouble_over(vif);
-	}
 	if (!rc)
 		rc = read_areas(vif);
 	if (!rc && made_anew(vif))
@@ -390,7 +395,16 @@ int nb_vif_update(struct nb_vif *vif)
 		rc = nb_datapath_settle(vif);
 	if (!rc)
 		rc = nb_vif_read_rate(vif);
-	return rc ? rc : follow(vif);
+	if (!rc)
+		rc = follow(vif);
+	if (rc != -ECONNRESET && (nb_xb_failed(rc) || vif->unwritten || vif->unwatched))
+		return store_refuses(vif, rc);
+	if (!rc && vif->refused) {
+		vif->refused = false;
+		if (!vif->disabled)
+			nb_trouble_over(vif);
+	}
+	return rc;
 }
 
 void nb_vif_check_queues(struct nb_vif *vif)

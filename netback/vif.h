@@ -58,8 +58,11 @@ struct nb_vif {
 	uint32_t frontend_state; /* as read; may be no state at all */
 	uint32_t store_state;	 /* ours, as read; Unknown when it is no state */
 	bool reconfigured;	 /* Connected, and written as Reconfigured */
-	bool unwritten;		 /* the store did not take our state: to be written again soon */
-	bool new_area;		 /* nothing has been done about it yet */
+	bool unwritten;		 /* the store did not take our state: to be written again */
+	bool unwatched;		 /* nor the watch on the frontend's */
+	bool refused;		 /* something of it, and that was said */
+	int store_rc;  /* of a read that failed in this nb_vif_update(), the store being at fault */
+	bool new_area; /* nothing has been done about it yet */
 	bool frontend_seen, online, dead;
 	bool hotplug_connected, hotplug_failed;
 	bool disabled; /* until the frontend has been Closed and initialises again */
@@ -151,6 +154,8 @@ int nb_vif_read_rate(struct nb_vif *vif);
 void nb_vif_release_port(struct nb_vif *vif);
 
 /* xenbus.c: the vif's two areas. */
+/* Whether @rc says that the store failed, and not what it holds. */
+bool nb_xb_failed(int rc);
 int nb_xb_read_u32(struct nb_vif *vif, bool frontend, const char *key, uint32_t max,
 		   uint32_t *value_out);
 /* As above, @absent when there is none. */
@@ -162,14 +167,16 @@ int nb_xb_read_text(struct nb_vif *vif, bool frontend, const char *key, char *te
 int nb_xb_write_state(struct nb_vif *vif, uint32_t state, bool features);
 /* NULL: none any more. */
 void nb_xb_write_error(struct nb_vif *vif, const char *text);
-void nb_xb_watch_frontend(struct nb_vif *vif, bool on);
+/* Failing is noted, to be tried again. */
+int nb_xb_watch_frontend(struct nb_vif *vif, bool on);
+/* Have it brought up to date by the next nb_xb_run(). */
+void nb_xb_mark(struct nb_vif *vif);
 /* Find all vifs that are there; then keep up by watches. */
 int nb_xb_start(struct netback *nb);
 void nb_xb_stop(struct netback *nb);
 /* Drain watch events, mark vifs, bring them up to date. */
 void nb_xb_run(struct netback *nb);
-/* Have it brought up to date by the next nb_xb_run(). */
-void nb_xb_mark(struct nb_vif *vif);
+/* Have all vifs brought up to date by the next nb_xb_run(). */
 void nb_xb_mark_all(struct netback *nb);
 struct nb_vif *nb_xb_find(struct netback *nb, uint16_t domid, uint32_t devid);
 /* "…backend/vif/<d>/<n>[/key]", "…<d>/device/vif/<n>[/key]". False: neither. @key: "" for the area itself. */

@@ -31,13 +31,25 @@ static void area_path(const struct nb_vif *vif, bool frontend, const char *key, 
 		snprintf(path, 128, BACKEND_DIR "/%u/%u/%s", vif->domid, vif->devid, key);
 }
 
+bool nb_xb_failed(int rc)
+{
+	return rc && rc != -ENOENT && rc != -EINVAL && rc != -ERANGE && rc != -E2BIG;
+}
+
+static int noted(struct nb_vif *vif, int rc)
+{
+	if (nb_xb_failed(rc))
+		vif->store_rc = rc;
+	return rc;
+}
+
 int nb_xb_read_u32(struct nb_vif *vif, bool frontend, const char *key, uint32_t max,
 		   uint32_t *value_out)
 {
 	char path[128];
 
 	area_path(vif, frontend, key, path);
-	return hv_store_read_u32(vif->nb->hv->store, 0, path, max, value_out);
+	return noted(vif, hv_store_read_u32(vif->nb->hv->store, 0, path, max, value_out));
 }
 
 int nb_xb_read_default(struct nb_vif *vif, bool frontend, const char *key, uint32_t max,
@@ -59,7 +71,7 @@ int nb_xb_read_text(struct nb_vif *vif, bool frontend, const char *key, char *te
 	int rc;
 
 	area_path(vif, frontend, key, path);
-	rc = hv_store_read(vif->nb->hv->store, 0, path, &value, &len);
+	rc = noted(vif, hv_store_read(vif->nb->hv->store, 0, path, &value, &len));
 	if (rc)
 		return rc;
 	if (len >= size)
@@ -163,17 +175,21 @@ void nb_xb_write_error(struct nb_vif *vif, const char *text)
 	vif->error_written = text;
 }
 
-void nb_xb_watch_frontend(struct nb_vif *vif, bool on)
+int nb_xb_watch_frontend(struct nb_vif *vif, bool on)
 {
 	char path[128];
+	int rc;
 
 	if (!vif->nb->hv->store)
-		return;
+		return -ECONNRESET;
 	area_path(vif, true, "state", path);
-	if (on)
-		hv_store_watch(vif->nb->hv->store, path, "frontend");
-	else
-		hv_store_unwatch(vif->nb->hv->store, path, "frontend");
+	if (!on)
+		return hv_store_unwatch(vif->nb->hv->store, path, "frontend");
+	rc = hv_store_watch(vif->nb->hv->store, path, "frontend");
+	if (rc == -EEXIST)
+		rc = 0;
+	vif->unwatched = rc;
+	return rc;
 }
 
 /* A decimal component of @path up to a slash or its end. */

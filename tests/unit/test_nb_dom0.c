@@ -601,7 +601,7 @@ static void a_state_that_the_store_refuses_is_written_again(void **state)
 	host_store(h)->ops = &ops;
 	store_is_full = true;
 	host_expect_state(h, 2);
-	assert_non_null(strstr(host_the_vif(h)->reason, "xenstore does not take its state"));
+	assert_non_null(strstr(host_the_vif(h)->reason, "xenstore refuses"));
 	assert_non_null(strstr(host_the_vif(h)->reason, strerror(ENOSPC)));
 	/* The rings are served all the same. */
 	host_assert_passes_frames(h);
