@@ -359,10 +359,16 @@ static int follow(struct nb_vif *vif)
 		return rc;
 	if (vif->disabled && vif->state != XenbusStateClosed)
 		set_state(vif, XenbusStateClosing);
+	/* The toolstack asks to close what is closed: it waits for our answer all the same. */
+	if (!vif->online && vif->state == XenbusStateClosed &&
+	    vif->store_state == XenbusStateClosing)
+		vif->unwritten = true;
 	rc = vif->dead ? set_state(vif, XenbusStateClosed) : follow_frontend(vif);
 	vif->new_area = false;
 	if (!rc && vif->state == XenbusStateClosed && (!vif->online || vif->dead))
 		nb_vif_release_port(vif);
+	if (!rc && vif->unwritten)
+		rc = write_state(vif, false);
 	if (!rc)
 		nb_wait_check(vif);
 	return rc;

@@ -95,6 +95,20 @@ static void detach_does_not_wait_for_a_frontend_that_never_came(void **state)
 	assert_false(host_ports.exists);
 }
 
+static void detach_of_a_closed_vif_is_answered(void **state)
+{
+	struct host *h = *state;
+
+	host_go_online(h);
+	host_fe(h, "state", "6");
+	host_expect_state(h, 6);
+	assert_true(host_ports.exists);
+	host_be(h, "online", "0");
+	host_be(h, "state", "5");
+	host_expect_state(h, 6);
+	assert_false(host_ports.exists);
+}
+
 static void a_frontend_may_close_and_come_again(void **state)
 {
 	struct host *h = *state;
@@ -547,6 +561,7 @@ int main(void)
 		cmocka_unit_test(paths_are_parsed_strictly),
 		T(hotplug_connect_and_detach),
 		T(detach_does_not_wait_for_a_frontend_that_never_came),
+		T(detach_of_a_closed_vif_is_answered),
 		T(a_frontend_may_close_and_come_again),
 		T(any_sequence_of_frontend_states),
 		T(bad_keys_are_refused_and_said),
