@@ -55,12 +55,12 @@ struct note {
 	const char *key, *value; /* NULL: removed */
 };
 
-static int write_note(struct vifrostd *d, uint32_t tx, const struct vif *vif, const struct note *n)
+static int write_note(struct vifrostd *d, uint32_t tx, const char *area, const struct note *n)
 {
-	char path[PATH_LEN];
+	char path[2 * PATH_LEN];
 	int rc;
 
-	snprintf(path, sizeof(path), "backend/vif/%u/%u/%s", vif->domid, vif->devid, n->key);
+	snprintf(path, sizeof(path), "%s/%s", area, n->key);
 	if (n->value)
 		return hv_store_write(d->store, tx, path, n->value, strlen(n->value));
 	rc = hv_store_rm(d->store, tx, path);
@@ -68,16 +68,17 @@ static int write_note(struct vifrostd *d, uint32_t tx, const struct vif *vif, co
 }
 
 /*
- * Into the backend area, if that is still there: a write alone would make one anew that the toolstack
- * has just removed. Return: 0; -ECONNRESET.
+ * Into one of the vif's two areas, if that is still there: a write alone would make one anew that the
+ * toolstack has just removed. Return: 0; -ECONNRESET.
  */
-static int write_notes(struct vifrostd *d, struct vif *vif, const struct note *notes, size_t nr)
+static int write_area(struct vifrostd *d, struct vif *vif, const char *area,
+		      const struct note *notes, size_t nr)
 {
-	char path[PATH_LEN], *state;
+	char path[2 * PATH_LEN], *state;
 	uint32_t tx;
 	int rc = -EAGAIN;
 
-	snprintf(path, sizeof(path), "backend/vif/%u/%u/state", vif->domid, vif->devid);
+	snprintf(path, sizeof(path), "%s/state", area);
 	for (int i = 0; rc == -EAGAIN && i < WRITE_TRIES; i++) {
 		rc = hv_store_transaction_start(d->store, &tx);
 		if (rc)
@@ -86,7 +87,7 @@ static int write_notes(struct vifrostd *d, struct vif *vif, const struct note *n
 		if (!rc)
 			free(state);
 		for (size_t n = 0; !rc && n < nr; n++)
-			rc = write_note(d, tx, vif, &notes[n]);
+			rc = write_note(d, tx, area, &notes[n]);
 		if (rc)
 			hv_store_transaction_end(d->store, tx, false);
 		else
@@ -94,9 +95,17 @@ static int write_notes(struct vifrostd *d, struct vif *vif, const struct note *n
 	}
 	if (rc == -ECONNRESET || rc == -ENOENT || !rc)
 		return rc == -ECONNRESET ? rc : 0;
-	log_limited(&vif->limit, "%s: cannot write %s to its backend area: %s", vif->name,
-		    notes[0].key, strerror(-rc));
+	log_limited(&vif->limit, "%s: cannot write %s in xenstore: %s", vif->name, notes[0].key,
+		    strerror(-rc));
 	return 0;
+}
+
+static int write_notes(struct vifrostd *d, struct vif *vif, const struct note *notes, size_t nr)
+{
+	char area[PATH_LEN];
+
+	snprintf(area, sizeof(area), "backend/vif/%u/%u", vif->domid, vif->devid);
+	return write_area(d, vif, area, notes, nr);
 }
 
 /* Who the vif's guest is now, and what its configuration asks for. */
@@ -309,22 +318,24 @@ static void place_link(struct vifrostd *d, struct vif *vif)
 }
 
 /* As Xen's own scripts do: the frontend may send as much. 1500 is what it takes without. */
-static int tell_mtu(struct vifrostd *d, const struct vif *vif)
+static int tell_mtu(struct vifrostd *d, struct vif *vif)
 {
 	uint32_t mtu = vif->placement.vif.mtu, now = MTU_USUAL;
-	char path[PATH_LEN], text[16];
+	char area[PATH_LEN], path[2 * PATH_LEN], text[16];
+	struct note note = { "mtu", text };
 	int rc;
 
 	if (!d->is_xen || !mtu)
 		return 0;
-	snprintf(path, sizeof(path), "/local/domain/%u/device/vif/%u/mtu", vif->domid, vif->devid);
+	snprintf(area, sizeof(area), "/local/domain/%u/device/vif/%u", vif->domid, vif->devid);
+	snprintf(path, sizeof(path), "%s/mtu", area);
 	rc = vif_read_text(d, path, text, sizeof(text));
 	if (!rc && text[0] && parse_u32(text, UINT16_MAX, &now))
 		now = 0;
 	if (rc || now == mtu)
 		return rc;
-	rc = hv_store_printf(d->store, 0, path, "%u", mtu);
-	return rc == -ECONNRESET ? rc : 0;
+	snprintf(text, sizeof(text), "%u", mtu);
+	return write_area(d, vif, area, &note, 1);
 }
 
 /* hotplug-status, for the backend and the toolstack; only what is not so already is written. */
