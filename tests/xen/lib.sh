@@ -68,7 +68,7 @@ xen_outside() {
 xen_begin() {
 	[ -n "${VM_TREE:-}" ] || xen_outside "$@"
 	XEN_TOKEN=$2
-	PATH=$1:$PATH
+	PATH=$1:$PATH:/usr/lib/xen-4.17/bin
 	set -E
 	trap 'xen_failed $LINENO "$BASH_COMMAND"' ERR
 	mkdir -p "$XEN_LOG"
@@ -182,3 +182,43 @@ in_guest() {
 	xenstore read -R "$base/out" 2> /dev/null && echo
 	return "${rc#* }"
 }
+
+# For tests that leave nothing behind: everything that a vif takes somewhere, to be compared with before.
+count_mapped_grants() {
+	xl dmesg -c > /dev/null
+	xl debug-keys g
+	wait_for 10 grants_dumped
+	xl dmesg | grep -c '(XEN) *\[0x[0-9a-f]*\]' || true
+}
+grants_dumped() { xl dmesg | grep -q 'gnttab_usage_print_all \] done'; }
+count_fds() { find "/proc/$1/fd" -mindepth 1 | wc -l; }
+count_spares() { ip -o link | grep -c vfspare || true; }
+count_taps() { ip -o link | grep -c ' vif[0-9]' || true; }
+count_watches() {
+	rm -f /run/memreport # it is appended to
+	xenstore-control memreport /run/memreport > /dev/null
+	grep -c 'struct watch ' /run/memreport
+}
+count_all() {
+	echo "domains: $(xl list | wc -l)"
+	echo "mapped grants: $(count_mapped_grants)"
+	echo "event channels of dom0: $(lsevtchn 0 | wc -l)"
+	# A spare TAP has one.
+	echo "descriptors of vifrost-netback: $(($(count_fds "${xen_pid[vifrost-netback]}") - $(count_spares)))"
+	echo "descriptors of vifrostd: $(count_fds "${xen_pid[vifrostd]}")"
+	echo "xenstore nodes: $(xenstore ls -f / | grep -vc '^/vm/\|^/libxl/')"
+	echo "xenstore watches: $(count_watches)"
+	echo "TAPs: $(count_taps)"
+}
+# $1: what count_all() said before.
+nothing_left() {
+	local now
+	for _ in {1..20}; do
+		now=$(count_all)
+		[ "$now" != "$1" ] || return 0
+		sleep 0.5
+	done
+	diff <(echo "$1") <(echo "$now")
+}
+# In KiB. Their growth is compared.
+pss() { awk '$1 == "Pss:" { print $2 }' "/proc/${xen_pid[$1]}/smaps_rollup"; }
