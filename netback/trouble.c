@@ -67,7 +67,8 @@ void nb_wait_check(struct nb_vif *vif)
 	uint64_t now = clock_ns(), patience_ms = vif->nb->config.patience_ms;
 
 	if (wait != vif->wait) {
-		if (vif->wait && vif->wait_told)
+		/* Disabled, it has another reason by now. */
+		if (vif->wait && vif->wait_told && !vif->disabled)
 			nb_trouble_over(vif);
 		vif->wait = wait;
 		vif->wait_since_ns = now;

@@ -204,7 +204,7 @@ static int count_pending(struct vifrostd *d)
 /* @netback_out: its status, NULL when it does not answer; the caller's. */
 static json_t *netback_json(struct vifrostd *d, json_t **netback_out)
 {
-	char path[PATH_MAX], why[96];
+	char path[PATH_MAX], why[128];
 	int rc;
 
 	rundir_file(path, d->rundir, RUNDIR_NETBACK_SOCKET);
@@ -213,7 +213,8 @@ static json_t *netback_json(struct vifrostd *d, json_t **netback_out)
 		return json_pack("{ss}", "state", "up");
 	json_decref(*netback_out);
 	*netback_out = NULL;
-	snprintf(why, sizeof(why), "%s: %s", path + strlen(d->rundir) + 1, strerror(-rc));
+	snprintf(why, sizeof(why), "vifrost-netback does not answer at %s (%s): start it",
+		 path + strlen(d->rundir) + 1, strerror(-rc));
 	return json_pack("{ss ss}", "state", "unreachable", "reason", why);
 }
 

@@ -398,6 +398,30 @@ static void waiting_too_long_is_said(void **state)
 	expect_error(h, NULL);
 }
 
+static void what_follows_a_long_wait_is_said(void **state)
+{
+	struct dom0 *d = *state;
+	struct host *h = &d->h;
+
+	netback_destroy(h->nb);
+	h->patience_ms = 30;
+	host_start(h);
+	host_add_device(h);
+	host_be(h, "hotplug-status", "connected");
+	netback_turn(h->nb);
+	turn_for(h, 60);
+	expect_error(h, "no xen-netfront in the guest");
+	host_fe(h, "tx-ring-ref", "9999");
+	host_fe(h, "rx-ring-ref", "9999");
+	host_fe(h, "event-channel", "1");
+	host_fe(h, "request-rx-copy", "1");
+	host_fe(h, "state", "4");
+	netback_turn(h->nb);
+	expect_error(h, "cannot map the transmit ring");
+	turn_for(h, 60);
+	expect_error(h, "cannot map the transmit ring");
+}
+
 static void the_port_is_named_as_configured(void **state)
 {
 	static const char *const bad[] = { "a/b",  "a b",    "a:b",
@@ -658,6 +682,7 @@ int main(void)
 		T(a_late_driver_does_not_take_a_vif_in_service),
 		T(a_second_backend_is_not_fought_for_ever),
 		T(waiting_too_long_is_said),
+		T(what_follows_a_long_wait_is_said),
 		T(the_port_is_named_as_configured),
 		T(headroom_changes_in_service),
 		T(queues_share_a_port),
