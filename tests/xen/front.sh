@@ -12,26 +12,6 @@ guest4=192.0.2.21 guest6=2001:db8:0:1::21
 late6=2001:db8:0:1::99 late_group=ff02::1:ff00:99 # joined by whoever has that address
 other_group=ff02::1:ff00:77
 
-# The guests' initrd with vifrost-front and what it needs of the kernel, without xen-netfront.
-front_initrd() {
-	local root=/run/front-root file module
-	mkdir -p "$root"/{bin,modules}
-	cp "$(command -v vifrost-front)" "$root/bin/"
-	ldd "$root/bin/vifrost-front" | grep -o '/[^ ]*' | while read -r file; do
-		install -D "$file" "$root$file"
-	done
-	for module in xen-gntalloc xen-evtchn tun; do
-		modprobe -S "$(uname -r)" --show-depends "$module" | sed -n 's/^insmod \([^ ]*\).*/\1/p' |
-			while read -r file; do
-				cp "$file" "$root/modules/"
-				basename "$file" >> "$root/modules/order"
-			done
-	done
-	cp "$VM_GUEST_INITRD" /run/front-initrd
-	(cd "$root" && find . | cpio --quiet -o -H newc) >> /run/front-initrd
-	rm -rf "$root"
-}
-
 # $1 guest; the rest: more options. Its log is /tmp/front.log there.
 front_start() {
 	local guest=$1

@@ -157,6 +157,24 @@ guest_cfg() {
 }
 guest_mac() { printf '00:16:3e:00:01:%02x' "${1##*.}"; }
 
+# /run/front-initrd: the guests' initrd with vifrost-front and what it needs of the kernel, without xen-netfront.
+front_initrd() {
+	local root=/run/front-root module
+	mkdir -p "$root"/{bin,modules}
+	cp "$(command -v vifrost-front)" "$root/bin/"
+	ldd "$root/bin/vifrost-front" | grep -o '/[^ ]*' | while read -r file; do install -D "$file" "$root$file"; done
+	for module in xen-gntalloc xen-evtchn tun; do
+		modprobe -S "$(uname -r)" --show-depends "$module" | sed -n 's/^insmod \([^ ]*\).*/\1/p' |
+			while read -r file; do
+				cp "$file" "$root/modules/"
+				basename "$file" >> "$root/modules/order"
+			done
+	done
+	cp "$VM_GUEST_INITRD" /run/front-initrd
+	(cd "$root" && find . | cpio --quiet -o -H newc) >> /run/front-initrd
+	rm -rf "$root"
+}
+
 # guest NAME pv|pvh ADDRESS [LINE...]: started, its agent answers.
 guest() {
 	guest_cfg "$@"
