@@ -260,6 +260,7 @@ static int take_vifname(struct vifrostd *d, struct vif *vif, struct vs_link *lin
 		return 0;
 	}
 	vif->state = VIF_ERROR;
+	vif->link[0] = '\0';
 	snprintf(vif->reason, sizeof(vif->reason),
 		 "vifname=%s: %s cannot be called that: %s; change it in the guest's configuration",
 		 vif->vifname, link->name, why);

@@ -278,12 +278,27 @@ int vif_watch_names(struct vifrostd *d)
 	return rc;
 }
 
+/* The vif that could not be called as its configuration says, because @link was: as a guest that
+ * migrates to the host it is on. */
+static struct vif *find_nameless(struct vifrostd *d, const struct vs_link *link)
+{
+	struct vif *vif = NULL;
+
+	while ((vif = vif_next(d, vif)))
+		if (vif->is_ready && vif->state == VIF_ERROR && !vif->link[0] &&
+		    !strcmp(vif->vifname, link->name))
+			break;
+	return vif;
+}
+
 void vif_on_link(void *arg, const struct vs_link *link, bool is_gone)
 {
 	struct vifrostd *d = arg;
-	struct vif *vif = link && !is_gone ? find_waiting(d, link) : NULL;
+	struct vif *vif = NULL;
 	int rc = 0;
 
+	if (link)
+		vif = is_gone ? find_nameless(d, link) : find_waiting(d, link);
 	if (!d->store || (link && !vif))
 		return;
 	if (vif)

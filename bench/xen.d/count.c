@@ -11,7 +11,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#define EXPORT __attribute__((visibility("default")))
+#define EXPORT	       __attribute__((visibility("default")))
 #define INLINE_ADD_U64 0
 
 struct qemu_plugin_tb;

@@ -168,7 +168,13 @@ state 5 2 2
 kernels vif5.2
 wait_for 5 key_is 5 2 hotplug-status error
 [[ $(key 5 2 hotplug-error) = *"vifname=stranger"*"File exists"* ]]
+# As in a migration to the same host, once the old one is gone.
+ip link del stranger
+wait_for 5 connected 5 2
+on stranger fast
+vif_is vif5.1 waiting
 retract 5 2
+ip link del stranger
 
 echo "a changed policy moves running vifs, each way, as soon as the other's link is there"
 sed 's/datapath: kernel, mtu: 9000/datapath: tap/; s/- { devid: 0, network: red }/- { devid: 0, network: red, datapath: kernel }/' \
