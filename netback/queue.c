@@ -238,14 +238,21 @@ void nb_queue_kick(struct nb_queue *q)
 	notify(q, &q->ctrl_ch);
 }
 
-/* Let the next event in. An event that came before this is answered by the checks that follow it. */
+/*
+ * Let the next event in where there was one. An event that came before this is answered by the checks
+ * that follow it.
+ */
 static void unmask(struct nb_queue *q)
 {
-	q->hv->evtchn->unmask(&q->from_ch);
-	if (q->split_channels)
-		q->hv->evtchn->unmask(&q->to_ch);
-	if (q->ctrl_ch.fd >= 0)
-		q->hv->evtchn->unmask(&q->ctrl_ch);
+	struct hv_evtchn *const channels[] = { [NB_SOURCE_FROM] = &q->from_ch,
+					       [NB_SOURCE_TO] = &q->to_ch,
+					       [NB_SOURCE_CTRL] = &q->ctrl_ch };
+	unsigned int i;
+
+	for (i = 0; i < sizeof(channels) / sizeof(channels[0]); i++)
+		if (channels[i] && q->signalled & 1u << i)
+			q->hv->evtchn->unmask(channels[i]);
+	q->signalled = 0;
 }
 
 static void look_again(struct nb_queue *q, uint64_t at_ns)

@@ -20,7 +20,7 @@
 #include "netback/frame.h"
 #include "netback/queue.h"
 
-#define CHUNK		   40u /* requests opened at a time: two largest frames */
+#define CHUNK_MIN	   40u /* requests opened at a time, at first: two largest frames */
 #define DRAIN_AFTER_NS	   (10u * 1000000000ull)
 #define STALLED_AFTER_NS   (60u * 1000000000ull)
 #define DRAIN_BATCH	   64u
@@ -357,10 +357,23 @@ static void close_gap(struct landing *l, unsigned int gap, unsigned int have, un
 		memcpy(l->ops[have + i].ptr, l->ops[gap + i].ptr, l->ops[gap + i].len);
 }
 
+/* The private copies that a real Xen is given lie one behind the other. Return: the new @nr. */
+static unsigned int add_room(struct iovec *iov, unsigned int nr, void *at, size_t size)
+{
+	struct iovec *last = &iov[nr - 1];
+
+	if (nr > 1 && (uint8_t *)last->iov_base + last->iov_len == at) {
+		last->iov_len += size;
+		return nr;
+	}
+	iov[nr] = (struct iovec){ at, size };
+	return nr + 1;
+}
+
 /* Read one frame into the slots of @l. Return: slots used; 0: none, see port_ready. */
 static unsigned int read_direct(struct nb_queue *q, struct landing *l, unsigned int need)
 {
-	unsigned int gap = extras_max(q), nr_data = need - gap, i, nr = 1;
+	unsigned int gap = extras_max(q), nr_data = need - gap, i, nr = 1, nr_room;
 	struct iovec iov[NB_FRAME_MAX / (NB_PAGE_SIZE - NB_HEADROOM_MAX) + 4];
 	struct virtio_net_hdr vnet;
 	uint8_t beyond;
@@ -369,7 +382,8 @@ static unsigned int read_direct(struct nb_queue *q, struct landing *l, unsigned 
 
 	iov[0] = (struct iovec){ &vnet, sizeof(vnet) };
 	for (i = 0; i < nr_data; i++)
-		iov[nr++] = (struct iovec){ l->ops[i ? gap + i : 0].ptr, slot_room(q) };
+		nr = add_room(iov, nr, l->ops[i ? gap + i : 0].ptr, slot_room(q));
+	nr_room = nr - 1;
 	iov[nr++] = (struct iovec){ &beyond, 1 };
 	n = read_port(q, iov, nr);
 	if (!n)
@@ -377,7 +391,7 @@ static unsigned int read_direct(struct nb_queue *q, struct landing *l, unsigned 
 	if (!frame_acceptable(q, n, sizeof(vnet) + (size_t)nr_data * slot_room(q), l->ops[0].ptr))
 		return 0;
 	size = n - sizeof(vnet);
-	if (find_extras(q, &vnet, iov + 1, nr_data, size, &x)) {
+	if (find_extras(q, &vnet, iov + 1, nr_room, size, &x)) {
 		drop(q, NB_TO_BAD_OFFLOAD);
 		return 0;
 	}
@@ -390,9 +404,11 @@ static unsigned int read_direct(struct nb_queue *q, struct landing *l, unsigned 
 
 static unsigned int to_guest_direct(struct nb_queue *q, struct nb_scratch *s, unsigned int need)
 {
-	unsigned int posted = nb_to_slots_posted(q);
-	unsigned int nr_open = posted < CHUNK ? posted : CHUNK, at = 0, nr_frames = 0;
+	unsigned int posted = nb_to_slots_posted(q), at = 0, nr_frames = 0, nr_open;
 
+	if (q->to_chunk < CHUNK_MIN)
+		q->to_chunk = CHUNK_MIN;
+	nr_open = posted < q->to_chunk ? posted : q->to_chunk;
 	open_slots(q, s, nr_open);
 	while (q->port_ready && at + need <= nr_open && nr_frames < NB_BATCH_PACKETS) {
 		struct landing l = { &s->ops[at], &s->requests[at], &s->responses[at] };
@@ -405,6 +421,11 @@ static unsigned int to_guest_direct(struct nb_queue *q, struct nb_scratch *s, un
 		nr_frames += q->port_ready;
 	}
 	close_slots(q, s, nr_open, at);
+	/* As many at a time as were of use: each time costs system calls, each slot a little. */
+	if (q->port_ready && at + need > nr_open && nr_open == q->to_chunk)
+		q->to_chunk = 2 * nr_open < NB_RING_SIZE ? 2 * nr_open : NB_RING_SIZE;
+	else if (at < q->to_chunk / 4)
+		q->to_chunk /= 2;
 	return nr_frames + at;
 }
 

@@ -12,6 +12,7 @@
 #include "base/clock.h"
 
 #define EVENTS_MAX 64
+#define LOOK_AFTER 4 /* turns without a look at the descriptors, while there is work */
 
 struct command {
 	struct nb_queue *queue;
@@ -26,6 +27,7 @@ struct nb_worker {
 	pthread_t thread;
 	struct list all, active;
 	struct nb_scratch *scratch;
+	unsigned int nr_turns; /* since the last look */
 	_Atomic unsigned int nr_queues;
 
 	pthread_mutex_t lock; /* what follows */
@@ -155,10 +157,12 @@ static void on_event(struct nb_worker *w, struct nb_source *source)
 {
 	struct nb_queue *q = source->queue;
 
-	if (source->kind == NB_SOURCE_PORT)
+	if (source->kind == NB_SOURCE_PORT) {
 		q->port_ready = true;
-	else
+	} else {
 		q->event = true;
+		q->signalled |= (uint8_t)(1u << source->kind);
+	}
 	nb_count(&q->stats.wakeups, 1);
 	activate(w, q);
 }
@@ -227,14 +231,18 @@ unsigned int nb_worker_turn(struct nb_worker *w, int timeout_ms)
 	struct epoll_event events[EVENTS_MAX];
 	struct list *l, *next, *last;
 	unsigned int nr_active = 0;
-	int i, n, first;
+	int i, n = 0, first;
 
 	first = serve_deadlines(w);
 	if (!list_empty(&w->active))
 		timeout_ms = 0;
 	else if (first >= 0 && (timeout_ms < 0 || first < timeout_ms))
 		timeout_ms = first;
-	n = epoll_wait(w->epoll_fd, events, EVENTS_MAX, timeout_ms);
+	/* The rings tell of more work without a system call. Who drives the worker sees each event at once. */
+	if (!w->threaded || list_empty(&w->active) || ++w->nr_turns >= LOOK_AFTER) {
+		n = epoll_wait(w->epoll_fd, events, EVENTS_MAX, timeout_ms);
+		w->nr_turns = 0;
+	}
 	for (i = 0; i < n; i++)
 		if (events[i].data.ptr)
 			on_event(w, events[i].data.ptr);
