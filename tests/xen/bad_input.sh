@@ -157,4 +157,21 @@ state_is "$(backend calm)" 4
 calm_lost_nothing
 ok "a second vifrost-netback on the host refuses to start"
 calm_end
+
+# The kernel's driver takes every vif there is when it is loaded, finds its device's name taken and closes it.
+modprobe xen-netback
+told_late() { reason calm | grep -q 'xen-netback, loaded while .* detach and attach it'; }
+wait_for 10 told_late
+# The kernel writes its own word there, about the same time as vifrost-netback.
+[ -n "$(error_node calm)" ]
+area=$(backend calm)
+xl network-detach calm 0
+wait_for 10 not xenstore list "$area"
+xl network-attach calm "mac=$(guest_mac 192.0.2.21)" "script=$script"
+wait_for 20 state_is "$area" 4
+in_guest calm 'ip link set eth0 up; ip addr add 192.0.2.21/24 dev eth0'
+wait_for 10 ip netns exec lan ping -c 1 -W 1 192.0.2.21
+[ "$(vif_get calm 0 '[.state, .datapath, .reason] | @csv')" = '"Connected","tap",""' ]
+wait_for 5 silent calm 0
+ok "xen-netback loaded under a vif in service: told with the cure, which helps"
 xen_end
