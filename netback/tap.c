@@ -41,16 +41,6 @@ static int if_ioctl(struct nb_ports *ports, unsigned long request, struct ifreq 
 	return ioctl(ports->sock, request, ifr) ? -errno : 0;
 }
 
-static int if_index(struct nb_ports *ports, const char *name, unsigned int *ifindex_out)
-{
-	struct ifreq ifr = { 0 };
-	int rc = if_ioctl(ports, SIOCGIFINDEX, &ifr, name);
-
-	if (!rc)
-		*ifindex_out = (unsigned int)ifr.ifr_ifindex;
-	return rc;
-}
-
 static int if_rename(struct nb_ports *ports, const char *from, const char *to)
 {
 	struct ifreq ifr = { 0 };
@@ -80,6 +70,42 @@ static int netlink_call(struct nb_ports *ports, const void *request, size_t size
 	if (recv(ports->netlink, &ack, sizeof(ack), 0) < (ssize_t)(sizeof(ack.h) + sizeof(ack.e)))
 		return -EPROTO;
 	return ack.h.nlmsg_type == NLMSG_ERROR ? ack.e.error : -EPROTO;
+}
+
+/* By rtnetlink: for a name that is not there, SIOCGIFINDEX would have the kernel run modprobe, twice. */
+static int if_index(struct nb_ports *ports, const char *name, unsigned int *ifindex_out)
+{
+	struct {
+		struct nlmsghdr h;
+		struct ifinfomsg i;
+		struct rtattr attr;
+		char name[IFNAMSIZ];
+	} req = {
+		.h = { .nlmsg_len = sizeof(req),
+		       .nlmsg_type = RTM_GETLINK,
+		       .nlmsg_flags = NLM_F_REQUEST },
+		.attr = { RTA_LENGTH(IFNAMSIZ), IFLA_IFNAME },
+	};
+	/* The rest of what is said of a link is cut off. */
+	struct {
+		struct nlmsghdr h;
+		union {
+			struct nlmsgerr e;
+			struct ifinfomsg i;
+		};
+	} reply;
+
+	snprintf(req.name, sizeof(req.name), "%s", name);
+	if (send(ports->netlink, &req, sizeof(req), 0) < 0)
+		return -errno;
+	if (recv(ports->netlink, &reply, sizeof(reply), 0) < (ssize_t)sizeof(reply))
+		return -EPROTO;
+	if (reply.h.nlmsg_type == NLMSG_ERROR && reply.e.error)
+		return reply.e.error;
+	if (reply.h.nlmsg_type != RTM_NEWLINK)
+		return -EPROTO;
+	*ifindex_out = (unsigned int)reply.i.ifi_index;
+	return 0;
 }
 
 /* Down and out of its bridge, in one request. */
