@@ -10,7 +10,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -143,14 +142,27 @@ int rtnl_ask(struct vs_rtnl *r, struct nl_msg *msg, int (*fn)(struct nlmsghdr *n
 	return n < 0 ? errno_of_nle(n) : q.rc;
 }
 
+static int take_ifindex(struct nlmsghdr *nlh, void *arg)
+{
+	const struct ifinfomsg *ifi = nlmsg_data(nlh);
+
+	*(int *)arg = ifi->ifi_index;
+	return 0;
+}
+
 int rtnl_ifindex(struct vs_rtnl *r, const char *name)
 {
-	struct ifreq ifr = { 0 };
+	/* Not by ioctl: for a name that is not there the kernel runs modprobe first. */
+	struct ifinfomsg ifi = { 0 };
+	struct nl_msg *msg = rtnl_msg(RTM_GETLINK, 0, &ifi, sizeof(ifi));
+	int ifindex = -ENODEV, rc;
 
-	snprintf(ifr.ifr_name, sizeof(ifr.ifr_name), "%s", name);
-	if (ioctl(r->ioctl_fd, SIOCGIFINDEX, &ifr) < 0)
-		return -errno;
-	return ifr.ifr_ifindex;
+	if (msg && nla_put_string(msg, IFLA_IFNAME, name) < 0) {
+		nlmsg_free(msg);
+		msg = NULL;
+	}
+	rc = rtnl_ask(r, msg, take_ifindex, &ifindex);
+	return rc < 0 ? rc : ifindex;
 }
 
 static int observe_once(struct vs_rtnl *r, bool with_drivers, struct vs_observed *out)
