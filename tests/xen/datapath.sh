@@ -121,6 +121,6 @@ ok "rebooted under another domid, it is who it was"
 xl destroy mix
 wait_for 20 sh -c '[ "$(vifrost vif list -j)" = "[]" ]'
 wait_for 20 sh -c '! ip -br link | grep -q "^front0\|^web-front\|^vif"'
-[ -z "$(xenstore list /local/domain/0/backend/vif 2> /dev/null)" ]
+wait_for 20 sh -c '[ -z "$(xenstore list /local/domain/0/backend/vif 2> /dev/null)" ]'
 ok "destroyed, nothing of it is left"
 xen_end
