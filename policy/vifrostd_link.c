@@ -95,8 +95,9 @@ static int write_area(struct vifrostd *d, struct vif *vif, const char *area,
 	}
 	if (rc == -ECONNRESET || rc == -ENOENT || !rc)
 		return rc == -ECONNRESET ? rc : 0;
-	log_limited(&vif->limit, "%s: cannot write %s in xenstore: %s", vif->name, notes[0].key,
-		    strerror(-rc));
+	log_limited(&vif->limit, "%s: cannot write %s in xenstore: %s; trying again", vif->name,
+		    notes[0].key, strerror(-rc));
+	store_refused(d);
 	return 0;
 }
 

@@ -64,6 +64,7 @@ struct vifrostd {
 	struct hv_store *store; /* NULL: not connected */
 	struct loop_fd store_watcher;
 	struct loop_timer store_timer; /* next try to connect */
+	struct loop_timer again_timer; /* a write was refused: all vifs are looked at again */
 	uint64_t store_retry_ms;
 	char store_why[HV_WHY_MAX]; /* why not connected */
 
@@ -78,6 +79,8 @@ void store_stop(struct vifrostd *d);
 void store_drain(struct vifrostd *d);
 /* The connection is gone: forget it and try again soon. */
 void store_lost(struct vifrostd *d, int rc);
+/* xenstore refused a write: look at all vifs again a little later. */
+void store_refused(struct vifrostd *d);
 
 /* vifrostd_vif.c */
 struct vif *vif_find(struct vifrostd *d, uint16_t domid, uint16_t devid);

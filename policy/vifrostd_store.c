@@ -12,6 +12,7 @@
 
 #define RETRY_MS     250
 #define RETRY_MAX_MS 8000 /* it doubles up to that */
+#define REFUSED_MS   500
 #define VIF_ROOT     "backend/vif"
 #define WATCH_TOKEN  "vif"
 /* Other tokens are the names of vifs, whose guests' names are watched. */
@@ -140,9 +141,26 @@ void store_lost(struct vifrostd *d, int rc)
 	loop_timer_set(&d->store_timer, RETRY_MS, 0);
 }
 
+static void look_again(void *arg)
+{
+	struct vifrostd *d = arg;
+	int rc = d->store ? vif_update_all(d) : 0;
+
+	if (rc)
+		store_lost(d, rc);
+	else
+		store_drain(d);
+}
+
+void store_refused(struct vifrostd *d)
+{
+	loop_timer_set(&d->again_timer, REFUSED_MS, 0);
+}
+
 void store_start(struct vifrostd *d)
 {
-	if (loop_timer_add(d->loop, &d->store_timer, try_connect, d))
+	if (loop_timer_add(d->loop, &d->store_timer, try_connect, d) ||
+	    loop_timer_add(d->loop, &d->again_timer, look_again, d))
 		return;
 	d->store_retry_ms = RETRY_MS;
 	try_connect(d);
@@ -154,6 +172,7 @@ void store_stop(struct vifrostd *d)
 {
 	loop_fd_del(&d->store_watcher);
 	loop_timer_del(&d->store_timer);
+	loop_timer_del(&d->again_timer);
 	hv_store_close(d->store);
 	d->store = NULL;
 }
