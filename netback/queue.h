@@ -182,15 +182,15 @@ struct nb_queue {
 	struct nb_worker *worker;
 	struct nb_source sources[4];
 	struct list all, active;
-	bool event;	 /* an event woke us and no work has been seen yet */
+	bool event;	   /* an event woke us and no work has been seen yet */
 	uint8_t signalled; /* 1 << enum nb_source_kind: channels whose event is still to be taken */
-	bool masked;	 /* events are held back after a storm, until masked_until_ns */
-	bool port_ready; /* the port may have a frame */
-	bool had_slots;	 /* for a largest frame, once */
-	bool partial;	 /* the frontend never posts slots for a whole GSO frame: copy */
+	bool masked;	   /* events are held back after a storm, until masked_until_ns */
+	bool port_ready;   /* the port may have a frame */
+	bool had_slots;	   /* for a largest frame, once */
+	bool partial;	   /* the frontend never posts slots for a whole GSO frame: copy */
 	unsigned int nr_spurious;
 	unsigned int to_chunk; /* receive slots to open at a time */
-	uint32_t to_seen; /* the receive ring's producer when last looked at */
+	uint32_t to_seen;      /* the receive ring's producer when last looked at */
 	uint64_t masked_until_ns;
 	uint64_t slots_wait_ns; /* waiting for receive slots since; 0: not */
 	uint64_t deadline_ns;	/* look again then; 0: only on events */
