@@ -23,14 +23,14 @@ calm_watch() {
 	calm_pid=$!
 }
 calm_end() {
+	wait_for 10 grep -q '^PING' /run/calm # before that it ignores the signal, as the shell told it to
 	kill -INT "$calm_pid"
 	wait "$calm_pid" || true
 }
 calm_lost_nothing() {
 	calm_end
-	awk '/icmp_seq=/ { split($0, part, /icmp_seq=| ttl=/); n++; if (part[2] + 0 > last) last = part[2] + 0 }
-		/packets transmitted/ { sent = $1 }
-		END { print sent " pings, " n " answers up to number " last; exit !(n && n == last && sent - n < 5) }' /run/calm
+	pings_lost /run/calm
+	[ "$lost" = 0 ]
 	calm_watch
 }
 

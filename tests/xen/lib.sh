@@ -102,6 +102,19 @@ wait_for() {
 	done
 }
 
+# What ping wrote to the file $1: sets sent and lost. The last few may still have been on their way when it ended.
+pings_lost() {
+	local answers last
+	read -r sent answers last < <(awk '
+		/icmp_seq=/ { split($0, part, /icmp_seq=| ttl=/); n++; if (part[2] + 0 > last) last = part[2] + 0 }
+		/packets transmitted/ { sent = $1 }
+		END { print sent + 0, n + 0, last + 0 }' "$1")
+	echo "$sent pings, $answers answers up to number $last"
+	[ "$answers" -gt 0 ]
+	lost=$((last - answers))
+	[ $((sent - last)) -lt 5 ] || lost=$((sent - answers))
+}
+
 # A daemon of ours, its log in XEN_LOG. start NAME ARG..., stop NAME [SIGNAL].
 start() {
 	local name=$1
