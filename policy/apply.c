@@ -199,28 +199,18 @@ static int transact(struct apply *a, const struct vs_plan *plan, json_t *state,
 	return roll_back(a, plan, result);
 }
 
-static bool wants_drivers(const struct vs_wanted *w)
-{
-	for (size_t i = 0; i < w->nr_networks; i++)
-		if (w->networks[i].uplink.driver[0] || w->networks[i].uplink.pci[0])
-			return true;
-	return false;
-}
-
 static int make_plan(struct apply *a, const struct vs_wanted *wanted, struct diags *ds,
 		     struct vs_plan *plan, struct apply_result *result)
 {
+	struct vs_look look = vs_look_for(wanted, &a->state.record);
 	struct vs_observed observed;
 	int rc;
 
 	*plan = (struct vs_plan){ 0 };
 	*result = (struct apply_result){ 0 };
-	rc = a->sys->ops->observe(a->sys, wants_drivers(wanted), &observed);
-	if (rc) {
-		snprintf(result->why, sizeof(result->why), "cannot read the kernel's links: %s",
-			 strerror(-rc));
+	rc = a->sys->ops->observe(a->sys, &look, &observed, result->why);
+	if (rc)
 		return rc;
-	}
 	rc = vs_plan_make(wanted, &observed, &a->state.record, ds, plan);
 	vs_observed_fini(&observed);
 	if (rc)
@@ -299,7 +289,7 @@ static int steps_from_json(const json_t *list, struct vs_step **steps_out, size_
 	for (size_t i = 0; !rc && i < nr; i++)
 		rc = vs_step_from_json(json_array_get(list, i), &steps[i]);
 	if (rc) {
-		free(steps);
+		vs_steps_free(steps, steps ? nr : 0);
 		return rc;
 	}
 	*steps_out = steps;
@@ -341,7 +331,7 @@ static int recover_steps(struct apply *a, const json_t *entries, const json_t *b
 	started = count_started(entries, nr);
 	log_warning("undoing %zu of %zu steps of an apply that was cut short", started, nr);
 	rc = undo_steps(a, steps, started);
-	free(steps);
+	vs_steps_free(steps, nr);
 	a->is_broken = rc != 0;
 	return rc ? -ENOTRECOVERABLE : 0;
 }

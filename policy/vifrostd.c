@@ -74,7 +74,7 @@ static int prepare_dirs(struct vifrostd *d)
 
 static int open_kernel(struct vifrostd *d)
 {
-	int rc = vs_rtnl_open(&d->sys);
+	int rc = vs_rtnl_open(d->rundir, &d->sys);
 
 	if (!rc)
 		rc = vs_events_open(d->loop, vif_on_link, d, &d->events);

@@ -242,8 +242,10 @@ json_t *status_json(struct vifrostd *d)
 {
 	json_t *netback = NULL, *daemons = daemons_json(d, &netback);
 	json_t *policy, *status = NULL;
+	struct vs_look look = { 0 };
 	struct vs_observed o;
-	int rc = d->sys->ops->observe(d->sys, false, &o);
+	char why[VS_TEXT_LEN];
+	int rc = d->sys->ops->observe(d->sys, &look, &o, why);
 
 	if (rc) {
 		json_decref(daemons);

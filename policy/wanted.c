@@ -140,5 +140,6 @@ void pol_wanted_vif(const struct pol_effective *effective, uint16_t domid, uint1
 	snprintf(vif->name, sizeof(vif->name), "vif%u.%u", domid, devid);
 	COPY_TEXT(vif->network, effective->network->name);
 	vif->mtu = effective->mtu.value;
-	vif->isolated = effective->isolation.value == POL_ISOLATION_PORT;
+	if (effective->isolation.value == POL_ISOLATION_PORT)
+		vif->isolation = VS_ISOLATION_PORT;
 }

@@ -9,9 +9,11 @@
 #include "vswitch/array.h"
 #include "vswitch/text.h"
 
-static int fake_observe(struct vs_system *sys, bool with_drivers, struct vs_observed *out)
+static int fake_observe(struct vs_system *sys, const struct vs_look *look, struct vs_observed *out,
+			char *why)
 {
-	(void)with_drivers;
+	(void)look;
+	(void)why;
 	return vs_observed_copy(out, &((struct vs_fake *)sys)->model);
 }
 
@@ -25,6 +27,14 @@ static int fake_link(struct vs_system *sys, const char *name, struct vs_link *ou
 	return 0;
 }
 
+static int fake_doc(struct vs_system *sys, enum vs_doc_kind kind, const char *name, json_t **doc,
+		    char *why)
+{
+	(void)why;
+	*doc = json_incref(vs_observed_doc(&((struct vs_fake *)sys)->model, kind, name));
+	return 0;
+}
+
 static int fake_apply(struct vs_system *sys, const struct vs_op *op, char *why)
 {
 	struct vs_fake *fake = (struct vs_fake *)sys;
@@ -34,6 +44,7 @@ static int fake_apply(struct vs_system *sys, const struct vs_op *op, char *why)
 	sys->nr_changes++;
 	if (added) {
 		*added = *op;
+		json_incref(added->doc);
 		rc = vs_model_apply(&fake->model, op);
 	}
 	if (fake->fail_at &&
@@ -48,6 +59,8 @@ static void fake_close(struct vs_system *sys)
 	struct vs_fake *fake = (struct vs_fake *)sys;
 
 	vs_observed_fini(&fake->model);
+	for (size_t i = 0; i < fake->nr_ops; i++)
+		json_decref(fake->ops[i].doc);
 	free(fake->ops);
 	free(fake);
 }
@@ -55,6 +68,7 @@ static void fake_close(struct vs_system *sys)
 static const struct vs_system_ops fake_ops = {
 	.observe = fake_observe,
 	.link = fake_link,
+	.doc = fake_doc,
 	.apply = fake_apply,
 	.close = fake_close,
 };
@@ -136,6 +150,13 @@ static void write_lines(const struct vs_observed *o, FILE *out)
 		vs_route_text(&o->routes[i].route, text);
 		fprintf(out, "route %s %s table %u protocol %u\n", name_of(o, o->routes[i].ifindex),
 			text, o->routes[i].route.table, o->routes[i].route.protocol);
+	}
+	for (size_t i = 0; i < o->nr_docs; i++) {
+		char *doc = json_dumps(o->docs[i].doc, JSON_COMPACT | JSON_SORT_KEYS);
+
+		fprintf(out, "%s %s %s\n", vs_doc_text(o->docs[i].kind), o->docs[i].name,
+			doc ? doc : "-");
+		free(doc);
 	}
 	for (int i = 0; i < VS_SYSCTL_NR; i++)
 		fprintf(out, "sysctl %d %d\n", i, o->sysctls[i]);

@@ -17,6 +17,7 @@ enum field_kind {
 	FIELD_BOOL,
 	FIELD_TEXT,
 	FIELD_HEX,
+	FIELD_JSON, /* a reference of its own; left out when NULL */
 	FIELD_STRUCT,
 	FIELD_ARRAY
 };
@@ -69,15 +70,11 @@ static const struct field route_fields[] = {
 };
 
 static const struct field op_fields[] = {
-	PLAIN(FIELD_U32, struct vs_op, kind),
-	PLAIN(FIELD_TEXT, struct vs_op, link),
-	PLAIN(FIELD_U32, struct vs_op, value),
-	PLAIN(FIELD_U32, struct vs_op, index),
-	PLAIN(FIELD_TEXT, struct vs_op, text),
-	PLAIN(FIELD_HEX, struct vs_op, mac),
-	STRUCT(struct vs_op, addr, addr_fields),
-	STRUCT(struct vs_op, route, route_fields),
-	FIELD_END,
+	PLAIN(FIELD_U32, struct vs_op, kind),	 PLAIN(FIELD_TEXT, struct vs_op, link),
+	PLAIN(FIELD_U32, struct vs_op, value),	 PLAIN(FIELD_U32, struct vs_op, index),
+	PLAIN(FIELD_TEXT, struct vs_op, text),	 PLAIN(FIELD_HEX, struct vs_op, mac),
+	STRUCT(struct vs_op, addr, addr_fields), STRUCT(struct vs_op, route, route_fields),
+	PLAIN(FIELD_JSON, struct vs_op, doc),	 FIELD_END,
 };
 
 static const struct field step_fields[] = {
@@ -153,6 +150,8 @@ static json_t *field_json(const void *from, const struct field *f)
 		return json_string(at);
 	case FIELD_HEX:
 		return hex_json((const uint8_t *)at, f->size);
+	case FIELD_JSON:
+		return json_incref(*(json_t *const *)(const void *)at);
 	case FIELD_STRUCT:
 		return to_json(at, f->fields);
 	case FIELD_ARRAY:
@@ -165,11 +164,16 @@ static json_t *to_json(const void *from, const struct field *fields)
 {
 	json_t *object = json_object();
 
-	for (const struct field *f = fields; object && f->name; f++)
-		if (json_object_set_new(object, f->name, field_json(from, f)) < 0) {
+	for (const struct field *f = fields; object && f->name; f++) {
+		json_t *value = field_json(from, f);
+
+		if (!value && f->kind == FIELD_JSON)
+			continue;
+		if (json_object_set_new(object, f->name, value) < 0) {
 			json_decref(object);
 			object = NULL;
 		}
+	}
 	return object;
 }
 
@@ -243,6 +247,9 @@ static int field_from_json(const json_t *json, const struct field *f, void *to)
 		return text_from_json(json, at, f->size);
 	case FIELD_HEX:
 		return hex_from_json(json, (uint8_t *)at, f->size);
+	case FIELD_JSON:
+		*(json_t **)(void *)at = json_incref((json_t *)(uintptr_t)json);
+		return !json || json_is_object(json) ? 0 : -EINVAL;
 	case FIELD_STRUCT:
 		return from_json(json, f->fields, at);
 	case FIELD_ARRAY:
@@ -265,16 +272,23 @@ json_t *vs_step_json(const struct vs_step *step)
 	return to_json(step, step_fields);
 }
 
+static bool is_op(const struct vs_op *op)
+{
+	return op->kind < VS_OP_NR &&
+	       op->index < (op->kind == VS_OP_DOC ? (uint32_t)VS_DOC_NR : (uint32_t)VS_SYSCTL_NR);
+}
+
 int vs_step_from_json(const json_t *json, struct vs_step *step)
 {
 	int rc;
 
 	*step = (struct vs_step){ 0 };
 	rc = from_json(json, step_fields, step);
-	if (!rc && (step->op.kind >= VS_OP_NR || step->undo.kind >= VS_OP_NR ||
-		    step->op.index >= VS_SYSCTL_NR || step->undo.index >= VS_SYSCTL_NR ||
+	if (!rc && (!is_op(&step->op) || !is_op(&step->undo) ||
 		    step->disruption > VS_DISRUPTION_MANAGEMENT))
 		rc = -EINVAL;
+	if (rc)
+		vs_step_fini(step);
 	return rc;
 }
 

@@ -292,13 +292,13 @@ static int bridge_attach(const struct vs_vif *vif, struct vs_plan *plan)
 	if (!bridge)
 		return -ENONET;
 	/* A new port is not isolated yet: it must not pass traffic until it is. */
-	if (link->is_up && vif->isolated && link->master != bridge->ifindex)
+	if (link->is_up && (vif->isolation != VS_ISOLATION_NONE) && link->master != bridge->ifindex)
 		plan_set_up(&p, VS_DISRUPTION_BLIP, vif->name, false);
 	plan_ipv6_off(&p, vif->name);
 	if (vif->mtu)
 		plan_set_mtu(&p, VS_DISRUPTION_NONE, vif->name, vif->mtu);
 	plan_set_master(&p, VS_DISRUPTION_BLIP, vif->name, vif->network);
-	plan_set_isolated(&p, VS_DISRUPTION_NONE, vif->name, vif->isolated);
+	plan_set_isolated(&p, VS_DISRUPTION_NONE, vif->name, vif->isolation != VS_ISOLATION_NONE);
 	plan_set_up(&p, VS_DISRUPTION_NONE, vif->name, true);
 	return p.rc;
 }

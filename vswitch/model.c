@@ -243,6 +243,11 @@ int vs_model_apply(struct vs_observed *model, const struct vs_op *op)
 			return -ENOENT;
 		model->sysctls[op->index] = (int)op->value;
 		return 0;
+	case VS_OP_DOC:
+		return op->index < VS_DOC_NR
+			       ? vs_observed_set_doc(model, (enum vs_doc_kind)op->index, op->text,
+						     op->doc)
+			       : -EINVAL;
 	default:
 		return set_link(model, op);
 	}

@@ -22,14 +22,6 @@ const struct vs_mode *vs_mode_find(const char *name)
 	return NULL;
 }
 
-static const struct vs_network *wanted_network(const struct vs_wanted *w, const char *name)
-{
-	for (size_t i = 0; i < w->nr_networks; i++)
-		if (!strcmp(w->networks[i].name, name))
-			return &w->networks[i];
-	return NULL;
-}
-
 /* -1: leave it, or give it back if we had turned it. */
 static int wanted_sysctl(const struct vs_wanted *w, enum vs_sysctl which)
 {
@@ -72,7 +64,7 @@ static int plan_vifs(const struct vs_plan_input *in, struct vs_plan *plan)
 
 	for (size_t i = 0; !rc && i < in->wanted->nr_vifs; i++) {
 		const struct vs_vif *vif = &in->wanted->vifs[i];
-		const struct vs_network *n = wanted_network(in->wanted, vif->network);
+		const struct vs_network *n = vs_wanted_network(in->wanted, vif->network);
 
 		if (vs_observed_link(&plan->model, vif->name))
 			rc = vs_plan_vif(n ? n->mode : NULL, vif, plan);
@@ -97,8 +89,9 @@ static int plan_networks(const struct vs_plan_input *in, struct vs_plan *plan)
 		const struct vs_mode *mode = vs_mode_find(old->mode);
 
 		if (mode)
-			keep_first(&rc, mode->release(in, old,
-						      wanted_network(in->wanted, old->name), plan));
+			keep_first(&rc,
+				   mode->release(in, old, vs_wanted_network(in->wanted, old->name),
+						 plan));
 	}
 	for (size_t i = 0; i < in->wanted->nr_networks; i++) {
 		const struct vs_network *n = &in->wanted->networks[i];
@@ -111,10 +104,28 @@ static int plan_networks(const struct vs_plan_input *in, struct vs_plan *plan)
 		const struct vs_record_network *old = &record->networks[i];
 		const struct vs_mode *mode = vs_mode_find(old->mode);
 
-		if (mode && !wanted_network(in->wanted, old->name))
+		if (mode && !vs_wanted_network(in->wanted, old->name))
 			rc = mode->plan_down(in, old, plan);
 	}
 	return rc;
+}
+
+struct vs_look vs_look_for(const struct vs_wanted *wanted, const struct vs_record *record)
+{
+	struct vs_look look = { 0 };
+
+	for (size_t i = 0; i < wanted->nr_networks; i++) {
+		const struct vs_network *n = &wanted->networks[i];
+
+		look.drivers |= n->uplink.driver[0] || n->uplink.pci[0];
+		look.docs |= n->mode->docs;
+	}
+	for (size_t i = 0; i < record->nr_networks; i++) {
+		const struct vs_mode *mode = vs_mode_find(record->networks[i].mode);
+
+		look.docs |= mode ? mode->docs : 0;
+	}
+	return look;
 }
 
 int vs_plan_make(const struct vs_wanted *wanted, const struct vs_observed *observed,
@@ -168,6 +179,28 @@ int vs_rename_link(struct vs_system *sys, const char *name, const char *new_name
 	return rc ? rc : sys->ops->apply(sys, &op, why);
 }
 
+/* The vif's documents as they are. */
+static int look_at_docs(struct vs_system *sys, unsigned int docs, const char *link,
+			struct vs_observed *model, char *why)
+{
+	char name[VS_TEXT_LEN];
+	json_t *doc;
+	int rc = 0;
+
+	for (int i = 0; !rc && i < VS_DOC_NR; i++) {
+		enum vs_doc_kind kind = (enum vs_doc_kind)i;
+
+		if (!(docs & VS_DOC_BIT(kind)) || !vs_doc_of_vif(kind, link, name))
+			continue;
+		rc = sys->ops->doc(sys, kind, name, &doc, why);
+		if (rc)
+			break;
+		rc = vs_observed_set_doc(model, kind, name, doc);
+		json_decref(doc);
+	}
+	return rc;
+}
+
 int vs_place_vif(struct vs_system *sys, const struct vs_mode *mode, const struct vs_vif *vif,
 		 char *why)
 {
@@ -180,6 +213,8 @@ int vs_place_vif(struct vs_system *sys, const struct vs_mode *mode, const struct
 		if (rc == -ENODEV)
 			rc = -ENONET;
 	}
+	if (!rc && mode)
+		rc = look_at_docs(sys, mode->docs, vif->name, &plan.model, why);
 	if (!rc)
 		rc = vs_plan_vif(mode, vif, &plan);
 	for (size_t i = 0; !rc && i < plan.nr; i++)

@@ -39,6 +39,11 @@ void plan_add_bridge(struct plan_for *p, const char *link, const uint8_t mac[MAC
 		     const char *alias);
 void plan_del_bridge(struct plan_for *p, const char *link);
 void plan_set_sysctl(struct plan_for *p, enum vs_sysctl which, int value);
+/* @doc: a reference that is taken over; NULL: out of memory. */
+void plan_set_doc(struct plan_for *p, enum vs_disruption d, enum vs_doc_kind kind, const char *name,
+		  json_t *doc);
+void plan_del_doc(struct plan_for *p, enum vs_disruption d, enum vs_doc_kind kind,
+		  const char *name);
 
 /* The model's. NULL: not there. */
 const struct vs_link *plan_link(const struct plan_for *p, const char *name);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "vswitch/plan_priv.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -215,6 +216,38 @@ void plan_set_sysctl(struct plan_for *p, enum vs_sysctl which, int value)
 		return;
 	op.index = undo.index = which;
 	add_step(p, VS_DISRUPTION_NONE, &op, &undo);
+}
+
+static struct vs_op doc_op(enum vs_doc_kind kind, const char *name, json_t *doc)
+{
+	struct vs_op op = make_op(VS_OP_DOC, "", 0);
+
+	op.index = kind;
+	snprintf(op.text, sizeof(op.text), "%s", name);
+	op.doc = doc;
+	return op;
+}
+
+void plan_set_doc(struct plan_for *p, enum vs_disruption d, enum vs_doc_kind kind, const char *name,
+		  json_t *doc)
+{
+	json_t *old = vs_observed_doc(&p->plan->model, kind, name);
+	struct vs_op op = doc_op(kind, name, doc), undo = doc_op(kind, name, old);
+
+	if (!doc && !p->rc)
+		p->rc = -ENOMEM;
+	if (!json_equal(old, doc))
+		add_step(p, d, &op, &undo);
+	json_decref(doc);
+}
+
+void plan_del_doc(struct plan_for *p, enum vs_disruption d, enum vs_doc_kind kind, const char *name)
+{
+	json_t *old = vs_observed_doc(&p->plan->model, kind, name);
+	struct vs_op op = doc_op(kind, name, NULL), undo = doc_op(kind, name, old);
+
+	if (old)
+		add_step(p, d, &op, &undo);
 }
 
 bool vs_addr_same(const struct vs_addr *a, const struct vs_addr *b)

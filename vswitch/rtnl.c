@@ -165,9 +165,10 @@ int rtnl_ifindex(struct vs_rtnl *r, const char *name)
 	return rc < 0 ? rc : ifindex;
 }
 
-static int observe_once(struct vs_rtnl *r, bool with_drivers, struct vs_observed *out)
+static int observe_once(struct vs_rtnl *r, const struct vs_look *look, struct vs_observed *out,
+			char *why)
 {
-	int rc = rtnl_links_read(r, with_drivers, out);
+	int rc = rtnl_links_read(r, look->drivers, out);
 
 	if (!rc)
 		rc = rtnl_addrs_read(r, out);
@@ -175,21 +176,33 @@ static int observe_once(struct vs_rtnl *r, bool with_drivers, struct vs_observed
 		rc = rtnl_routes_read(r, out);
 	for (int i = 0; i < VS_SYSCTL_NR; i++)
 		out->sysctls[i] = vs_sysctl_get((enum vs_sysctl)i);
+	if (rc)
+		snprintf(why, VS_TEXT_LEN, "cannot read the kernel's links: %s", strerror(-rc));
+	else
+		rc = vs_docs_observe(&r->docs, look->docs, out, why);
 	return rc;
 }
 
-static int rtnl_observe(struct vs_system *sys, bool with_drivers, struct vs_observed *out)
+static int rtnl_observe(struct vs_system *sys, const struct vs_look *look, struct vs_observed *out,
+			char *why)
 {
 	struct vs_rtnl *r = (struct vs_rtnl *)sys;
 	int rc = -EINTR;
 
 	for (int i = 0; rc == -EINTR && i < RTNL_DUMP_TRIES; i++) {
 		*out = (struct vs_observed){ 0 };
-		rc = observe_once(r, with_drivers, out);
+		why[0] = '\0';
+		rc = observe_once(r, look, out, why);
 		if (rc)
 			vs_observed_fini(out);
 	}
 	return rc;
+}
+
+static int rtnl_doc(struct vs_system *sys, enum vs_doc_kind kind, const char *name, json_t **doc,
+		    char *why)
+{
+	return vs_docs_get(&((struct vs_rtnl *)sys)->docs, kind, name, doc, why);
 }
 
 static int rtnl_link(struct vs_system *sys, const char *name, struct vs_link *out)
@@ -213,17 +226,32 @@ static int sysctl_apply(struct vs_rtnl *r, const struct vs_op *op)
 	return 0;
 }
 
+static int doc_apply(struct vs_rtnl *r, const struct vs_op *op)
+{
+	r->sys.nr_changes++;
+	return vs_docs_apply(&r->docs, op, r->why);
+}
+
 static int rtnl_apply(struct vs_system *sys, const struct vs_op *op, char *why)
 {
 	static int (*const fns[VS_OP_NR])(struct vs_rtnl *, const struct vs_op *) = {
-		[VS_OP_BRIDGE_ADD] = rtnl_link_apply, [VS_OP_LINK_DEL] = rtnl_link_apply,
-		[VS_OP_SET_MTU] = rtnl_link_apply,    [VS_OP_SET_MAC] = rtnl_link_apply,
-		[VS_OP_SET_UP] = rtnl_link_apply,     [VS_OP_SET_MASTER] = rtnl_link_apply,
-		[VS_OP_SET_STP] = rtnl_link_apply,    [VS_OP_SET_ISOLATED] = rtnl_link_apply,
-		[VS_OP_ADDR_ADD] = rtnl_addr_apply,   [VS_OP_ADDR_DEL] = rtnl_addr_apply,
-		[VS_OP_ROUTE_ADD] = rtnl_route_apply, [VS_OP_ROUTE_DEL] = rtnl_route_apply,
-		[VS_OP_SYSCTL] = sysctl_apply,	      [VS_OP_IPV6_OFF] = sysctl_apply,
-		[VS_OP_ACCEPT_RA] = sysctl_apply,     [VS_OP_SET_NAME] = rtnl_link_apply,
+		[VS_OP_BRIDGE_ADD] = rtnl_link_apply,
+		[VS_OP_LINK_DEL] = rtnl_link_apply,
+		[VS_OP_SET_MTU] = rtnl_link_apply,
+		[VS_OP_SET_MAC] = rtnl_link_apply,
+		[VS_OP_SET_UP] = rtnl_link_apply,
+		[VS_OP_SET_MASTER] = rtnl_link_apply,
+		[VS_OP_SET_STP] = rtnl_link_apply,
+		[VS_OP_SET_ISOLATED] = rtnl_link_apply,
+		[VS_OP_ADDR_ADD] = rtnl_addr_apply,
+		[VS_OP_ADDR_DEL] = rtnl_addr_apply,
+		[VS_OP_ROUTE_ADD] = rtnl_route_apply,
+		[VS_OP_ROUTE_DEL] = rtnl_route_apply,
+		[VS_OP_SYSCTL] = sysctl_apply,
+		[VS_OP_IPV6_OFF] = sysctl_apply,
+		[VS_OP_ACCEPT_RA] = sysctl_apply,
+		[VS_OP_SET_NAME] = rtnl_link_apply,
+		[VS_OP_DOC] = doc_apply,
 	};
 	struct vs_rtnl *r = (struct vs_rtnl *)sys;
 	int rc;
@@ -243,6 +271,7 @@ static void rtnl_close(struct vs_system *sys)
 {
 	struct vs_rtnl *r = (struct vs_rtnl *)sys;
 
+	vs_docs_close(&r->docs);
 	nl_socket_free(r->sk);
 	if (r->ioctl_fd >= 0)
 		close(r->ioctl_fd);
@@ -252,6 +281,7 @@ static void rtnl_close(struct vs_system *sys)
 static const struct vs_system_ops rtnl_ops = {
 	.observe = rtnl_observe,
 	.link = rtnl_link,
+	.doc = rtnl_doc,
 	.apply = rtnl_apply,
 	.close = rtnl_close,
 };
@@ -284,7 +314,7 @@ static int open_socket(struct vs_rtnl *r)
 	return 0;
 }
 
-int vs_rtnl_open(struct vs_system **sys_out)
+int vs_rtnl_open(const char *rundir, struct vs_system **sys_out)
 {
 	struct vs_rtnl *r = calloc(1, sizeof(*r));
 	int rc = -ENOMEM;
@@ -293,6 +323,7 @@ int vs_rtnl_open(struct vs_system **sys_out)
 	if (!r)
 		return rc;
 	r->sys.ops = &rtnl_ops;
+	r->docs.rundir = rundir;
 	r->ioctl_fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 	rc = r->ioctl_fd < 0 ? -errno : open_socket(r);
 	if (rc)

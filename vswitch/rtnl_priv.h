@@ -7,10 +7,12 @@
 #include <netlink/msg.h>
 #include <netlink/netlink.h>
 
+#include "vswitch/docs.h"
 #include "vswitch/vswitch.h"
 
 struct vs_rtnl {
 	struct vs_system sys;
+	struct vs_docs docs;
 	struct nl_sock *sk;
 	int ioctl_fd;
 	int error;	       /* of the last answer: -errno as the kernel gave it */

@@ -3,52 +3,19 @@
 #include "vswitch/vswitch.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "vswitch/array.h"
-
-void vs_wanted_init(struct vs_wanted *w)
-{
-	*w = (struct vs_wanted){ .forwarding4 = -1, .forwarding6 = -1 };
-}
-
-void vs_wanted_fini(struct vs_wanted *w)
-{
-	for (size_t i = 0; i < w->nr_networks; i++) {
-		free(w->networks[i].addrs);
-		free(w->networks[i].routes);
-	}
-	free(w->networks);
-	free(w->vifs);
-	free(w->unmanaged);
-	vs_wanted_init(w);
-}
-
-struct vs_network *vs_wanted_add_network(struct vs_wanted *w)
-{
-	return array_add(&w->networks, &w->nr_networks, sizeof(*w->networks));
-}
-
-struct vs_vif *vs_wanted_add_vif(struct vs_wanted *w)
-{
-	return array_add(&w->vifs, &w->nr_vifs, sizeof(*w->vifs));
-}
-
-struct vs_addr *vs_network_add_addr(struct vs_network *n)
-{
-	return array_add(&n->addrs, &n->nr_addrs, sizeof(*n->addrs));
-}
-
-struct vs_route *vs_network_add_route(struct vs_network *n)
-{
-	return array_add(&n->routes, &n->nr_routes, sizeof(*n->routes));
-}
 
 void vs_observed_fini(struct vs_observed *o)
 {
 	free(o->links);
 	free(o->addrs);
 	free(o->routes);
+	for (size_t i = 0; i < o->nr_docs; i++)
+		json_decref(o->docs[i].doc);
+	free(o->docs);
 	*o = (struct vs_observed){ 0 };
 }
 
@@ -58,10 +25,16 @@ int vs_observed_copy(struct vs_observed *to, const struct vs_observed *from)
 	to->links = NULL;
 	to->addrs = NULL;
 	to->routes = NULL;
+	to->docs = NULL;
+	to->nr_docs = 0;
 	if (array_copy(&to->links, from->links, from->nr_links, sizeof(*from->links)) &&
 	    array_copy(&to->addrs, from->addrs, from->nr_addrs, sizeof(*from->addrs)) &&
-	    array_copy(&to->routes, from->routes, from->nr_routes, sizeof(*from->routes)))
+	    array_copy(&to->routes, from->routes, from->nr_routes, sizeof(*from->routes)) &&
+	    array_copy(&to->docs, from->docs, from->nr_docs, sizeof(*from->docs))) {
+		for (; to->nr_docs < from->nr_docs; to->nr_docs++)
+			json_incref(to->docs[to->nr_docs].doc);
 		return 0;
+	}
 	vs_observed_fini(to);
 	return -ENOMEM;
 }
@@ -80,6 +53,58 @@ const struct vs_link *vs_observed_index(const struct vs_observed *o, int ifindex
 		if (o->links[i].ifindex == ifindex)
 			return &o->links[i];
 	return NULL;
+}
+
+static struct vs_doc *find_doc(const struct vs_observed *o, enum vs_doc_kind kind, const char *name)
+{
+	for (size_t i = 0; i < o->nr_docs; i++)
+		if (o->docs[i].kind == kind && !strcmp(o->docs[i].name, name))
+			return &o->docs[i];
+	return NULL;
+}
+
+json_t *vs_observed_doc(const struct vs_observed *o, enum vs_doc_kind kind, const char *name)
+{
+	const struct vs_doc *d = find_doc(o, kind, name);
+
+	return d ? d->doc : NULL;
+}
+
+int vs_observed_set_doc(struct vs_observed *o, enum vs_doc_kind kind, const char *name, json_t *doc)
+{
+	struct vs_doc *d = find_doc(o, kind, name);
+
+	if (!doc && d) {
+		json_decref(d->doc);
+		array_remove(o->docs, &o->nr_docs, sizeof(*d), (size_t)(d - o->docs));
+	}
+	if (!doc)
+		return 0;
+	if (d) {
+		json_decref(d->doc);
+	} else {
+		d = array_add(&o->docs, &o->nr_docs, sizeof(*d));
+		if (!d)
+			return -ENOMEM;
+		d->kind = kind;
+		snprintf(d->name, sizeof(d->name), "%s", name);
+	}
+	d->doc = json_incref(doc);
+	return 0;
+}
+
+void vs_step_fini(struct vs_step *step)
+{
+	json_decref(step->op.doc);
+	json_decref(step->undo.doc);
+	step->op.doc = step->undo.doc = NULL;
+}
+
+void vs_steps_free(struct vs_step *steps, size_t nr)
+{
+	for (size_t i = 0; i < nr; i++)
+		vs_step_fini(&steps[i]);
+	free(steps);
 }
 
 void vs_record_init(struct vs_record *r)
@@ -116,7 +141,7 @@ const struct vs_record_network *vs_record_find(const struct vs_record *r, const 
 
 void vs_plan_fini(struct vs_plan *plan)
 {
-	free(plan->steps);
+	vs_steps_free(plan->steps, plan->nr);
 	vs_record_fini(&plan->record);
 	vs_observed_fini(&plan->model);
 	*plan = (struct vs_plan){ 0 };
@@ -133,6 +158,8 @@ int vs_plan_add(struct vs_plan *plan, const char *network, enum vs_disruption di
 		return -ENOMEM;
 	step->op = *op;
 	step->undo = *undo;
+	json_incref(step->op.doc);
+	json_incref(step->undo.doc);
 	step->disruption = disruption;
 	memcpy(step->network, network, len);
 	rc = vs_model_apply(&plan->model, op);

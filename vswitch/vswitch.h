@@ -24,86 +24,10 @@
 
 #include "base/diag.h"
 #include "base/parse.h"
+#include "vswitch/wanted.h"
 
 #define VS_TEXT_LEN	128
 #define VS_ALIAS_PREFIX "vifrost:" /* IFLA_IFALIAS of what we create: vifrost:<network> */
-
-/* An address of a link, or what is moved from one link to another. */
-struct vs_addr {
-	uint8_t family;		       /* AF_INET, AF_INET6 */
-	uint8_t prefix_len, scope;     /* scope: RT_SCOPE_* */
-	uint8_t local[16], peer[16];   /* network byte order; peer as local unless point to point */
-	uint8_t broadcast[4];	       /* 0: none */
-	uint32_t flags;		       /* IFA_F_*, those that can be set */
-	uint32_t valid_s, preferred_s; /* lifetimes left; UINT32_MAX: for ever */
-	uint32_t metric;	       /* of its prefix route; 0: the kernel's choice */
-	char label[IFNAMSIZ];	       /* "" or the link's own name: none */
-};
-
-struct vs_route {
-	uint8_t family, prefix_len, tos, scope, type, protocol; /* RT_SCOPE_*, RTN_*, RTPROT_* */
-	bool has_via, has_source, onlink;
-	uint8_t to[16], via[16], source[16]; /* network byte order */
-	uint32_t table, metric;
-	uint32_t mtu; /* RTAX_MTU; 0: none */
-};
-
-/* ---- Wanted ---- */
-
-/* How the hardware is found: all that is given must match. */
-struct vs_match {
-	bool has_mac;
-	uint8_t mac[MAC_LEN];	   /* the permanent address */
-	char pci[32];		   /* "0000:3b:00.0"; "": any */
-	char driver[32], name[64]; /* globs; "": any */
-};
-
-struct vs_network {
-	char name[IFNAMSIZ]; /* also the bridge's */
-	const struct vs_mode *mode;
-	struct diag_place place; /* borrowed from the policy */
-
-	bool has_uplink;
-	char uplink_name[64]; /* the policy's */
-	struct vs_match uplink;
-	struct diag_place uplink_place;
-	uint32_t uplink_mtu; /* 0: leave */
-
-	uint32_t mtu;
-	bool stp;
-	struct vs_addr *addrs;
-	size_t nr_addrs;
-	struct vs_route *routes;
-	size_t nr_routes;
-};
-
-/* One vif and where it belongs. */
-struct vs_vif {
-	char name[IFNAMSIZ];	/* vif<dom>.<n> */
-	char network[IFNAMSIZ]; /* "": quarantined, link down and on no network */
-	uint32_t mtu;
-	bool isolated; /* no traffic to other isolated vifs of the network */
-};
-
-struct vs_wanted {
-	struct vs_network *networks;
-	size_t nr_networks;
-	struct vs_vif *vifs; /* those of running guests */
-	size_t nr_vifs;
-	char (*unmanaged)[64]; /* globs of links never to be touched */
-	size_t nr_unmanaged;
-	int forwarding4, forwarding6; /* -1: leave */
-	char host_id[64];	      /* makes generated addresses differ between hosts */
-};
-
-/* A zeroed struct with forwarding -1 is the empty wish: everything of ours goes. */
-void vs_wanted_init(struct vs_wanted *w);
-void vs_wanted_fini(struct vs_wanted *w);
-/* Appended zeroed, owned by @w and valid until the next is added. NULL: out of memory. */
-struct vs_network *vs_wanted_add_network(struct vs_wanted *w);
-struct vs_vif *vs_wanted_add_vif(struct vs_wanted *w);
-struct vs_addr *vs_network_add_addr(struct vs_network *n);
-struct vs_route *vs_network_add_route(struct vs_network *n);
 
 /* ---- Observed ---- */
 
@@ -144,6 +68,33 @@ enum vs_sysctl {
 	VS_SYSCTL_NR,
 };
 
+/*
+ * Things of ours that are read and set whole, each a JSON object whose keys its kind's file tells: what
+ * a step changes is one document, and its inverse is the one that was there before.
+ */
+enum vs_doc_kind {
+	VS_DOC_NFT,	   /* an nftables table: "netdev vifrost-vif1.0", "inet vifrost" */
+	VS_DOC_OVS_BRIDGE, /* by its name */
+	VS_DOC_OVS_PORT,   /* by its link's name */
+	VS_DOC_DNSMASQ,	   /* DHCP, RA and DNS for a network, by the network's name */
+	VS_DOC_DHCP,	   /* dhcpcd for the host itself, by the network's name */
+	VS_DOC_RATE,	   /* what is shaped towards a guest, by its link's name */
+	VS_DOC_NR,
+};
+
+#define VS_DOC_BIT(kind) (1u << (kind))
+
+struct vs_doc {
+	enum vs_doc_kind kind;
+	char name[VS_TEXT_LEN];
+	json_t *doc; /* a reference of its own */
+};
+
+/* For people, before its name: "nftables table". */
+const char *vs_doc_text(enum vs_doc_kind kind);
+/* What the document of that kind for a vif is called. Return: false when vifs have none. */
+bool vs_doc_of_vif(enum vs_doc_kind kind, const char *link, char name[VS_TEXT_LEN]);
+
 struct vs_observed {
 	struct vs_link *links;
 	size_t nr_links;
@@ -152,6 +103,8 @@ struct vs_observed {
 	struct vs_link_route *routes; /* unicast; all tables but local */
 	size_t nr_routes;
 	int sysctls[VS_SYSCTL_NR];
+	struct vs_doc *docs; /* ours only */
+	size_t nr_docs;
 };
 
 void vs_observed_fini(struct vs_observed *o);
@@ -159,6 +112,11 @@ void vs_observed_fini(struct vs_observed *o);
 int vs_observed_copy(struct vs_observed *to, const struct vs_observed *from);
 const struct vs_link *vs_observed_link(const struct vs_observed *o, const char *name);
 const struct vs_link *vs_observed_index(const struct vs_observed *o, int ifindex);
+/* Borrowed; NULL: there is none. */
+json_t *vs_observed_doc(const struct vs_observed *o, enum vs_doc_kind kind, const char *name);
+/* Add, replace or (@doc NULL) take out. @doc: borrowed. Return: 0; -ENOMEM. */
+int vs_observed_set_doc(struct vs_observed *o, enum vs_doc_kind kind, const char *name,
+			json_t *doc);
 
 /* ---- Steps ---- */
 
@@ -180,6 +138,7 @@ enum vs_op_kind {
 	VS_OP_IPV6_OFF,	 /* link, value = disable_ipv6 */
 	VS_OP_ACCEPT_RA, /* link, value */
 	VS_OP_SET_NAME,	 /* link, text = its new name; the link is down */
+	VS_OP_DOC,	 /* index = enum vs_doc_kind, text = its name, doc; NULL: take it away */
 	VS_OP_NR,
 };
 
@@ -191,6 +150,7 @@ struct vs_op {
 	uint8_t mac[MAC_LEN];
 	struct vs_addr addr;
 	struct vs_route route;
+	json_t *doc; /* in a step: a reference of its own */
 };
 
 enum vs_disruption {
@@ -205,6 +165,9 @@ struct vs_step {
 	enum vs_disruption disruption;
 	char network[IFNAMSIZ]; /* for whom; "": the host */
 };
+
+void vs_step_fini(struct vs_step *step);
+void vs_steps_free(struct vs_step *steps, size_t nr);
 
 /* ---- The record: what is ours, kept over restarts, given back on the way down ---- */
 
@@ -275,17 +238,28 @@ void vs_op_text(const struct vs_op *op, char text[VS_OP_TEXT_LEN]);
 json_t *vs_plan_json(const struct vs_plan *plan);
 /* Whole, for the journal. */
 json_t *vs_step_json(const struct vs_step *step);
+/* Return: 0, vs_step_fini() by the caller; -EINVAL; -ENOMEM. */
 int vs_step_from_json(const json_t *json, struct vs_step *step);
 
 /* ---- Systems ---- */
 
 struct vs_system;
 
+/* What is worth looking at. */
+struct vs_look {
+	bool drivers;	   /* driver and pci of links, an ioctl each */
+	unsigned int docs; /* VS_DOC_BIT()s */
+};
+
 struct vs_system_ops {
-	/* All links, addresses, routes. @with_drivers: also driver and pci, an ioctl each. */
-	int (*observe)(struct vs_system *sys, bool with_drivers, struct vs_observed *out);
+	/* All links, addresses, routes, and what @look names. On error @why (VS_TEXT_LEN) says more. */
+	int (*observe)(struct vs_system *sys, const struct vs_look *look, struct vs_observed *out,
+		       char *why);
 	/* One link by name. -ENODEV. */
 	int (*link)(struct vs_system *sys, const char *name, struct vs_link *out);
+	/* One document, a reference of the caller's; *doc NULL: there is none. */
+	int (*doc)(struct vs_system *sys, enum vs_doc_kind kind, const char *name, json_t **doc,
+		   char *why);
 	/* Idempotent. On error @why (VS_TEXT_LEN) says what the kernel said. */
 	int (*apply)(struct vs_system *sys, const struct vs_op *op, char *why);
 	void (*close)(struct vs_system *sys);
@@ -296,7 +270,8 @@ struct vs_system {
 	uint64_t nr_changes; /* state-changing messages sent or files written so far */
 };
 
-int vs_rtnl_open(struct vs_system **sys_out);
+/* @rundir: where our children keep their sockets and files; borrowed. */
+int vs_rtnl_open(const char *rundir, struct vs_system **sys_out);
 
 /* What @op does to a system like the kernel. Return: 0; -errno as the kernel would. */
 int vs_model_apply(struct vs_observed *model, const struct vs_op *op);
@@ -319,6 +294,7 @@ struct vs_plan_input {
  */
 struct vs_mode {
 	const char *name;
+	unsigned int docs; /* VS_DOC_BIT()s of the documents it makes, its vifs' included */
 	/* Give back the uplink that @old holds, where @n (NULL: wanted no more) does not want it.
 	 */
 	int (*release)(const struct vs_plan_input *in, const struct vs_record_network *old,
@@ -336,6 +312,9 @@ struct vs_mode {
 extern const struct vs_mode vs_mode_bridge;
 /* NULL: none of that name. */
 const struct vs_mode *vs_mode_find(const char *name);
+
+/* What to look at, to plan from @record to @wanted. */
+struct vs_look vs_look_for(const struct vs_wanted *wanted, const struct vs_record *record);
 
 /*
  * Steps for one vif whose link is in the plan's model, none when it is right already. @mode: its

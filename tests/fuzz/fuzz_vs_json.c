@@ -20,6 +20,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (!vs_step_from_json(json, &step)) {
 		vs_op_text(&step.op, text);
 		vs_op_text(&step.undo, text);
+		vs_step_fini(&step);
 	}
 	if (!vs_record_from_json(json, &record)) {
 		json_t *again = vs_record_json(&record);

@@ -165,7 +165,7 @@ static void test_rows(void **state)
 		assert_ptr_equal(p.mode, r->network ? &vs_mode_bridge : NULL);
 		if (r->network) {
 			assert_int_equal(p.vif.mtu, r->mtu);
-			assert_int_equal(p.vif.isolated, r->isolated);
+			assert_int_equal(p.vif.isolation != VS_ISOLATION_NONE, r->isolated);
 			assert_int_equal(p.datapath,
 					 r->line == 17 ? POL_DATAPATH_KERNEL : POL_DATAPATH_TAP);
 			assert_string_equal(p.file, "p.yaml");

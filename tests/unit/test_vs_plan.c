@@ -217,7 +217,7 @@ static void test_second_apply_is_empty(void **state)
 	strcpy(vif->name, "vif1.0");
 	strcpy(vif->network, "priv0");
 	vif->mtu = 1400;
-	vif->isolated = true;
+	vif->isolation = VS_ISOLATION_PORT;
 	apply(h);
 	assert_true(h->plan.nr > 10);
 	assert_true(vs_observed_link(&h->fake->model, "vif1.0")->isolated);
@@ -421,7 +421,7 @@ static void test_isolated_move_goes_down_first(void **state)
 	vif = vs_wanted_add_vif(&h->wanted);
 	strcpy(vif->name, "vif1.0");
 	strcpy(vif->network, "a0");
-	vif->isolated = true;
+	vif->isolation = VS_ISOLATION_PORT;
 	apply(h);
 	strcpy(vif->network, "b0");
 	assert_int_equal(plan(h), 0);
@@ -432,7 +432,7 @@ static void test_isolated_move_goes_down_first(void **state)
 	assert_int_equal(h->plan.steps[2].op.kind, VS_OP_SET_ISOLATED);
 	assert_int_equal(h->plan.steps[3].op.kind, VS_OP_SET_UP);
 	/* Others move by one change. */
-	vif->isolated = false;
+	vif->isolation = VS_ISOLATION_NONE;
 	apply(h);
 	strcpy(vif->network, "a0");
 	assert_int_equal(plan(h), 0);
@@ -475,6 +475,7 @@ static void test_steps_as_json(void **state)
 				    sizeof(back.undo.route));
 		assert_int_equal(back.op.kind, h->plan.steps[i].op.kind);
 		assert_string_equal(back.op.text, h->plan.steps[i].op.text);
+		vs_step_fini(&back);
 		json_object_set_new(json_object_get(json, "op"), "kind", json_integer(VS_OP_NR));
 		assert_int_equal(vs_step_from_json(json, &back), -EINVAL);
 		json_object_set_new(json_object_get(json, "op"), "kind", json_integer(1));

@@ -148,7 +148,7 @@ static void vif(void **state)
 	assert_string_equal(v.name, "vif65535.65535");
 	assert_string_equal(v.network, "xenbr0");
 	assert_int_equal(v.mtu, 1400);
-	assert_true(v.isolated);
+	assert_int_equal(v.isolation, VS_ISOLATION_PORT);
 	pol_free(p);
 }
 

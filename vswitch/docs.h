@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Documents on the real system: who reads and sets each kind. A kind's owner keeps its connections in a
+ * context of its own, opened when it is first asked. One thread.
+ */
+#ifndef VSWITCH_DOCS_H
+#define VSWITCH_DOCS_H
+
+#include "vswitch/vswitch.h"
+
+struct vs_doc_ops {
+	/* @rundir: borrowed for the context's life. Return: 0; -errno with @why (VS_TEXT_LEN) saying
+	 * cause and cure. */
+	int (*open)(const char *rundir, void **ctx, char *why);
+	/* Add all of ours with vs_observed_set_doc(). Nothing there at all (no daemon) is 0. */
+	int (*observe)(void *ctx, struct vs_observed *o, char *why);
+	/* One, a reference of the caller's; *doc NULL: there is none. */
+	int (*get)(void *ctx, const char *name, json_t **doc, char *why);
+	/* Make it so, @doc NULL: gone. Idempotent: done again after a crash it does no harm. */
+	int (*apply)(void *ctx, const char *name, const json_t *doc, char *why);
+	void (*close)(void *ctx);
+};
+
+/* NULL: this build has none. */
+extern const struct vs_doc_ops *const vs_doc_ops[VS_DOC_NR];
+
+struct vs_docs {
+	const char *rundir;
+	void *ctx[VS_DOC_NR];
+	bool is_open[VS_DOC_NR];
+};
+
+int vs_docs_observe(struct vs_docs *d, unsigned int kinds, struct vs_observed *o, char *why);
+int vs_docs_get(struct vs_docs *d, enum vs_doc_kind kind, const char *name, json_t **doc,
+		char *why);
+int vs_docs_apply(struct vs_docs *d, const struct vs_op *op, char *why);
+void vs_docs_close(struct vs_docs *d);
+
+#endif

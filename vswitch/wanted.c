@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "vswitch/wanted.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "vswitch/array.h"
+
+void vs_wanted_init(struct vs_wanted *w)
+{
+	*w = (struct vs_wanted){ .forwarding4 = -1, .forwarding6 = -1 };
+}
+
+static void network_fini(struct vs_network *n)
+{
+	for (size_t i = 0; i < n->nr_mirrors; i++)
+		free(n->mirrors[i].guests);
+	free(n->mirrors);
+	free(n->addrs);
+	free(n->routes);
+	free(n->subnets);
+}
+
+void vs_wanted_fini(struct vs_wanted *w)
+{
+	for (size_t i = 0; i < w->nr_networks; i++)
+		network_fini(&w->networks[i]);
+	for (size_t i = 0; i < w->nr_sets; i++)
+		free(w->sets[i].v);
+	for (size_t i = 0; i < w->firewall.nr_rules; i++) {
+		free(w->firewall.rules[i].from);
+		free(w->firewall.rules[i].to);
+	}
+	for (size_t i = 0; i < w->nr_forwards; i++)
+		free(w->forwards[i].allow_from);
+	free(w->networks);
+	free(w->vifs);
+	free(w->entries);
+	free(w->sets);
+	free(w->firewall.rules);
+	free(w->forwards);
+	free(w->unmanaged);
+	vs_wanted_init(w);
+}
+
+struct vs_network *vs_wanted_add_network(struct vs_wanted *w)
+{
+	return array_add(&w->networks, &w->nr_networks, sizeof(*w->networks));
+}
+
+struct vs_vif *vs_wanted_add_vif(struct vs_wanted *w)
+{
+	return array_add(&w->vifs, &w->nr_vifs, sizeof(*w->vifs));
+}
+
+struct vs_entry *vs_wanted_add_entry(struct vs_wanted *w)
+{
+	return array_add(&w->entries, &w->nr_entries, sizeof(*w->entries));
+}
+
+struct vs_address_set *vs_wanted_add_set(struct vs_wanted *w)
+{
+	return array_add(&w->sets, &w->nr_sets, sizeof(*w->sets));
+}
+
+struct vs_rule *vs_wanted_add_rule(struct vs_wanted *w)
+{
+	return array_add(&w->firewall.rules, &w->firewall.nr_rules, sizeof(*w->firewall.rules));
+}
+
+struct vs_forward *vs_wanted_add_forward(struct vs_wanted *w)
+{
+	return array_add(&w->forwards, &w->nr_forwards, sizeof(*w->forwards));
+}
+
+struct vs_addr *vs_network_add_addr(struct vs_network *n)
+{
+	return array_add(&n->addrs, &n->nr_addrs, sizeof(*n->addrs));
+}
+
+struct vs_route *vs_network_add_route(struct vs_network *n)
+{
+	return array_add(&n->routes, &n->nr_routes, sizeof(*n->routes));
+}
+
+struct vs_subnet *vs_network_add_subnet(struct vs_network *n)
+{
+	return array_add(&n->subnets, &n->nr_subnets, sizeof(*n->subnets));
+}
+
+struct vs_mirror *vs_network_add_mirror(struct vs_network *n)
+{
+	return array_add(&n->mirrors, &n->nr_mirrors, sizeof(*n->mirrors));
+}
+
+const struct vs_network *vs_wanted_network(const struct vs_wanted *w, const char *name)
+{
+	for (size_t i = 0; i < w->nr_networks; i++)
+		if (!strcmp(w->networks[i].name, name))
+			return &w->networks[i];
+	return NULL;
+}
