@@ -25,7 +25,6 @@ static void quarantine(struct placement *out, const struct pol_place *place, con
 	vsnprintf(out->why, sizeof(out->why), fmt, args);
 	va_end(args);
 	out->is_placed = false;
-	out->mode = NULL;
 	out->vif.network[0] = '\0';
 	take_place(out, place);
 }
@@ -65,8 +64,6 @@ static void accept_vif(struct pol_effective *e, const struct place_vif *who, boo
 	pol_wanted_vif(e, who->domid, who->devid, &out->vif);
 	out->datapath = e->datapath.value;
 	out->is_placed = true;
-	/* The only mode that policies can name so far. */
-	out->mode = &vs_mode_bridge;
 }
 
 /* bridge= in the guest's own configuration, as if a guests entry named that network and no more. */

@@ -22,7 +22,6 @@ struct place_vif {
 
 struct placement {
 	bool is_placed; /* else: quarantined */
-	const struct vs_mode *mode;
 	struct vs_vif vif;
 	enum pol_datapath_type datapath;
 	char why[PLACE_WHY_LEN];

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "base/cli.h"
+#include "policy/wanted.h"
 
 #define STATE_DIR "vifrostd"
 
@@ -29,15 +30,34 @@ static void read_host_id(struct vifrostd *d)
 		 strlen(d->rundir) > 30 ? d->rundir + strlen(d->rundir) - 30 : d->rundir);
 }
 
+int vifrostd_take_policy(struct vifrostd *d, struct policy *policy)
+{
+	struct vs_wanted networks;
+	int rc;
+
+	vs_wanted_init(&networks);
+	rc = policy ? pol_wanted(policy, d->host_id, &networks) : 0;
+	if (rc) {
+		vs_wanted_fini(&networks);
+		return rc;
+	}
+	vs_wanted_fini(&d->networks);
+	d->networks = networks;
+	pol_free(d->policy);
+	d->policy = policy;
+	return 0;
+}
+
 /* The policy that was applied when we last ran. Nothing is changed: what is there, is adopted. */
 static int reload_policy(struct vifrostd *d)
 {
 	const struct apply_state *s = &d->apply.state;
+	struct policy *policy = NULL;
 	struct diags ds = { 0 };
 	int rc = 0;
 
 	if (s->text)
-		rc = pol_load_text(s->file, s->text, strlen(s->text), &ds, &d->policy);
+		rc = pol_load_text(s->file, s->text, strlen(s->text), &ds, &policy);
 	if (rc == -EINVAL) {
 		log_err("the policy in force, %s, is not one for this version; apply a new one",
 			s->file);
@@ -45,6 +65,10 @@ static int reload_policy(struct vifrostd *d)
 		rc = 0;
 	}
 	diags_fini(&ds);
+	if (!rc)
+		rc = vifrostd_take_policy(d, policy);
+	if (rc)
+		pol_free(policy);
 	return rc;
 }
 
@@ -123,6 +147,7 @@ static void stop(struct vifrostd *d)
 	vs_events_close(d->events);
 	apply_fini(&d->apply);
 	pol_free(d->policy);
+	vs_wanted_fini(&d->networks);
 	if (d->sys)
 		d->sys->ops->close(d->sys);
 	loop_destroy(d->loop);
@@ -137,6 +162,7 @@ int vifrostd_run(const struct vifrostd_options *options)
 
 	htab_init(&d.vifs);
 	vs_record_init(&d.apply.state.record);
+	vs_wanted_init(&d.networks);
 	read_host_id(&d);
 	rc = prepare_dirs(&d);
 	if (!rc)

@@ -160,7 +160,6 @@ enum vif_datapath vif_decide(struct vifrostd *d, const struct policy *policy, co
 	if (has_driver() || is_connected(vif))
 		return VIF_DATAPATH_KERNEL;
 	out->is_placed = false;
-	out->mode = NULL;
 	out->vif.network[0] = '\0';
 	snprintf(out->why, sizeof(out->why),
 		 "datapath: kernel, but xen-netback is not loaded: 'modprobe xen-netback', or set "
@@ -300,7 +299,8 @@ static void place_link(struct vifrostd *d, struct vif *vif)
 	if (!rc) {
 		memcpy(vif->link, link.name, sizeof(vif->link));
 		memcpy(p->vif.name, link.name, sizeof(p->vif.name));
-		rc = vs_place_vif(d->sys, p->mode, &p->vif, why);
+		rc = vs_place_vif(d->sys, vs_wanted_network(&d->networks, p->vif.network), &p->vif,
+				  why);
 	}
 	if (rc && rc != -ENODEV) {
 		explain_failure(vif, rc, why);

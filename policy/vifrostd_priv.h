@@ -58,7 +58,8 @@ struct vifrostd {
 	struct vs_system *sys;
 	struct vs_events *events;
 	struct apply apply;
-	struct policy *policy; /* the applied one; NULL: none */
+	struct policy *policy;	   /* the applied one; NULL: none */
+	struct vs_wanted networks; /* what it wants but for vifs */
 
 	bool is_xen;		/* a real Xen's store */
 	struct hv_store *store; /* NULL: not connected */
@@ -118,6 +119,9 @@ const char *vif_datapath_name(enum vif_datapath datapath);
 int vif_read_text(struct vifrostd *d, const char *path, char *text, size_t size);
 int vif_read_key(struct vifrostd *d, const struct vif *vif, const char *key, char *text,
 		 size_t size);
+
+/* vifrostd.c: from now on @policy (NULL: none) is in force; taken over on success. Return: 0; -ENOMEM. */
+int vifrostd_take_policy(struct vifrostd *d, struct policy *policy);
 
 /* vifrostd_rpc.c */
 extern const struct rpc_method vifrostd_methods[];

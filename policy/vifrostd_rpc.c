@@ -130,11 +130,7 @@ static int make_so(struct vifrostd *d, struct policy *policy, const char *file, 
 	if (!rc)
 		rc = apply_run(&d->apply, &wanted, file, text, ds, result);
 	vs_wanted_fini(&wanted);
-	if (rc)
-		return rc;
-	pol_free(d->policy);
-	d->policy = policy;
-	return 0;
+	return rc ? rc : vifrostd_take_policy(d, policy);
 }
 
 /* Vifs that stand as before hear the new reason; those that had to wait get their turn. */

@@ -283,11 +283,11 @@ static int bridge_plan_down(const struct vs_plan_input *in, const struct vs_reco
 	return p.rc;
 }
 
-static int bridge_attach(const struct vs_vif *vif, struct vs_plan *plan)
+static int bridge_attach(const struct vs_network *n, const struct vs_vif *vif, struct vs_plan *plan)
 {
-	struct plan_for p = { .plan = plan, .network = vif->network };
+	struct plan_for p = { .plan = plan, .network = n->name };
 	const struct vs_link *link = plan_link(&p, vif->name);
-	const struct vs_link *bridge = plan_link(&p, vif->network);
+	const struct vs_link *bridge = plan_link(&p, n->name);
 
 	if (!bridge)
 		return -ENONET;
@@ -297,16 +297,26 @@ static int bridge_attach(const struct vs_vif *vif, struct vs_plan *plan)
 	plan_ipv6_off(&p, vif->name);
 	if (vif->mtu)
 		plan_set_mtu(&p, VS_DISRUPTION_NONE, vif->name, vif->mtu);
-	plan_set_master(&p, VS_DISRUPTION_BLIP, vif->name, vif->network);
+	plan_set_master(&p, VS_DISRUPTION_BLIP, vif->name, n->name);
 	plan_set_isolated(&p, VS_DISRUPTION_NONE, vif->name, vif->isolation != VS_ISOLATION_NONE);
 	plan_set_up(&p, VS_DISRUPTION_NONE, vif->name, true);
 	return p.rc;
 }
 
+static int bridge_detach(const char *link, struct vs_plan *plan)
+{
+	struct plan_for p = { .plan = plan, .network = "" };
+
+	plan_set_master(&p, VS_DISRUPTION_LINK_DOWN, link, "");
+	return p.rc;
+}
+
 const struct vs_mode vs_mode_bridge = {
 	.name = "bridge",
+	.segment = VS_SEGMENT_BRIDGE,
 	.release = bridge_release,
 	.plan = bridge_plan,
 	.plan_down = bridge_plan_down,
 	.attach = bridge_attach,
+	.detach = bridge_detach,
 };

@@ -67,7 +67,7 @@ static int plan_vifs(const struct vs_plan_input *in, struct vs_plan *plan)
 		const struct vs_network *n = vs_wanted_network(in->wanted, vif->network);
 
 		if (vs_observed_link(&plan->model, vif->name))
-			rc = vs_plan_vif(n ? n->mode : NULL, vif, plan);
+			rc = vs_plan_vif(n, vif, plan);
 	}
 	return rc;
 }
@@ -146,14 +146,17 @@ int vs_plan_make(const struct vs_wanted *wanted, const struct vs_observed *obser
 	return rc;
 }
 
-int vs_plan_vif(const struct vs_mode *mode, const struct vs_vif *vif, struct vs_plan *plan)
+int vs_plan_vif(const struct vs_network *n, const struct vs_vif *vif, struct vs_plan *plan)
 {
 	struct plan_for p = { .plan = plan, .network = "" };
 
-	if (mode)
-		return mode->attach(vif, plan);
-	plan_set_up(&p, VS_DISRUPTION_LINK_DOWN, vif->name, false);
-	plan_set_master(&p, VS_DISRUPTION_LINK_DOWN, vif->name, "");
+	if (!n)
+		plan_set_up(&p, VS_DISRUPTION_LINK_DOWN, vif->name, false);
+	for (size_t i = 0; !p.rc && i < sizeof(modes) / sizeof(modes[0]); i++)
+		if (!n || modes[i]->segment != n->mode->segment)
+			p.rc = modes[i]->detach(vif->name, plan);
+	if (n && !p.rc)
+		p.rc = n->mode->attach(n, vif, plan);
 	return p.rc;
 }
 
@@ -201,22 +204,33 @@ static int look_at_docs(struct vs_system *sys, unsigned int docs, const char *li
 	return rc;
 }
 
-int vs_place_vif(struct vs_system *sys, const struct vs_mode *mode, const struct vs_vif *vif,
+/* The documents that any mode may have made for the vif. */
+static unsigned int docs_of_vifs(void)
+{
+	unsigned int docs = 0;
+
+	for (size_t i = 0; i < sizeof(modes) / sizeof(modes[0]); i++)
+		docs |= modes[i]->docs;
+	return docs;
+}
+
+int vs_place_vif(struct vs_system *sys, const struct vs_network *n, const struct vs_vif *vif,
 		 char *why)
 {
 	struct vs_plan plan = { 0 };
 	int rc = look_at(sys, vif->name, &plan.model);
 
 	snprintf(why, VS_TEXT_LEN, "%s", rc ? strerror(-rc) : "");
-	if (!rc && mode) {
+	if (!rc && n) {
 		rc = look_at(sys, vif->network, &plan.model);
 		if (rc == -ENODEV)
 			rc = -ENONET;
 	}
-	if (!rc && mode)
-		rc = look_at_docs(sys, mode->docs, vif->name, &plan.model, why);
 	if (!rc)
-		rc = vs_plan_vif(mode, vif, &plan);
+		rc = look_at_docs(sys, n ? n->mode->docs : docs_of_vifs(), vif->name, &plan.model,
+				  why);
+	if (!rc)
+		rc = vs_plan_vif(n, vif, &plan);
 	for (size_t i = 0; !rc && i < plan.nr; i++)
 		rc = vs_step_do(sys, &plan.steps[i], why);
 	vs_plan_fini(&plan);

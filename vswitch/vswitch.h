@@ -288,12 +288,16 @@ struct vs_plan_input {
 	struct diags *ds;
 };
 
+/* What joins the vifs of a network: between modes of one kind they change places by one step. */
+enum vs_segment { VS_SEGMENT_BRIDGE, VS_SEGMENT_OVS, VS_SEGMENT_NONE };
+
 /*
  * One way to build a network. All of it plans: it looks at plan->model, adds steps, and adds to
  * plan->record. Return: 0; -EINVAL: see in->ds; -ENOMEM.
  */
 struct vs_mode {
 	const char *name;
+	enum vs_segment segment;
 	unsigned int docs; /* VS_DOC_BIT()s of the documents it makes, its vifs' included */
 	/* Give back the uplink that @old holds, where @n (NULL: wanted no more) does not want it.
 	 */
@@ -305,8 +309,13 @@ struct vs_mode {
 	/* Take down what is left of a network that is wanted no more. */
 	int (*plan_down)(const struct vs_plan_input *in, const struct vs_record_network *old,
 			 struct vs_plan *plan);
-	/* Put @vif, whose link is in the model, on its network; link up last. */
-	int (*attach)(const struct vs_vif *vif, struct vs_plan *plan);
+	/* Put @vif, whose link is in the model, on its network @n; link up last. */
+	int (*attach)(const struct vs_network *n, const struct vs_vif *vif, struct vs_plan *plan);
+	/*
+	 * Take back what this mode put on or for the link, which a mode of another segment is to have,
+	 * or none. No steps where there is nothing.
+	 */
+	int (*detach)(const char *link, struct vs_plan *plan);
 };
 
 extern const struct vs_mode vs_mode_bridge;
@@ -317,17 +326,18 @@ const struct vs_mode *vs_mode_find(const char *name);
 struct vs_look vs_look_for(const struct vs_wanted *wanted, const struct vs_record *record);
 
 /*
- * Steps for one vif whose link is in the plan's model, none when it is right already. @mode: its
- * network's; NULL takes it off any network, link down first.
+ * Steps for one vif whose link is in the plan's model, none when it is right already. @n: where it
+ * belongs; NULL takes it off any network, link down first.
  */
-int vs_plan_vif(const struct vs_mode *mode, const struct vs_vif *vif, struct vs_plan *plan);
+int vs_plan_vif(const struct vs_network *n, const struct vs_vif *vif, struct vs_plan *plan);
 
 /**
- * vs_place_vif() - Plan one vif and do it, without a journal: by two questions, no dump
+ * vs_place_vif() - Plan one vif and do it, without a journal: by few questions, no dump
+ * @n:		Its network, which is there; NULL: none
  * @why:	VS_TEXT_LEN bytes
  * Return: 0; -ENODEV: no such link (yet); -ENONET: the network's own link is not there; -errno.
  */
-int vs_place_vif(struct vs_system *sys, const struct vs_mode *mode, const struct vs_vif *vif,
+int vs_place_vif(struct vs_system *sys, const struct vs_network *n, const struct vs_vif *vif,
 		 char *why);
 
 /**

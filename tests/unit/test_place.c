@@ -162,7 +162,6 @@ static void test_rows(void **state)
 		if (p.is_placed != !!r->network || p.line != r->line || !strstr(p.why, r->why))
 			fail_msg("row %zu: %s, line %d: %s", i, p.vif.network, p.line, p.why);
 		assert_string_equal(p.vif.network, r->network ? r->network : "");
-		assert_ptr_equal(p.mode, r->network ? &vs_mode_bridge : NULL);
 		if (r->network) {
 			assert_int_equal(p.vif.mtu, r->mtu);
 			assert_int_equal(p.vif.isolation != VS_ISOLATION_NONE, r->isolated);
