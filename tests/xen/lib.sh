@@ -10,68 +10,27 @@
 #	xen_end				# prints the token that alone makes the test a pass
 #
 # In dom0, as in scripts/lab.sh: a host with its LAN behind lan0, 192.0.2.0/24 and 2001:db8:0:1::/64.
-set -euo pipefail
+# shellcheck source=tests/util/vm.sh
+. "$(dirname "${BASH_SOURCE[0]}")/../util/vm.sh"
 
 # shellcheck disable=SC2034 # for the tests
 XEN_LAN4=192.0.2.1 XEN_HOST4=192.0.2.10 XEN_HOST6=2001:db8:0:1::10
-XEN_SOURCE=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
+# shellcheck disable=SC2153 # of vm.sh
+XEN_SOURCE=$VM_SOURCE XEN_LOG=$VM_LOG
 XEN_POLICY=$XEN_SOURCE/configs/policies/bridge.yaml
-XEN_LOG=/vm/log
-declare -A xen_pid=()
+declare -n xen_pid=vm_pid
 
-skip() { echo "$*"; exit 77; }
-ok() { echo "ok - $* [$SECONDS s]"; }
-
-# shellcheck disable=SC2317 # called by a trap
-xen_failed() {
-	local status=$? line=$1 log
-	set +e
-	trap - ERR
-	echo "FAILED at ${0##*/}:$line, exit status $status: $2"
-	for log in "$XEN_LOG"/* /var/log/xen/console/* /var/log/xen/xl-*.log; do
-		[ ! -s "$log" ] || { echo "--- ${log##*/}"; tail -n 15 "$log" | cut -c 1-300; }
-	done
-	echo "--- state"
+# shellcheck disable=SC2317 # called when a test fails
+vm_state() {
 	timeout 20 xl list
-	ip -br link
 	timeout 10 xenstore ls /local/domain/0/backend | head -n 60
 	timeout 10 xl dmesg | tail -n 15
-	dmesg | tail -n 15
-	exit 1
-}
-
-# Outside: start the machine and run the test again in it; its last line must be the token.
-xen_outside() {
-	local out dir status=0 name token
-	[ "$(id -u)" = 0 ] || skip "needs root"
-	name=$(basename "$0" .sh) token="PASSED $(basename "$0" .sh) $$"
-	out=$(mktemp) dir=$(mktemp -d "/tmp/vifrost-xen-$name.XXXXXX")
-	# shellcheck disable=SC2064 # as they are now
-	trap "rm -rf '$out' '$dir'" EXIT
-	# XEN_VM: options of this test for the machine.
-	# shellcheck disable=SC2086
-	"$XEN_SOURCE/scripts/testvm" --xen --dir "$dir" --timeout "${XEN_TIMEOUT:-580}" ${XEN_VM:-} "$(realpath "$0")" \
-		"$(realpath "$1")" "$token" 2>&1 | tee "$out" || status=$?
-	if [ "$status" = 69 ] && [ ! -e "$dir/pid" ] && [ ! -s "$dir/console.log" ]; then
-		skip "$(tail -n 1 "$out")"
-	fi
-	if [ "$status" != 0 ]; then
-		echo "exit status $status; the end of the machine's console:"
-		tail -n 20 "$dir/console.log" || true
-		[ "$status" != 77 ] || exit 77
-		exit 1
-	fi
-	[ "$(tail -n 1 "$out")" = "$token" ] || { echo "the token is missing: this is no pass"; exit 1; }
-	exit 0
 }
 
 xen_begin() {
-	[ -n "${VM_TREE:-}" ] || xen_outside "$@"
-	XEN_TOKEN=$2
-	PATH=$1:$PATH:/usr/lib/xen-4.17/bin
-	set -E
-	trap 'xen_failed $LINENO "$BASH_COMMAND"' ERR
-	mkdir -p "$XEN_LOG"
+	# XEN_VM: options of this test for the machine.
+	vm_enter "${XEN_TIMEOUT:-580}" "--xen ${XEN_VM:-}" "$@"
+	PATH=$PATH:/usr/lib/xen-4.17/bin
 	ip netns add lan
 	ip link add lan0 type veth peer name wan0 netns lan
 	ip link set lan0 up
@@ -81,52 +40,7 @@ xen_begin() {
 	ip -n lan addr add 2001:db8:0:1::1/64 dev wan0 nodad
 }
 
-xen_end() {
-	local name
-	for name in "${!xen_pid[@]}"; do
-		kill -0 "${xen_pid[$name]}" || { echo "$name has ended"; false; }
-	done
-	echo "$XEN_TOKEN"
-}
-
-# Fails when the command succeeds; "! COMMAND" alone never ends a test.
-not() { ! "$@"; }
-
-# $1: seconds at most, the rest a command that is to succeed.
-wait_for() {
-	local until=$((SECONDS + $1))
-	shift
-	until "$@" > /dev/null 2>&1; do
-		[ "$SECONDS" -lt "$until" ] || { echo "did not become true in time: $*"; return 1; }
-		sleep 0.1
-	done
-}
-
-# What ping wrote to the file $1: sets sent and lost. The last few may still have been on their way when it ended.
-pings_lost() {
-	local answers last
-	read -r sent answers last < <(awk '
-		/icmp_seq=/ { split($0, part, /icmp_seq=| ttl=/); n++; if (part[2] + 0 > last) last = part[2] + 0 }
-		/packets transmitted/ { sent = $1 }
-		END { print sent + 0, n + 0, last + 0 }' "$1")
-	echo "$sent pings, $answers answers up to number $last"
-	[ "$answers" -gt 0 ]
-	lost=$((last - answers))
-	[ $((sent - last)) -lt 5 ] || lost=$((sent - answers))
-}
-
-# A daemon of ours, its log in XEN_LOG. start NAME ARG..., stop NAME [SIGNAL].
-start() {
-	local name=$1
-	shift
-	"$name" "$@" >> "$XEN_LOG/$name.log" 2>&1 < /dev/null &
-	xen_pid[$name]=$!
-}
-stop() {
-	kill "-${2:-TERM}" "${xen_pid[$1]}"
-	wait "${xen_pid[$1]}" || true
-	unset "xen_pid[$1]"
-}
+xen_end() { vm_end; }
 
 # The appliance with the policy $1 in force.
 appliance_up() {
