@@ -340,6 +340,13 @@ static int tell_mtu(struct vifrostd *d, struct vif *vif)
 	return write_area(d, vif, area, &note, 1);
 }
 
+int vif_write_carrier(struct vifrostd *d, struct vif *vif, bool on)
+{
+	struct note note = { "carrier", on ? "1" : "0" };
+
+	return write_notes(d, vif, &note, 1);
+}
+
 /* hotplug-status, for the backend and the toolstack; only what is not so already is written. */
 static int tell(struct vifrostd *d, struct vif *vif)
 {
@@ -414,6 +421,12 @@ int vif_place(struct vifrostd *d, struct vif *vif)
 	if (rc)
 		return rc;
 	place_link(d, vif);
-	rc = vif->state == VIF_CONNECTED ? tell_mtu(d, vif) : 0;
+	if (vif->state == VIF_CONNECTED) {
+		rc = tell_mtu(d, vif);
+		if (!rc)
+			rc = carrier_check(
+				d, vif,
+				vs_wanted_network(&d->networks, vif->placement.vif.network));
+	}
 	return rc ? rc : tell(d, vif);
 }

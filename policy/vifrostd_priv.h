@@ -45,6 +45,8 @@ struct vif {
 	char hotplug_status[16];
 	char reason[PLACE_WHY_LEN]; /* of any state but connected; of that: what is still pending */
 	char logged[PLACE_WHY_LEN]; /* the reason that was logged last */
+	char segment[192];	    /* what it can reach without a router; "": not placed yet */
+	bool is_carrier_off;	    /* for a moment, because that has changed */
 	struct log_limit limit;
 };
 
@@ -66,6 +68,7 @@ struct vifrostd {
 	struct loop_fd store_watcher;
 	struct loop_timer store_timer; /* next try to connect */
 	struct loop_timer again_timer; /* a write was refused: all vifs are looked at again */
+	struct loop_timer carrier_timer;
 	uint64_t store_retry_ms;
 	char store_why[HV_WHY_MAX]; /* why not connected */
 
@@ -122,6 +125,14 @@ int vif_read_key(struct vifrostd *d, const struct vif *vif, const char *key, cha
 
 /* vifrostd.c: from now on @policy (NULL: none) is in force; taken over on success. Return: 0; -ENOMEM. */
 int vifrostd_take_policy(struct vifrostd *d, struct policy *policy);
+
+int vif_write_carrier(struct vifrostd *d, struct vif *vif, bool on);
+
+/* vifrostd_carrier.c */
+int carrier_start(struct vifrostd *d);
+void carrier_stop(struct vifrostd *d);
+/* The vif stands in @n now. Return: 0; -ECONNRESET. */
+int carrier_check(struct vifrostd *d, struct vif *vif, const struct vs_network *n);
 
 /* vifrostd_rpc.c */
 extern const struct rpc_method vifrostd_methods[];

@@ -160,7 +160,7 @@ void store_refused(struct vifrostd *d)
 void store_start(struct vifrostd *d)
 {
 	if (loop_timer_add(d->loop, &d->store_timer, try_connect, d) ||
-	    loop_timer_add(d->loop, &d->again_timer, look_again, d))
+	    loop_timer_add(d->loop, &d->again_timer, look_again, d) || carrier_start(d))
 		return;
 	d->store_retry_ms = RETRY_MS;
 	try_connect(d);
@@ -173,6 +173,7 @@ void store_stop(struct vifrostd *d)
 	loop_fd_del(&d->store_watcher);
 	loop_timer_del(&d->store_timer);
 	loop_timer_del(&d->again_timer);
+	carrier_stop(d);
 	hv_store_close(d->store);
 	d->store = NULL;
 }
