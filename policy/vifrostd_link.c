@@ -405,6 +405,12 @@ static void bury(struct vifrostd *d, struct vif *vif)
 		vs_place_vif(d->sys, NULL, &where, why);
 }
 
+/* Without a policy, what a script has placed or is about to place is none of ours. */
+static bool is_scripts(const struct vifrostd *d, const struct vif *vif)
+{
+	return !d->policy && (vif->is_scripts || (is_connected(vif) && !vif->link[0]));
+}
+
 int vif_place(struct vifrostd *d, struct vif *vif)
 {
 	int rc;
@@ -416,6 +422,12 @@ int vif_place(struct vifrostd *d, struct vif *vif)
 	rc = read_who(d, vif);
 	if (rc)
 		return rc;
+	if (is_scripts(d, vif)) {
+		vif->state = VIF_UNMANAGED;
+		snprintf(vif->reason, sizeof(vif->reason),
+			 "no policy is applied; a script has placed it");
+		return 0;
+	}
 	vif->wanted = vif_decide(d, d->policy, vif, false, &vif->placement);
 	rc = write_datapath(d, vif);
 	if (rc)

@@ -23,6 +23,7 @@ enum vif_state {
 	VIF_CONNECTED,	 /* link up on its network */
 	VIF_QUARANTINED, /* the policy gives it no network */
 	VIF_ERROR,
+	VIF_UNMANAGED, /* without a policy: a script has placed it */
 };
 
 /* By whom a vif is served, or is to be. The policy does not speak of vifs that it gives no network. */
@@ -37,6 +38,7 @@ struct vif {
 	char link[IFNAMSIZ];	/* what it is called; "": there is none */
 	enum vif_state state;
 	bool is_ready;		      /* the backend waits for us, or has passed on */
+	bool is_scripts;	      /* a script places it, while no policy is applied */
 	bool was_introduced, is_dead; /* its domain, to xenstored */
 	struct place_vif who;
 	struct placement placement;
@@ -133,6 +135,9 @@ int carrier_start(struct vifrostd *d);
 void carrier_stop(struct vifrostd *d);
 /* The vif stands in @n now. Return: 0; -ECONNRESET. */
 int carrier_check(struct vifrostd *d, struct vif *vif, const struct vs_network *n);
+
+/* vifrostd_place.c: for Xen's scripts, policy/hotplug.h */
+void rpc_vif_place(void *arg, struct rpc_call *call);
 
 /* vifrostd_rpc.c */
 extern const struct rpc_method vifrostd_methods[];

@@ -238,5 +238,5 @@ static void rpc_explain(void *arg, struct rpc_call *call)
 const struct rpc_method vifrostd_methods[] = {
 	{ "plan", rpc_plan },	    { "apply", rpc_apply }, { "down", rpc_down },
 	{ "status", rpc_status },   { "show", rpc_show },   { "vif.list", rpc_vif_list },
-	{ "explain", rpc_explain }, { NULL, NULL },
+	{ "explain", rpc_explain }, { "vif.place", rpc_vif_place }, { NULL, NULL },
 };

@@ -27,6 +27,7 @@ const char *vif_state_name(enum vif_state state)
 		[VIF_CONNECTED] = "connected",
 		[VIF_QUARANTINED] = "quarantined",
 		[VIF_ERROR] = "error",
+		[VIF_UNMANAGED] = "unmanaged",
 	};
 
 	return names[state];

@@ -99,3 +99,11 @@ int vs_sysctl_set_ipv6(const char *link, const char *key, uint32_t value)
 		return 0;
 	return rc;
 }
+
+int vs_sysctl_set_ipv4(const char *link, const char *key, uint32_t value)
+{
+	char path[128];
+
+	snprintf(path, sizeof(path), SYSCTL_ROOT "ipv4/conf/%s/%s", link, key);
+	return change_value(path, value);
+}

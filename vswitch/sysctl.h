@@ -13,5 +13,7 @@ int vs_sysctl_get(enum vs_sysctl which);
 int vs_sysctl_set(enum vs_sysctl which, uint32_t value);
 /* @key: "disable_ipv6" or "accept_ra" of the link. As vs_sysctl_set(); 0 where there is no IPv6. */
 int vs_sysctl_set_ipv6(const char *link, const char *key, uint32_t value);
+/* @key: such as "proxy_arp" of the link. As vs_sysctl_set(). */
+int vs_sysctl_set_ipv4(const char *link, const char *key, uint32_t value);
 
 #endif
