@@ -6,7 +6,7 @@ set(VIFROST_OPENVSWITCH "" CACHE PATH "Folder of libopenvswitch: include/, lib/;
 set(places ${VIFROST_OPENVSWITCH})
 foreach(cache $ENV{VIFROST_CACHE_DIR} $ENV{XDG_CACHE_HOME}/vifrost $ENV{HOME}/.cache/vifrost
 	/root/.cache/vifrost /var/cache/vifrost)
-	list(APPEND places ${cache}/libopenvswitch-1)
+	list(APPEND places ${cache}/libopenvswitch-2)
 endforeach()
 find_library(VIFROST_OPENVSWITCH_LIBRARY libopenvswitch.a PATHS ${places} PATH_SUFFIXES lib NO_DEFAULT_PATH)
 if(NOT VIFROST_OPENVSWITCH_LIBRARY)
