@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What Xen's vif scripts do, for one vif, in one short process:
+ * What Xen's vif scripts do, for one vif, in one short process (policy/hotplug/ is its first half):
  *
  *	vifrostd runs and has a policy	it is asked to place the vif now (RPC vif.place), and obeyed
  *	else				as the script of that name: bridge= and the rest from xenstore,
@@ -43,8 +43,13 @@ struct hotplug_keys {
 	char mtu[16], vlan[128], guest[VS_NAME_LEN], uuid[VS_UUID_LEN];
 };
 
-/* The whole of it; the program's exit status. @argv: the script's name, then its arguments. */
+/*
+ * Both halves; a program's exit status. @argv: the script's name, then its arguments. What vifrostd does not
+ * place, and every error, goes to the second, with vifrostd's reason in HOTPLUG_WHY_VARIABLE.
+ */
+int hotplug_ask(int argc, char **argv);
 int hotplug_run(int argc, char **argv);
+#define HOTPLUG_WHY_VARIABLE "VIFROST_HOTPLUG_WHY"
 
 /* Return: 0; -EINVAL with @why. */
 int hotplug_call_read(int argc, char **argv, struct hotplug_call *call, char why[HOTPLUG_WHY_LEN]);
@@ -62,15 +67,12 @@ int hotplug_parse_addrs(const char *text, struct vs_prefix *addrs, size_t max, s
 
 /* ---- Without a policy ---- */
 
-/* Do what the script would. Return: 0; -errno with @why. */
-int hotplug_direct(const struct hotplug_call *call, struct hv_store *store,
-		   char why[HOTPLUG_WHY_LEN]);
 /* vif-nat and vif-route: an address of the host's and routes to the guest's, on @vif's own link. */
 int hotplug_l3_up(const struct hotplug_call *call, struct vs_system *sys, const struct vs_vif *vif,
 		  char why[HOTPLUG_WHY_LEN]);
 int hotplug_l3_down(struct vs_system *sys, const char *link, char why[HOTPLUG_WHY_LEN]);
 
-/* Run those of @dir that end in ".hook" and can be executed, with the scripts' variables set. */
-void hotplug_hooks(const struct hotplug_call *call, const char *dir);
+/* Run the operator's, those that end in ".hook" and can be executed, with the scripts' variables set. */
+void hotplug_hooks(const struct hotplug_call *call);
 
 #endif

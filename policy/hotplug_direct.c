@@ -311,17 +311,14 @@ static int take_down(const struct hotplug_call *call, struct vs_system *sys,
 	return rc;
 }
 
-int hotplug_direct(const struct hotplug_call *call, struct hv_store *store,
-		   char why[HOTPLUG_WHY_LEN])
+static int place(const struct hotplug_call *call, const char *rundir, struct hv_store *store,
+		 char why[HOTPLUG_WHY_LEN])
 {
 	struct vs_vif vif = { .domid = call->domid, .devid = call->devid };
 	struct hotplug_keys keys = { .bridge = "" };
 	struct vs_system *sys = NULL;
-	char rundir[RUNDIR_MAX];
-	int rc = rundir_resolve(NULL, rundir);
+	int rc = vs_rtnl_open(rundir, &sys);
 
-	if (!rc)
-		rc = vs_rtnl_open(rundir, &sys);
 	if (!rc)
 		rc = read_keys(call, store, &keys);
 	if (rc) {
@@ -348,4 +345,53 @@ out:
 	if (sys)
 		sys->ops->close(sys);
 	return rc;
+}
+
+/* For the toolstack, which shows it to the operator. */
+static void tell_error(const struct hotplug_call *call, struct hv_store *store, const char *why)
+{
+	char path[HOTPLUG_AREA_LEN + 32];
+
+	if (!store || !call->area[0] || !call->is_up || call->is_emulated)
+		return;
+	snprintf(path, sizeof(path), "%s/hotplug-error", call->area);
+	hv_store_write(store, 0, path, why, strlen(why));
+	snprintf(path, sizeof(path), "%s/hotplug-status", call->area);
+	hv_store_write(store, 0, path, "error", strlen("error"));
+}
+
+int hotplug_run(int argc, char **argv)
+{
+	char rundir[RUNDIR_MAX], why[HOTPLUG_WHY_LEN] = "", unused[HV_WHY_MAX];
+	const char *refused = getenv(HOTPLUG_WHY_VARIABLE);
+	struct hv_store *store = NULL;
+	struct hotplug_call call;
+	int rc = hotplug_call_read(argc, argv, &call, why), opened;
+
+	if (rc == -EALREADY)
+		return 0;
+	opened = rundir_resolve(NULL, rundir);
+	if (opened)
+		snprintf(unused, sizeof(unused), "VIFROST_RUN_DIR: a short absolute path");
+	else
+		opened = hv_store_open(rundir, &store, unused);
+	if (!rc && refused) {
+		rc = -EPERM;
+		snprintf(why, sizeof(why), "%s", refused);
+	}
+	if (!rc && opened) {
+		rc = opened;
+		snprintf(why, sizeof(why), "%s", unused);
+	}
+	if (!rc)
+		rc = place(&call, rundir, store, why);
+	if (rc) {
+		if (!refused)
+			log_err("%s: %s", call.device[0] ? call.device : argv[0], why);
+		tell_error(&call, store, why);
+	}
+	hv_store_close(store);
+	if (!rc)
+		hotplug_hooks(&call);
+	return rc ? 1 : 0;
 }

@@ -21,6 +21,7 @@
 #include "base/file.h"
 #include "base/log.h"
 
+#define HOOKS_DIR     "/etc/xen/scripts/vif-post.d"
 #define SUFFIX	      ".hook"
 #define HOOK_LIMIT_MS 10000
 
@@ -122,12 +123,15 @@ static void run_hook(const struct hotplug_call *call, const char *path)
 		log_warning("%s: %s", path, strerror(errno));
 }
 
-void hotplug_hooks(const struct hotplug_call *call, const char *dir)
+void hotplug_hooks(const struct hotplug_call *call)
 {
+	const char *dir = getenv("VIFROST_HOOKS_DIR");
 	struct dirent **hooks;
 	char path[PATH_MAX];
-	int nr = scandir(dir, &hooks, is_hook, alphasort);
+	int nr;
 
+	dir = dir ? dir : HOOKS_DIR;
+	nr = scandir(dir, &hooks, is_hook, alphasort);
 	if (nr <= 0) {
 		if (!nr)
 			free(hooks);

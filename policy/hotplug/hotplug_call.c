@@ -1,21 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+/* How a script was called: its name, arguments and environment. */
 #include "policy/hotplug.h"
 
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
-
-#include "base/clock.h"
-#include "base/log.h"
-#include "base/rpc.h"
-#include "base/rundir.h"
-
-#define RPC_TIMEOUT_MS 20000
-#define WAIT_LIMIT_NS  (15 * 1000000000ull) /* libxl gives a script 40 s */
-#define WAIT_STEP_NS   20000000
-#define HOOKS_DIR      "/etc/xen/scripts/vif-post.d"
 
 static const struct {
 	const char *script;
@@ -168,102 +158,4 @@ int hotplug_call_read(int argc, char **argv, struct hotplug_call *call, char why
 	if (rc)
 		return rc;
 	return take_device(variable(argc, argv, "vif"), "vif", call, why);
-}
-
-/* Return: 0 placed; 1: vifrostd leaves it to us, or is not there; -EAGAIN; -errno with @why. */
-static int ask_once(const struct hotplug_call *call, const char *socket, char why[HOTPLUG_WHY_LEN])
-{
-	json_t *answer = NULL;
-	const char *state, *text;
-	int rc = rpc_call(socket, "vif.place",
-			  json_pack("{si si sb ss*}", "domid", call->domid, "devid", call->devid,
-				    "gone", !call->is_up, "link",
-				    call->is_emulated ? call->device : NULL),
-			  RPC_TIMEOUT_MS, &answer);
-
-	if (rc == -ENOENT || rc == -ECONNREFUSED)
-		return 1;
-	if (rc && rc != -EREMOTEIO) {
-		snprintf(why, HOTPLUG_WHY_LEN, "vifrostd: %s", strerror(-rc));
-		return rc;
-	}
-	text = json_string_value(json_object_get(answer, rc ? "message" : "reason"));
-	snprintf(why, HOTPLUG_WHY_LEN, "%s", text ? text : "vifrostd gives no reason");
-	state = json_string_value(json_object_get(answer, "state"));
-	if (!rc && state && !strcmp(state, "unmanaged"))
-		rc = 1;
-	else if (!rc && state && !strcmp(state, "waiting"))
-		rc = -EAGAIN;
-	else if (!rc && (!state || strcmp(state, "connected") != 0))
-		rc = -EPERM;
-	json_decref(answer);
-	return rc;
-}
-
-/* Return: 0 placed; 1: not by vifrostd; -errno with @why. */
-static int ask_daemon(const struct hotplug_call *call, const char *rundir,
-		      char why[HOTPLUG_WHY_LEN])
-{
-	const struct timespec step = { .tv_nsec = WAIT_STEP_NS };
-	uint64_t end = clock_ns() + WAIT_LIMIT_NS;
-	char socket[PATH_MAX];
-	int rc;
-
-	rundir_file(socket, rundir, RUNDIR_VIFROSTD_SOCKET);
-	while ((rc = ask_once(call, socket, why)) == -EAGAIN && clock_ns() < end)
-		nanosleep(&step, NULL);
-	return rc;
-}
-
-/* For the toolstack, which shows it to the operator. */
-static void tell_error(const struct hotplug_call *call, struct hv_store *store, const char *why)
-{
-	char path[HOTPLUG_AREA_LEN + 32];
-
-	if (!store || !call->area[0] || !call->is_up || call->is_emulated)
-		return;
-	snprintf(path, sizeof(path), "%s/hotplug-error", call->area);
-	hv_store_write(store, 0, path, why, strlen(why));
-	snprintf(path, sizeof(path), "%s/hotplug-status", call->area);
-	hv_store_write(store, 0, path, "error", strlen("error"));
-}
-
-static int place(const struct hotplug_call *call, const char *rundir, struct hv_store **store,
-		 char why[HOTPLUG_WHY_LEN])
-{
-	int rc = ask_daemon(call, rundir, why);
-
-	if (rc <= 0)
-		return rc;
-	rc = hv_store_open(rundir, store, why);
-	return rc ? rc : hotplug_direct(call, *store, why);
-}
-
-int hotplug_run(int argc, char **argv)
-{
-	char rundir[RUNDIR_MAX], why[HOTPLUG_WHY_LEN] = "", ignored[HV_WHY_MAX];
-	struct hv_store *store = NULL;
-	struct hotplug_call call;
-	const char *dir = getenv("VIFROST_HOOKS_DIR");
-	int rc = hotplug_call_read(argc, argv, &call, why);
-
-	if (rc == -EALREADY)
-		return 0;
-	if (!rundir_resolve(NULL, rundir)) {
-		if (!rc)
-			rc = place(&call, rundir, &store, why);
-		if (rc && !store)
-			hv_store_open(rundir, &store, ignored);
-	} else if (!rc) {
-		rc = -EINVAL;
-		snprintf(why, sizeof(why), "VIFROST_RUN_DIR: a short absolute path");
-	}
-	if (rc) {
-		log_err("%s: %s", call.device[0] ? call.device : argc ? argv[0] : "", why);
-		tell_error(&call, store, why);
-	}
-	hv_store_close(store);
-	if (!rc)
-		hotplug_hooks(&call, dir ? dir : HOOKS_DIR);
-	return rc ? 1 : 0;
 }
