@@ -8,6 +8,7 @@
 #include <linux/rtnetlink.h>
 
 #include "vswitch/array.h"
+#include "vswitch/switch.h"
 #include "vswitch/text.h"
 
 bool bridge_is_link_local(const struct vs_addr *a)
@@ -79,7 +80,8 @@ static int check_uplink(const struct vs_plan_input *in, const struct vs_network 
 				 uplink->name, plan->record.networks[i].name);
 			return -EINVAL;
 		}
-	if (uplink->master && (!bridge || uplink->master != bridge->ifindex)) {
+	if (uplink->master && (!bridge || uplink->master != bridge->ifindex) &&
+	    !takeover_may_take(&plan->model, uplink)) {
 		diag_add(in->ds, DIAG_ERROR, "VF0512", &n->place,
 			 "take it off that link first; what is not Vifrost's is not touched",
 			 "uplink %s is %s, which is a port of %s", n->uplink_name, uplink->name,
@@ -174,6 +176,7 @@ void bridge_take_uplink(struct plan_for *p, const struct vs_network *n,
 	if (n->uplink_mtu)
 		plan_set_mtu(p, VS_DISRUPTION_BLIP, uplink, n->uplink_mtu);
 	plan_set_up(p, VS_DISRUPTION_NONE, uplink, true);
+	takeover_patch(p, n, uplink);
 	plan_set_master(p, d, uplink, n->name);
 }
 

@@ -44,6 +44,11 @@ static void match_text(const struct vs_match *m, char *text, size_t size)
 		 m->name[0] ? " name " : "", m->name);
 }
 
+bool vs_is_uplink(const struct vs_network *n, const struct vs_link *link)
+{
+	return n->has_uplink && matches(&n->uplink, link);
+}
+
 int vs_match_uplink(const struct vs_plan_input *in, const struct vs_observed *o,
 		    const struct vs_network *n, const struct vs_link **link_out)
 {

@@ -26,20 +26,6 @@ static void alias_of(const char *network, char alias[VS_TEXT_LEN])
 	snprintf(alias, VS_TEXT_LEN, VS_ALIAS_PREFIX "%s", network);
 }
 
-/* A stable, locally administered address for a bridge without an uplink. FNV-1a. */
-static void make_mac(const char *host_id, const char *name, uint8_t mac[MAC_LEN])
-{
-	const char *const texts[] = { host_id, "/", name };
-	uint64_t hash = 0xcbf29ce484222325u;
-
-	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++)
-		for (const char *p = texts[i]; *p; p++)
-			hash = (hash ^ (uint8_t)*p) * 0x100000001b3u;
-	for (int i = 0; i < MAC_LEN; i++)
-		mac[i] = (uint8_t)(hash >> (8 * i));
-	mac[0] = (uint8_t)((mac[0] & 0xfc) | 0x02);
-}
-
 static int refuse(const struct vs_plan_input *in, const struct vs_network *n, const char *what)
 {
 	diag_add(
@@ -159,7 +145,7 @@ static void plan_settings(struct plan_for *p, const struct vs_plan_input *in,
 	if (uplink)
 		memcpy(mac, uplink->mac, MAC_LEN);
 	else
-		make_mac(in->wanted->host_id, n->name, mac);
+		plan_make_mac(in->wanted->host_id, n->name, mac);
 	alias_of(n->name, alias);
 	if (!plan_link(p, n->name))
 		plan_add_bridge(p, n->name, mac, n->mtu, alias);
@@ -314,6 +300,7 @@ static int bridge_detach(const char *link, struct vs_plan *plan)
 const struct vs_mode vs_mode_bridge = {
 	.name = "bridge",
 	.segment = VS_SEGMENT_BRIDGE,
+	.joins_lan = true,
 	.release = bridge_release,
 	.plan = bridge_plan,
 	.plan_down = bridge_plan_down,

@@ -40,16 +40,17 @@ static void drop_routes(struct vs_observed *m, int ifindex)
 
 static bool is_made_by(const struct vs_link *link, const struct vs_op *op)
 {
-	return !strcmp(link->kind, "bridge") && !strcmp(link->alias, op->text);
+	return !strcmp(link->alias, op->text);
 }
 
-static int bridge_add(struct vs_observed *m, const struct vs_op *op)
+static int link_add(struct vs_observed *m, const struct vs_op *op, const char *name,
+		    const char *kind)
 {
-	struct vs_link *link = find(m, op->link);
+	struct vs_link *link = find(m, name);
 	int ifindex = 1;
 
 	if (link)
-		return is_made_by(link, op) ? 0 : -EEXIST;
+		return !strcmp(link->kind, kind) && is_made_by(link, op) ? 0 : -EEXIST;
 	for (size_t i = 0; i < m->nr_links; i++)
 		if (m->links[i].ifindex >= ifindex)
 			ifindex = m->links[i].ifindex + 1;
@@ -57,8 +58,8 @@ static int bridge_add(struct vs_observed *m, const struct vs_op *op)
 	if (!link)
 		return -ENOMEM;
 	link->ifindex = ifindex;
-	strcpy(link->name, op->link);
-	strcpy(link->kind, "bridge");
+	strcpy(link->name, name);
+	strcpy(link->kind, kind);
 	strcpy(link->alias, op->text);
 	memcpy(link->mac, op->mac, MAC_LEN);
 	memcpy(link->permanent_mac, op->mac, MAC_LEN);
@@ -66,9 +67,9 @@ static int bridge_add(struct vs_observed *m, const struct vs_op *op)
 	return 0;
 }
 
-static int link_del(struct vs_observed *m, const struct vs_op *op)
+static int link_del(struct vs_observed *m, const struct vs_op *op, const char *name)
 {
-	struct vs_link *link = find(m, op->link);
+	struct vs_link *link = find(m, name);
 	int ifindex;
 
 	if (!link)
@@ -85,6 +86,21 @@ static int link_del(struct vs_observed *m, const struct vs_op *op)
 		if (m->links[i].master == ifindex)
 			m->links[i].master = 0;
 	return 0;
+}
+
+/* Both ends; the kernel marks only the near one. */
+static int change_patch(struct vs_observed *m, const struct vs_op *op)
+{
+	char peer[IFNAMSIZ];
+	int rc;
+
+	vs_patch_peer(op->link, peer);
+	if (op->kind == VS_OP_PATCH_ADD) {
+		rc = link_add(m, op, op->link, "veth");
+		return rc ? rc : link_add(m, op, peer, "veth");
+	}
+	rc = link_del(m, op, op->link);
+	return rc ? rc : link_del(m, op, peer);
 }
 
 static int set_master(struct vs_observed *m, struct vs_link *link, const char *name)
@@ -229,9 +245,12 @@ int vs_model_apply(struct vs_observed *model, const struct vs_op *op)
 {
 	switch (op->kind) {
 	case VS_OP_BRIDGE_ADD:
-		return bridge_add(model, op);
+		return link_add(model, op, op->link, "bridge");
 	case VS_OP_LINK_DEL:
-		return link_del(model, op);
+		return link_del(model, op, op->link);
+	case VS_OP_PATCH_ADD:
+	case VS_OP_PATCH_DEL:
+		return change_patch(model, op);
 	case VS_OP_ADDR_ADD:
 	case VS_OP_ADDR_DEL:
 		return change_addr(model, op);

@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "vswitch/array.h"
+#include "vswitch/switch.h"
 
 static const struct vs_mode *const modes[] = { &vs_mode_bridge };
 
@@ -79,34 +80,77 @@ static void keep_first(int *rc, int next)
 		*rc = next;
 }
 
-static int plan_networks(const struct vs_plan_input *in, struct vs_plan *plan)
+/* Whether the device of @old is in the way of what @n is to be: one name, but another kind of thing. */
+static bool is_in_the_way(const struct vs_record_network *old, const struct vs_network *n)
 {
-	const struct vs_record *record = in->record;
+	const struct vs_mode *mode = vs_mode_find(old->mode);
+
+	return mode && n && mode->segment != n->mode->segment;
+}
+
+static int plan_network(const struct vs_plan_input *in, const struct takeovers *taken,
+			const struct vs_network *n, struct vs_plan *plan)
+{
+	const struct vs_record_network *old = vs_record_find(in->record, n->name);
+	struct takeover *t = takeover_of_new(taken, n);
 	int rc = 0;
 
-	for (size_t i = 0; i < record->nr_networks; i++) {
-		const struct vs_record_network *old = &record->networks[i];
+	if (t) {
+		rc = takeover_begin(in, t, plan);
+		old = &t->carried;
+	} else if (old && is_in_the_way(old, n)) {
+		rc = vs_mode_find(old->mode)->plan_down(in, old, plan);
+		old = NULL;
+	}
+	return rc ? rc : n->mode->plan(in, old, n, plan);
+}
+
+static int release_uplinks(const struct vs_plan_input *in, const struct takeovers *taken,
+			   struct vs_plan *plan)
+{
+	int rc = 0;
+
+	for (size_t i = 0; i < in->record->nr_networks; i++) {
+		const struct vs_record_network *old = &in->record->networks[i];
 		const struct vs_mode *mode = vs_mode_find(old->mode);
+		const struct vs_network *n = vs_wanted_network(in->wanted, old->name);
 
-		if (mode)
-			keep_first(&rc,
-				   mode->release(in, old, vs_wanted_network(in->wanted, old->name),
-						 plan));
+		if (mode && !takeover_of_old(taken, old))
+			keep_first(&rc, mode->release(in, old, n, plan));
 	}
-	for (size_t i = 0; i < in->wanted->nr_networks; i++) {
-		const struct vs_network *n = &in->wanted->networks[i];
+	return rc;
+}
 
-		keep_first(&rc, n->mode->plan(in, vs_record_find(record, n->name), n, plan));
-	}
-	if (!rc)
-		rc = plan_vifs(in, plan);
-	for (size_t i = 0; !rc && i < record->nr_networks; i++) {
-		const struct vs_record_network *old = &record->networks[i];
+static int take_down(const struct vs_plan_input *in, struct vs_plan *plan)
+{
+	int rc = 0;
+
+	for (size_t i = 0; !rc && i < in->record->nr_networks; i++) {
+		const struct vs_record_network *old = &in->record->networks[i];
 		const struct vs_mode *mode = vs_mode_find(old->mode);
 
 		if (mode && !vs_wanted_network(in->wanted, old->name))
 			rc = mode->plan_down(in, old, plan);
 	}
+	return rc;
+}
+
+static int plan_networks(const struct vs_plan_input *in, struct vs_plan *plan)
+{
+	struct takeovers taken;
+	int rc = takeovers_find(in, plan, &taken);
+
+	if (!rc)
+		rc = release_uplinks(in, &taken, plan);
+	for (size_t i = 0; rc != -ENOMEM && i < in->wanted->nr_networks; i++)
+		keep_first(&rc, plan_network(in, &taken, &in->wanted->networks[i], plan));
+	if (!rc)
+		rc = plan_vifs(in, plan);
+	for (size_t i = 0; !rc && i < taken.nr; i++)
+		rc = takeover_end(in, &taken.v[i], plan);
+	if (!rc)
+		rc = take_down(in, plan);
+	takeovers_fini(&taken);
 	return rc;
 }
 

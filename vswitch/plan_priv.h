@@ -38,12 +38,18 @@ void plan_del_route(struct plan_for *p, enum vs_disruption d, const char *link,
 void plan_add_bridge(struct plan_for *p, const char *link, const uint8_t mac[MAC_LEN], uint32_t mtu,
 		     const char *alias);
 void plan_del_bridge(struct plan_for *p, const char *link);
+void plan_add_patch(struct plan_for *p, const char *link, const uint8_t mac[MAC_LEN], uint32_t mtu,
+		    const char *alias);
+void plan_del_patch(struct plan_for *p, const char *link);
 void plan_set_sysctl(struct plan_for *p, enum vs_sysctl which, int value);
 /* @doc: a reference that is taken over; NULL: out of memory. */
 void plan_set_doc(struct plan_for *p, enum vs_disruption d, enum vs_doc_kind kind, const char *name,
 		  json_t *doc);
 void plan_del_doc(struct plan_for *p, enum vs_disruption d, enum vs_doc_kind kind,
 		  const char *name);
+
+/* A stable, locally administered address made of two names. */
+void plan_make_mac(const char *a, const char *b, uint8_t mac[MAC_LEN]);
 
 /* The model's. NULL: not there. */
 const struct vs_link *plan_link(const struct plan_for *p, const char *name);
@@ -64,5 +70,7 @@ bool vs_route_is_automatic(const struct vs_observed *o, const struct vs_link_rou
 /* match.c: the one link that an uplink's match means. -EINVAL: none or several, see in->ds. */
 int vs_match_uplink(const struct vs_plan_input *in, const struct vs_observed *o,
 		    const struct vs_network *n, const struct vs_link **link_out);
+/* Whether it is one that @n's match means. */
+bool vs_is_uplink(const struct vs_network *n, const struct vs_link *link);
 
 #endif

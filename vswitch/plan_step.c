@@ -112,6 +112,20 @@ void plan_set_master(struct plan_for *p, enum vs_disruption d, const char *link,
 	add_step(p, d, &op, &undo);
 }
 
+/* FNV-1a. */
+void plan_make_mac(const char *a, const char *b, uint8_t mac[MAC_LEN])
+{
+	const char *const texts[] = { a, "/", b };
+	uint64_t hash = 0xcbf29ce484222325u;
+
+	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++)
+		for (const char *p = texts[i]; *p; p++)
+			hash = (hash ^ (uint8_t)*p) * 0x100000001b3u;
+	for (int i = 0; i < MAC_LEN; i++)
+		mac[i] = (uint8_t)(hash >> (8 * i));
+	mac[0] = (uint8_t)((mac[0] & 0xfc) | 0x02);
+}
+
 static struct vs_op addr_op(enum vs_op_kind kind, const char *link, const struct vs_addr *a,
 			    bool is_moved)
 {
@@ -179,22 +193,23 @@ void plan_del_route(struct plan_for *p, enum vs_disruption d, const char *link,
 	add_step(p, d, &op, &undo);
 }
 
-void plan_add_bridge(struct plan_for *p, const char *link, const uint8_t mac[MAC_LEN], uint32_t mtu,
-		     const char *alias)
+static void add_link(struct plan_for *p, enum vs_op_kind add, enum vs_op_kind del, const char *link,
+		     const uint8_t mac[MAC_LEN], uint32_t mtu, const char *alias)
 {
-	struct vs_op op = make_op(VS_OP_BRIDGE_ADD, link, mtu), undo;
+	struct vs_op op = make_op(add, link, mtu), undo;
 
 	memcpy(op.mac, mac, MAC_LEN);
 	snprintf(op.text, sizeof(op.text), "%s", alias);
 	undo = op;
-	undo.kind = VS_OP_LINK_DEL;
+	undo.kind = del;
 	add_step(p, VS_DISRUPTION_NONE, &op, &undo);
 }
 
-void plan_del_bridge(struct plan_for *p, const char *link)
+static void del_link(struct plan_for *p, enum vs_disruption d, enum vs_op_kind add,
+		     enum vs_op_kind del, const char *link)
 {
 	const struct vs_link *l = plan_link(p, link);
-	struct vs_op op = make_op(VS_OP_LINK_DEL, link, 0), undo;
+	struct vs_op op = make_op(del, link, 0), undo;
 
 	if (!l)
 		return;
@@ -202,8 +217,30 @@ void plan_del_bridge(struct plan_for *p, const char *link)
 	memcpy(op.mac, l->mac, MAC_LEN);
 	memcpy(op.text, l->alias, sizeof(op.text));
 	undo = op;
-	undo.kind = VS_OP_BRIDGE_ADD;
-	add_step(p, VS_DISRUPTION_LINK_DOWN, &op, &undo);
+	undo.kind = add;
+	add_step(p, d, &op, &undo);
+}
+
+void plan_add_bridge(struct plan_for *p, const char *link, const uint8_t mac[MAC_LEN], uint32_t mtu,
+		     const char *alias)
+{
+	add_link(p, VS_OP_BRIDGE_ADD, VS_OP_LINK_DEL, link, mac, mtu, alias);
+}
+
+void plan_del_bridge(struct plan_for *p, const char *link)
+{
+	del_link(p, VS_DISRUPTION_LINK_DOWN, VS_OP_BRIDGE_ADD, VS_OP_LINK_DEL, link);
+}
+
+void plan_add_patch(struct plan_for *p, const char *link, const uint8_t mac[MAC_LEN], uint32_t mtu,
+		    const char *alias)
+{
+	add_link(p, VS_OP_PATCH_ADD, VS_OP_PATCH_DEL, link, mac, mtu, alias);
+}
+
+void plan_del_patch(struct plan_for *p, const char *link)
+{
+	del_link(p, VS_DISRUPTION_NONE, VS_OP_PATCH_ADD, VS_OP_PATCH_DEL, link);
 }
 
 void plan_set_sysctl(struct plan_for *p, enum vs_sysctl which, int value)

@@ -251,6 +251,8 @@ static int rtnl_apply(struct vs_system *sys, const struct vs_op *op, char *why)
 		[VS_OP_IPV6_OFF] = sysctl_apply,
 		[VS_OP_ACCEPT_RA] = sysctl_apply,
 		[VS_OP_SET_NAME] = rtnl_link_apply,
+		[VS_OP_PATCH_ADD] = rtnl_patch_apply,
+		[VS_OP_PATCH_DEL] = rtnl_patch_apply,
 		[VS_OP_DOC] = doc_apply,
 	};
 	struct vs_rtnl *r = (struct vs_rtnl *)sys;

@@ -39,6 +39,9 @@ int rtnl_links_read(struct vs_rtnl *r, bool with_drivers, struct vs_observed *o)
 int rtnl_link_parse(struct nlmsghdr *nlh, struct vs_link *out);
 int rtnl_link_apply(struct vs_rtnl *r, const struct vs_op *op);
 
+/* rtnl_patch.c */
+int rtnl_patch_apply(struct vs_rtnl *r, const struct vs_op *op);
+
 /* rtnl_addr.c */
 int rtnl_addrs_read(struct vs_rtnl *r, struct vs_observed *o);
 int rtnl_addr_apply(struct vs_rtnl *r, const struct vs_op *op);

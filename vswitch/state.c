@@ -114,14 +114,20 @@ void vs_record_init(struct vs_record *r)
 		r->old_sysctls[i] = -1;
 }
 
+void vs_record_drop_last(struct vs_record *r)
+{
+	struct vs_record_network *last = &r->networks[--r->nr_networks];
+
+	free(last->moved_addrs);
+	free(last->moved_routes);
+	free(last->addrs);
+	free(last->routes);
+}
+
 void vs_record_fini(struct vs_record *r)
 {
-	for (size_t i = 0; i < r->nr_networks; i++) {
-		free(r->networks[i].moved_addrs);
-		free(r->networks[i].moved_routes);
-		free(r->networks[i].addrs);
-		free(r->networks[i].routes);
-	}
+	while (r->nr_networks)
+		vs_record_drop_last(r);
 	free(r->networks);
 	vs_record_init(r);
 }

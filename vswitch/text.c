@@ -107,6 +107,12 @@ void vs_op_text(const struct vs_op *op, char text[VS_OP_TEXT_LEN])
 	case VS_OP_SET_NAME:
 		snprintf(text, VS_OP_TEXT_LEN, "rename %s to %s", op->link, op->text);
 		return;
+	case VS_OP_PATCH_ADD:
+		snprintf(text, VS_OP_TEXT_LEN, "create patch cable %s", op->link);
+		return;
+	case VS_OP_PATCH_DEL:
+		snprintf(text, VS_OP_TEXT_LEN, "delete patch cable %s", op->link);
+		return;
 	case VS_OP_DOC:
 		snprintf(text, VS_OP_TEXT_LEN, "%s %s %s", op->doc ? "set" : "remove",
 			 op->index < VS_DOC_NR ? vs_doc_text((enum vs_doc_kind)op->index) : "?",

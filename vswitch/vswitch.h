@@ -124,6 +124,7 @@ enum vs_op_kind {
 	VS_OP_NONE,
 	VS_OP_BRIDGE_ADD, /* link, mac, value = MTU, text = alias */
 	VS_OP_LINK_DEL,	  /* link; refused when its alias is not text */
+	VS_OP_PATCH_ADD,  /* link, mac, text = alias: a veth pair; its far end is vs_patch_peer() */
 	VS_OP_SET_MTU,
 	VS_OP_SET_MAC,
 	VS_OP_SET_UP,	  /* value 0, 1 */
@@ -138,6 +139,7 @@ enum vs_op_kind {
 	VS_OP_IPV6_OFF,	 /* link, value = disable_ipv6 */
 	VS_OP_ACCEPT_RA, /* link, value */
 	VS_OP_SET_NAME,	 /* link, text = its new name; the link is down */
+	VS_OP_PATCH_DEL, /* as VS_OP_LINK_DEL */
 	VS_OP_DOC,	 /* index = enum vs_doc_kind, text = its name, doc; NULL: take it away */
 	VS_OP_NR,
 };
@@ -152,6 +154,9 @@ struct vs_op {
 	struct vs_route route;
 	json_t *doc; /* in a step: a reference of its own */
 };
+
+/* What the other end of the patch cable @link is called. */
+void vs_patch_peer(const char *link, char peer[IFNAMSIZ]);
 
 enum vs_disruption {
 	VS_DISRUPTION_NONE,
@@ -200,6 +205,8 @@ void vs_record_init(struct vs_record *r);
 void vs_record_fini(struct vs_record *r);
 /* Appended zeroed. NULL: out of memory. */
 struct vs_record_network *vs_record_add(struct vs_record *r);
+/* Forget the one that was appended last. */
+void vs_record_drop_last(struct vs_record *r);
 const struct vs_record_network *vs_record_find(const struct vs_record *r, const char *name);
 json_t *vs_record_json(const struct vs_record *r);
 /* Return: 0; -EINVAL: not one of ours; -ENOMEM. @r empty on error. */
@@ -298,6 +305,7 @@ enum vs_segment { VS_SEGMENT_BRIDGE, VS_SEGMENT_OVS, VS_SEGMENT_NONE };
 struct vs_mode {
 	const char *name;
 	enum vs_segment segment;
+	bool joins_lan;	   /* has the guests on the uplink's own segment */
 	unsigned int docs; /* VS_DOC_BIT()s of the documents it makes, its vifs' included */
 	/* Give back the uplink that @old holds, where @n (NULL: wanted no more) does not want it.
 	 */
