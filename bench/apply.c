@@ -90,7 +90,7 @@ static void measure_attach(struct bench *b, struct bench_host *h, unsigned int n
 	char key[64], text[96];
 
 	for (size_t i = 0; i < rounds; i++) {
-		unsigned int domid = FIRST_DOMID + nr - 1;
+		unsigned int domid = FIRST_DOMID + (unsigned int)(i % nr);
 
 		bench_detach(h, domid);
 		up[i] = bench_attach(h, domid);

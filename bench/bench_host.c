@@ -168,6 +168,9 @@ double bench_attach(struct bench_host *h, unsigned int domid)
 	if (!h->bridge)
 		h->bridge = (int)if_nametoindex(BENCH_BRIDGE);
 	bench_must(h->bridge ? 0 : -ENODEV, BENCH_BRIDGE);
+	/* What came before is no answer. */
+	while (loop_turn(h->loop, 0) > 0)
+		;
 	snprintf(h->awaited, sizeof(h->awaited), "vif%u.0", domid);
 	h->is_up = false;
 	begin = bench_vif_write(h, domid);

@@ -287,6 +287,28 @@ static bool key_matters(const char *key)
 	return false;
 }
 
+/* The whole tree, or all that is of one domain, as when it is removed. */
+static void mark_below(struct netback *nb, const char *path)
+{
+	const char *p = strstr(path, BACKEND_DIR "/");
+	struct list *l;
+	uint32_t domid;
+
+	if (!p) {
+		nb_xb_mark_all(nb);
+		return;
+	}
+	p += strlen(BACKEND_DIR "/");
+	if (!take_number(&p, 0x7fef, &domid))
+		return;
+	list_for_each (&nb->all, l) {
+		struct nb_vif *vif = list_entry(l, struct nb_vif, all);
+
+		if (vif->domid == domid)
+			nb_xb_mark(vif);
+	}
+}
+
 static void on_event(struct netback *nb, const char *path, const char *token)
 {
 	uint16_t domid;
@@ -298,9 +320,8 @@ static void on_event(struct netback *nb, const char *path, const char *token)
 		return;
 	}
 	if (!nb_xb_parse_path(path, &domid, &devid, &key)) {
-		/* The whole tree or a whole domain's part of it, as when they are removed. */
 		if (!strcmp(token, "backend"))
-			nb_xb_mark_all(nb);
+			mark_below(nb, path);
 		return;
 	}
 	if (!strcmp(token, "backend") && key_matters(key))

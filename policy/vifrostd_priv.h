@@ -97,6 +97,11 @@ int vif_update(struct vifrostd *d, uint16_t domid, uint16_t devid);
 /* As vif_update() for all of @domid, and all of everyone. */
 int vif_update_domain(struct vifrostd *d, uint16_t domid);
 int vif_update_all(struct vifrostd *d);
+/*
+ * After an apply, which has put links where @d->policy wants them: those vifs that it says something new of, or
+ * that wait for something. Return: 0; -ECONNRESET.
+ */
+int vif_update_changed(struct vifrostd *d);
 /* Domains have come or gone. Return: 0; -ECONNRESET. */
 int vif_check_domains(struct vifrostd *d);
 /* The watch with that token has fired. Return: 0; -ECONNRESET. */

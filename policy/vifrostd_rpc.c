@@ -133,10 +133,10 @@ static int make_so(struct vifrostd *d, struct policy *policy, const char *file, 
 	return rc ? rc : vifrostd_take_policy(d, policy);
 }
 
-/* Vifs that stand as before hear the new reason; those that had to wait get their turn. */
+/* Those that had to wait get their turn. */
 static void update_vifs(struct vifrostd *d)
 {
-	int rc = d->store ? vif_update_all(d) : 0;
+	int rc = d->store ? vif_update_changed(d) : 0;
 
 	if (rc)
 		store_lost(d, rc);

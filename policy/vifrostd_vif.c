@@ -222,6 +222,36 @@ int vif_update_all(struct vifrostd *d)
 	return nr < 0 ? nr : rc;
 }
 
+/* Whether the same is wanted of a vif; by which line of the policy does not matter. */
+static bool is_same_place(const struct placement *a, const struct placement *b)
+{
+	struct vs_vif there = a->vif;
+
+	memcpy(there.name, b->vif.name, sizeof(there.name));
+	return a->is_placed && b->is_placed && a->datapath == b->datapath &&
+	       !memcmp(&there, &b->vif, sizeof(there));
+}
+
+int vif_update_changed(struct vifrostd *d)
+{
+	struct vif *vif, *next;
+	struct placement p;
+	int rc = 0;
+
+	for (vif = vif_next(d, NULL); !rc && vif; vif = next) {
+		next = vif_next(d, vif);
+		vif_decide(d, d->policy, vif, false, &p);
+		if (vif->state == VIF_CONNECTED && !vif->reason[0] &&
+		    is_same_place(&vif->placement, &p)) {
+			memcpy(p.vif.name, vif->placement.vif.name, sizeof(p.vif.name));
+			vif->placement = p;
+		} else {
+			rc = vif_update(d, vif->domid, vif->devid);
+		}
+	}
+	return rc;
+}
+
 /* The vif that waited for @link; what happens to the links of others is someone's will. */
 static struct vif *find_waiting(struct vifrostd *d, const struct vs_link *link)
 {

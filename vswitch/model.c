@@ -12,30 +12,30 @@
 #include <sys/socket.h>
 
 #include "vswitch/array.h"
+#include "vswitch/index.h"
 
 static struct vs_link *find(struct vs_observed *m, const char *name)
 {
 	return (struct vs_link *)(uintptr_t)vs_observed_link(m, name);
 }
 
-static bool same_addr(const struct vs_addr *a, const struct vs_addr *b)
+static void remove_addr(struct vs_observed *m, size_t i)
 {
-	return a->family == b->family && a->prefix_len == b->prefix_len &&
-	       !memcmp(a->local, b->local, a->family == AF_INET ? 4 : 16);
+	vs_index_remove(m, INDEX_ADDR, i);
+	array_remove(m->addrs, &m->nr_addrs, sizeof(*m->addrs), i);
 }
 
-static bool same_route(const struct vs_route *a, const struct vs_route *b)
+static void remove_route(struct vs_observed *m, size_t i)
 {
-	return a->family == b->family && a->prefix_len == b->prefix_len && a->table == b->table &&
-	       a->metric == b->metric && a->tos == b->tos && !memcmp(a->to, b->to, sizeof(a->to)) &&
-	       a->has_via == b->has_via && !memcmp(a->via, b->via, sizeof(a->via));
+	vs_index_remove(m, INDEX_ROUTE, i);
+	array_remove(m->routes, &m->nr_routes, sizeof(*m->routes), i);
 }
 
 static void drop_routes(struct vs_observed *m, int ifindex)
 {
 	for (size_t i = m->nr_routes; i-- > 0;)
 		if (m->routes[i].ifindex == ifindex)
-			array_remove(m->routes, &m->nr_routes, sizeof(*m->routes), i);
+			remove_route(m, i);
 }
 
 static bool is_made_by(const struct vs_link *link, const struct vs_op *op)
@@ -77,10 +77,11 @@ static int link_del(struct vs_observed *m, const struct vs_op *op, const char *n
 	if (!is_made_by(link, op))
 		return -EPERM;
 	ifindex = link->ifindex;
+	vs_index_remove(m, INDEX_LINK_NAME, (size_t)(link - m->links));
 	array_remove(m->links, &m->nr_links, sizeof(*link), (size_t)(link - m->links));
 	for (size_t i = m->nr_addrs; i-- > 0;)
 		if (m->addrs[i].ifindex == ifindex)
-			array_remove(m->addrs, &m->nr_addrs, sizeof(*m->addrs), i);
+			remove_addr(m, i);
 	drop_routes(m, ifindex);
 	for (size_t i = 0; i < m->nr_links; i++)
 		if (m->links[i].master == ifindex)
@@ -126,6 +127,7 @@ static int set_name(struct vs_observed *m, struct vs_link *link, const char *nam
 	if (link->is_up)
 		return -EBUSY;
 	snprintf(link->name, sizeof(link->name), "%.15s", name);
+	vs_index_forget(m);
 	return 0;
 }
 
@@ -179,32 +181,33 @@ static void drop_addr(struct vs_observed *m, size_t i)
 	struct vs_link_addr gone = m->addrs[i];
 	struct vs_observed only = { .addrs = &gone, .nr_addrs = 1 };
 
-	array_remove(m->addrs, &m->nr_addrs, sizeof(*m->addrs), i);
+	remove_addr(m, i);
 	if (gone.addr.family == AF_INET6 && gone.addr.valid_s != UINT32_MAX)
 		return;
 	for (size_t r = m->nr_routes; r-- > 0;)
 		if (m->routes[r].ifindex == gone.ifindex &&
 		    vs_route_is_automatic(&only, &m->routes[r]) &&
 		    !vs_route_is_automatic(m, &m->routes[r]))
-			array_remove(m->routes, &m->nr_routes, sizeof(*m->routes), r);
+			remove_route(m, r);
 }
 
 static int change_addr(struct vs_observed *m, const struct vs_op *op)
 {
 	const struct vs_link *link = find(m, op->link);
+	struct index_key key = { .of = INDEX_ADDR, .addr = &op->addr };
 	struct vs_link_addr *added;
+	size_t i;
 
 	if (!link)
 		return -ENODEV;
-	for (size_t i = 0; i < m->nr_addrs; i++) {
-		if (m->addrs[i].ifindex != link->ifindex ||
-		    !same_addr(&m->addrs[i].addr, &op->addr))
-			continue;
-		if (op->kind == VS_OP_ADDR_DEL)
+	key.number = link->ifindex;
+	i = vs_index_find(m, &key);
+	if (op->kind == VS_OP_ADDR_DEL) {
+		if (i != INDEX_NONE)
 			drop_addr(m, i);
 		return 0;
 	}
-	if (op->kind == VS_OP_ADDR_DEL)
+	if (i != INDEX_NONE)
 		return 0;
 	added = array_add(&m->addrs, &m->nr_addrs, sizeof(*added));
 	if (!added)
@@ -217,19 +220,20 @@ static int change_addr(struct vs_observed *m, const struct vs_op *op)
 static int change_route(struct vs_observed *m, const struct vs_op *op)
 {
 	const struct vs_link *link = find(m, op->link);
+	struct index_key key = { .of = INDEX_ROUTE_EXACT, .route = &op->route };
 	struct vs_link_route *added;
+	size_t i;
 
 	if (!link)
 		return -ENODEV;
-	for (size_t i = 0; i < m->nr_routes; i++) {
-		if (m->routes[i].ifindex != link->ifindex ||
-		    !same_route(&m->routes[i].route, &op->route))
-			continue;
-		if (op->kind == VS_OP_ROUTE_DEL)
-			array_remove(m->routes, &m->nr_routes, sizeof(*m->routes), i);
+	key.number = link->ifindex;
+	i = vs_index_find(m, &key);
+	if (op->kind == VS_OP_ROUTE_DEL) {
+		if (i != INDEX_NONE)
+			remove_route(m, i);
 		return 0;
 	}
-	if (op->kind == VS_OP_ROUTE_DEL)
+	if (i != INDEX_NONE)
 		return 0;
 	if (!link->is_up)
 		return -ENETDOWN;

@@ -182,6 +182,8 @@ int vs_plan_make(const struct vs_wanted *wanted, const struct vs_observed *obser
 	vs_record_init(&plan->record);
 	rc = vs_observed_copy(&plan->model, observed);
 	if (!rc)
+		rc = vs_observed_make_index(&plan->model);
+	if (!rc)
 		rc = plan_sysctls(&in, plan, false);
 	if (!rc)
 		rc = plan_networks(&in, plan);

@@ -9,6 +9,8 @@
 #include <linux/if_addr.h>
 #include <linux/rtnetlink.h>
 
+#include "vswitch/index.h"
+
 #define IP6_METRIC_KERNEL 256
 
 static struct vs_op make_op(enum vs_op_kind kind, const char *link, uint32_t value)
@@ -310,19 +312,19 @@ bool vs_route_serves(const struct vs_route *have, const struct vs_route *want)
 const struct vs_addr *vs_find_addr(const struct vs_observed *o, int ifindex,
 				   const struct vs_addr *a)
 {
-	for (size_t i = 0; i < o->nr_addrs; i++)
-		if (o->addrs[i].ifindex == ifindex && vs_addr_same(&o->addrs[i].addr, a))
-			return &o->addrs[i].addr;
-	return NULL;
+	struct index_key key = { .of = INDEX_ADDR, .number = ifindex, .addr = a };
+	size_t i = vs_index_find(o, &key);
+
+	return i == INDEX_NONE ? NULL : &o->addrs[i].addr;
 }
 
 const struct vs_route *vs_find_route(const struct vs_observed *o, int ifindex,
 				     const struct vs_route *want)
 {
-	for (size_t i = 0; i < o->nr_routes; i++)
-		if (o->routes[i].ifindex == ifindex && vs_route_serves(&o->routes[i].route, want))
-			return &o->routes[i].route;
-	return NULL;
+	struct index_key key = { .of = INDEX_ROUTE, .number = ifindex, .route = want };
+	size_t i = vs_index_find(o, &key);
+
+	return i == INDEX_NONE ? NULL : &o->routes[i].route;
 }
 
 static bool same_prefix(const uint8_t *a, const uint8_t *b, unsigned int len)

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "vswitch/array.h"
+#include "vswitch/index.h"
 
 void vs_observed_fini(struct vs_observed *o)
 {
@@ -16,6 +17,7 @@ void vs_observed_fini(struct vs_observed *o)
 	for (size_t i = 0; i < o->nr_docs; i++)
 		json_decref(o->docs[i].doc);
 	free(o->docs);
+	vs_index_free(o->index);
 	*o = (struct vs_observed){ 0 };
 }
 
@@ -27,6 +29,7 @@ int vs_observed_copy(struct vs_observed *to, const struct vs_observed *from)
 	to->routes = NULL;
 	to->docs = NULL;
 	to->nr_docs = 0;
+	to->index = NULL;
 	if (array_copy(&to->links, from->links, from->nr_links, sizeof(*from->links)) &&
 	    array_copy(&to->addrs, from->addrs, from->nr_addrs, sizeof(*from->addrs)) &&
 	    array_copy(&to->routes, from->routes, from->nr_routes, sizeof(*from->routes)) &&
@@ -41,26 +44,26 @@ int vs_observed_copy(struct vs_observed *to, const struct vs_observed *from)
 
 const struct vs_link *vs_observed_link(const struct vs_observed *o, const char *name)
 {
-	for (size_t i = 0; i < o->nr_links; i++)
-		if (!strcmp(o->links[i].name, name))
-			return &o->links[i];
-	return NULL;
+	struct index_key key = { .of = INDEX_LINK_NAME, .text = name };
+	size_t i = vs_index_find(o, &key);
+
+	return i == INDEX_NONE ? NULL : &o->links[i];
 }
 
 const struct vs_link *vs_observed_index(const struct vs_observed *o, int ifindex)
 {
-	for (size_t i = 0; i < o->nr_links; i++)
-		if (o->links[i].ifindex == ifindex)
-			return &o->links[i];
-	return NULL;
+	struct index_key key = { .of = INDEX_LINK_NUMBER, .number = ifindex };
+	size_t i = vs_index_find(o, &key);
+
+	return i == INDEX_NONE ? NULL : &o->links[i];
 }
 
 static struct vs_doc *find_doc(const struct vs_observed *o, enum vs_doc_kind kind, const char *name)
 {
-	for (size_t i = 0; i < o->nr_docs; i++)
-		if (o->docs[i].kind == kind && !strcmp(o->docs[i].name, name))
-			return &o->docs[i];
-	return NULL;
+	struct index_key key = { .of = INDEX_DOC, .number = (int)kind, .text = name };
+	size_t i = vs_index_find(o, &key);
+
+	return i == INDEX_NONE ? NULL : &o->docs[i];
 }
 
 json_t *vs_observed_doc(const struct vs_observed *o, enum vs_doc_kind kind, const char *name)
@@ -76,6 +79,7 @@ int vs_observed_set_doc(struct vs_observed *o, enum vs_doc_kind kind, const char
 
 	if (!doc && d) {
 		json_decref(d->doc);
+		vs_index_remove(o, INDEX_DOC, (size_t)(d - o->docs));
 		array_remove(o->docs, &o->nr_docs, sizeof(*d), (size_t)(d - o->docs));
 	}
 	if (!doc)

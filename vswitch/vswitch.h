@@ -105,11 +105,14 @@ struct vs_observed {
 	int sysctls[VS_SYSCTL_NR];
 	struct vs_doc *docs; /* ours only */
 	size_t nr_docs;
+	struct vs_index *index; /* NULL: what is looked for is looked for one by one */
 };
 
 void vs_observed_fini(struct vs_observed *o);
-/* Return: 0; -ENOMEM with @to empty. */
+/* Return: 0; -ENOMEM with @to empty. The copy has no index. */
 int vs_observed_copy(struct vs_observed *to, const struct vs_observed *from);
+/* From now on elements are taken out, and links renamed, by vs_model_apply() and vs_observed_*() only. */
+int vs_observed_make_index(struct vs_observed *o);
 const struct vs_link *vs_observed_link(const struct vs_observed *o, const char *name);
 const struct vs_link *vs_observed_index(const struct vs_observed *o, int ifindex);
 /* Borrowed; NULL: there is none. */
