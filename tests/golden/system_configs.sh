@@ -1,0 +1,59 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# Every configuration for other people's programs is one that they take: systemd's units and network files,
+# NetworkManager's and ifupdown's.
+set -euo pipefail
+bin=$(realpath "$1")
+cd "$(dirname "$0")/../.."
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+fail() { echo "FAILED: $*"; exit 1; }
+
+# Nothing is shipped that is not looked at below.
+other=$(find configs/systemd configs/NetworkManager configs/network -type f ! -path 'configs/systemd/system/*.service' \
+	! -path 'configs/systemd/network/*.network' ! -path 'configs/NetworkManager/conf.d/*.conf' \
+	! -path configs/network/interfaces.d/vifrost)
+[ -z "$other" ] || fail "nobody tests $other"
+
+python3 - configs/systemd/system/*.service configs/systemd/network/*.network configs/NetworkManager/conf.d/*.conf <<'END'
+import configparser, sys
+
+class Repeated(dict):
+    def __setitem__(self, key, value):
+        if isinstance(value, list) and key in self:
+            raise SystemExit(f"{key} stands there twice")
+        super().__setitem__(key, value)
+
+for path in sys.argv[1:]:
+    c = configparser.RawConfigParser(strict=True, comment_prefixes=("#",), delimiters=("=",))
+    c.optionxform = str
+    c.read(path)
+    name = path.rsplit("/", 1)[1]
+    if name.endswith(".service"):
+        assert c["Service"]["ExecStart"].startswith("/usr/"), path
+        assert c["Service"]["NoNewPrivileges"] == "yes", path
+        assert "Documentation" in c["Unit"] and "WantedBy" in c["Install"], path
+    elif name.endswith(".network"):
+        assert "vif*" in c["Match"]["Name"].split() and c["Link"]["Unmanaged"] == "yes", path
+    else:
+        assert "interface-name:vif*" in c["keyfile"]["unmanaged-devices"].split(";"), path
+END
+
+# The programs are not installed here: the units name those of the build instead.
+for unit in configs/systemd/system/*.service; do
+	program=$(sed -n 's/^ExecStart=\([^ ]*\).*/\1/p' "$unit")
+	[ -x "$bin/${program##*/}" ] || fail "$unit starts $program, which is not built"
+	sed "s|^ExecStart=[^ ]*/|ExecStart=$bin/|; s|^Documentation=.*||" "$unit" > "$work/${unit##*/}"
+done
+if command -v systemd-analyze > /dev/null; then
+	said=$(systemd-analyze verify --man=no "$work"/*.service 2>&1 | grep -F "$work" || true)
+	[ -z "$said" ] || fail "systemd-analyze: $said"
+else
+	echo "systemd-analyze is not here: units are only parsed"
+fi
+# The order that a boot relies on.
+for before in network-online.target xendomains.service; do
+	grep -q "^Before=.*\<$before" configs/systemd/system/vifrost-boot.service || fail "not before $before"
+done
+grep -q '^After=.*vifrostd.service' configs/systemd/system/vifrost-boot.service || fail "not after vifrostd"
+echo "system_configs: passed"
