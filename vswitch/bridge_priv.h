@@ -5,6 +5,17 @@
 
 #include "vswitch/plan_priv.h"
 
+/* What modes that build on a Linux bridge have in common: these are their struct vs_mode's. */
+#define BRIDGE_DOCS (VS_DOC_BIT(VS_DOC_DNSMASQ) | VS_DOC_BIT(VS_DOC_DHCP))
+int bridge_release(const struct vs_plan_input *in, const struct vs_record_network *old,
+		   const struct vs_network *n, struct vs_plan *plan);
+int bridge_plan(const struct vs_plan_input *in, const struct vs_record_network *old,
+		const struct vs_network *n, struct vs_plan *plan);
+int bridge_plan_down(const struct vs_plan_input *in, const struct vs_record_network *old,
+		     struct vs_plan *plan);
+int bridge_attach(const struct vs_network *n, const struct vs_vif *vif, struct vs_plan *plan);
+int bridge_detach(const char *link, struct vs_plan *plan);
+
 /* Of the link, not of the host: never moved. */
 bool bridge_is_link_local(const struct vs_addr *a);
 /* Whether the network of that record has it, from the policy or moved. */

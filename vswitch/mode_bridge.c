@@ -20,6 +20,7 @@
 
 #include "vswitch/array.h"
 #include "vswitch/bridge_priv.h"
+#include "vswitch/l3_priv.h"
 
 static void alias_of(const char *network, char alias[VS_TEXT_LEN])
 {
@@ -166,6 +167,7 @@ static int plan_ours(const struct vs_plan_input *in, const struct vs_record_netw
 	if (rc)
 		return rc;
 	plan_settings(&p, in, n, uplink);
+	l3_plan_device(&p, n);
 	for (size_t i = 0; i < rn->nr_moved_addrs; i++)
 		plan_add_addr(&p, VS_DISRUPTION_NONE, n->name, &rn->moved_addrs[i], true);
 	for (size_t i = 0; i < n->nr_addrs; i++)
@@ -182,8 +184,8 @@ static int plan_ours(const struct vs_plan_input *in, const struct vs_record_netw
 	return p.rc;
 }
 
-static int bridge_plan(const struct vs_plan_input *in, const struct vs_record_network *old,
-		       const struct vs_network *n, struct vs_plan *plan)
+static int plan_network(const struct vs_plan_input *in, const struct vs_record_network *old,
+			const struct vs_network *n, struct vs_plan *plan)
 {
 	const struct vs_link *link = vs_observed_link(&plan->model, n->name);
 	const struct vs_link *found = NULL;
@@ -212,8 +214,20 @@ static int bridge_plan(const struct vs_plan_input *in, const struct vs_record_ne
 	return rc;
 }
 
-static int bridge_release(const struct vs_plan_input *in, const struct vs_record_network *old,
-			  const struct vs_network *n, struct vs_plan *plan)
+int bridge_plan(const struct vs_plan_input *in, const struct vs_record_network *old,
+		const struct vs_network *n, struct vs_plan *plan)
+{
+	struct vs_network own;
+	int rc = l3_begin(n, &plan->model, &own);
+
+	if (!rc)
+		rc = plan_network(in, old, &own, plan);
+	l3_end(&own);
+	return rc;
+}
+
+int bridge_release(const struct vs_plan_input *in, const struct vs_record_network *old,
+		   const struct vs_network *n, struct vs_plan *plan)
 {
 	struct plan_for p = { .plan = plan, .network = old->name };
 	const struct vs_link *found = NULL;
@@ -251,8 +265,8 @@ static void empty_link(struct plan_for *p, const char *name)
 			plan_del_addr(p, VS_DISRUPTION_MANAGEMENT, name, &o->addrs[i].addr);
 }
 
-static int bridge_plan_down(const struct vs_plan_input *in, const struct vs_record_network *old,
-			    struct vs_plan *plan)
+int bridge_plan_down(const struct vs_plan_input *in, const struct vs_record_network *old,
+		     struct vs_plan *plan)
 {
 	struct plan_for p = { .plan = plan, .network = old->name };
 	const struct vs_link *link = plan_link(&p, old->name);
@@ -269,7 +283,7 @@ static int bridge_plan_down(const struct vs_plan_input *in, const struct vs_reco
 	return p.rc;
 }
 
-static int bridge_attach(const struct vs_network *n, const struct vs_vif *vif, struct vs_plan *plan)
+int bridge_attach(const struct vs_network *n, const struct vs_vif *vif, struct vs_plan *plan)
 {
 	struct plan_for p = { .plan = plan, .network = n->name };
 	const struct vs_link *link = plan_link(&p, vif->name);
@@ -289,7 +303,7 @@ static int bridge_attach(const struct vs_network *n, const struct vs_vif *vif, s
 	return p.rc;
 }
 
-static int bridge_detach(const char *link, struct vs_plan *plan)
+int bridge_detach(const char *link, struct vs_plan *plan)
 {
 	struct plan_for p = { .plan = plan, .network = "" };
 
@@ -301,6 +315,7 @@ const struct vs_mode vs_mode_bridge = {
 	.name = "bridge",
 	.segment = VS_SEGMENT_BRIDGE,
 	.joins_lan = true,
+	.docs = BRIDGE_DOCS,
 	.release = bridge_release,
 	.plan = bridge_plan,
 	.plan_down = bridge_plan_down,

@@ -47,6 +47,7 @@ static int link_add(struct vs_observed *m, const struct vs_op *op, const char *n
 		    const char *kind)
 {
 	struct vs_link *link = find(m, name);
+	const struct vs_link *lo;
 	int ifindex = 1;
 
 	if (link)
@@ -64,6 +65,10 @@ static int link_add(struct vs_observed *m, const struct vs_op *op, const char *n
 	memcpy(link->mac, op->mac, MAC_LEN);
 	memcpy(link->permanent_mac, op->mac, MAC_LEN);
 	link->mtu = op->value;
+	/* Its switches are copies of the host's defaults, which may be anything. */
+	lo = find(m, "lo");
+	link->accept_ra = lo && lo->ipv6_off < 0 ? -1 : 1;
+	link->ipv6_off = strcmp(kind, "bridge") != 0 && link->accept_ra > 0 ? 0 : link->accept_ra;
 	return 0;
 }
 

@@ -9,11 +9,13 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
 
 #include "vswitch/array.h"
+#include "vswitch/l3_priv.h"
 #include "vswitch/switch.h"
 
-static const struct vs_mode *const modes[] = { &vs_mode_bridge };
+static const struct vs_mode *const modes[] = { &vs_mode_bridge, &vs_mode_nat, &vs_mode_isolated };
 
 const struct vs_mode *vs_mode_find(const char *name)
 {
@@ -23,14 +25,24 @@ const struct vs_mode *vs_mode_find(const char *name)
 	return NULL;
 }
 
+/* What the policy says, else on where guests need it. */
+static int wanted_forwarding(const struct vs_wanted *w, int said, int family)
+{
+	for (size_t i = 0; said < 0 && i < w->nr_networks; i++)
+		if (w->networks[i].mode != &vs_mode_isolated &&
+		    l3_is_router(&w->networks[i], family))
+			said = 1;
+	return said;
+}
+
 /* -1: leave it, or give it back if we had turned it. */
 static int wanted_sysctl(const struct vs_wanted *w, enum vs_sysctl which)
 {
 	switch (which) {
 	case VS_SYSCTL_FORWARDING4:
-		return w->forwarding4;
+		return wanted_forwarding(w, w->forwarding4, AF_INET);
 	case VS_SYSCTL_FORWARDING6:
-		return w->forwarding6;
+		return wanted_forwarding(w, w->forwarding6, AF_INET6);
 	default:
 		/* Bridged frames are not the host's to filter. */
 		return w->nr_networks ? 0 : -1;

@@ -26,6 +26,9 @@ void plan_set_isolated(struct plan_for *p, enum vs_disruption d, const char *lin
 void plan_set_master(struct plan_for *p, enum vs_disruption d, const char *link,
 		     const char *master);
 void plan_ipv6_off(struct plan_for *p, const char *link);
+/* Nothing where there is no IPv6. */
+void plan_set_ipv6_off(struct plan_for *p, const char *link, bool off);
+void plan_set_accept_ra(struct plan_for *p, const char *link, uint32_t value);
 /* @is_moved: it was on the same segment before, no duplicate detection. */
 void plan_add_addr(struct plan_for *p, enum vs_disruption d, const char *link,
 		   const struct vs_addr *a, bool is_moved);

@@ -85,6 +85,23 @@ void plan_ipv6_off(struct plan_for *p, const char *link)
 		set_value(p, VS_DISRUPTION_NONE, VS_OP_IPV6_OFF, link, 0, 1);
 }
 
+void plan_set_ipv6_off(struct plan_for *p, const char *link, bool off)
+{
+	const struct vs_link *l = plan_link(p, link);
+
+	if (l && l->ipv6_off >= 0)
+		set_value(p, VS_DISRUPTION_NONE, VS_OP_IPV6_OFF, link, (uint32_t)l->ipv6_off, off);
+}
+
+void plan_set_accept_ra(struct plan_for *p, const char *link, uint32_t value)
+{
+	const struct vs_link *l = plan_link(p, link);
+
+	if (l && l->accept_ra >= 0)
+		set_value(p, VS_DISRUPTION_NONE, VS_OP_ACCEPT_RA, link, (uint32_t)l->accept_ra,
+			  value);
+}
+
 void plan_set_mac(struct plan_for *p, enum vs_disruption d, const char *link,
 		  const uint8_t mac[MAC_LEN])
 {
