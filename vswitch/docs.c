@@ -5,7 +5,11 @@
 #include <stdio.h>
 #include <string.h>
 
-const struct vs_doc_ops *const vs_doc_ops[VS_DOC_NR] = { 0 };
+#include "vswitch/nft.h"
+
+const struct vs_doc_ops *const vs_doc_ops[VS_DOC_NR] = {
+	[VS_DOC_NFT] = &nft_doc_ops,
+};
 
 static const struct {
 	const char *text;	/* for people, before its name */

@@ -3,7 +3,7 @@
  * nftables: one document is one table of ours, named "<family> vifrost...":
  *
  *	{ "chains": [ { "name", "type"?, "hook"?, "device"?, "priority"?, "policy"?, "rules"?: [text] } ],
- *	  "sets":   [ { "name", "type", "flags"?: ["interval"], "map"?, "elements"?: [text] } ],
+ *	  "sets":   [ { "name", "type", "flags"?: ["interval"], "map"?, "elements": [text] } ],
  *	  "rules":  [ { "chain", "rule", "comment"? } ] }
  *
  * A base chain has type, hook, priority (and in netdev its device). A rule is a line of nft(8)'s syntax
@@ -23,9 +23,13 @@
 
 #include <jansson.h>
 
+#include "vswitch/docs.h"
+
 #define NFT_TABLE_PREFIX "vifrost"
 #define NFT_RULE_LEN	 240 /* characters of a rule with its comment: what userdata holds */
 #define NFT_ELEMENT_LEN	 120
+
+extern const struct vs_doc_ops nft_doc_ops;
 
 /* Whether it compiles, without the kernel. -EINVAL: see @why; -ENOMEM. */
 int nft_check(const char *name, const json_t *doc, char *why);

@@ -43,7 +43,7 @@ static void *next(struct nft_batch *batch)
 }
 
 static struct nlmsghdr *message(struct nft_batch *batch, uint16_t type, uint8_t family,
-				uint16_t flags, const char *what, const char *text)
+				uint16_t flags)
 {
 	void *at = next(batch);
 	struct nft_said *said = at ? array_add(&batch->said, &batch->nr_said, sizeof(*said)) : NULL;
@@ -52,7 +52,7 @@ static struct nlmsghdr *message(struct nft_batch *batch, uint16_t type, uint8_t 
 		batch->is_nomem = true;
 		return NULL;
 	}
-	*said = (struct nft_said){ .seq = ++batch->seq, .what = what, .text = text };
+	*said = (struct nft_said){ .seq = ++batch->seq, .what = batch->what, .text = batch->text };
 	return nftnl_nlmsg_build_hdr(at, type, family, flags, batch->seq);
 }
 
@@ -89,10 +89,10 @@ void nft_batch_fini(struct nft_batch *batch)
 }
 
 static void table_message(struct nft_batch *batch, uint16_t type, uint16_t flags, uint8_t family,
-			  const char *table, bool is_inline)
+			  const char *table, uint8_t table_flags)
 {
-	struct nlmsghdr *nlh = message(batch, type, family, flags, "table", table);
-	uint8_t mark[] = { NFT_UDATA_TEXT, 1, is_inline };
+	struct nlmsghdr *nlh = message(batch, type, family, flags);
+	uint8_t mark[] = { NFT_UDATA_TEXT, 1, table_flags };
 	struct nftnl_table *t = nlh ? nftnl_table_alloc() : NULL;
 
 	if (!t) {
@@ -107,14 +107,14 @@ static void table_message(struct nft_batch *batch, uint16_t type, uint16_t flags
 	commit(batch, nlh);
 }
 
-void nft_put_table(struct nft_batch *batch, uint8_t family, const char *table, bool is_inline)
+void nft_put_table(struct nft_batch *batch, uint8_t family, const char *table, uint8_t flags)
 {
-	table_message(batch, NFT_MSG_NEWTABLE, NLM_F_CREATE | NLM_F_ACK, family, table, is_inline);
+	table_message(batch, NFT_MSG_NEWTABLE, NLM_F_CREATE | NLM_F_ACK, family, table, flags);
 }
 
 void nft_del_table(struct nft_batch *batch, uint8_t family, const char *table)
 {
-	table_message(batch, NFT_MSG_DELTABLE, NLM_F_ACK, family, table, false);
+	table_message(batch, NFT_MSG_DELTABLE, NLM_F_ACK, family, table, 0);
 }
 
 static void fill_chain(struct nftnl_chain *c, const char *table, const json_t *chain)
@@ -123,6 +123,7 @@ static void fill_chain(struct nftnl_chain *c, const char *table, const json_t *c
 	const char *type = json_string_value(json_object_get(chain, "type"));
 	const char *policy = json_string_value(json_object_get(chain, "policy"));
 	const char *device = json_string_value(json_object_get(chain, "device"));
+	uint8_t udata[2 + NFT_RULE_LEN] = { NFT_UDATA_TEXT };
 
 	nftnl_chain_set_str(c, NFTNL_CHAIN_TABLE, table);
 	nftnl_chain_set_str(c, NFTNL_CHAIN_NAME, json_string_value(json_object_get(chain, "name")));
@@ -136,12 +137,13 @@ static void fill_chain(struct nftnl_chain *c, const char *table, const json_t *c
 			    policy && !strcmp(policy, "drop") ? NF_DROP : NF_ACCEPT);
 	if (device)
 		nftnl_chain_set_str(c, NFTNL_CHAIN_DEV, device);
+	udata[1] = (uint8_t)nft_chain_definition(chain, (char *)udata + 2);
+	nftnl_chain_set_data(c, NFTNL_CHAIN_USERDATA, udata, 2u + udata[1]);
 }
 
 void nft_put_chain(struct nft_batch *batch, uint8_t family, const char *table, const json_t *chain)
 {
-	struct nlmsghdr *nlh = message(batch, NFT_MSG_NEWCHAIN, family, NLM_F_CREATE, "chain",
-				       json_string_value(json_object_get(chain, "name")));
+	struct nlmsghdr *nlh = message(batch, NFT_MSG_NEWCHAIN, family, NLM_F_CREATE);
 	struct nftnl_chain *c = nlh ? nftnl_chain_alloc() : NULL;
 
 	if (!c) {
@@ -152,6 +154,14 @@ void nft_put_chain(struct nft_batch *batch, uint8_t family, const char *table, c
 	nftnl_chain_nlmsg_build_payload(nlh, c);
 	nftnl_chain_free(c);
 	commit(batch, nlh);
+}
+
+static size_t put_udata(uint8_t *udata, size_t at, uint8_t type, const void *data, size_t len)
+{
+	udata[at] = type;
+	udata[at + 1] = (uint8_t)len;
+	memcpy(udata + at + 2, data, len);
+	return at + 2 + len;
 }
 
 /* nft(8)'s number for joined types: 6 bits each. */
@@ -167,8 +177,9 @@ static uint32_t type_number(const struct nft_key *key)
 static void fill_set(struct nftnl_set *s, const char *table, const struct nft_set *set)
 {
 	uint32_t flags = set->is_anonymous ? NFT_SET_ANONYMOUS | NFT_SET_CONSTANT : 0;
-	uint8_t udata[2 + NFT_RULE_LEN];
-	size_t len = strlen(set->definition);
+	uint32_t byteorder = nft_types[set->key.types[0]].is_host ? 1 : 2; /* nft(8)'s listing */
+	uint8_t udata[2 + NFT_RULE_LEN + 6];
+	size_t at;
 
 	flags |= set->is_map ? NFT_SET_MAP : 0;
 	flags |= set->is_interval ? NFT_SET_INTERVAL : 0;
@@ -193,17 +204,15 @@ static void fill_set(struct nftnl_set *s, const char *table, const struct nft_se
 		nftnl_set_set_u32(s, NFTNL_SET_DESC_SIZE, (uint32_t)set->nr);
 		return;
 	}
-	udata[0] = NFT_UDATA_TEXT;
-	udata[1] = (uint8_t)len;
-	memcpy(udata + 2, set->definition, len);
-	nftnl_set_set_data(s, NFTNL_SET_USERDATA, udata, (uint32_t)len + 2);
+	at = put_udata(udata, 0, NFTNL_UDATA_SET_KEYBYTEORDER, &byteorder, sizeof(byteorder));
+	at = put_udata(udata, at, NFT_UDATA_TEXT, set->definition, strlen(set->definition));
+	nftnl_set_set_data(s, NFTNL_SET_USERDATA, udata, (uint32_t)at);
 }
 
 void nft_put_set(struct nft_batch *batch, uint8_t family, const char *table,
 		 const struct nft_set *set)
 {
-	struct nlmsghdr *nlh = message(batch, NFT_MSG_NEWSET, family, NLM_F_CREATE, "set",
-				       set->name);
+	struct nlmsghdr *nlh = message(batch, NFT_MSG_NEWSET, family, NLM_F_CREATE);
 	struct nftnl_set *s = nlh ? nftnl_set_alloc() : NULL;
 
 	if (!s) {
@@ -280,8 +289,7 @@ static bool add_elem(struct nftnl_set *s, const struct nft_set *set, const struc
 	return elem != NULL;
 }
 
-static void put_elems(struct nft_batch *batch, uint8_t family, const struct nft_set *set,
-		      struct nftnl_set *s, bool is_delete)
+static void put_elems(struct nft_batch *batch, uint8_t family, struct nftnl_set *s, bool is_delete)
 {
 	struct nftnl_set_elems_iter *iter = nftnl_set_elems_iter_create(s);
 	uint16_t type = is_delete ? NFT_MSG_DELSETELEM : NFT_MSG_NEWSETELEM;
@@ -290,8 +298,7 @@ static void put_elems(struct nft_batch *batch, uint8_t family, const struct nft_
 	if (!iter)
 		batch->is_nomem = true;
 	while (more > 0) {
-		struct nlmsghdr *nlh = message(batch, type, family, is_delete ? 0 : NLM_F_CREATE,
-					       "elements of set", set->name);
+		struct nlmsghdr *nlh = message(batch, type, family, is_delete ? 0 : NLM_F_CREATE);
 
 		more = nlh ? nftnl_set_elems_nlmsg_build_payload_iter(nlh, iter) : 0;
 		if (nlh)
@@ -317,36 +324,33 @@ void nft_put_elems(struct nft_batch *batch, uint8_t family, const char *table,
 	for (size_t i = 0; ok && i < set->nr; i++)
 		ok = add_elem(s, set, &set->elems[i]);
 	if (ok)
-		put_elems(batch, family, set, s, is_delete);
+		put_elems(batch, family, s, is_delete);
 	else
 		batch->is_nomem = true;
 	if (s)
 		nftnl_set_free(s);
 }
 
-void nft_put_rule(struct nft_batch *batch, uint8_t family, const char *table, const char *chain,
-		  struct nftnl_rule *rule, const char *text, const char *comment)
+void nft_put_rule(struct nft_batch *batch, uint8_t family, const char *table,
+		  struct nftnl_rule *rule, const struct nft_words *words)
 {
-	struct nlmsghdr *nlh = message(batch, NFT_MSG_NEWRULE, family, NLM_F_CREATE | NLM_F_APPEND,
-				       "rule", text);
+	struct nlmsghdr *nlh = message(batch, NFT_MSG_NEWRULE, family, NLM_F_CREATE | NLM_F_APPEND);
+	uint8_t index[] = { (uint8_t)(words->index >> 8), (uint8_t)words->index };
 	uint8_t udata[NFT_USERDATA_MAXLEN];
-	size_t len = strlen(text), at = 0;
+	size_t at = 0;
 
 	if (!nlh)
 		return;
-	if (comment) {
-		udata[at++] = NFTNL_UDATA_RULE_COMMENT;
-		udata[at++] = (uint8_t)(strlen(comment) + 1);
-		strcpy((char *)udata + at, comment);
-		at += strlen(comment) + 1;
-	}
-	udata[at++] = NFT_UDATA_TEXT;
-	udata[at++] = (uint8_t)len;
-	memcpy(udata + at, text, len);
+	if (words->comment)
+		at = put_udata(udata, at, NFTNL_UDATA_RULE_COMMENT, words->comment,
+			       strlen(words->comment) + 1);
+	if (words->index >= 0)
+		at = put_udata(udata, at, NFT_UDATA_INDEX, index, sizeof(index));
+	at = put_udata(udata, at, NFT_UDATA_TEXT, words->text, strlen(words->text));
 	nftnl_rule_set_str(rule, NFTNL_RULE_TABLE, table);
-	nftnl_rule_set_str(rule, NFTNL_RULE_CHAIN, chain);
+	nftnl_rule_set_str(rule, NFTNL_RULE_CHAIN, words->chain);
 	nftnl_rule_set_u32(rule, NFTNL_RULE_FAMILY, family);
-	nftnl_rule_set_data(rule, NFTNL_RULE_USERDATA, udata, (uint32_t)(at + len));
+	nftnl_rule_set_data(rule, NFTNL_RULE_USERDATA, udata, (uint32_t)at);
 	nftnl_rule_nlmsg_build_payload(nlh, rule);
 	commit(batch, nlh);
 }

@@ -81,6 +81,11 @@ const char *nft_hook_name(uint8_t family, int number)
 	return "?";
 }
 
+static bool is_inline(const json_t *doc)
+{
+	return !json_object_get(doc, "rules");
+}
+
 static const char *member(const json_t *json, const char *key)
 {
 	return json_string_value(json_object_get(json, key));
@@ -92,13 +97,29 @@ static int bad_chain(char *why, const char *name, const char *what)
 	return -EINVAL;
 }
 
-static int check_chain(uint8_t family, const json_t *chain, char *why)
+/* All but its rules, as the kernel keeps it for us. Return: its length, 0: too long. */
+size_t nft_chain_definition(const json_t *chain, char text[NFT_RULE_LEN])
+{
+	json_t *bare = json_copy((json_t *)(uintptr_t)chain);
+	size_t size = 0;
+
+	if (bare) {
+		json_object_del(bare, "rules");
+		size = json_dumpb(bare, text, NFT_RULE_LEN, JSON_COMPACT | JSON_SORT_KEYS);
+	}
+	json_decref(bare);
+	return size > NFT_RULE_LEN ? 0 : size;
+}
+
+static int check_chain(uint8_t family, const json_t *chain, bool inline_rules, char *why)
 {
 	const char *name = member(chain, "name"), *hook = member(chain, "hook");
 	const char *device = member(chain, "device"), *policy = member(chain, "policy");
 
 	if (!name || !name[0] || strlen(name) >= 64)
 		return bad_chain(why, name ? name : "", "\"name\" is missing or too long");
+	if (inline_rules != json_is_array(json_object_get(chain, "rules")))
+		return bad_chain(why, name, "\"rules\" in each chain, or in the table");
 	if (!hook)
 		return device || policy ? bad_chain(why, name, "\"hook\" is missing") : 0;
 	if ((family == NFPROTO_NETDEV) != (device != NULL))
@@ -126,6 +147,15 @@ struct build {
 	char *why;
 };
 
+/* What the messages that follow are of, for what the kernel says to them. */
+static void speak_of(struct build *t, const char *what, const char *text)
+{
+	if (!t->batch)
+		return;
+	t->batch->what = what;
+	t->batch->text = text;
+}
+
 static uint32_t *set_id(struct build *t)
 {
 	return t->batch ? &t->batch->set_id : &t->set_id;
@@ -138,9 +168,10 @@ static int put_chains(struct build *t)
 	size_t i;
 
 	json_array_foreach (chains, i, chain) {
-		rc = check_chain(t->family, chain, t->why);
+		rc = check_chain(t->family, chain, is_inline(t->doc), t->why);
 		if (rc)
 			return rc;
+		speak_of(t, "chain", member(chain, "name"));
 		if (t->batch)
 			nft_put_chain(t->batch, t->family, t->table, chain);
 	}
@@ -155,6 +186,10 @@ static int read_set(struct build *t, const json_t *json, struct nft_set *set)
 	size_t i;
 
 	set->id = ++*set_id(t);
+	if (!rc && !json_is_array(elements)) {
+		snprintf(t->why, VS_TEXT_LEN, "set %.40s has no \"elements\"", set->name);
+		rc = -EINVAL;
+	}
 	json_array_foreach (elements, i, element) {
 		const char *text = json_string_value(element);
 
@@ -185,6 +220,7 @@ static int put_sets(struct build *t)
 		rc = read_set(t, json, &t->sets[i]);
 		if (rc)
 			return rc;
+		speak_of(t, "set", member(json, "name"));
 		if (t->batch) {
 			nft_put_set(t->batch, t->family, t->table, &t->sets[i]);
 			nft_put_elems(t->batch, t->family, t->table, &t->sets[i], false);
@@ -193,9 +229,10 @@ static int put_sets(struct build *t)
 	return 0;
 }
 
-static int put_rule(struct build *t, const json_t *chain, const char *text, const char *comment)
+static int put_rule(struct build *t, const json_t *chain, const struct nft_words *words)
 {
-	const char *hook = member(chain, "hook"), *name = member(chain, "name");
+	const char *text = words->text, *comment = words->comment;
+	const char *hook = member(chain, "hook");
 	struct nft_scope scope = { .family = t->family,
 				   .is_ingress = hook && !strcmp(hook, "ingress"),
 				   .sets = t->sets,
@@ -203,9 +240,11 @@ static int put_rule(struct build *t, const json_t *chain, const char *text, cons
 				   .chains = json_object_get(t->doc, "chains"),
 				   .set_id = set_id(t) };
 	struct nft_build b = { .scope = &scope, .why = t->why };
-	size_t len = strlen(text) + (comment ? strlen(comment) + 3 : 0);
+	size_t len = strlen(text) + (comment ? strlen(comment) + 3 : 0) +
+		     (words->index < 0 ? 0 : 4);
 	int rc = nft_rule_compile(&b, text);
 
+	speak_of(t, "rule", words->whole);
 	if (!rc && len > NFT_RULE_LEN) {
 		snprintf(t->why, VS_TEXT_LEN, "rule and comment are longer than %d", NFT_RULE_LEN);
 		rc = -EINVAL;
@@ -218,7 +257,7 @@ static int put_rule(struct build *t, const json_t *chain, const char *text, cons
 		nft_put_elems(t->batch, t->family, t->table, &b.sets[i], false);
 	}
 	if (!rc && t->batch)
-		nft_put_rule(t->batch, t->family, t->table, name, b.rule, text, comment);
+		nft_put_rule(t->batch, t->family, t->table, b.rule, words);
 	nft_build_fini(&b);
 	return rc;
 }
@@ -245,7 +284,8 @@ static int put_chain_rules(struct build *t)
 		const json_t *rules = json_object_get(chain, "rules"), *rule;
 
 		json_array_foreach (rules, j, rule) {
-			const char *text = json_string_value(rule), *comment;
+			struct nft_words words = { .chain = member(chain, "name"), .index = -1 };
+			const char *text = json_string_value(rule);
 			char copy[NFT_RULE_LEN + 16];
 			int rc;
 
@@ -253,8 +293,10 @@ static int put_chain_rules(struct build *t)
 				return bad_chain(t->why, member(chain, "name"),
 						 "a rule is missing or too long");
 			strcpy(copy, text);
-			comment = cut_comment(copy);
-			rc = put_rule(t, chain, copy, comment);
+			words.comment = cut_comment(copy);
+			words.text = copy;
+			words.whole = text;
+			rc = put_rule(t, chain, &words);
 			if (rc)
 				return rc;
 		}
@@ -279,23 +321,23 @@ static int put_rules(struct build *t)
 	size_t i;
 
 	json_array_foreach (rules, i, rule) {
-		const char *text = member(rule, "rule"), *comment = member(rule, "comment");
-		const json_t *chain = find_chain(t->doc, member(rule, "chain"));
+		struct nft_words words = { .chain = member(rule, "chain"),
+					   .text = member(rule, "rule"),
+					   .comment = member(rule, "comment"),
+					   .whole = member(rule, "rule"),
+					   .index = (int)i };
+		const json_t *chain = find_chain(t->doc, words.chain);
 		int rc;
 
-		if (!text || !chain || (comment && strlen(comment) > COMMENT_MAX))
-			return bad_chain(t->why, member(rule, "chain") ? member(rule, "chain") : "",
+		if (!words.text || !chain || i > UINT16_MAX ||
+		    (words.comment && strlen(words.comment) > COMMENT_MAX))
+			return bad_chain(t->why, words.chain ? words.chain : "",
 					 "no such chain, or its rule has no text");
-		rc = put_rule(t, chain, text, comment);
+		rc = put_rule(t, chain, &words);
 		if (rc)
 			return rc;
 	}
 	return 0;
-}
-
-static bool is_inline(const json_t *doc)
-{
-	return !json_object_get(doc, "rules");
 }
 
 int nft_doc_build(const char *name, const json_t *doc, struct nft_batch *batch, char *why)
@@ -308,8 +350,11 @@ int nft_doc_build(const char *name, const json_t *doc, struct nft_batch *batch, 
 		snprintf(why, VS_TEXT_LEN, "'%.60s' is no table of ours", name);
 		return rc;
 	}
+	speak_of(&t, "table", t.table);
 	if (batch)
-		nft_put_table(batch, t.family, t.table, is_inline(doc));
+		nft_put_table(batch, t.family, t.table,
+			      (uint8_t)((is_inline(doc) ? NFT_TABLE_INLINE : 0) |
+					(json_object_get(doc, "sets") ? NFT_TABLE_SETS : 0)));
 	rc = put_chains(&t);
 	if (!rc)
 		rc = put_sets(&t);

@@ -17,9 +17,12 @@
 #define NFT_FIELDS_MAX 5   /* fields of a concatenation */
 #define NFT_VALUE_SIZE 16
 #define NFT_KEY_SIZE   64
-#define NFT_SETS_MAX   8    /* written out in one rule */
-#define NFT_UDATA_TEXT 0x56 /* our type of a userdata entry; nft(8) passes it over */
-#define NFT_NAME_LEN   NFT_NAME_MAXLEN
+#define NFT_SETS_MAX   8 /* written out in one rule */
+/* Our types of userdata entries; nft(8) passes them over. */
+#define NFT_UDATA_TEXT                                                                             \
+	0x56 /* of a rule, a chain's or set's definition, an element; a table's flags */
+#define NFT_UDATA_INDEX 0x57 /* a rule's place in the document, 2 bytes, big endian */
+#define NFT_NAME_LEN	NFT_NAME_MAXLEN
 
 struct nftnl_rule;
 struct nftnl_expr;
@@ -228,6 +231,8 @@ const char *nft_family_name(uint8_t family); /* NULL: not one that we use */
 int nft_hook_number(const char *hook, const char *device);
 const char *nft_hook_name(uint8_t family, int number);
 
+size_t nft_chain_definition(const json_t *chain, char text[NFT_RULE_LEN]);
+
 struct nft_batch;
 
 /* Compile @doc and add what makes the table anew. @batch NULL: only compile. */
@@ -241,18 +246,30 @@ struct nft_batch {
 	uint32_t seq;	 /* of the last message */
 	uint32_t set_id; /* the last one given */
 	bool is_nomem;
+	const char *what, *text; /* what the next messages are of: "rule", its text; borrowed */
 	struct nft_said {
 		uint32_t seq;
-		const char *what, *text; /* "rule", its text; borrowed */
+		const char *what, *text;
 	} * said;
 	size_t nr_said;
+};
+
+#define NFT_TABLE_INLINE 1 /* rules stand in their chains */
+#define NFT_TABLE_SETS	 2 /* the document has "sets", be it empty */
+
+/* What goes with a rule. */
+struct nft_words {
+	const char *chain, *text, *comment; /* comment NULL: none */
+	const char *whole;		    /* as in the document, for messages */
+	int index;			    /* -1: it follows from the chain's order */
 };
 
 void nft_batch_begin(struct nft_batch *batch, uint32_t seq);
 /* -ENOMEM: some of it did not fit. */
 int nft_batch_end(struct nft_batch *batch);
 void nft_batch_fini(struct nft_batch *batch);
-void nft_put_table(struct nft_batch *batch, uint8_t family, const char *table, bool is_inline);
+/* @flags: NFT_TABLE_* */
+void nft_put_table(struct nft_batch *batch, uint8_t family, const char *table, uint8_t flags);
 void nft_del_table(struct nft_batch *batch, uint8_t family, const char *table);
 void nft_put_chain(struct nft_batch *batch, uint8_t family, const char *table, const json_t *chain);
 void nft_put_set(struct nft_batch *batch, uint8_t family, const char *table,
@@ -260,7 +277,45 @@ void nft_put_set(struct nft_batch *batch, uint8_t family, const char *table,
 /* Or take them out again. */
 void nft_put_elems(struct nft_batch *batch, uint8_t family, const char *table,
 		   const struct nft_set *set, bool is_delete);
-void nft_put_rule(struct nft_batch *batch, uint8_t family, const char *table, const char *chain,
-		  struct nftnl_rule *rule, const char *text, const char *comment);
+void nft_put_rule(struct nft_batch *batch, uint8_t family, const char *table,
+		  struct nftnl_rule *rule, const struct nft_words *words);
+
+/* ---- nft.c: the socket ---- */
+
+struct mnl_socket;
+struct nlmsghdr;
+
+struct nft {
+	struct mnl_socket *nl;
+	uint32_t portid, seq;
+	uint32_t sent_room; /* of the socket's send buffer */
+	json_t *docs;	    /* as of @generation, by name; NULL: unknown */
+	uint32_t generation;
+	char *answer; /* room for one */
+};
+
+int nft_open(struct nft **nft_out);
+/* NULL is allowed. */
+void nft_close(struct nft *n);
+/* As struct vs_doc_ops. */
+int nft_apply(struct nft *n, const char *name, const json_t *doc, char *why);
+int nft_get(struct nft *n, const char *name, json_t **doc);
+
+/* A question: @fn gets each answer's message. -EINTR: the dump is torn. */
+int nft_ask(struct nft *n, uint16_t type, uint8_t family, uint16_t flags,
+	    void (*fill)(struct nlmsghdr *nlh, const void *arg), const void *arg,
+	    int (*fn)(const struct nlmsghdr *nlh, void *data), void *data);
+int nft_generation(struct nft *n, uint32_t *generation);
+
+/* nft_update.c. -EAGAIN: more than elements of sets must change. */
+int nft_update_build(const char *name, const json_t *have, const json_t *want,
+		     struct nft_batch *batch, char *why);
+
+/* ---- nft_observe.c: documents as the kernel has them ---- */
+
+/* All of ours, by name. *@docs_out NULL on error. */
+int nft_dump(struct nft *n, json_t **docs_out);
+/* The entry of a type in userdata; NULL: none. */
+const uint8_t *nft_udata_find(const uint8_t *data, size_t size, uint8_t type, size_t *len);
 
 #endif

@@ -150,9 +150,11 @@ static const struct {
 	  NULL },
 	{ "inet filter", "{}", "no table of ours" },
 	{ "x vifrost", "{}", "no table of ours" },
-	{ "inet vifrost", "{\"chains\":[{\"name\":\"in\",\"hook\":\"ingress\",\"priority\":0}]}",
+	{ "inet vifrost",
+	  "{\"chains\":[{\"name\":\"in\",\"hook\":\"ingress\",\"priority\":0,\"rules\":[]}]}",
 	  "no such hook" },
-	{ "netdev vifrost", "{\"chains\":[{\"name\":\"in\",\"hook\":\"ingress\",\"priority\":0}]}",
+	{ "netdev vifrost",
+	  "{\"chains\":[{\"name\":\"in\",\"hook\":\"ingress\",\"priority\":0,\"rules\":[]}]}",
 	  "\"device\"" },
 	{ "inet vifrost", "{\"chains\":[],\"rules\":[{\"chain\":\"in\",\"rule\":\"drop\"}]}",
 	  "no such chain" },
@@ -174,7 +176,7 @@ static const struct {
 	  "\"10.0.0.0/8\",\"10.1.0.0/16\"]}]}",
 	  "overlap" },
 	{ "inet vifrost",
-	  "{\"chains\":[{\"name\":\"a\"}],\"sets\":[{\"name\":\"s\",\"type\":\"ipv6_addr\"}],"
+	  "{\"chains\":[{\"name\":\"a\"}],\"sets\":[{\"name\":\"s\",\"type\":\"ipv6_addr\",\"elements\":[]}],"
 	  "\"rules\":[{\"chain\":\"a\",\"rule\":\"ip saddr @s drop\"}]}",
 	  "type is not" },
 	{ "inet vifrost",

@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Our end of nftables by hand, for tests:
+ *
+ *	netns-nft apply NAME	the document on standard input; "null" takes the table away
+ *	netns-nft show		all of ours, as read from the kernel
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "vswitch/nft.h"
+
+static int apply(void *ctx, const char *name, char *why)
+{
+	json_error_t error;
+	json_t *doc = json_loadf(stdin, JSON_DECODE_ANY, &error);
+	int rc = -EINVAL;
+
+	if (doc)
+		rc = nft_doc_ops.apply(ctx, name, json_is_null(doc) ? NULL : doc, why);
+	else
+		snprintf(why, VS_TEXT_LEN, "%.100s", error.text);
+	json_decref(doc);
+	return rc;
+}
+
+static int show(void *ctx, char *why)
+{
+	struct vs_observed o = { 0 };
+	int rc = nft_doc_ops.observe(ctx, &o, why);
+
+	for (size_t i = 0; !rc && i < o.nr_docs; i++) {
+		printf("%s ", o.docs[i].name);
+		json_dumpf(o.docs[i].doc, stdout, JSON_COMPACT | JSON_SORT_KEYS);
+		printf("\n");
+	}
+	vs_observed_fini(&o);
+	return rc;
+}
+
+int main(int argc, char **argv)
+{
+	char why[VS_TEXT_LEN] = "usage: netns-nft apply NAME | show";
+	void *ctx = NULL;
+	int rc = -EINVAL;
+
+	if (argc >= 2)
+		rc = nft_doc_ops.open("", &ctx, why);
+	if (!rc && argc == 3 && !strcmp(argv[1], "apply"))
+		rc = apply(ctx, argv[2], why);
+	else if (!rc && !strcmp(argv[1], "show"))
+		rc = show(ctx, why);
+	if (rc)
+		fprintf(stderr, "%s\n", why);
+	if (ctx)
+		nft_doc_ops.close(ctx);
+	return rc != 0;
+}
