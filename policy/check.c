@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <fnmatch.h>
 #include <string.h>
+#include <sys/socket.h>
 
 #include "policy/check_priv.h"
 
@@ -117,7 +118,8 @@ static void check_network_name(struct pol_reader *r, const struct policy *p,
 
 static void check_network_mtu(struct pol_reader *r, struct pol_network *n)
 {
-	const struct pol_u32 *uplink_mtu = n->uplink ? &n->uplink->mtu : NULL;
+	const struct pol_u32 *uplink_mtu = n->uplink ? pol_uplink_mtu(n->uplink) : NULL;
+	bool has_v6 = false;
 	char hint[64];
 
 	n->effective_mtu = n->mtu.place.line			  ? n->mtu.value
@@ -129,19 +131,20 @@ static void check_network_mtu(struct pol_reader *r, struct pol_network *n)
 			  "MTU %u is above the %u of its uplink in line %d", n->mtu.value,
 			  uplink_mtu->value, uplink_mtu->place.line);
 	}
-	for (size_t i = 0; i < n->addresses.nr && n->effective_mtu < MTU_IPV6_MIN; i++)
-		if (pol_family_bits(n->addresses.v[i].family) == 128) {
-			pol_error(r, "VF0219", n->node,
-				  n->mtu.place.line ? &n->mtu.place : &n->place,
-				  "at least 1280 is allowed", "MTU %u is too small for IPv6",
-				  n->effective_mtu);
-			break;
-		}
+	for (size_t i = 0; i < n->addresses.nr; i++)
+		has_v6 |= n->addresses.v[i].family == AF_INET6;
+	for (size_t i = 0; i < n->subnets.nr; i++)
+		has_v6 |= n->subnets.v[i].cidr.family == AF_INET6;
+	if (has_v6 && n->effective_mtu < MTU_IPV6_MIN)
+		pol_error(r, "VF0219", n->node, n->mtu.place.line ? &n->mtu.place : &n->place,
+			  "at least 1280 is allowed", "MTU %u is too small for IPv6",
+			  n->effective_mtu);
 }
 
-static void check_networks(struct pol_reader *r, struct policy *p, const struct pol_index *uplinks,
-			   const struct pol_index *profiles)
+static void check_networks(struct pol_checks *c)
 {
+	struct pol_reader *r = c->r;
+	struct policy *p = c->policy;
 	const struct pol_items uplink_items = { p->uplinks.v, p->uplinks.nr, p->uplinks.place };
 	const struct pol_items profile_items = { p->profiles.v, p->profiles.nr, p->profiles.place };
 	struct pol_index used;
@@ -154,7 +157,7 @@ static void check_networks(struct pol_reader *r, struct policy *p, const struct 
 		const struct pol_network *other = NULL;
 
 		if (uplink) {
-			n->uplink = pol_index_get(uplinks, uplink, strlen(uplink));
+			n->uplink = pol_index_get(&c->uplinks, uplink, strlen(uplink));
 			other = pol_index_put(&used, uplink, strlen(uplink), n);
 		}
 		if (uplink && !n->uplink)
@@ -166,77 +169,21 @@ static void check_networks(struct pol_reader *r, struct policy *p, const struct 
 				  "uplink %s is used already in line %d", pol_quote(quoted, uplink),
 				  other->uplink_name.place.line);
 		if (profile)
-			n->profile = pol_index_get(profiles, profile, strlen(profile));
+			n->profile = pol_index_get(&c->profiles, profile, strlen(profile));
 		if (profile && !n->profile)
 			pol_error_reference(r, "VF0202", n->node, &n->profile_name, "profile",
 					    &profile_items, sizeof(struct pol_profile));
 		check_network_name(r, p, n);
 		check_network_mtu(r, n);
 	}
-	for (size_t i = 0; i < p->uplinks.nr && !pol_has_errors(r); i++) {
-		const struct pol_uplink *u = &p->uplinks.v[i];
-
-		if (!pol_index_get(&used, u->name, strlen(u->name)))
-			pol_warning(r, "VF0222", u->node, &u->place, "nothing is done with it",
-				    "uplink %s is used by no network", pol_quote(quoted, u->name));
-	}
 	pol_index_fini(&used);
 }
 
-static bool is_glob(const char *text)
+static void check_management(struct pol_checks *c)
 {
-	return strpbrk(text, "*?[") != NULL;
-}
-
-static void check_same_hardware(struct pol_reader *r, struct pol_index *seen,
-				const struct pol_uplink *u, const void *key, size_t size,
-				const struct pol_place *place)
-{
-	const struct pol_uplink *other = pol_index_put(seen, key, size, u);
-	char quoted[POL_QUOTE_MAX];
-
-	if (other)
-		pol_error(r, "VF0217", u->node, place, "each uplink is other hardware",
-			  "matches the same hardware as uplink %s in line %d",
-			  pol_quote(quoted, other->name), other->place.line);
-}
-
-static void check_uplinks(struct pol_reader *r, const struct policy *p,
-			  const struct pol_index *networks)
-{
-	struct pol_index macs, texts;
-	char quoted[POL_QUOTE_MAX];
-
-	pol_index_init(&macs, r);
-	pol_index_init(&texts, r);
-	for (size_t i = 0; i < p->uplinks.nr; i++) {
-		const struct pol_uplink *u = &p->uplinks.v[i];
-		const struct pol_match *m = &u->match;
-		const char *name = m->name.text && !is_glob(m->name.text) ? m->name.text : NULL;
-
-		if (m->mac.place.line)
-			check_same_hardware(r, &macs, u, m->mac.mac, MAC_LEN, &m->mac.place);
-		if (m->pci.text)
-			check_same_hardware(r, &texts, u, m->pci.text, strlen(m->pci.text),
-					    &m->pci.place);
-		if (!name)
-			continue;
-		check_same_hardware(r, &texts, u, name, strlen(name), &m->name.place);
-		if (pol_is_unmanaged(p, name))
-			pol_error(r, "VF0216", u->node, &m->name.place,
-				  "take it off host.unmanaged", "interface %s is in host.unmanaged",
-				  pol_quote(quoted, name));
-		if (pol_index_get(networks, name, strlen(name)))
-			pol_error(r, "VF0218", u->node, &m->name.place, "rename the network",
-				  "interface %s is the name of a network", pol_quote(quoted, name));
-	}
-	pol_index_fini(&macs);
-	pol_index_fini(&texts);
-}
-
-static void check_management(struct pol_reader *r, struct policy *p,
-			     const struct pol_index *networks)
-{
+	struct pol_reader *r = c->r;
+	struct policy *p = c->policy;
+	const struct pol_index *networks = &c->networks;
 	const struct pol_items items = { p->networks.v, p->networks.nr, p->networks.place };
 	struct pol_management *m = &p->host.management;
 
@@ -263,27 +210,25 @@ static void index_named(struct pol_index *index, const void *items, size_t nr, s
 
 void pol_check(struct pol_reader *r, struct policy *p)
 {
-	struct pol_index uplinks, networks, profiles;
+	static void (*const checks[])(struct pol_checks * c) = {
+		pol_check_uplinks,   check_networks,   check_management, pol_check_modes,
+		pol_check_addresses, pol_check_guests, pol_check_rules,	 pol_warn_uplinks,
+	};
+	struct pol_checks c = { .r = r, .policy = p };
+	struct pol_index *const indexes[] = { &c.uplinks, &c.networks, &c.profiles, &c.guests,
+					      &c.sets,	  &c.tags,     &c.addresses };
 
-	pol_index_init(&uplinks, r);
-	pol_index_init(&networks, r);
-	pol_index_init(&profiles, r);
-	index_named(&uplinks, p->uplinks.v, p->uplinks.nr, sizeof(struct pol_uplink));
-	index_named(&networks, p->networks.v, p->networks.nr, sizeof(struct pol_network));
-	index_named(&profiles, p->profiles.v, p->profiles.nr, sizeof(struct pol_profile));
-	if (!r->rc)
-		check_networks(r, p, &uplinks, &profiles);
-	if (!r->rc)
-		check_uplinks(r, p, &networks);
-	if (!r->rc)
-		check_management(r, p, &networks);
-	if (!r->rc)
-		pol_check_addresses(r, p);
-	if (!r->rc)
-		pol_check_guests(r, p, &networks, &profiles);
-	pol_index_fini(&uplinks);
-	pol_index_fini(&networks);
-	pol_index_fini(&profiles);
+	for (size_t i = 0; i < sizeof(indexes) / sizeof(indexes[0]); i++)
+		pol_index_init(indexes[i], r);
+	index_named(&c.uplinks, p->uplinks.v, p->uplinks.nr, sizeof(struct pol_uplink));
+	index_named(&c.networks, p->networks.v, p->networks.nr, sizeof(struct pol_network));
+	index_named(&c.profiles, p->profiles.v, p->profiles.nr, sizeof(struct pol_profile));
+	index_named(&c.guests, p->guests.v, p->guests.nr, sizeof(struct pol_guest));
+	index_named(&c.sets, p->address_sets.v, p->address_sets.nr, sizeof(struct pol_address_set));
+	for (size_t i = 0; i < sizeof(checks) / sizeof(checks[0]) && !r->rc; i++)
+		checks[i](&c);
+	for (size_t i = 0; i < sizeof(indexes) / sizeof(indexes[0]); i++)
+		pol_index_fini(indexes[i]);
 }
 
 int pol_check_change(const struct policy *applied, const struct policy *wanted, struct diags *ds)

@@ -11,6 +11,7 @@ struct subnet {
 	struct pol_prefix net; /* masked */
 	const struct pol_prefix *address;
 	const struct pol_network *network;
+	bool is_served; /* one of its subnets; else around an address of the host's */
 };
 
 /* NULL: a host may have it. */
@@ -44,26 +45,43 @@ static const char *unusable_v6(const struct pol_prefix *a)
 	return NULL;
 }
 
-static const char *unusable(const struct pol_prefix *a)
+const char *pol_address_unusable(const struct pol_prefix *a)
 {
 	return a->family == AF_INET6 ? unusable_v6(a) : unusable_v4(a);
 }
 
-/* Bytes that tell an address from all others, in @key; its size is returned. */
-static size_t address_key(const struct pol_prefix *a, uint8_t key[17])
+static void address_key(const struct pol_prefix *a, uint8_t key[POL_ADDRESS_KEY])
 {
 	key[0] = a->family == AF_INET6;
 	memcpy(key + 1, a->address, 16);
-	return 17;
 }
 
-static void check_one_address(struct pol_reader *r, struct pol_index *seen,
-			      const struct pol_network *n, const struct pol_prefix *a)
+const struct pol_owned *pol_take_address(struct pol_checks *c, const struct pol_prefix *a,
+					 const struct pol_place *place,
+					 const struct pol_guest *guest,
+					 const struct pol_network *network)
 {
-	const struct pol_prefix *other;
+	struct {
+		struct pol_owned owned;
+		uint8_t key[POL_ADDRESS_KEY];
+	} *e = pol_alloc(c->r->arena, sizeof(*e));
+
+	if (!e) {
+		c->r->rc = -ENOMEM;
+		return NULL;
+	}
+	e->owned = (struct pol_owned){ place, guest, network };
+	address_key(a, e->key);
+	return pol_index_put(&c->addresses, e->key, sizeof(e->key), &e->owned);
+}
+
+static void check_one_address(struct pol_checks *c, const struct pol_network *n,
+			      const struct pol_prefix *a)
+{
+	struct pol_reader *r = c->r;
+	const struct pol_owned *other;
 	char text[POL_PREFIX_TEXT_MAX];
-	const char *why = unusable(a);
-	uint8_t *key;
+	const char *why = pol_address_unusable(a);
 
 	pol_prefix_text(text, a, true);
 	if (why)
@@ -72,15 +90,10 @@ static void check_one_address(struct pol_reader *r, struct pol_index *seen,
 	if (!a->len)
 		pol_error(r, "VF0211", n->node, &a->place, "at least /1 is allowed",
 			  "%s has no subnet", text);
-	key = pol_alloc(r->arena, 17);
-	if (!key) {
-		r->rc = -ENOMEM;
-		return;
-	}
-	other = pol_index_put(seen, key, address_key(a, key), a);
+	other = pol_take_address(c, a, &a->place, NULL, n);
 	if (other)
 		pol_error(r, "VF0205", n->node, &a->place, "each address may stand once",
-			  "address %s is used already in line %d", text, other->place.line);
+			  "address %s is used already in line %d", text, other->place->line);
 }
 
 static int subnet_compare(const void *x, const void *y)
@@ -98,29 +111,60 @@ static int subnet_compare(const void *x, const void *y)
 	return order;
 }
 
-/* Sorted, a subnet stands behind the one that holds it. */
+/*
+ * The same network's addresses share subnets; an address that stands twice was told as such; and a part of
+ * the LAN may be routed to guests, where the host answers for them there.
+ */
+static bool may_overlap(const struct subnet *wide, const struct subnet *s)
+{
+	const struct pol_network *n = s->network;
+
+	if (wide->network == n)
+		return !(wide->is_served && s->is_served);
+	if (!wide->is_served && !s->is_served)
+		return !memcmp(wide->address->address, s->address->address,
+			       sizeof(s->address->address));
+	return s->is_served && !wide->is_served && n->mode.value == POL_MODE_ROUTE &&
+	       n->advertise.value == POL_ADVERTISE_PROXY && n->egress.network == wide->network &&
+	       s->net.len > wide->net.len;
+}
+
+static void overlap(struct pol_reader *r, const struct subnet *wide, const struct subnet *s)
+{
+	char text[POL_PREFIX_TEXT_MAX], other[POL_PREFIX_TEXT_MAX], quoted[POL_QUOTE_MAX];
+
+	pol_error(r, "VF0206", s->network->node, &s->address->place,
+		  wide->network == s->network ? "subnets may not overlap"
+					      : "subnets of different networks may not overlap",
+		  "%s overlaps %s of network %s in line %d", pol_prefix_text(text, &s->net, true),
+		  pol_prefix_text(other, &wide->net, true), pol_quote(quoted, wide->network->name),
+		  wide->address->place.line);
+}
+
+#define NESTED_MAX 130 /* lengths that a prefix can have, and some */
+
+/* Sorted, a subnet stands behind all that hold it. */
 static void check_overlaps(struct pol_reader *r, const struct subnet *subnets, size_t nr)
 {
-	const struct subnet *wide = NULL;
-	char text[POL_PREFIX_TEXT_MAX], other[POL_PREFIX_TEXT_MAX], quoted[POL_QUOTE_MAX];
+	const struct subnet *around[NESTED_MAX];
+	size_t depth = 0;
 
 	for (size_t i = 0; i < nr; i++) {
 		const struct subnet *s = &subnets[i];
+		bool is_told = false, is_same = false;
 
-		if (!wide || !pol_prefix_covers(&wide->net, &s->net)) {
-			wide = s;
-			continue;
+		while (depth && !pol_prefix_covers(&around[depth - 1]->net, &s->net))
+			depth--;
+		for (size_t j = 0; j < depth && !is_told; j++) {
+			is_told = !may_overlap(around[j], s);
+			if (is_told)
+				overlap(r, around[j], s);
+			is_same |= around[j]->net.len == s->net.len &&
+				   around[j]->is_served == s->is_served;
 		}
-		if (wide->network == s->network ||
-		    !memcmp(wide->address->address, s->address->address,
-			    sizeof(s->address->address)))
-			continue;
-		pol_error(r, "VF0206", s->network->node, &s->address->place,
-			  "subnets of different networks may not overlap",
-			  "%s overlaps %s of network %s in line %d",
-			  pol_prefix_text(text, &s->net, true),
-			  pol_prefix_text(other, &wide->net, true),
-			  pol_quote(quoted, wide->network->name), wide->address->place.line);
+		/* At most two of each length stay, so that many equal ones cost nothing. */
+		if (!is_told && !is_same && depth < NESTED_MAX)
+			around[depth++] = s;
 	}
 }
 
@@ -135,7 +179,7 @@ static void check_gateway(struct pol_reader *r, const struct pol_network *n,
 	const struct pol_prefix *via = &route->via;
 	bool has_family = false, is_reached = is_link_local(via);
 	char text[POL_PREFIX_TEXT_MAX], quoted[POL_QUOTE_MAX];
-	const char *why = unusable(via);
+	const char *why = pol_address_unusable(via);
 
 	pol_prefix_text(text, via, false);
 	if (why) {
@@ -171,7 +215,7 @@ static void check_one_route(struct pol_reader *r, struct pol_index *seen,
 	const struct pol_route *other;
 	struct pol_prefix *to = &route->to;
 	struct {
-		uint8_t target[17];
+		uint8_t target[POL_ADDRESS_KEY];
 		uint8_t len;
 		uint32_t metric;
 	} * key;
@@ -201,41 +245,51 @@ static void check_one_route(struct pol_reader *r, struct pol_index *seen,
 			  "the same target and metric as the route in line %d", other->place.line);
 }
 
-void pol_check_addresses(struct pol_reader *r, const struct policy *p)
+/* fe80::/10 is on every link; all of the Internet was refused already. */
+static void add_subnet(struct subnet *subnets, size_t *nr, const struct pol_network *n,
+		       const struct pol_prefix *a, bool is_served)
 {
+	struct subnet *s = &subnets[*nr];
+
+	*s = (struct subnet){ *a, a, n, is_served };
+	pol_prefix_mask(&s->net);
+	if (a->family && s->net.len && !is_link_local(&s->net))
+		++*nr;
+}
+
+void pol_check_addresses(struct pol_checks *c)
+{
+	const struct policy *p = c->policy;
 	struct subnet *subnets;
-	struct pol_index addresses, routes;
+	struct pol_index routes;
 	size_t nr = 0;
 
 	for (size_t i = 0; i < p->networks.nr; i++)
-		nr += p->networks.v[i].addresses.nr;
+		nr += p->networks.v[i].addresses.nr + p->networks.v[i].subnets.nr;
 	subnets = calloc(nr + 1, sizeof(*subnets));
 	if (!subnets) {
-		r->rc = -ENOMEM;
+		c->r->rc = -ENOMEM;
 		return;
 	}
-	pol_index_init(&addresses, r);
-	pol_index_init(&routes, r);
+	pol_index_init(&routes, c->r);
 	nr = 0;
 	for (size_t i = 0; i < p->networks.nr; i++) {
-		const struct pol_network *n = &p->networks.v[i];
+		struct pol_network *n = &p->networks.v[i];
 
-		for (size_t j = 0; j < n->addresses.nr && !r->rc; j++) {
-			struct subnet *s = &subnets[nr++];
-
-			check_one_address(r, &addresses, n, &n->addresses.v[j]);
-			*s = (struct subnet){ n->addresses.v[j], &n->addresses.v[j], n };
-			pol_prefix_mask(&s->net);
-			/* fe80::/10 is on every link; all of the Internet was refused already. */
-			nr -= is_link_local(&s->net) || !s->net.len;
+		for (size_t j = 0; j < n->addresses.nr && !c->r->rc; j++) {
+			check_one_address(c, n, &n->addresses.v[j]);
+			add_subnet(subnets, &nr, n, &n->addresses.v[j], false);
 		}
-		for (size_t j = 0; j < n->routes.nr && !r->rc; j++)
-			check_one_route(r, &routes, n, &n->routes.v[j]);
+		for (size_t j = 0; j < n->routes.nr && !c->r->rc; j++)
+			check_one_route(c->r, &routes, n, &n->routes.v[j]);
+		if (!c->r->rc)
+			pol_check_subnets(c, n);
+		for (size_t j = 0; j < n->subnets.nr; j++)
+			add_subnet(subnets, &nr, n, &n->subnets.v[j].cidr, true);
 	}
 	qsort(subnets, nr, sizeof(*subnets), subnet_compare);
-	if (!r->rc)
-		check_overlaps(r, subnets, nr);
-	pol_index_fini(&addresses);
+	if (!c->r->rc)
+		check_overlaps(c->r, subnets, nr);
 	pol_index_fini(&routes);
 	free(subnets);
 }

@@ -6,9 +6,9 @@
 #include "policy/check_priv.h"
 
 struct guests_check {
+	struct pol_checks *all;
 	struct pol_reader *r;
 	struct policy *policy;
-	const struct pol_index *networks, *profiles;
 	struct pol_index uuids, names, domids, macs, devids;
 };
 
@@ -16,6 +16,12 @@ struct guests_check {
 struct devid_key {
 	const struct pol_guest *guest;
 	uint64_t devid; /* UINT64_MAX: the entry without one */
+};
+
+struct taken_mac {
+	const struct pol_guest *guest;
+	const struct pol_vif *vif;
+	uint8_t mac[MAC_LEN];
 };
 
 static bool is_any(const struct pol_guest *g)
@@ -91,8 +97,9 @@ static void check_devid(struct guests_check *c, const struct pol_guest *g, const
 static void check_mac(struct guests_check *c, const struct pol_guest *g, const struct pol_vif *v)
 {
 	static const uint8_t zero[MAC_LEN];
-	const struct pol_vif *other;
-	char text[MAC_TEXT_LEN];
+	struct taken_mac *mine;
+	const struct taken_mac *other;
+	char text[MAC_TEXT_LEN], quoted[POL_QUOTE_MAX], other_quoted[POL_QUOTE_MAX];
 	uint8_t *mac;
 
 	if (!v->mac.place.line)
@@ -104,11 +111,14 @@ static void check_mac(struct guests_check *c, const struct pol_guest *g, const s
 		pol_error(c->r, "VF0215", v->node, &v->mac.place,
 			  "give a devid and a guest, or \"auto\"",
 			  "one MAC address for more than one vif");
-	mac = pol_alloc(c->r->arena, MAC_LEN);
-	if (!mac) {
+	mine = pol_alloc(c->r->arena, sizeof(*mine));
+	if (!mine) {
 		c->r->rc = -ENOMEM;
 		return;
 	}
+	mine->guest = g;
+	mine->vif = v;
+	mac = mine->mac;
 	memcpy(mac, v->mac.mac, MAC_LEN);
 	if (v->mac.is_auto)
 		pol_auto_mac(g->match.name.text ? g->match.name.text : g->name, g->match.uuid.text,
@@ -116,11 +126,14 @@ static void check_mac(struct guests_check *c, const struct pol_guest *g, const s
 	if (mac[0] & 1 || !memcmp(mac, zero, MAC_LEN))
 		pol_error(c->r, "VF0221", v->node, &v->mac.place, "a unicast address is allowed",
 			  "a guest cannot have this MAC address");
-	other = pol_index_put(&c->macs, mac, MAC_LEN, v);
+	other = pol_index_put(&c->macs, mac, MAC_LEN, mine);
 	format_mac(mac, text);
 	if (other)
 		pol_error(c->r, "VF0207", v->node, &v->mac.place, "each address may stand once",
-			  "MAC address %s is used already in line %d", text, other->mac.place.line);
+			  "MAC address %s of guest %s is that of guest %s in line %d already", text,
+			  pol_quote(quoted, g->name ? g->name : ""),
+			  pol_quote(other_quoted, other->guest->name ? other->guest->name : ""),
+			  other->vif->mac.place.line);
 }
 
 static void check_vif(struct guests_check *c, const struct pol_guest *g, struct pol_vif *v)
@@ -132,12 +145,12 @@ static void check_vif(struct guests_check *c, const struct pol_guest *g, struct 
 	char hint[64];
 
 	if (network)
-		v->network = pol_index_get(c->networks, network, strlen(network));
+		v->network = pol_index_get(&c->all->networks, network, strlen(network));
 	if (network && !v->network)
 		pol_error_reference(c->r, "VF0201", v->node, &v->network_name, "network", &networks,
 				    sizeof(struct pol_network));
 	if (profile)
-		v->profile = pol_index_get(c->profiles, profile, strlen(profile));
+		v->profile = pol_index_get(&c->all->profiles, profile, strlen(profile));
 	else if (v->network)
 		v->profile = v->network->profile;
 	if (profile && !v->profile)
@@ -150,14 +163,15 @@ static void check_vif(struct guests_check *c, const struct pol_guest *g, struct 
 	}
 	check_devid(c, g, v);
 	check_mac(c, g, v);
+	if (v->network && v->network->name && g->name && !c->r->rc)
+		pol_check_vif(c->all, g, v);
 }
 
-void pol_check_guests(struct pol_reader *r, struct policy *policy, const struct pol_index *networks,
-		      const struct pol_index *profiles)
+void pol_check_guests(struct pol_checks *all)
 {
-	struct guests_check c = {
-		.r = r, .policy = policy, .networks = networks, .profiles = profiles
-	};
+	struct pol_reader *r = all->r;
+	struct policy *policy = all->policy;
+	struct guests_check c = { .all = all, .r = r, .policy = policy };
 
 	pol_index_init(&c.uuids, r);
 	pol_index_init(&c.names, r);

@@ -19,11 +19,55 @@ const void *pol_index_get(const struct pol_index *index, const void *key, size_t
 /* @key is borrowed. Return: what was there before, and stays; NULL: @item is there now. */
 const void *pol_index_put(struct pol_index *index, const void *key, size_t size, const void *item);
 
+/* What the checks of one policy share. */
+struct pol_checks {
+	struct pol_reader *r;
+	struct policy *policy;
+	/* By name. */
+	struct pol_index uplinks, networks, profiles, guests, sets;
+	struct pol_index tags;	    /* struct pol_vif with an address, by tag */
+	struct pol_index addresses; /* struct pol_owned, by its bytes */
+};
+
+/* Whose an address is. */
+struct pol_owned {
+	const struct pol_place *place;
+	const struct pol_guest *guest; /* NULL: the host's */
+	const struct pol_network *network;
+};
+
+/* References of uplinks and what they are made of. */
+void pol_check_uplinks(struct pol_checks *c);
+/* Of those that nobody uses. */
+void pol_warn_uplinks(struct pol_checks *c);
+/* Its own, else that of the one it is a VLAN of. place.line 0: not given. */
+const struct pol_u32 *pol_uplink_mtu(const struct pol_uplink *u);
+/* What a network's mode can do, egress, STP, mirrors' names; references are resolved. */
+void pol_check_modes(struct pol_checks *c);
 /* Addresses, subnets and routes of all networks. */
-void pol_check_addresses(struct pol_reader *r, const struct policy *policy);
+void pol_check_addresses(struct pol_checks *c);
+/* Gateways, DHCP ranges and what is announced of one network. */
+void pol_check_subnets(struct pol_checks *c, struct pol_network *n);
 /* Guests and their vifs; the networks' references are resolved. */
-void pol_check_guests(struct pol_reader *r, struct policy *policy, const struct pol_index *networks,
-		      const struct pol_index *profiles);
+void pol_check_guests(struct pol_checks *c);
+/* One vif whose network and profile are known: what its network can do for it. */
+void pol_check_vif(struct pol_checks *c, const struct pol_guest *g, const struct pol_vif *v);
+/* Firewall, forwards, mirrors, probes: what speaks of all the others. */
+void pol_check_rules(struct pol_checks *c);
+
+#define POL_ADDRESS_KEY 17
+/* Why no host may have it in a subnet of its length; NULL: it may. */
+const char *pol_address_unusable(const struct pol_prefix *a);
+/* @first <= @address <= @last */
+bool pol_span_holds(const struct pol_span *span, const struct pol_prefix *address);
+/*
+ * Note that @a is taken. Return: who has it already, told as an error by the caller; NULL: nobody, or out of
+ * memory.
+ */
+const struct pol_owned *pol_take_address(struct pol_checks *c, const struct pol_prefix *a,
+					 const struct pol_place *place,
+					 const struct pol_guest *guest,
+					 const struct pol_network *network);
 
 /* "unknown network "x"", with the nearest of @names (ended by NULL) as a hint. */
 void pol_error_reference(struct pol_reader *r, const char *code, const struct pol_node *node,

@@ -9,8 +9,7 @@
 
 static json_t *map_json(const struct pol_map *map, const void *source);
 
-/* Takes @value. What cannot be put in makes the whole of no use. */
-static json_t *append(json_t *array, json_t *value)
+json_t *pol_append_json(json_t *array, json_t *value)
 {
 	if (array && !json_array_append_new(array, value))
 		return array;
@@ -65,7 +64,7 @@ static json_t *texts_json(const struct pol_key *key, const void *source)
 
 	(void)key;
 	for (size_t i = 0; array && i < t->nr; i++)
-		array = append(array, json_string(t->v[i].text));
+		array = pol_append_json(array, json_string(t->v[i].text));
 	return array;
 }
 
@@ -81,17 +80,10 @@ static json_t *mac_json(const struct pol_key *key, const void *source)
 	return json_string(text);
 }
 
-static json_t *prefix_json(const struct pol_prefix *p, bool always)
-{
-	char text[POL_PREFIX_TEXT_MAX];
-
-	return json_string(pol_prefix_text(text, p, always));
-}
-
 static json_t *address_json(const struct pol_key *key, const void *source)
 {
 	(void)key;
-	return prefix_json(source, false);
+	return pol_prefix_json(source, false);
 }
 
 static json_t *target_json(const struct pol_key *key, const void *source)
@@ -99,33 +91,27 @@ static json_t *target_json(const struct pol_key *key, const void *source)
 	const struct pol_prefix *p = source;
 
 	(void)key;
-	return p->is_default ? json_string("default") : prefix_json(p, true);
-}
-
-static json_t *prefixes_json(const struct pol_key *key, const void *source)
-{
-	const struct pol_prefixes *p = source;
-	json_t *array = json_array();
-
-	(void)key;
-	for (size_t i = 0; array && i < p->nr; i++)
-		array = append(array, prefix_json(&p->v[i], true));
-	return array;
+	return p->is_default ? json_string("default") : pol_prefix_json(p, true);
 }
 
 /* A map that says no more than a single value would is written as that. */
-static json_t *one_map_json(const struct pol_key *key, const void *source)
+static json_t *one_map_json(const struct pol_map *map, const void *source)
 {
-	const struct pol_map *map = key->arg;
+	const char *key_name = map->scalar ? map->scalar : map->list;
 	json_t *out = map_json(map, source), *only;
 
-	if (!out || !map->scalar || json_object_size(out) != 1)
+	if (!out || !key_name || json_object_size(out) != 1)
 		return out;
-	only = json_incref(json_object_get(out, map->scalar));
+	only = json_incref(json_object_get(out, key_name));
 	if (!only)
 		return out;
 	json_decref(out);
 	return only;
+}
+
+static json_t *map_value_json(const struct pol_key *key, const void *source)
+{
+	return one_map_json(key->arg, source);
 }
 
 static json_t *items_json(const struct pol_key *key, const void *source)
@@ -140,8 +126,8 @@ static json_t *items_json(const struct pol_key *key, const void *source)
 	for (size_t i = 0; out && i < items.nr; i++) {
 		const struct pol_named_head *item = (const void *)((char *)items.v + i * map->size);
 
-		out = by_name ? insert(out, item->name, map_json(map, item))
-			      : append(out, map_json(map, item));
+		out = by_name ? insert(out, item->name, one_map_json(map, item))
+			      : pol_append_json(out, one_map_json(map, item));
 	}
 	return out;
 }
@@ -160,8 +146,20 @@ static const struct {
 	[POL_KIND_MAC_OR_AUTO] = { mac_json, offsetof(struct pol_mac, place) },
 	[POL_KIND_ADDRESS] = { address_json, offsetof(struct pol_prefix, place) },
 	[POL_KIND_TARGET] = { target_json, offsetof(struct pol_prefix, place) },
-	[POL_KIND_PREFIXES] = { prefixes_json, offsetof(struct pol_prefixes, place) },
-	[POL_KIND_MAP] = { one_map_json, offsetof(struct pol_head, place) },
+	[POL_KIND_NETWORK] = { target_json, offsetof(struct pol_prefix, place) },
+	[POL_KIND_ADDRESSES] = { pol_addresses_json, offsetof(struct pol_prefixes, place) },
+	[POL_KIND_NETS] = { pol_addresses_json, offsetof(struct pol_prefixes, place) },
+	[POL_KIND_HOST_ADDRESSES] = { pol_host_addresses_json,
+				      offsetof(struct pol_host_addresses, place) },
+	[POL_KIND_SPAN] = { pol_span_json, offsetof(struct pol_span, place) },
+	[POL_KIND_SOURCE] = { pol_source_json, offsetof(struct pol_source, place) },
+	[POL_KIND_QUANTITY] = { pol_quantity_json, offsetof(struct pol_u64, place) },
+	[POL_KIND_VLAN] = { pol_vlan_json, offsetof(struct pol_vlan, place) },
+	[POL_KIND_VLANS] = { pol_vlans_json, offsetof(struct pol_items, place) },
+	[POL_KIND_PORT_RANGE] = { pol_port_range_json, offsetof(struct pol_port_range, place) },
+	[POL_KIND_PORTS] = { pol_ports_json, offsetof(struct pol_ports, place) },
+	[POL_KIND_PEERS] = { pol_peers_json, offsetof(struct pol_peers, place) },
+	[POL_KIND_MAP] = { map_value_json, offsetof(struct pol_head, place) },
 	[POL_KIND_LIST] = { items_json, offsetof(struct pol_items, place) },
 	[POL_KIND_NAMED] = { items_json, offsetof(struct pol_items, place) },
 };
@@ -193,7 +191,7 @@ static json_t *node_json(const struct pol_node *node)
 	out = node->type == POL_NODE_MAP ? json_object() : json_array();
 	for (const struct pol_node *n = node->first; out && n; n = n->next)
 		out = node->type == POL_NODE_MAP ? insert(out, n->key, node_json(n))
-						 : append(out, node_json(n));
+						 : pol_append_json(out, node_json(n));
 	return out;
 }
 

@@ -15,18 +15,86 @@ static void set(json_t **object, const char *key, json_t *value)
 	*object = NULL;
 }
 
+static void set_origin(json_t **o, enum pol_origin origin, const struct pol_place *place)
+{
+	set(o, "origin", json_string(pol_origin_name(origin)));
+	if (!place->line)
+		return;
+	set(o, "file", json_string(place->file));
+	set(o, "line", json_integer(place->line));
+	set(o, "column", json_integer(place->column));
+}
+
 static void set_value(json_t **out, const char *key, const struct pol_value *value, json_t *shown)
 {
 	json_t *o = json_object();
 
 	set(&o, "value", shown);
-	set(&o, "origin", json_string(pol_origin_name(value->origin)));
-	if (value->place.line) {
-		set(&o, "file", json_string(value->place.file));
-		set(&o, "line", json_integer(value->place.line));
-		set(&o, "column", json_integer(value->place.column));
-	}
+	set_origin(&o, value->origin, &value->place);
 	set(out, key, o);
+}
+
+static void set_rates(json_t **out, const struct pol_effective *e)
+{
+	const struct {
+		const char *name;
+		const struct pol_amount *amount;
+		enum unit_kind unit;
+	} rates[] = {
+		{ "ingress", &e->rate.ingress, UNIT_RATE },
+		{ "egress", &e->rate.egress, UNIT_RATE },
+		{ "ingress-pps", &e->rate.ingress_pps, UNIT_PACKETS },
+		{ "egress-pps", &e->rate.egress_pps, UNIT_PACKETS },
+		{ "burst", &e->rate.burst, UNIT_SIZE },
+	};
+	json_t *all = json_object();
+
+	for (size_t i = 0; i < sizeof(rates) / sizeof(rates[0]); i++) {
+		const struct pol_amount *a = rates[i].amount;
+		char text[UNIT_TEXT_MAX] = "none";
+		json_t *o;
+
+		if (!a->place.line)
+			continue;
+		if (a->value)
+			unit_format(text, rates[i].unit, a->value);
+		o = json_object();
+		set(&o, "value", json_string(text));
+		set_origin(&o, a->origin, &a->place);
+		set(&all, rates[i].name, o);
+	}
+	if (all && !json_object_size(all))
+		json_decref(all);
+	else
+		set(out, "rate", all);
+}
+
+/* Numbers, whatever the file calls them. */
+static void set_vlan(json_t **out, const struct pol_effective *e)
+{
+	const struct pol_vlans *v = e->vlan;
+	json_t *o, *trunk;
+
+	if (!v)
+		return;
+	o = json_object();
+	if (v->access.place.line)
+		set(&o, "access", json_integer(pol_vlan_id(e->network, &v->access)));
+	if (v->native.place.line)
+		set(&o, "native", json_integer(pol_vlan_id(e->network, &v->native)));
+	trunk = v->trunk.nr ? json_array() : NULL;
+	for (size_t i = 0; trunk && i < v->trunk.nr; i++) {
+		struct pol_vlan id = v->trunk.v[i];
+
+		if (id.name)
+			id.first = id.last = pol_vlan_id(e->network, &id);
+		id.name = NULL;
+		trunk = pol_append_json(trunk, pol_vlan_json(NULL, &id));
+	}
+	if (v->trunk.nr)
+		set(&o, "trunk", trunk);
+	set_origin(&o, e->vlan_origin, &v->place);
+	set(out, "vlan", o);
 }
 
 json_t *pol_effective_vif_json(const struct pol_effective *e)
@@ -43,6 +111,8 @@ json_t *pol_effective_vif_json(const struct pol_effective *e)
 		format_mac(e->mac, mac);
 		set(&out, "mac", json_string(mac));
 	}
+	if (e->vif->addresses.nr)
+		set(&out, "addresses", pol_addresses_json(NULL, &e->vif->addresses));
 	set_value(&out, "mtu", &e->mtu, json_integer(e->mtu.value));
 	set_value(&out, "isolation", &e->isolation,
 		  json_string(pol_isolation_name(e->isolation.value)));
@@ -50,6 +120,8 @@ json_t *pol_effective_vif_json(const struct pol_effective *e)
 		  json_string(pol_anti_spoof_name(e->anti_spoof.value)));
 	set_value(&out, "datapath", &e->datapath,
 		  json_string(pol_datapath_name(e->datapath.value)));
+	set_vlan(&out, e);
+	set_rates(&out, e);
 	if (e->vif->place.line) {
 		set(&out, "file", json_string(e->vif->place.file));
 		set(&out, "line", json_integer(e->vif->place.line));

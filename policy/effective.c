@@ -111,6 +111,63 @@ static void inherit(struct pol_value *value, const struct pol_u32 *said, enum po
 		*value = (struct pol_value){ said->value, origin, said->place };
 }
 
+static void inherit_amount(struct pol_amount *amount, const struct pol_u64 *said,
+			   enum pol_origin origin)
+{
+	if (said->place.line)
+		*amount = (struct pol_amount){ said->value, origin, said->place };
+}
+
+static void inherit_rate(struct pol_effective *out, const struct pol_rate *said,
+			 enum pol_origin origin)
+{
+	inherit_amount(&out->rate.ingress, &said->ingress, origin);
+	inherit_amount(&out->rate.egress, &said->egress, origin);
+	inherit_amount(&out->rate.ingress_pps, &said->ingress_pps, origin);
+	inherit_amount(&out->rate.egress_pps, &said->egress_pps, origin);
+	inherit_amount(&out->rate.burst, &said->burst, origin);
+}
+
+static void inherit_vlan(struct pol_effective *out, const struct pol_vlans *said,
+			 enum pol_origin origin)
+{
+	if (!said->place.line)
+		return;
+	out->vlan = said;
+	out->vlan_origin = origin;
+}
+
+/* Where no segment is shared, nothing a profile or vif says makes it so. */
+static void inherit_isolation(struct pol_effective *out)
+{
+	const struct pol_network *n = out->network;
+	const struct pol_u32 *said = &n->isolation;
+
+	inherit(&out->isolation, said, POL_FROM_NETWORK);
+	inherit(&out->isolation, out->profile ? &out->profile->isolation : NULL, POL_FROM_PROFILE);
+	inherit(&out->isolation, &out->vif->isolation, POL_FROM_VIF);
+	if (said->place.line ? said->value == POL_ISOLATION_GUEST : n->mode.value == POL_MODE_ROUTE)
+		out->isolation = (struct pol_value){ POL_ISOLATION_GUEST,
+						     said->place.line ? POL_FROM_NETWORK
+								      : POL_FROM_DEFAULT,
+						     said->place };
+}
+
+uint16_t pol_vlan_id(const struct pol_network *network, const struct pol_vlan *vlan)
+{
+	if (!vlan->name)
+		return vlan->first;
+	for (size_t i = 0; i < network->vlans.nr; i++)
+		if (network->vlans.v[i].name && !strcmp(network->vlans.v[i].name, vlan->name))
+			return (uint16_t)network->vlans.v[i].id.value;
+	return 0;
+}
+
+bool pol_stp_is_on(const struct pol_stp *stp)
+{
+	return stp->place.line && (stp->enabled.value || !stp->enabled.place.line);
+}
+
 void pol_effective_vif(const struct pol_guest *guest, const struct pol_vif *vif,
 		       struct pol_effective *out)
 {
@@ -120,17 +177,26 @@ void pol_effective_vif(const struct pol_guest *guest, const struct pol_vif *vif,
 	*out = (struct pol_effective){ .guest = guest, .vif = vif, .network = n, .profile = p };
 	out->mtu.value = n->effective_mtu;
 	if (n->uplink)
-		inherit(&out->mtu, &n->uplink->mtu, POL_FROM_UPLINK);
+		inherit(&out->mtu,
+			n->uplink->link && !n->uplink->mtu.place.line ? &n->uplink->link->mtu
+								      : &n->uplink->mtu,
+			POL_FROM_UPLINK);
 	inherit(&out->mtu, &n->mtu, POL_FROM_NETWORK);
 	inherit(&out->mtu, &vif->mtu, POL_FROM_VIF);
-	inherit(&out->isolation, &n->isolation, POL_FROM_NETWORK);
-	inherit(&out->isolation, p ? &p->isolation : NULL, POL_FROM_PROFILE);
-	inherit(&out->isolation, &vif->isolation, POL_FROM_VIF);
+	inherit_isolation(out);
 	inherit(&out->anti_spoof, p ? &p->anti_spoof : NULL, POL_FROM_PROFILE);
 	inherit(&out->anti_spoof, &vif->anti_spoof, POL_FROM_VIF);
-	inherit(&out->datapath, &n->datapath.type, POL_FROM_NETWORK);
+	/* An ovs network's is the switch's. */
+	if (n->mode.value != POL_MODE_OVS)
+		inherit(&out->datapath, &n->datapath.type, POL_FROM_NETWORK);
 	inherit(&out->datapath, p ? &p->datapath.type : NULL, POL_FROM_PROFILE);
 	inherit(&out->datapath, &vif->datapath.type, POL_FROM_VIF);
+	if (p) {
+		inherit_vlan(out, &p->vlan, POL_FROM_PROFILE);
+		inherit_rate(out, &p->rate, POL_FROM_PROFILE);
+	}
+	inherit_vlan(out, &vif->vlan, POL_FROM_VIF);
+	inherit_rate(out, &vif->rate, POL_FROM_VIF);
 	if (vif->mac.place.line && !vif->mac.is_auto) {
 		out->has_mac = true;
 		memcpy(out->mac, vif->mac.mac, MAC_LEN);

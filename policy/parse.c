@@ -83,12 +83,15 @@ static void missing_keys(struct pol_reader *r, const struct pol_node *node,
 void pol_read_map(struct pol_reader *r, const struct pol_node *node, const struct pol_map *map,
 		  void *target)
 {
+	const char *shorthand = node->type == POL_NODE_SCALAR ? map->scalar
+				: node->type == POL_NODE_LIST ? map->list
+							      : NULL;
 	struct pol_head *head = target;
 
 	head->node = node;
 	head->place = node->key ? node->key_place : node->place;
-	if (map->scalar && node->type == POL_NODE_SCALAR) {
-		struct pol_key key = *find_key(map, map->scalar);
+	if (shorthand) {
+		struct pol_key key = *find_key(map, shorthand);
 
 		/* Messages speak of the key that was written. */
 		if (node->key)
@@ -96,8 +99,12 @@ void pol_read_map(struct pol_reader *r, const struct pol_node *node, const struc
 		read_key(r, node, &key, (char *)target + key.offset);
 		return;
 	}
-	if (node->type != POL_NODE_MAP) {
-		pol_error_type(r, node, map->scalar ? "a single value or a map" : "a map");
+	if (node->type != POL_NODE_MAP || map->is_short) {
+		pol_error_type(r, node,
+			       map->list       ? "a list"
+			       : map->is_short ? "a single value"
+			       : map->scalar   ? "a single value or a map"
+					       : "a map");
 		return;
 	}
 	for (const struct pol_node *n = node->first; n && !r->rc; n = n->next) {
@@ -159,9 +166,26 @@ static void read_items(struct pol_reader *r, const struct pol_node *node, const 
 	memcpy(target, &items, sizeof(items));
 }
 
+static bool check_length(struct pol_reader *r, const struct pol_node *node,
+			 const struct pol_key *key)
+{
+	char hint[64];
+
+	if (node->nr >= key->min && (!key->max || node->nr <= key->max))
+		return true;
+	if (key->max)
+		snprintf(hint, sizeof(hint), "%u to %u are allowed", key->min, key->max);
+	else
+		snprintf(hint, sizeof(hint), "at least %u is required", key->min);
+	pol_error(r, "VF0105", node, NULL, hint, "%zu items in \"%s\"", node->nr, key->name);
+	return false;
+}
+
 static void read_key(struct pol_reader *r, const struct pol_node *node, const struct pol_key *key,
 		     void *target)
 {
+	if (node->type == POL_NODE_LIST && !check_length(r, node, key))
+		return;
 	if (key->kind == POL_KIND_MAP)
 		pol_read_map(r, node, key->arg, target);
 	else if (key->kind == POL_KIND_LIST || key->kind == POL_KIND_NAMED)

@@ -9,6 +9,8 @@
 #define NAME_MAX_LEN 63
 #define DRIVER_MAX   31
 #define TEXT_MAX     255
+#define TAG_MAX	     31
+#define DNS_MAX	     127
 
 static bool is_name(const char *text, size_t max)
 {
@@ -71,6 +73,42 @@ static bool is_ifglob(const char *text)
 	return is_printable(text, IFNAME_MAX, false) && !strchr(text, '/');
 }
 
+static bool is_tag(const char *text)
+{
+	return is_name(text, TAG_MAX);
+}
+
+static bool is_guest_or_tag(const char *text)
+{
+	return text[0] == '@' ? is_tag(text + 1) : is_plain_name(text);
+}
+
+/* Not to be taken for a number or a range. */
+static bool is_vlan(const char *text)
+{
+	return isalpha((unsigned char)text[0]) && is_name(text, NAME_MAX_LEN);
+}
+
+static bool is_dns(const char *text)
+{
+	return is_name(text, DNS_MAX) && !strchr(text, '_');
+}
+
+/* "web1/0" */
+static bool is_vif(const char *text)
+{
+	const char *slash = strchr(text, '/');
+	char guest[NAME_MAX_LEN + 1];
+	size_t digits;
+
+	if (!slash || (size_t)(slash - text) >= sizeof(guest))
+		return false;
+	memcpy(guest, text, (size_t)(slash - text));
+	guest[slash - text] = 0;
+	digits = strspn(slash + 1, "0123456789");
+	return is_plain_name(guest) && digits && digits <= 5 && !slash[1 + digits];
+}
+
 /* @shape: 'x' a hex digit, anything else itself. */
 static bool has_shape(const char *text, const char *shape)
 {
@@ -124,3 +162,16 @@ const struct pol_text_rule pol_rule_ifglob = { "an interface's name",
 const struct pol_text_rule pol_rule_hostglob = {
 	"a host's name", "up to 255 printable characters, * and ? match any", is_hostglob, false
 };
+const struct pol_text_rule pol_rule_tag = {
+	"a tag", "letters, digits and . _ - up to 31, a letter or digit first", is_tag, false
+};
+const struct pol_text_rule pol_rule_guest_or_tag = { "a guest's name or a tag",
+						     "web1, or \"@web\" for a tag", is_guest_or_tag,
+						     false };
+const struct pol_text_rule pol_rule_vlan = { "a VLAN's name",
+					     "letters, digits and . _ - up to 63, a letter first",
+					     is_vlan, false };
+const struct pol_text_rule pol_rule_dns = {
+	"a domain name", "letters, digits and . - up to 127, a letter or digit first", is_dns, true
+};
+const struct pol_text_rule pol_rule_vif = { "a guest's vif", "guest/devid, web1/0", is_vif, false };

@@ -24,8 +24,8 @@ void pol_error_type(struct pol_reader *r, const struct pol_node *node, const cha
 		pol_error(r, "VF0101", node, NULL, hint, "%s is wrong here", found[node->type]);
 }
 
-static void error_value(struct pol_reader *r, const struct pol_node *node, const char *code,
-			const char *allowed, const char *what)
+void pol_error_value(struct pol_reader *r, const struct pol_node *node, const char *code,
+		     const char *allowed, const char *what)
 {
 	char quoted[POL_QUOTE_MAX], hint[160];
 
@@ -33,8 +33,7 @@ static void error_value(struct pol_reader *r, const struct pol_node *node, const
 	pol_error(r, code, node, NULL, hint, "%s is not %s", pol_quote(quoted, node->text), what);
 }
 
-/* A scalar that says something. */
-static bool want_scalar(struct pol_reader *r, const struct pol_node *node, const char *wanted)
+bool pol_want_scalar(struct pol_reader *r, const struct pol_node *node, const char *wanted)
 {
 	if (node->type == POL_NODE_SCALAR && !pol_node_is_null(node))
 		return true;
@@ -42,10 +41,10 @@ static bool want_scalar(struct pol_reader *r, const struct pol_node *node, const
 	return false;
 }
 
-/* A number or truth value: in quotes it would be a text to every other reader of the file. */
-static bool want_plain(struct pol_reader *r, const struct pol_node *node, const char *wanted)
+/* In quotes it would be a text to every other reader of the file. */
+bool pol_want_plain(struct pol_reader *r, const struct pol_node *node, const char *wanted)
 {
-	if (!want_scalar(r, node, wanted))
+	if (!pol_want_scalar(r, node, wanted))
 		return false;
 	if (node->is_plain)
 		return true;
@@ -60,10 +59,10 @@ static void read_bool(struct pol_reader *r, const struct pol_node *node, const s
 	struct pol_bool *out = target;
 
 	(void)key;
-	if (!want_plain(r, node, "true or false"))
+	if (!pol_want_plain(r, node, "true or false"))
 		return;
 	if (strcmp(node->text, "true") && strcmp(node->text, "false")) {
-		error_value(r, node, "VF0104", "true, false", "a truth value");
+		pol_error_value(r, node, "VF0104", "true, false", "a truth value");
 		return;
 	}
 	*out = (struct pol_bool){ .value = !strcmp(node->text, "true"), .place = node->place };
@@ -83,15 +82,15 @@ static void read_u32(struct pol_reader *r, const struct pol_node *node, const st
 	else
 		snprintf(allowed, sizeof(allowed), "a whole number from %u to %u", range->min,
 			 range->max);
-	if (!want_plain(r, node, "a number"))
+	if (!pol_want_plain(r, node, "a number"))
 		return;
 	rc = parse_u32(node->text, range->max, &value);
 	if (rc == -EINVAL || (node->text[0] == '0' && node->text[1])) {
-		error_value(r, node, "VF0105", allowed, "a whole number");
+		pol_error_value(r, node, "VF0105", allowed, "a whole number");
 		return;
 	}
 	if (rc || value < range->min) {
-		error_value(r, node, "VF0105", allowed, "in range");
+		pol_error_value(r, node, "VF0105", allowed, "in range");
 		return;
 	}
 	*out = (struct pol_u32){ .value = value, .place = node->place };
@@ -115,7 +114,7 @@ static void read_choice(struct pol_reader *r, const struct pol_node *node,
 	char allowed[128], quoted[POL_QUOTE_MAX], hint[160];
 
 	list_choices(choices, allowed, sizeof(allowed));
-	if (!want_scalar(r, node, allowed))
+	if (!pol_want_scalar(r, node, allowed))
 		return;
 	for (; choices->name; choices++) {
 		if (strcmp(choices->name, node->text))
@@ -130,7 +129,7 @@ static void read_choice(struct pol_reader *r, const struct pol_node *node,
 		return;
 	}
 	snprintf(quoted, sizeof(quoted), "a value of %s", key->name);
-	error_value(r, node, "VF0104", allowed, quoted);
+	pol_error_value(r, node, "VF0104", allowed, quoted);
 }
 
 /* Digits, perhaps a fraction and an exponent; or what YAML 1.2 has besides. */
@@ -168,6 +167,32 @@ static bool is_guessed(const char *text)
 	return is_number(text) || !strcasecmp(text, "true") || !strcasecmp(text, "false");
 }
 
+bool pol_want_text(struct pol_reader *r, const struct pol_node *node, const char *wanted)
+{
+	if (!pol_want_scalar(r, node, wanted))
+		return false;
+	if (!node->is_plain || !is_guessed(node->text))
+		return true;
+	pol_error(r, "VF0101", node, NULL, "write it in quotes",
+		  "a number or truth value where %s is wanted", wanted);
+	return false;
+}
+
+void *pol_want_list(struct pol_reader *r, const struct pol_node *node, const char *wanted,
+		    size_t size)
+{
+	void *items;
+
+	if (node->type != POL_NODE_LIST) {
+		pol_error_type(r, node, wanted);
+		return NULL;
+	}
+	items = pol_alloc(r->arena, node->nr * size);
+	if (!items)
+		r->rc = -ENOMEM;
+	return items;
+}
+
 static char *fold(char *text)
 {
 	for (char *p = text; *p; p++)
@@ -180,15 +205,10 @@ static void read_one_text(struct pol_reader *r, const struct pol_node *node,
 {
 	char *text;
 
-	if (!want_scalar(r, node, rule->what))
+	if (!pol_want_text(r, node, rule->what))
 		return;
-	if (node->is_plain && is_guessed(node->text)) {
-		pol_error(r, "VF0101", node, NULL, "write it in quotes",
-			  "a number or truth value where %s is wanted", rule->what);
-		return;
-	}
 	if (!rule->is_good(node->text)) {
-		error_value(r, node, "VF0106", rule->allowed, rule->what);
+		pol_error_value(r, node, "VF0106", rule->allowed, rule->what);
 		return;
 	}
 	text = pol_copy(r->arena, node->text, strlen(node->text));
@@ -209,17 +229,11 @@ static void read_texts(struct pol_reader *r, const struct pol_node *node, const 
 		       void *target)
 {
 	struct pol_texts *out = target;
+	struct pol_text *v = pol_want_list(r, node, "a list", sizeof(*v));
 
-	if (node->type != POL_NODE_LIST) {
-		pol_error_type(r, node, "a list");
+	if (!v)
 		return;
-	}
-	*out = (struct pol_texts){ .place = node->place };
-	out->v = pol_alloc(r->arena, node->nr * sizeof(*out->v));
-	if (!out->v) {
-		r->rc = -ENOMEM;
-		return;
-	}
+	*out = (struct pol_texts){ .v = v, .place = node->place };
 	for (const struct pol_node *n = node->first; n; n = n->next)
 		read_one_text(r, n, key->arg, &out->v[out->nr++]);
 }
@@ -230,11 +244,11 @@ static void read_mac(struct pol_reader *r, const struct pol_node *node, const st
 	struct pol_mac *out = target, mac = { .place = node->place };
 
 	(void)key;
-	if (!want_scalar(r, node, "a MAC address"))
+	if (!pol_want_scalar(r, node, "a MAC address"))
 		return;
 	if (parse_mac(node->text, mac.mac)) {
-		error_value(r, node, "VF0106", "six hex pairs, \"00:16:3e:10:00:01\"",
-			    "a MAC address");
+		pol_error_value(r, node, "VF0106", "six hex pairs, \"00:16:3e:10:00:01\"",
+				"a MAC address");
 		return;
 	}
 	*out = mac;
@@ -251,103 +265,19 @@ static void read_mac_or_auto(struct pol_reader *r, const struct pol_node *node,
 		read_mac(r, node, key, target);
 }
 
-/* An address without its length. */
-static bool parse_address(const char *text, struct pol_prefix *out)
-{
-	out->family = strchr(text, ':') ? AF_INET6 : AF_INET;
-	out->len = pol_family_bits(out->family);
-	return inet_pton(out->family, text, out->address) == 1;
-}
-
-static bool parse_prefix(const char *text, struct pol_prefix *out)
-{
-	const char *slash = strchr(text, '/');
-	char address[INET6_ADDRSTRLEN];
-	uint32_t len;
-
-	if (!slash || (size_t)(slash - text) >= sizeof(address))
-		return false;
-	memcpy(address, text, (size_t)(slash - text));
-	address[slash - text] = 0;
-	if (!parse_address(address, out) || (slash[1] == '0' && slash[2]) ||
-	    parse_u32(slash + 1, out->len, &len))
-		return false;
-	out->len = len;
-	return true;
-}
-
 static void read_address(struct pol_reader *r, const struct pol_node *node,
 			 const struct pol_key *key, void *target)
 {
 	struct pol_prefix prefix = { .place = node->place };
 
 	(void)key;
-	if (!want_scalar(r, node, "an IPv4 or IPv6 address"))
+	if (!pol_want_scalar(r, node, "an IPv4 or IPv6 address"))
 		return;
-	if (parse_address(node->text, &prefix))
+	if (pol_parse_address(node->text, &prefix))
 		*(struct pol_prefix *)target = prefix;
 	else
-		error_value(r, node, "VF0106", "an IPv4 or IPv6 address without length, 192.0.2.1",
-			    "an address");
-}
-
-static void read_target(struct pol_reader *r, const struct pol_node *node,
-			const struct pol_key *key, void *target)
-{
-	struct pol_prefix prefix = { .place = node->place };
-	char text[POL_PREFIX_TEXT_MAX], allowed[POL_PREFIX_TEXT_MAX];
-	struct pol_prefix masked;
-
-	(void)key;
-	if (!want_scalar(r, node, "\"default\" or a network"))
-		return;
-	if (!strcmp(node->text, "default")) {
-		prefix.is_default = true;
-		*(struct pol_prefix *)target = prefix;
-		return;
-	}
-	if (!parse_prefix(node->text, &prefix)) {
-		error_value(r, node, "VF0106", "default, or a network as 198.51.100.0/24",
-			    "a route's target");
-		return;
-	}
-	masked = prefix;
-	pol_prefix_mask(&masked);
-	if (memcmp(masked.address, prefix.address, sizeof(masked.address))) {
-		snprintf(text, sizeof(text), "%s", pol_prefix_text(allowed, &masked, true));
-		error_value(r, node, "VF0223", text, "a network");
-		return;
-	}
-	*(struct pol_prefix *)target = prefix;
-}
-
-static void read_prefixes(struct pol_reader *r, const struct pol_node *node,
-			  const struct pol_key *key, void *target)
-{
-	struct pol_prefixes *out = target;
-
-	(void)key;
-	if (node->type != POL_NODE_LIST) {
-		pol_error_type(r, node, "a list of addresses");
-		return;
-	}
-	*out = (struct pol_prefixes){ .place = node->place };
-	out->v = pol_alloc(r->arena, node->nr * sizeof(*out->v));
-	if (!out->v) {
-		r->rc = -ENOMEM;
-		return;
-	}
-	for (const struct pol_node *n = node->first; n; n = n->next) {
-		struct pol_prefix prefix = { .place = n->place };
-
-		if (!want_scalar(r, n, "an address with its length"))
-			continue;
-		if (parse_prefix(n->text, &prefix))
-			out->v[out->nr++] = prefix;
-		else
-			error_value(r, n, "VF0106", "an address with its length, 192.0.2.10/24",
-				    "an address of the host");
-	}
+		pol_error_value(r, node, "VF0106",
+				"an IPv4 or IPv6 address without length, 192.0.2.1", "an address");
 }
 
 void pol_read_value(struct pol_reader *r, const struct pol_node *node, const struct pol_key *key,
@@ -363,8 +293,19 @@ void pol_read_value(struct pol_reader *r, const struct pol_node *node, const str
 		[POL_KIND_MAC] = read_mac,
 		[POL_KIND_MAC_OR_AUTO] = read_mac_or_auto,
 		[POL_KIND_ADDRESS] = read_address,
-		[POL_KIND_TARGET] = read_target,
-		[POL_KIND_PREFIXES] = read_prefixes,
+		[POL_KIND_TARGET] = pol_read_network,
+		[POL_KIND_NETWORK] = pol_read_network,
+		[POL_KIND_ADDRESSES] = pol_read_addresses,
+		[POL_KIND_NETS] = pol_read_nets,
+		[POL_KIND_HOST_ADDRESSES] = pol_read_host_addresses,
+		[POL_KIND_SPAN] = pol_read_span,
+		[POL_KIND_SOURCE] = pol_read_source,
+		[POL_KIND_QUANTITY] = pol_read_quantity,
+		[POL_KIND_VLAN] = pol_read_vlan,
+		[POL_KIND_VLANS] = pol_read_vlans,
+		[POL_KIND_PORT_RANGE] = pol_read_port_range,
+		[POL_KIND_PORTS] = pol_read_ports,
+		[POL_KIND_PEERS] = pol_read_peers,
 	};
 
 	readers[key->kind](r, node, key, target);

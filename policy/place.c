@@ -44,24 +44,55 @@ static void take_mtu(struct pol_effective *e, const struct place_vif *who, struc
 			 who->mtu);
 }
 
+/* By what it would be told from others: entries were checked for it, a vif by bridge= was not. */
+static bool lacks_identity(const struct pol_effective *e, bool has_mac, struct placement *out)
+{
+	const struct pol_place *place = e->anti_spoof.place.line ? &e->anti_spoof.place : NULL;
+
+	if (e->anti_spoof.value != POL_ANTI_SPOOF_NONE && !has_mac)
+		quarantine(out, place, "anti-spoof %s needs its hardware address, which is not set",
+			   pol_anti_spoof_name(e->anti_spoof.value));
+	else if (e->anti_spoof.value == POL_ANTI_SPOOF_STRICT && !e->vif->addresses.nr)
+		quarantine(out, place,
+			   "anti-spoof strict needs its addresses, and no guests entry gives them");
+	else if (e->network->mode.value == POL_MODE_ROUTE &&
+		 e->isolation.value == POL_ISOLATION_GUEST && !e->vif->addresses.nr)
+		quarantine(out, &e->network->place,
+			   "network %s routes to addresses, and no guests entry gives them",
+			   e->network->name);
+	else
+		return false;
+	return true;
+}
+
 static void accept_vif(struct pol_effective *e, const struct place_vif *who, bool explain,
 		       const struct pol_place *place, struct placement *out)
 {
 	char want[MAC_TEXT_LEN];
-	uint8_t mac[MAC_LEN];
+	uint8_t mac[MAC_LEN] = { 0 };
+	bool has_mac;
 
 	take_mtu(e, who, out);
 	take_place(out, place);
 	if (explain)
 		out->effective = pol_effective_vif_json(e);
-	if (e->has_mac && (parse_mac(who->mac, mac) || memcmp(mac, e->mac, MAC_LEN) != 0)) {
+	has_mac = !parse_mac(who->mac, mac);
+	if (e->has_mac && (!has_mac || memcmp(mac, e->mac, MAC_LEN) != 0)) {
 		format_mac(e->mac, want);
 		quarantine(out, &e->vif->mac.place,
 			   "its hardware address is %s, the policy says %s",
 			   who->mac[0] ? who->mac : "not set", want);
 		return;
 	}
+	if (lacks_identity(e, has_mac, out))
+		return;
 	pol_wanted_vif(e, who->domid, who->devid, &out->vif);
+	/* What the toolstack gave it is its address, where the policy has none. */
+	out->vif.has_mac = has_mac;
+	memcpy(out->vif.mac, mac, MAC_LEN);
+	snprintf(out->vif.uuid, sizeof(out->vif.uuid), "%.36s", who->uuid);
+	if (!strcmp(e->guest->name, POL_ANY_GUEST))
+		snprintf(out->vif.guest, sizeof(out->vif.guest), "%.63s", who->guest);
 	out->datapath = e->datapath.value;
 	out->is_placed = true;
 }

@@ -45,6 +45,11 @@ struct pol_u32 {
 	struct pol_place place;
 };
 
+struct pol_u64 {
+	uint64_t value;
+	struct pol_place place;
+};
+
 struct pol_text {
 	const char *text;
 	struct pol_place place;
@@ -77,6 +82,21 @@ struct pol_prefixes {
 	struct pol_place place;
 };
 
+/* The host's own addresses on a network: given, or to be asked of the LAN. */
+struct pol_host_addresses {
+	struct pol_prefix *v;
+	size_t nr;
+	struct pol_place place;
+	struct pol_place dhcp, dhcp6, ra; /* line 0: not asked for */
+};
+
+/* From one address to another, both included. */
+struct pol_span {
+	int family; /* 0: not given */
+	uint8_t first[16], last[16];
+	struct pol_place place;
+};
+
 struct pol_route {
 	struct pol_place place;
 	const struct pol_node *node;
@@ -101,24 +121,98 @@ struct pol_match {
 	struct pol_text name;	/* glob */
 };
 
+enum pol_bond_mode {
+	POL_BOND_BALANCE_RR, /* as the kernel's BOND_MODE_* */
+	POL_BOND_ACTIVE_BACKUP,
+	POL_BOND_BALANCE_XOR,
+	POL_BOND_BROADCAST,
+	POL_BOND_802_3AD,
+	POL_BOND_BALANCE_TLB,
+	POL_BOND_BALANCE_ALB,
+};
+/* As the kernel's BOND_XMIT_POLICY_*. */
+enum pol_bond_hash { POL_BOND_LAYER2, POL_BOND_LAYER34, POL_BOND_LAYER23 };
+enum pol_lacp_rate { POL_LACP_SLOW, POL_LACP_FAST };
+
+/* Several uplinks as one device that has the uplink's name. */
+struct pol_bond {
+	struct pol_place place;
+	const struct pol_node *node;
+	struct pol_u32 mode, hash, lacp_rate; /* enums above */
+	struct pol_u64 mii_interval;	      /* microseconds */
+	struct pol_texts member_names;
+};
+
+/* The 802.1Q device of one VLAN of another uplink; it has this uplink's name. */
+struct pol_vlan_uplink {
+	struct pol_place place;
+	const struct pol_node *node;
+	struct pol_u32 id;
+	struct pol_text link_name;
+};
+
+/* One of match, bond and vlan is given. */
 struct pol_uplink {
 	struct pol_place place; /* of its name */
 	const struct pol_node *node;
 	const char *name; /* the policy's, not the kernel's */
 	struct pol_match match;
+	struct pol_bond bond;
+	struct pol_vlan_uplink vlan;
 	struct pol_u32 mtu;
+
+	/* Set by the checks. */
+	const struct pol_uplink *link;	   /* a VLAN's; NULL: it is none */
+	const struct pol_uplink **members; /* a bond's */
+	size_t nr_members;
 };
 
-enum pol_mode { POL_MODE_BRIDGE };
-enum pol_isolation { POL_ISOLATION_NONE, POL_ISOLATION_PORT };
-enum pol_anti_spoof { POL_ANTI_SPOOF_NONE };
-enum pol_datapath_type { POL_DATAPATH_TAP, POL_DATAPATH_KERNEL };
+enum pol_mode { POL_MODE_BRIDGE, POL_MODE_OVS, POL_MODE_NAT, POL_MODE_ROUTE, POL_MODE_ISOLATED };
+enum pol_isolation { POL_ISOLATION_NONE, POL_ISOLATION_PORT, POL_ISOLATION_GUEST };
+enum pol_anti_spoof { POL_ANTI_SPOOF_NONE, POL_ANTI_SPOOF_MAC, POL_ANTI_SPOOF_STRICT };
+/* NETDEV: of ovs networks only, whose KERNEL is the kernel's switch, not xen-netback. */
+enum pol_datapath_type { POL_DATAPATH_TAP, POL_DATAPATH_KERNEL, POL_DATAPATH_NETDEV };
+enum pol_on_error { POL_ON_ERROR_QUARANTINE };
+enum pol_fail_mode { POL_FAIL_STANDALONE, POL_FAIL_SECURE };
+enum pol_advertise { POL_ADVERTISE_PROXY, POL_ADVERTISE_NONE };
+enum pol_ra { POL_RA_NONE, POL_RA_SLAAC, POL_RA_STATELESS, POL_RA_DHCPV6 };
+enum pol_verdict { POL_ACCEPT, POL_DROP, POL_REJECT };
+enum pol_drift { POL_DRIFT_REPAIR, POL_DRIFT_REPORT, POL_DRIFT_ADOPT };
+enum pol_on_failure { POL_ON_FAILURE_ROLLBACK };
 
-/* What carries packets between a guest's rings and the host. */
+/* What carries packets between a guest's rings and the host; of an ovs network: the switch's. */
 struct pol_datapath {
 	struct pol_place place;
 	const struct pol_node *node;
 	struct pol_u32 type; /* enum pol_datapath_type */
+};
+
+/* One VLAN, or in a trunk several: numbers, or a name out of the network's vlans. */
+struct pol_vlan {
+	uint16_t first, last;
+	const char *name; /* NULL: by number; else first and last are 0, ask pol_vlan_id() */
+	struct pol_place place;
+};
+
+/* Access or trunk, never both. */
+struct pol_vlans {
+	struct pol_place place;
+	const struct pol_node *node;
+	struct pol_vlan access, native;
+	struct {
+		struct pol_vlan *v;
+		size_t nr;
+		struct pol_place place;
+	} trunk;
+};
+
+/* Limits; ingress is towards the guest. A value of 0 that has a place: no limit. */
+struct pol_rate {
+	struct pol_place place;
+	const struct pol_node *node;
+	struct pol_u64 ingress, egress;		/* bits per second */
+	struct pol_u64 ingress_pps, egress_pps; /* packets per second */
+	struct pol_u64 burst;			/* bytes */
 };
 
 /* What network, profile and vif may all say; the later of them wins. */
@@ -129,21 +223,128 @@ struct pol_profile {
 	struct pol_u32 anti_spoof; /* enum pol_anti_spoof */
 	struct pol_u32 isolation;  /* enum pol_isolation */
 	struct pol_datapath datapath;
+	struct pol_vlans vlan;
+	struct pol_rate rate;
+	struct pol_u32 on_policy_error; /* enum pol_on_error */
+};
+
+/* Given by a truth value, or by a map, which turns it on unless it says enabled: false. */
+struct pol_stp {
+	struct pol_place place;
+	const struct pol_node *node;
+	struct pol_bool enabled;
+	struct pol_u64 max_age, forward_delay, hello_time; /* microseconds, whole seconds */
+	struct pol_u32 priority;
+};
+
+struct pol_dhcp {
+	struct pol_place place;
+	const struct pol_node *node;
+	struct pol_span range; /* family 0: reservations only */
+	struct pol_u64 lease;  /* microseconds */
+};
+
+/* What a network serves its guests with; the gateway is the host. */
+struct pol_subnet {
+	struct pol_place place;
+	const struct pol_node *node;
+	struct pol_prefix cidr;	   /* host bits 0 */
+	struct pol_prefix gateway; /* not given: the subnet's first address, set by the checks */
+	struct pol_dhcp dhcp;
+	struct pol_u32 ra; /* enum pol_ra */
+	struct pol_bool nat66;
+};
+
+/* Addresses that packets leave with; both families 0: masquerade. */
+struct pol_source {
+	bool masquerade;
+	struct pol_prefix v4, v6;
+	struct pol_place place;
+};
+
+struct pol_egress {
+	struct pol_place place;
+	const struct pol_node *node;
+	struct pol_text network_name;
+	struct pol_source source;
+
+	/* Set by the checks. */
+	const struct pol_network *network; /* NULL: as the host routes */
+};
+
+struct pol_dns {
+	struct pol_place place;
+	const struct pol_node *node;
+	struct pol_text domain;
+	struct pol_prefixes forward_to;
+	struct pol_bool register_guests;
+};
+
+/* A name for a VLAN's number. */
+struct pol_vlan_name {
+	struct pol_place place;
+	const struct pol_node *node;
+	const char *name;
+	struct pol_u32 id;
+};
+
+struct pol_mirror_select {
+	struct pol_place place;
+	const struct pol_node *node;
+	struct pol_texts guests; /* names and "@tag" */
+};
+
+struct pol_mirror_output {
+	struct pol_place place;
+	const struct pol_node *node;
+	struct pol_text vif; /* "guest/devid" */
+};
+
+struct pol_mirror {
+	struct pol_place place;
+	const struct pol_node *node;
+	const char *name;
+	struct pol_mirror_select select;
+	struct pol_mirror_output output;
+	struct pol_u64 max_rate;
+
+	/* Set by the checks. */
+	const struct pol_vif *output_vif;
+	const struct pol_guest *output_guest;
 };
 
 struct pol_network {
 	struct pol_place place;
 	const struct pol_node *node;
-	const char *name;    /* also the bridge's interface name */
+	const char *name;    /* also its device's name on the host */
 	struct pol_u32 mode; /* enum pol_mode */
 	struct pol_text uplink_name;
 	struct pol_u32 mtu;
-	struct pol_bool stp;
+	struct pol_stp stp;
+	struct pol_bool rstp, vlan_filtering, masquerade;
 	struct pol_u32 isolation;
 	struct pol_datapath datapath;
-	struct pol_prefixes addresses;
+	struct pol_host_addresses addresses;
 	struct pol_routes routes;
 	struct pol_text profile_name;
+	struct pol_u32 fail_mode, advertise; /* enum pol_fail_mode, pol_advertise */
+	struct pol_egress egress;
+	struct pol_dns dns;
+	struct {
+		struct pol_subnet *v;
+		size_t nr;
+		struct pol_place place;
+	} subnets;
+	struct {
+		struct pol_vlan_name *v;
+		size_t nr;
+		struct pol_place place;
+	} vlans;
+	struct {
+		struct pol_mirror *v;
+		size_t nr;
+		struct pol_place place;
+	} mirrors;
 
 	/* Set by the checks. */
 	const struct pol_uplink *uplink;   /* NULL: none */
@@ -157,8 +358,12 @@ struct pol_vif {
 	struct pol_u32 devid; /* not given: every devid that no other entry of the guest names */
 	struct pol_text network_name;
 	struct pol_mac mac;
-	struct pol_u32 mtu, isolation, anti_spoof;
+	struct pol_prefixes
+		addresses; /* of full length: reservations, names, what it may send from */
+	struct pol_u32 mtu, isolation, anti_spoof, on_policy_error;
 	struct pol_datapath datapath;
+	struct pol_vlans vlan;
+	struct pol_rate rate;
 	struct pol_text profile_name;
 	struct pol_texts tags;
 
@@ -220,11 +425,154 @@ struct pol_host {
 	struct pol_texts unmanaged; /* globs of interface names */
 };
 
+struct pol_probe_tcp {
+	struct pol_place place;
+	const struct pol_node *node;
+	struct pol_prefix address;
+	struct pol_u32 port;
+};
+
+/* One of ping, resolve and tcp is given. */
+struct pol_probe {
+	struct pol_place place;
+	const struct pol_node *node;
+	struct pol_text name;
+	struct pol_prefix ping;
+	struct pol_text from; /* of ping and tcp: the network whose device it leaves by */
+	struct pol_text resolve;
+	struct pol_probe_tcp tcp;
+	struct pol_u64 timeout; /* microseconds; not given: 5 s */
+};
+
+struct pol_apply {
+	struct pol_place place;
+	const struct pol_node *node;
+	struct pol_u64 confirm_timeout; /* microseconds */
+	struct pol_u32 on_failure;	/* enum pol_on_failure */
+	struct {
+		struct pol_probe *v;
+		size_t nr;
+		struct pol_place place;
+	} probes;
+};
+
+struct pol_address_set {
+	struct pol_place place;
+	const struct pol_node *node;
+	const char *name;
+	struct pol_prefixes nets; /* addresses and networks */
+};
+
+enum pol_peer_kind {
+	POL_PEER_ANY,
+	POL_PEER_TAG,	  /* "@web" */
+	POL_PEER_SET,	  /* "$admins" */
+	POL_PEER_NETWORK, /* by name */
+	POL_PEER_GUEST,	  /* by name, where no network has it */
+	POL_PEER_HOST,
+	POL_PEER_PREFIX,
+};
+
+struct pol_peer {
+	enum pol_peer_kind kind; /* of a name: NETWORK until checked */
+	const char *name;	 /* without "@" and "$" */
+	struct pol_prefix prefix;
+	struct pol_place place;
+};
+
+struct pol_peers {
+	struct pol_peer *v;
+	size_t nr; /* 0: any */
+	struct pol_place place;
+};
+
+struct pol_port_range {
+	uint16_t first, last; /* 0: not given */
+	struct pol_place place;
+};
+
+struct pol_ports {
+	struct pol_port_range *v;
+	size_t nr;
+	struct pol_place place;
+};
+
+struct pol_firewall_defaults {
+	struct pol_place place;
+	const struct pol_node *node;
+	struct pol_u32 guest_to_guest, guest_to_host, ingress, egress; /* enum pol_verdict */
+};
+
+struct pol_rule {
+	struct pol_place place;
+	const struct pol_node *node;
+	struct pol_text name;
+	struct pol_u32 action; /* enum pol_verdict */
+	struct pol_peers from, to;
+	struct pol_u32 protocol; /* IPPROTO_*; 0: any */
+	struct pol_ports ports;
+	struct pol_bool log;
+};
+
+struct pol_firewall {
+	struct pol_place place;
+	const struct pol_node *node;
+	struct pol_firewall_defaults defaults;
+	struct {
+		struct pol_rule *v;
+		size_t nr;
+		struct pol_place place;
+	} rules;
+};
+
+struct pol_listen {
+	struct pol_place place;
+	const struct pol_node *node;
+	struct pol_prefix address; /* family 0: all of the host's */
+	struct pol_port_range port;
+};
+
+struct pol_forward_to {
+	struct pol_place place;
+	const struct pol_node *node;
+	struct pol_text guest_name;
+	struct pol_u32 devid, port; /* port not given: as it came */
+};
+
+struct pol_forward {
+	struct pol_place place;
+	const struct pol_node *node;
+	struct pol_text name, network_name;
+	struct pol_u32 protocol; /* IPPROTO_TCP, IPPROTO_UDP */
+	struct pol_listen listen;
+	struct pol_forward_to to;
+	struct pol_peers allow_from;
+	struct pol_bool hairpin;
+
+	/* Set by the checks. */
+	const struct pol_network *network;
+	const struct pol_guest *guest;
+	const struct pol_vif *vif;
+};
+
 struct policy {
 	struct pol_place place;
 	const struct pol_node *node;
 	struct pol_u32 version;
 	struct pol_host host;
+	struct pol_apply apply;
+	struct pol_u32 drift; /* enum pol_drift */
+	struct pol_firewall firewall;
+	struct {
+		struct pol_address_set *v;
+		size_t nr;
+		struct pol_place place;
+	} address_sets;
+	struct {
+		struct pol_forward *v;
+		size_t nr;
+		struct pol_place place;
+	} forwards;
 	struct {
 		struct pol_uplink *v;
 		size_t nr;
@@ -294,6 +642,12 @@ struct pol_value {
 	struct pol_place place; /* line 0: a default */
 };
 
+struct pol_amount {
+	uint64_t value; /* 0: no limit */
+	enum pol_origin origin;
+	struct pol_place place;
+};
+
 /* What is wanted of one vif of one guest, after inheritance. Points into the policy. */
 struct pol_effective {
 	const struct pol_guest *guest;
@@ -301,6 +655,11 @@ struct pol_effective {
 	const struct pol_network *network;
 	const struct pol_profile *profile; /* NULL: none */
 	struct pol_value mtu, isolation, anti_spoof, datapath;
+	const struct pol_vlans *vlan; /* NULL: none */
+	enum pol_origin vlan_origin;
+	struct {
+		struct pol_amount ingress, egress, ingress_pps, egress_pps, burst;
+	} rate;
 	bool has_mac; /* the guest's address must be @mac; else it may be any */
 	uint8_t mac[MAC_LEN];
 };
@@ -328,6 +687,11 @@ void pol_effective_vif(const struct pol_guest *guest, const struct pol_vif *vif,
 /* The address behind "mac: auto": a stable hash in 00:16:3e. @guest_uuid NULL: of the name. */
 void pol_auto_mac(const char *guest_name, const char *guest_uuid, uint32_t devid,
 		  uint8_t mac[MAC_LEN]);
+
+/* The number behind a single VLAN, by name or number; 0: the network has no such name. */
+uint16_t pol_vlan_id(const struct pol_network *network, const struct pol_vlan *vlan);
+/* Whether STP is on. */
+bool pol_stp_is_on(const struct pol_stp *stp);
 
 /* Texts as in the file. */
 const char *pol_mode_name(uint32_t mode);

@@ -17,6 +17,7 @@
 
 #define VS_NAME_LEN	 64 /* names of the policy: guests, rules, tags, sets */
 #define VS_UUID_LEN	 37
+#define VS_TAG_LEN	 32
 #define VS_VIF_ADDRS_MAX 16
 #define VS_TRUNK_MAX	 16
 #define VS_TAGS_MAX	 8
@@ -94,7 +95,7 @@ struct vs_subnet {
 	struct vs_prefix prefix; /* host bits 0 */
 	uint8_t gateway[16];	 /* the host's address in it: never 0 */
 	bool has_dhcp;
-	uint8_t dhcp_first[16], dhcp_last[16];
+	uint8_t dhcp_first[16], dhcp_last[16]; /* 0: for entries with addresses only */
 	uint32_t lease_s; /* 0: 12 hours */
 	enum vs_ra ra;	  /* of IPv6 */
 	bool nat66;	  /* else IPv6 of a nat network is routed */
@@ -137,6 +138,8 @@ struct vs_network {
 	struct vs_match uplink;
 	struct vs_bond uplink_bond; /* nr_members != 0: the uplink is a bond named uplink_name */
 	uint16_t uplink_vlan;	    /* != 0: the 802.1Q device of that id on the uplink */
+	char uplink_vlan_name[IFNAMSIZ]; /* that device's name */
+	uint32_t uplink_vlan_mtu;	 /* its own; 0: as the uplink */
 	struct diag_place uplink_place;
 	uint32_t uplink_mtu; /* 0: leave */
 
@@ -151,6 +154,7 @@ struct vs_network {
 	/* bridge, ovs */
 	bool stp, rstp; /* rstp: ovs only */
 	uint32_t stp_max_age_s, stp_forward_delay_s, stp_hello_s, stp_priority;
+	bool has_stp_priority; /* 0 is one */
 	bool vlan_filtering;
 
 	/* ovs */
@@ -206,7 +210,7 @@ struct vs_vif {
 	struct vs_vlans vlans;
 	struct vs_rate from_guest, to_guest;
 	char guest[VS_NAME_LEN], uuid[VS_UUID_LEN]; /* uuid "": unknown */
-	char tags[VS_TAGS_MAX][32];
+	char tags[VS_TAGS_MAX][VS_TAG_LEN];
 	size_t nr_tags;
 };
 
@@ -222,7 +226,7 @@ struct vs_entry {
 	uint8_t mac[MAC_LEN];
 	struct vs_prefix addrs[VS_VIF_ADDRS_MAX];
 	size_t nr_addrs;
-	char tags[VS_TAGS_MAX][32];
+	char tags[VS_TAGS_MAX][VS_TAG_LEN];
 	size_t nr_tags;
 };
 
