@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * From wanted, observed and record to steps. The order: what the host needs; uplinks given back by
+ * From wanted, observed and record to steps. The order: rules; what the host needs; uplinks given back by
  * networks that lose them; networks made and changed, each make before break; vifs moved, one
  * master change each; networks that are wanted no more, by now empty, taken down.
  */
@@ -25,27 +25,17 @@ const struct vs_mode *vs_mode_find(const char *name)
 	return NULL;
 }
 
-/* What the policy says, else on where guests need it. */
-static int wanted_forwarding(const struct vs_wanted *w, int said, int family)
-{
-	for (size_t i = 0; said < 0 && i < w->nr_networks; i++)
-		if (w->networks[i].mode != &vs_mode_isolated &&
-		    l3_is_router(&w->networks[i], family))
-			said = 1;
-	return said;
-}
-
 /* -1: leave it, or give it back if we had turned it. */
-static int wanted_sysctl(const struct vs_wanted *w, enum vs_sysctl which)
+static int wanted_sysctl(const struct vs_plan_input *in, enum vs_sysctl which)
 {
 	switch (which) {
 	case VS_SYSCTL_FORWARDING4:
-		return wanted_forwarding(w, w->forwarding4, AF_INET);
+		return vs_rules_forwarding(in, AF_INET);
 	case VS_SYSCTL_FORWARDING6:
-		return wanted_forwarding(w, w->forwarding6, AF_INET6);
+		return vs_rules_forwarding(in, AF_INET6);
 	default:
 		/* Bridged frames are not the host's to filter. */
-		return w->nr_networks ? 0 : -1;
+		return in->wanted->nr_networks ? 0 : -1;
 	}
 }
 
@@ -55,10 +45,12 @@ static int plan_sysctls(const struct vs_plan_input *in, struct vs_plan *plan, bo
 
 	for (int i = 0; i < VS_SYSCTL_NR; i++) {
 		enum vs_sysctl which = (enum vs_sysctl)i;
-		int want = wanted_sysctl(in->wanted, which);
+		int want = wanted_sysctl(in, which);
 		int old = in->record->old_sysctls[i];
 		int now = plan->model.sysctls[i];
 
+		if (want == -EINVAL)
+			return want;
 		if (give_back != (want < 0))
 			continue;
 		if (want >= 0) {
@@ -170,6 +162,8 @@ struct vs_look vs_look_for(const struct vs_wanted *wanted, const struct vs_recor
 {
 	struct vs_look look = { 0 };
 
+	if (wanted->nr_networks || record->nr_networks)
+		look.docs |= VS_DOC_BIT(VS_DOC_NFT);
 	for (size_t i = 0; i < wanted->nr_networks; i++) {
 		const struct vs_network *n = &wanted->networks[i];
 
@@ -196,11 +190,15 @@ int vs_plan_make(const struct vs_wanted *wanted, const struct vs_observed *obser
 	if (!rc)
 		rc = vs_observed_make_index(&plan->model);
 	if (!rc)
+		rc = vs_plan_rules_begin(&in, plan);
+	if (!rc)
 		rc = plan_sysctls(&in, plan, false);
 	if (!rc)
 		rc = plan_networks(&in, plan);
 	if (!rc)
 		rc = plan_sysctls(&in, plan, true);
+	if (!rc)
+		rc = vs_plan_rules_end(&in, plan);
 	return rc;
 }
 

@@ -70,6 +70,15 @@ const struct vs_route *vs_find_route(const struct vs_observed *o, int ifindex,
 /* Whether the kernel makes and drops that route by itself, with an address or the link. */
 bool vs_route_is_automatic(const struct vs_observed *o, const struct vs_link_route *r);
 
+/*
+ * rules.c: the tables of the whole host, new ones before anything else, old ones after all else.
+ * -EINVAL: see in->ds.
+ */
+int vs_plan_rules_begin(const struct vs_plan_input *in, struct vs_plan *plan);
+int vs_plan_rules_end(const struct vs_plan_input *in, struct vs_plan *plan);
+/* Whether the host forwards: 0, 1; -1: leave it; -EINVAL: see in->ds. @family: AF_INET, AF_INET6. */
+int vs_rules_forwarding(const struct vs_plan_input *in, int family);
+
 /* match.c: the one link that an uplink's match means. -EINVAL: none or several, see in->ds. */
 int vs_match_uplink(const struct vs_plan_input *in, const struct vs_observed *o,
 		    const struct vs_network *n, const struct vs_link **link_out);

@@ -1,0 +1,177 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Host-wide tables as steps. New ones are in force before forwarding is turned on and before the first
+ * link comes up; those that are wanted no more go when no guest is left behind them. A network that is
+ * about to go is closed first: what the new table no longer says of its guests, nobody may use.
+ */
+#include "vswitch/rules_priv.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "vswitch/array.h"
+#include "vswitch/l3_priv.h"
+
+#define SHIFTED_PORTS_MAX 256
+
+static void refuse(const struct vs_plan_input *in, const struct diag_place *place, const char *hint,
+		   const char *what, const char *name)
+{
+	diag_add(in->ds, DIAG_ERROR, "VF0540", place, hint, "%s: %s", name, what);
+}
+
+static void check_forward(const struct vs_plan_input *in, const struct vs_forward *f)
+{
+	const struct vs_network *n = vs_wanted_network(in->wanted, f->network);
+	uint16_t to = f->to_port ? f->to_port : f->ports.first;
+
+	if (!n || rules_is_segment(n) || rules_is_isolated(n))
+		refuse(in, &f->place, "forward to a guest of a nat or route network",
+		       "the host does not route for that network", f->name);
+	else if (f->listen.family == AF_INET ? !f->to4.family
+		 : f->listen.family	     ? !f->to6.family
+					     : !f->to4.family && !f->to6.family)
+		refuse(in, &f->place, "give the guest's vif an address of the family it listens at",
+		       "its guest has no such address", f->name);
+	else if (to != f->ports.first && f->ports.last - f->ports.first >= SHIFTED_PORTS_MAX)
+		refuse(in, &f->place, "keep the numbers of so many ports",
+		       "more than 256 ports that change their number", f->name);
+	else if (to + (f->ports.last - f->ports.first) > UINT16_MAX)
+		refuse(in, &f->place, "choose a lower port", "ports beyond 65535", f->name);
+}
+
+static bool peer_means(const struct vs_peer *peer, const struct vs_entry *e)
+{
+	if (peer->kind == VS_PEER_GUEST)
+		return !strcmp(peer->name, e->guest);
+	for (size_t i = 0; peer->kind == VS_PEER_TAG && i < e->nr_tags; i++)
+		if (!strcmp(peer->name, e->tags[i]))
+			return true;
+	return false;
+}
+
+/* A rule that means a guest without addresses would not see its packets. */
+static void check_peers(const struct vs_plan_input *in, const char *name,
+			const struct diag_place *place, const struct vs_peer *peers, size_t nr)
+{
+	const struct vs_wanted *w = in->wanted;
+
+	for (size_t i = 0; i < nr; i++) {
+		if (peers[i].kind != VS_PEER_TAG && peers[i].kind != VS_PEER_GUEST)
+			continue;
+		for (size_t k = 0; k < w->nr_entries; k++)
+			if (!w->entries[k].nr_addrs && peer_means(&peers[i], &w->entries[k]))
+				diag_add(
+					in->ds, DIAG_ERROR, "VF0541", place,
+					"give that vif its addresses in the policy",
+					"%s: guest %s has a vif on %s without addresses, so no rule can know its packets",
+					name, w->entries[k].guest, w->entries[k].network);
+	}
+}
+
+static int check(const struct vs_plan_input *in)
+{
+	const struct vs_wanted *w = in->wanted;
+	size_t before = in->ds->nr_errors;
+
+	for (size_t i = 0; i < w->nr_forwards; i++) {
+		check_forward(in, &w->forwards[i]);
+		check_peers(in, w->forwards[i].name, &w->forwards[i].place,
+			    w->forwards[i].allow_from, w->forwards[i].nr_allow_from);
+	}
+	for (size_t i = 0; i < w->firewall.nr_rules; i++) {
+		const struct vs_rule *r = &w->firewall.rules[i];
+
+		check_peers(in, r->name, &r->place, r->from, r->nr_from);
+		check_peers(in, r->name, &r->place, r->to, r->nr_to);
+	}
+	return in->ds->nr_errors == before ? 0 : -EINVAL;
+}
+
+/* The first network that the host has to forward for; NULL: none. */
+static const struct vs_network *needs_forwarding(const struct vs_wanted *w, int family)
+{
+	for (size_t i = 0; i < w->nr_networks; i++)
+		if (!rules_is_isolated(&w->networks[i]) && l3_is_router(&w->networks[i], family))
+			return &w->networks[i];
+	return NULL;
+}
+
+int vs_rules_forwarding(const struct vs_plan_input *in, int family)
+{
+	const struct vs_wanted *w = in->wanted;
+	int given = family == AF_INET ? w->forwarding4 : w->forwarding6;
+	const struct vs_network *n = needs_forwarding(w, family);
+
+	if (given > 0 || !n)
+		return given;
+	if (given < 0)
+		return 1;
+	diag_add(in->ds, DIAG_ERROR, "VF0542", &n->place,
+		 "set host.forwarding to true, or leave it away",
+		 "network %s needs forwarding of %s, which host.forwarding turns off", n->name,
+		 family == AF_INET ? "IPv4" : "IPv6");
+	return -EINVAL;
+}
+
+/* Networks that go, in a table that told who is behind them. Return: their names, or NULL. */
+static char (*find_closed(const struct vs_plan_input *in, const struct vs_plan *plan,
+			  size_t *nr))[IFNAMSIZ]
+{
+	const struct vs_record *r = in->record;
+	char(*closed)[IFNAMSIZ] = NULL, *added;
+
+	*nr = 0;
+	if (!vs_observed_doc(&plan->model, VS_DOC_NFT, RULES_FILTER))
+		return NULL;
+	for (size_t i = 0; i < r->nr_networks; i++) {
+		const char *name = r->networks[i].name;
+
+		if (vs_wanted_network(in->wanted, name) || !vs_observed_link(&plan->model, name))
+			continue;
+		added = array_add(&closed, nr, sizeof(*closed));
+		if (!added)
+			break;
+		memcpy(added, name, IFNAMSIZ);
+	}
+	return closed;
+}
+
+static void set_or_delete(struct plan_for *p, const char *name, json_t *doc, bool may_delete)
+{
+	if (doc)
+		plan_set_doc(p, VS_DISRUPTION_NONE, VS_DOC_NFT, name, doc);
+	else if (may_delete)
+		plan_del_doc(p, VS_DISRUPTION_NONE, VS_DOC_NFT, name);
+}
+
+static int set_documents(const struct vs_plan_input *in, struct vs_plan *plan, bool is_end)
+{
+	struct plan_for p = { .plan = plan, .network = "" };
+	size_t nr_closed = 0;
+	char(*closed)[IFNAMSIZ] = is_end ? NULL : find_closed(in, plan, &nr_closed);
+	json_t *doc = rules_filter(in->wanted, (const char(*)[IFNAMSIZ])closed, nr_closed, &p.rc);
+
+	free(closed);
+	if (!p.rc)
+		set_or_delete(&p, RULES_FILTER, doc, is_end);
+	doc = NULL;
+	if (!p.rc)
+		doc = rules_nat(in->wanted, &p.rc);
+	if (!p.rc)
+		set_or_delete(&p, RULES_NAT, doc, is_end);
+	return p.rc;
+}
+
+int vs_plan_rules_begin(const struct vs_plan_input *in, struct vs_plan *plan)
+{
+	int rc = check(in);
+
+	return rc ? rc : set_documents(in, plan, false);
+}
+
+int vs_plan_rules_end(const struct vs_plan_input *in, struct vs_plan *plan)
+{
+	return set_documents(in, plan, true);
+}

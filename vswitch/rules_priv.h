@@ -1,0 +1,140 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Host-wide nftables documents (vswitch/nft.h), made of struct vs_wanted alone: what they say of guests
+ * comes from the policy's address list, so that starting and stopping guests changes none of them.
+ *
+ *	rules_text.c	a document in the making; the sets and matches that peers are
+ *	rules_nat.c	"inet vifrost-nat": masquerade, fixed source addresses, forwards
+ *	rules_filter.c	"inet vifrost-filter": what the host routes, and what guests say to the host
+ *	rules_bridge.c	"bridge vifrost-filter": what ports of one bridge say to each other
+ */
+#ifndef VSWITCH_RULES_PRIV_H
+#define VSWITCH_RULES_PRIV_H
+
+#include "vswitch/plan_priv.h"
+
+#define RULES_NAT    "inet vifrost-nat"
+#define RULES_FILTER "inet vifrost-filter"
+#define RULES_BRIDGE "bridge vifrost-filter"
+
+#define RULES_DEVICES_MAX 2
+#define RULES_VIF_LINKS	  "\"vif*\"" /* by their names: of those that no bridge holds */
+
+#define RULES_TEXT_LEN 200 /* of a rule, without its comment */
+#define RULES_NAME_LEN 25  /* of what is part of a set's name */
+#define RULES_REF_LEN  64  /* "@net.<name>.4", an address */
+
+/* A document in the making. The first error stays; after it nothing is added. */
+struct rules_doc {
+	const struct vs_wanted *wanted;
+	json_t *chains, *sets, *rules;
+	int rc;
+};
+
+void rules_begin(struct rules_doc *d, const struct vs_wanted *w);
+/* The document, a reference of the caller's; NULL: see d->rc. */
+json_t *rules_end(struct rules_doc *d);
+
+/* @hook NULL: one that others jump to. */
+void rules_chain(struct rules_doc *d, const char *name, const char *type, const char *hook,
+		 int priority);
+/* @name: whose rule it is, with its line, as comment; NULL: none. */
+void rules_add(struct rules_doc *d, const char *chain, const char *name,
+	       const struct diag_place *place, const char *format, ...)
+	__attribute__((format(printf, 5, 6)));
+
+/* As rules_add(), before all other rules of the chain. */
+void rules_add_first(struct rules_doc *d, const char *chain, const char *name, const char *format,
+		     ...) __attribute__((format(printf, 4, 5)));
+
+/* ---- What kind of network it is ---- */
+
+/* The host routes for it and its guests are behind a device of its name. */
+bool rules_is_device(const struct vs_network *n);
+/* The host routes for it, each guest behind a link of its own: told by addresses. */
+bool rules_is_by_address(const struct vs_network *n);
+/* A segment that reaches beyond the host; the host does not route for its guests. */
+bool rules_is_segment(const struct vs_network *n);
+bool rules_is_isolated(const struct vs_network *n);
+/* Whether what leaves gets another source address. */
+bool rules_is_translated(const struct vs_network *n, int family);
+
+/* ---- Sets: each is added to the document when it is first asked for ---- */
+
+/*
+ * References "@..." for a rule. Return: false: that set would be empty, and nothing can match it.
+ * @family: AF_INET, AF_INET6.
+ */
+bool rules_set_network(struct rules_doc *d, const struct vs_network *n, int family,
+		       char ref[RULES_REF_LEN]);
+/* Addresses of guests of networks that are routed by address; and besides, those on segments. */
+bool rules_set_routed(struct rules_doc *d, int family, char ref[RULES_REF_LEN]);
+bool rules_set_guests(struct rules_doc *d, int family, char ref[RULES_REF_LEN]);
+/*
+ * What a guest's packets come in and go out by, of the networks for which @want says yes: the set
+ * @name of devices, and links of guests themselves. Return: how many of @refs there are.
+ */
+size_t rules_devices(struct rules_doc *d, const char *name,
+		     bool (*want)(const struct vs_network *n),
+		     char refs[RULES_DEVICES_MAX][RULES_REF_LEN]);
+bool rules_any_network(const struct vs_network *n);
+/* Addresses of a tag, an address set, a guest. */
+bool rules_set_peer(struct rules_doc *d, const struct vs_peer *peer, int family,
+		    char ref[RULES_REF_LEN]);
+void rules_set_ports(struct rules_doc *d, const struct vs_rule *rule, char ref[RULES_REF_LEN]);
+
+/* "ip" or "ip6": the word before saddr. */
+const char *rules_word(int family);
+/* "192.0.2.0/24", "192.0.2.1" */
+void rules_prefix_text(const struct vs_prefix *p, char text[64]);
+/* @name as part of a set's name: long ones are cut and made unique by a hash. */
+void rules_short_name(const char *name, char out[RULES_NAME_LEN]);
+
+/* ---- Peers as matches ---- */
+
+enum rules_hook {
+	RULES_FORWARD, /* between networks, through the host */
+	RULES_INPUT,   /* to the host */
+	RULES_OUTPUT,  /* from the host */
+};
+
+/* Where matches are for: the table for routed traffic, or the one for a bridge's ports. */
+struct rules_where {
+	enum rules_hook hook;
+	const struct vs_network *bridge; /* whose ports; NULL: routed traffic */
+};
+
+/* One way to match a peer: "ip saddr @tag.web.4 ". family 0: of any. */
+struct rules_match {
+	char text[80];
+	int family;
+};
+
+#define RULES_MATCHES_MAX 2
+
+/* Return: how many ways there are; 0: it can't be that peer there. */
+size_t rules_peer(struct rules_doc *d, const struct rules_where *where, const struct vs_peer *peer,
+		  bool is_from, struct rules_match out[RULES_MATCHES_MAX]);
+
+/* ---- rules_policy.c: the named rules in one chain ---- */
+
+void rules_add_policy(struct rules_doc *d, const char *chain, const struct rules_where *where);
+/* What is left in @chain. @name: the default's, as in the policy. */
+void rules_add_default(struct rules_doc *d, const char *chain, const char *name,
+		       enum vs_verdict verdict);
+/*
+ * Last of all: where accepted, dropped and rejected packets go, and how those of @chains begin that
+ * see packets of connections.
+ */
+void rules_add_verdicts(struct rules_doc *d, const char *const *chains, size_t nr, bool is_bridge);
+/* Whether any packet there can be one of @r. */
+bool rules_reach(struct rules_doc *d, const struct rules_where *where, const struct vs_rule *r);
+
+/* ---- Documents. NULL with *rc 0: none is needed ---- */
+
+json_t *rules_nat(const struct vs_wanted *w, int *rc);
+/* @closed: names of networks about to go, nothing passes to or from them any more. */
+json_t *rules_filter(const struct vs_wanted *w, const char (*closed)[IFNAMSIZ], size_t nr_closed,
+		     int *rc);
+
+#endif

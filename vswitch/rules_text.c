@@ -1,0 +1,487 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "vswitch/rules_priv.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <arpa/inet.h>
+
+#include "vswitch/array.h"
+#include "vswitch/nft.h"
+
+#define COMMENT_LEN 56
+
+void rules_begin(struct rules_doc *d, const struct vs_wanted *w)
+{
+	*d = (struct rules_doc){
+		.wanted = w, .chains = json_array(), .sets = json_array(), .rules = json_array()
+	};
+	if (!d->chains || !d->sets || !d->rules)
+		d->rc = -ENOMEM;
+}
+
+/* Whether @ref stands in a rule as a word. */
+static bool is_used(const struct rules_doc *d, const char *ref)
+{
+	size_t i, len = strlen(ref);
+	const json_t *rule;
+
+	json_array_foreach (d->rules, i, rule) {
+		const char *at = json_string_value(json_object_get(rule, "rule"));
+
+		while ((at = strstr(at, ref))) {
+			at += len;
+			if (!*at || *at == ' ')
+				return true;
+		}
+	}
+	return false;
+}
+
+/* Sets are made while it is found out whether a rule can match at all. */
+static void drop_unused(struct rules_doc *d)
+{
+	char ref[RULES_REF_LEN];
+
+	for (size_t i = json_array_size(d->sets); i-- > 0;) {
+		snprintf(ref, sizeof(ref), "@%s",
+			 json_string_value(json_object_get(json_array_get(d->sets, i), "name")));
+		if (!is_used(d, ref))
+			json_array_remove(d->sets, i);
+	}
+}
+
+json_t *rules_end(struct rules_doc *d)
+{
+	json_t *doc = NULL;
+
+	if (!d->rc) {
+		drop_unused(d);
+		doc = json_pack("{sOsOsO}", "chains", d->chains, "sets", d->sets, "rules",
+				d->rules);
+		if (!doc)
+			d->rc = -ENOMEM;
+	}
+	json_decref(d->chains);
+	json_decref(d->sets);
+	json_decref(d->rules);
+	d->chains = d->sets = d->rules = NULL;
+	return doc;
+}
+
+static void append(struct rules_doc *d, json_t *list, json_t *item)
+{
+	if (d->rc)
+		json_decref(item);
+	else if (!item || json_array_append_new(list, item))
+		d->rc = -ENOMEM;
+}
+
+void rules_chain(struct rules_doc *d, const char *name, const char *type, const char *hook,
+		 int priority)
+{
+	append(d, d->chains,
+	       hook ? json_pack("{sssssssiss}", "name", name, "type", type, "hook", hook,
+				"priority", priority, "policy", "accept")
+		    : json_pack("{ss}", "name", name));
+}
+
+/* Quotes end a comment; names of the policy have none, files may. */
+static void make_comment(const char *name, const struct diag_place *place, char text[COMMENT_LEN])
+{
+	const char *file = place && place->file ? place->file : "";
+	const char *base = strrchr(file, '/');
+
+	base = base ? base + 1 : file;
+	if (*base)
+		snprintf(text, COMMENT_LEN, "%.30s %.16s:%d", name, base, place->line);
+	else
+		snprintf(text, COMMENT_LEN, "%.30s", name);
+	for (char *c = text; *c; c++)
+		if (*c == '"' || *c < ' ' || *c > '~')
+			*c = '?';
+}
+
+static json_t *make_rule(struct rules_doc *d, const char *chain, const char *name,
+			 const struct diag_place *place, const char *format, va_list args)
+{
+	char text[RULES_TEXT_LEN], comment[COMMENT_LEN];
+	int len = vsnprintf(text, sizeof(text), format, args);
+
+	if (len < 0 || (size_t)len >= sizeof(text)) {
+		d->rc = d->rc ? d->rc : -EMSGSIZE;
+		return NULL;
+	}
+	if (!name)
+		return json_pack("{ssss}", "chain", chain, "rule", text);
+	make_comment(name, place, comment);
+	return json_pack("{ssssss}", "chain", chain, "rule", text, "comment", comment);
+}
+
+void rules_add(struct rules_doc *d, const char *chain, const char *name,
+	       const struct diag_place *place, const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	append(d, d->rules, make_rule(d, chain, name, place, format, args));
+	va_end(args);
+}
+
+void rules_add_first(struct rules_doc *d, const char *chain, const char *name, const char *format,
+		     ...)
+{
+	va_list args;
+	json_t *rule;
+
+	va_start(args, format);
+	rule = make_rule(d, chain, name, NULL, format, args);
+	va_end(args);
+	if (json_array_insert_new(d->rules, 0, rule))
+		d->rc = d->rc ? d->rc : -ENOMEM;
+}
+
+/* ---- Networks ---- */
+
+static bool is_mode(const struct vs_network *n, const char *mode)
+{
+	return n->mode && !strcmp(n->mode->name, mode);
+}
+
+bool rules_is_by_address(const struct vs_network *n)
+{
+	return is_mode(n, "route") && !n->is_routed_l2;
+}
+
+bool rules_is_device(const struct vs_network *n)
+{
+	return (n->nr_subnets || is_mode(n, "nat") || is_mode(n, "isolated")) && !n->has_uplink &&
+	       !rules_is_by_address(n);
+}
+
+bool rules_is_segment(const struct vs_network *n)
+{
+	return !rules_is_device(n) && !rules_is_by_address(n);
+}
+
+bool rules_is_isolated(const struct vs_network *n)
+{
+	return is_mode(n, "isolated");
+}
+
+bool rules_is_translated(const struct vs_network *n, int family)
+{
+	if (!is_mode(n, "nat") && !n->masquerade)
+		return false;
+	for (size_t i = 0; i < n->nr_subnets; i++)
+		if (n->subnets[i].prefix.family == family &&
+		    (family == AF_INET || n->subnets[i].nat66))
+			return true;
+	return false;
+}
+
+/* ---- Sets ---- */
+
+const char *rules_word(int family)
+{
+	return family == AF_INET ? "ip" : "ip6";
+}
+
+void rules_prefix_text(const struct vs_prefix *p, char text[64])
+{
+	char address[INET6_ADDRSTRLEN];
+	int full = p->family == AF_INET ? 32 : 128;
+
+	if (!inet_ntop(p->family, p->address, address, sizeof(address)))
+		address[0] = '\0';
+	if (p->len < full)
+		snprintf(text, 64, "%s/%u", address, p->len);
+	else
+		snprintf(text, 64, "%s", address);
+}
+
+void rules_short_name(const char *name, char out[RULES_NAME_LEN])
+{
+	uint32_t hash = 2166136261u;
+
+	if (strlen(name) < RULES_NAME_LEN) {
+		strcpy(out, name);
+		return;
+	}
+	for (const char *p = name; *p; p++)
+		hash = (hash ^ (uint8_t)*p) * 16777619u;
+	snprintf(out, RULES_NAME_LEN, "%.15s-%08x", name, hash);
+}
+
+struct prefixes {
+	struct vs_prefix *v;
+	size_t nr;
+};
+
+static bool covers(const struct vs_prefix *a, const struct vs_prefix *b)
+{
+	unsigned int bytes = a->len / 8, bits = a->len % 8;
+	uint8_t mask = (uint8_t)(0xff00u >> bits);
+
+	return a->family == b->family && a->len <= b->len &&
+	       !memcmp(a->address, b->address, bytes) &&
+	       (!bits || !((a->address[bytes] ^ b->address[bytes]) & mask));
+}
+
+static void add_prefix(struct rules_doc *d, struct prefixes *list, const struct vs_prefix *p,
+		       int family)
+{
+	struct vs_prefix *added;
+
+	if (p->family != family)
+		return;
+	added = array_add(&list->v, &list->nr, sizeof(*added));
+	if (added)
+		*added = *p;
+	else
+		d->rc = d->rc ? d->rc : -ENOMEM;
+}
+
+/* What covers others comes before them. */
+static int compare_prefixes(const void *a, const void *b)
+{
+	const struct vs_prefix *x = a, *y = b;
+	int order = memcmp(x->address, y->address, sizeof(x->address));
+
+	return order ? order : (int)x->len - (int)y->len;
+}
+
+static bool has_set(const struct rules_doc *d, const char *name)
+{
+	const json_t *set;
+	size_t i;
+
+	json_array_foreach (d->sets, i, set)
+		if (!strcmp(json_string_value(json_object_get(set, "name")), name))
+			return true;
+	return false;
+}
+
+/* @elements: taken over. */
+static void add_set(struct rules_doc *d, const char *name, const char *type, bool is_interval,
+		    json_t *elements)
+{
+	if (!d->rc && (!elements || nft_sort(elements)))
+		d->rc = -ENOMEM;
+	append(d, d->sets,
+	       is_interval
+		       ? json_pack("{sssss[s]sO*}", "name", name, "type", type, "flags", "interval",
+				   "elements", elements)
+		       : json_pack("{sssssO*}", "name", name, "type", type, "elements", elements));
+	json_decref(elements);
+}
+
+/* Without those that others cover: the kernel refuses intervals that overlap. */
+static json_t *prefix_elements(struct prefixes *list)
+{
+	json_t *elements = json_array();
+	const struct vs_prefix *last = NULL;
+	char text[64];
+
+	qsort(list->v, list->nr, sizeof(*list->v), compare_prefixes);
+	for (size_t i = 0; elements && i < list->nr; i++) {
+		if (last && covers(last, &list->v[i]))
+			continue;
+		last = &list->v[i];
+		rules_prefix_text(last, text);
+		if (json_array_append_new(elements, json_string(text))) {
+			json_decref(elements);
+			elements = NULL;
+		}
+	}
+	return elements;
+}
+
+/* @list is used up. Return: whether there is anything in it. */
+static bool finish_prefixes(struct rules_doc *d, struct prefixes *list, const char *ref, int family)
+{
+	bool is_empty = !list->nr;
+
+	if (!is_empty)
+		add_set(d, ref + 1, family == AF_INET ? "ipv4_addr" : "ipv6_addr", true,
+			prefix_elements(list));
+	free(list->v);
+	return !is_empty;
+}
+
+static void make_ref(char ref[RULES_REF_LEN], const char *kind, const char *name, int family)
+{
+	char part[RULES_NAME_LEN];
+
+	rules_short_name(name, part);
+	snprintf(ref, RULES_REF_LEN, "@%s.%s.%d", kind, part, family == AF_INET ? 4 : 6);
+}
+
+bool rules_set_network(struct rules_doc *d, const struct vs_network *n, int family,
+		       char ref[RULES_REF_LEN])
+{
+	struct prefixes list = { 0 };
+
+	make_ref(ref, "net", n->name, family);
+	if (has_set(d, ref + 1))
+		return true;
+	for (size_t i = 0; i < n->nr_subnets; i++)
+		add_prefix(d, &list, &n->subnets[i].prefix, family);
+	return finish_prefixes(d, &list, ref, family);
+}
+
+static void add_routed(struct rules_doc *d, struct prefixes *list, int family)
+{
+	const struct vs_wanted *w = d->wanted;
+
+	for (size_t i = 0; i < w->nr_networks; i++)
+		for (size_t k = 0; k < w->networks[i].nr_subnets; k++)
+			if (rules_is_by_address(&w->networks[i]))
+				add_prefix(d, list, &w->networks[i].subnets[k].prefix, family);
+}
+
+bool rules_set_routed(struct rules_doc *d, int family, char ref[RULES_REF_LEN])
+{
+	struct prefixes list = { 0 };
+
+	snprintf(ref, RULES_REF_LEN, "@routed.%d", family == AF_INET ? 4 : 6);
+	if (has_set(d, ref + 1))
+		return true;
+	add_routed(d, &list, family);
+	return finish_prefixes(d, &list, ref, family);
+}
+
+bool rules_set_guests(struct rules_doc *d, int family, char ref[RULES_REF_LEN])
+{
+	const struct vs_wanted *w = d->wanted;
+	struct prefixes list = { 0 };
+
+	snprintf(ref, RULES_REF_LEN, "@guests.%d", family == AF_INET ? 4 : 6);
+	if (has_set(d, ref + 1))
+		return true;
+	add_routed(d, &list, family);
+	for (size_t i = 0; i < w->nr_entries; i++) {
+		const struct vs_network *n = vs_wanted_network(w, w->entries[i].network);
+
+		for (size_t k = 0; n && rules_is_segment(n) && k < w->entries[i].nr_addrs; k++)
+			add_prefix(d, &list, &w->entries[i].addrs[k], family);
+	}
+	return finish_prefixes(d, &list, ref, family);
+}
+
+/* "@dev.<name>". Return: false: there is none. */
+static bool set_devices(struct rules_doc *d, const char *name,
+			bool (*want)(const struct vs_network *n), char ref[RULES_REF_LEN])
+{
+	const struct vs_wanted *w = d->wanted;
+	json_t *elements = json_array();
+	bool is_empty;
+
+	snprintf(ref, RULES_REF_LEN, "@dev.%s", name);
+	for (size_t i = 0; elements && i < w->nr_networks; i++)
+		if (rules_is_device(&w->networks[i]) && want(&w->networks[i]) &&
+		    json_array_append_new(elements, json_string(w->networks[i].name)))
+			d->rc = -ENOMEM;
+	is_empty = !json_array_size(elements);
+	if (is_empty || has_set(d, ref + 1))
+		json_decref(elements);
+	else
+		add_set(d, ref + 1, "ifname", false, elements);
+	return !is_empty;
+}
+
+size_t rules_devices(struct rules_doc *d, const char *name,
+		     bool (*want)(const struct vs_network *n),
+		     char refs[RULES_DEVICES_MAX][RULES_REF_LEN])
+{
+	const struct vs_wanted *w = d->wanted;
+	size_t nr = set_devices(d, name, want, refs[0]);
+
+	for (size_t i = 0; i < w->nr_networks; i++)
+		if (rules_is_by_address(&w->networks[i]) && want(&w->networks[i])) {
+			strcpy(refs[nr++], RULES_VIF_LINKS);
+			break;
+		}
+	return nr;
+}
+
+bool rules_any_network(const struct vs_network *n)
+{
+	(void)n;
+	return true;
+}
+
+static bool has_tag(const struct vs_entry *e, const char *tag)
+{
+	for (size_t i = 0; i < e->nr_tags; i++)
+		if (!strcmp(e->tags[i], tag))
+			return true;
+	return false;
+}
+
+bool rules_set_peer(struct rules_doc *d, const struct vs_peer *peer, int family,
+		    char ref[RULES_REF_LEN])
+{
+	static const char *const kinds[] = {
+		[VS_PEER_TAG] = "tag", [VS_PEER_SET] = "set", [VS_PEER_GUEST] = "guest"
+	};
+	const struct vs_wanted *w = d->wanted;
+	struct prefixes list = { 0 };
+
+	make_ref(ref, kinds[peer->kind], peer->name, family);
+	if (has_set(d, ref + 1))
+		return true;
+	for (size_t i = 0; i < w->nr_sets && peer->kind == VS_PEER_SET; i++)
+		for (size_t k = 0; k < w->sets[i].nr; k++)
+			if (!strcmp(w->sets[i].name, peer->name))
+				add_prefix(d, &list, &w->sets[i].v[k], family);
+	for (size_t i = 0; i < w->nr_entries && peer->kind != VS_PEER_SET; i++) {
+		const struct vs_entry *e = &w->entries[i];
+
+		if (peer->kind == VS_PEER_TAG ? !has_tag(e, peer->name)
+					      : strcmp(e->guest, peer->name) != 0)
+			continue;
+		for (size_t k = 0; k < e->nr_addrs; k++)
+			add_prefix(d, &list, &e->addrs[k], family);
+	}
+	return finish_prefixes(d, &list, ref, family);
+}
+
+static int compare_ranges(const void *a, const void *b)
+{
+	const struct vs_port_range *x = a, *y = b;
+
+	return (int)x->first - (int)y->first;
+}
+
+void rules_set_ports(struct rules_doc *d, const struct vs_rule *rule, char ref[RULES_REF_LEN])
+{
+	struct vs_port_range v[VS_PORTS_MAX];
+	char part[RULES_NAME_LEN], text[16];
+	json_t *elements = json_array();
+	size_t nr = 0;
+
+	rules_short_name(rule->name, part);
+	snprintf(ref, RULES_REF_LEN, "@ports.%s", part);
+	memcpy(v, rule->ports, sizeof(v));
+	qsort(v, rule->nr_ports, sizeof(v[0]), compare_ranges);
+	for (size_t i = 0; i < rule->nr_ports; i++) {
+		if (nr && v[i].first <= v[nr - 1].last + 1u) {
+			if (v[i].last > v[nr - 1].last)
+				v[nr - 1].last = v[i].last;
+			continue;
+		}
+		v[nr++] = v[i];
+	}
+	for (size_t i = 0; elements && i < nr; i++) {
+		snprintf(text, sizeof(text), v[i].first == v[i].last ? "%u" : "%u-%u", v[i].first,
+			 v[i].last);
+		if (json_array_append_new(elements, json_string(text)))
+			d->rc = -ENOMEM;
+	}
+	if (has_set(d, ref + 1))
+		json_decref(elements);
+	else
+		add_set(d, ref + 1, "inet_service", true, elements);
+}
