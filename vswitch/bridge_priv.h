@@ -22,14 +22,27 @@ bool bridge_is_link_local(const struct vs_addr *a);
 bool bridge_wants_addr(const struct vs_record_network *rn, const struct vs_addr *a);
 bool bridge_wants_route(const struct vs_record_network *rn, const struct vs_route *r);
 
+/* "it is there already and not ours". -EINVAL. */
+int bridge_refuse(const struct vs_plan_input *in, const struct vs_network *n, const char *what);
+/* The record as it will be: what was moved before, and what is wanted now. */
+int bridge_start_record(const struct vs_record_network *old, const struct vs_network *n,
+			const struct vs_link *uplink, struct vs_plan *plan,
+			struct vs_record_network **rn_out);
+/* What the last policy put on the bridge and this one does not want. */
+void bridge_drop_unwanted(struct plan_for *p, const struct vs_record_network *old,
+			  const struct vs_record_network *rn);
+/* Ports, addresses and routes go by steps of their own, so that each can be undone. */
+void bridge_empty_link(struct plan_for *p, const char *name);
+
 /* Check that @uplink can be taken and put what has to be moved from it into @rn. -EINVAL: see
  * in->ds. */
 int bridge_note_uplink(const struct vs_plan_input *in, const struct vs_network *n,
 		       const struct vs_link *uplink, const struct vs_plan *plan,
 		       struct vs_record_network *rn);
-/* A bridge with our alias, but without a record: all on it is taken for moved. */
+/* A bridge of ours, but without a record: all on it is taken for moved from @port (NULL: none). */
 int bridge_rebuild_record(const struct vs_observed *o, const struct vs_link *bridge,
-			  const struct vs_network *n, struct vs_record_network *lost);
+			  const struct vs_link *port, const struct vs_network *n,
+			  struct vs_record_network *lost);
 /* Steps 2, 3 and 4 of mode_bridge.c's picture. */
 void bridge_take_uplink(struct plan_for *p, const struct vs_network *n,
 			const struct vs_record_network *rn, const char *uplink);

@@ -2,12 +2,14 @@
 #include "vswitch/bridge_priv.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 
 #include <linux/rtnetlink.h>
 
 #include "vswitch/array.h"
+#include "vswitch/ovs.h"
 #include "vswitch/switch.h"
 #include "vswitch/text.h"
 
@@ -66,6 +68,15 @@ static int note_route(struct vs_record_network *rn, const struct vs_route *r)
 	return 0;
 }
 
+int bridge_refuse(const struct vs_plan_input *in, const struct vs_network *n, const char *what)
+{
+	diag_add(
+		in->ds, DIAG_ERROR, "VF0510", &n->place,
+		"rename the network, remove that link, or make it as the policy wants it to be taken over",
+		"%s exists already and is not Vifrost's: %s", n->name, what);
+	return -EINVAL;
+}
+
 static int check_uplink(const struct vs_plan_input *in, const struct vs_network *n,
 			const struct vs_link *uplink, const struct vs_plan *plan)
 {
@@ -81,6 +92,7 @@ static int check_uplink(const struct vs_plan_input *in, const struct vs_network 
 			return -EINVAL;
 		}
 	if (uplink->master && (!bridge || uplink->master != bridge->ifindex) &&
+	    !vs_observed_doc(&plan->model, VS_DOC_OVS_PORT, uplink->name) &&
 	    !takeover_may_take(&plan->model, uplink)) {
 		diag_add(in->ds, DIAG_ERROR, "VF0512", &n->place,
 			 "take it off that link first; what is not Vifrost's is not touched",
@@ -144,17 +156,13 @@ int bridge_note_uplink(const struct vs_plan_input *in, const struct vs_network *
 }
 
 int bridge_rebuild_record(const struct vs_observed *o, const struct vs_link *bridge,
-			  const struct vs_network *n, struct vs_record_network *lost)
+			  const struct vs_link *port, const struct vs_network *n,
+			  struct vs_record_network *lost)
 {
-	const struct vs_link *port = NULL;
 	int rc;
 
 	memcpy(lost->name, n->name, sizeof(lost->name));
 	lost->uplink_was_up = true;
-	for (size_t i = 0; !port && i < o->nr_links; i++)
-		if (o->links[i].master == bridge->ifindex &&
-		    strncmp(o->links[i].name, "vif", 3) != 0)
-			port = &o->links[i];
 	if (!port)
 		return 0;
 	memcpy(lost->uplink, port->name, sizeof(lost->uplink));
@@ -167,6 +175,62 @@ int bridge_rebuild_record(const struct vs_observed *o, const struct vs_link *bri
 	return rc;
 }
 
+/* The record as it will be: what was moved before, and what is wanted now. */
+int bridge_start_record(const struct vs_record_network *old, const struct vs_network *n,
+			const struct vs_link *uplink, struct vs_plan *plan,
+			struct vs_record_network **rn_out)
+{
+	struct vs_record_network *rn = vs_record_add(&plan->record);
+	bool is_kept = old && uplink && !strcmp(old->uplink, uplink->name);
+
+	*rn_out = rn;
+	if (!rn)
+		return -ENOMEM;
+	snprintf(rn->name, sizeof(rn->name), "%s", n->name);
+	snprintf(rn->mode, sizeof(rn->mode), "%s", n->mode->name);
+	if (uplink) {
+		snprintf(rn->uplink, sizeof(rn->uplink), "%s", uplink->name);
+		rn->uplink_was_up = is_kept ? old->uplink_was_up : uplink->is_up;
+		rn->uplink_old_mtu = is_kept ? old->uplink_old_mtu : uplink->mtu;
+	}
+	rn->nr_addrs = n->nr_addrs;
+	rn->nr_routes = n->nr_routes;
+	if (!array_copy(&rn->addrs, n->addrs, n->nr_addrs, sizeof(*n->addrs)) ||
+	    !array_copy(&rn->routes, n->routes, n->nr_routes, sizeof(*n->routes)))
+		goto nomem;
+	if (!is_kept)
+		return 0;
+	rn->nr_moved_addrs = old->nr_moved_addrs;
+	rn->nr_moved_routes = old->nr_moved_routes;
+	if (array_copy(&rn->moved_addrs, old->moved_addrs, old->nr_moved_addrs,
+		       sizeof(*old->moved_addrs)) &&
+	    array_copy(&rn->moved_routes, old->moved_routes, old->nr_moved_routes,
+		       sizeof(*old->moved_routes)))
+		return 0;
+nomem:
+	if (!rn->addrs)
+		rn->nr_addrs = 0;
+	if (!rn->routes)
+		rn->nr_routes = 0;
+	if (!rn->moved_addrs)
+		rn->nr_moved_addrs = 0;
+	if (!rn->moved_routes)
+		rn->nr_moved_routes = 0;
+	return -ENOMEM;
+}
+
+/* What the last policy put on the bridge and this one does not want. */
+void bridge_drop_unwanted(struct plan_for *p, const struct vs_record_network *old,
+			  const struct vs_record_network *rn)
+{
+	for (size_t i = 0; old && i < old->nr_routes; i++)
+		if (!bridge_wants_route(rn, &old->routes[i]))
+			plan_del_route(p, VS_DISRUPTION_MANAGEMENT, rn->name, &old->routes[i]);
+	for (size_t i = old ? old->nr_addrs : 0; i-- > 0;)
+		if (!bridge_wants_addr(rn, &old->addrs[i]))
+			plan_del_addr(p, VS_DISRUPTION_MANAGEMENT, rn->name, &old->addrs[i]);
+}
+
 void bridge_take_uplink(struct plan_for *p, const struct vs_network *n,
 			const struct vs_record_network *rn, const char *uplink)
 {
@@ -177,7 +241,10 @@ void bridge_take_uplink(struct plan_for *p, const struct vs_network *n,
 		plan_set_mtu(p, VS_DISRUPTION_BLIP, uplink, n->uplink_mtu);
 	plan_set_up(p, VS_DISRUPTION_NONE, uplink, true);
 	takeover_patch(p, n, uplink);
-	plan_set_master(p, d, uplink, n->name);
+	if (n->mode->segment == VS_SEGMENT_OVS)
+		plan_set_doc(p, d, VS_DOC_OVS_PORT, uplink, ovs_uplink_doc(n));
+	else
+		plan_set_master(p, d, uplink, n->name);
 }
 
 static bool policy_has_key(const struct vs_network *n, const struct vs_route *r)
@@ -281,7 +348,9 @@ void bridge_give_back(struct plan_for *p, const struct vs_record_network *old,
 		a = now ? *now : old->moved_addrs[i];
 		plan_add_addr(p, VS_DISRUPTION_NONE, old->uplink, &a, true);
 	}
-	if (bridge && uplink->master == bridge->ifindex)
+	if (vs_observed_doc(&p->plan->model, VS_DOC_OVS_PORT, old->uplink))
+		plan_del_doc(p, VS_DISRUPTION_MANAGEMENT, VS_DOC_OVS_PORT, old->uplink);
+	else if (bridge && uplink->master == bridge->ifindex)
 		plan_set_master(p, VS_DISRUPTION_MANAGEMENT, old->uplink, "");
 	if (old->uplink_old_mtu)
 		plan_set_mtu(p, VS_DISRUPTION_BLIP, old->uplink, old->uplink_old_mtu);
@@ -295,4 +364,43 @@ void bridge_give_back(struct plan_for *p, const struct vs_record_network *old,
 	strip(p, old, old->name, n);
 	if (!old->uplink_was_up)
 		plan_set_up(p, VS_DISRUPTION_NONE, old->uplink, false);
+}
+
+int bridge_release(const struct vs_plan_input *in, const struct vs_record_network *old,
+		   const struct vs_network *n, struct vs_plan *plan)
+{
+	struct plan_for p = { .plan = plan, .network = old->name };
+	const struct vs_link *found = NULL;
+	int rc = 0;
+
+	if (old->is_adopted || !old->uplink[0])
+		return 0;
+	if (n && n->has_uplink)
+		rc = vs_match_uplink(in, &plan->model, n, &found);
+	if (rc)
+		return rc;
+	if (found && !strcmp(found->name, old->uplink))
+		return 0;
+	bridge_give_back(&p, old, n);
+	return p.rc;
+}
+
+/* Everything on the link goes by steps of its own, so that each can be undone. */
+void bridge_empty_link(struct plan_for *p, const char *name)
+{
+	const struct vs_observed *o = &p->plan->model;
+	int ifindex = plan_link(p, name)->ifindex;
+	char port[IFNAMSIZ];
+
+	for (size_t i = 0; i < o->nr_links; i++)
+		if (o->links[i].master == ifindex) {
+			memcpy(port, o->links[i].name, sizeof(port));
+			plan_set_master(p, VS_DISRUPTION_LINK_DOWN, port, "");
+		}
+	for (size_t i = o->nr_routes; !p->rc && i-- > 0;)
+		if (o->routes[i].ifindex == ifindex && !vs_route_is_automatic(o, &o->routes[i]))
+			plan_del_route(p, VS_DISRUPTION_MANAGEMENT, name, &o->routes[i].route);
+	for (size_t i = o->nr_addrs; !p->rc && i-- > 0;)
+		if (o->addrs[i].ifindex == ifindex && !bridge_is_link_local(&o->addrs[i].addr))
+			plan_del_addr(p, VS_DISRUPTION_MANAGEMENT, name, &o->addrs[i].addr);
 }

@@ -9,6 +9,8 @@
 
 const struct vs_doc_ops *const vs_doc_ops[VS_DOC_NR] = {
 	[VS_DOC_NFT] = &nft_doc_ops,
+	[VS_DOC_OVS_BRIDGE] = &ovs_bridge_ops,
+	[VS_DOC_OVS_PORT] = &ovs_port_ops,
 };
 
 static const struct {

@@ -21,6 +21,7 @@ struct vs_doc_ops {
 	void (*close)(void *ctx);
 };
 
+extern const struct vs_doc_ops ovs_bridge_ops, ovs_port_ops; /* ovsdb_bridge.c, ovsdb_port.c */
 /* NULL: this build has none. */
 extern const struct vs_doc_ops *const vs_doc_ops[VS_DOC_NR];
 

@@ -27,15 +27,6 @@ static void alias_of(const char *network, char alias[VS_TEXT_LEN])
 	snprintf(alias, VS_TEXT_LEN, VS_ALIAS_PREFIX "%s", network);
 }
 
-static int refuse(const struct vs_plan_input *in, const struct vs_network *n, const char *what)
-{
-	diag_add(
-		in->ds, DIAG_ERROR, "VF0510", &n->place,
-		"rename the network, remove that link, or make it as the policy wants it to be taken over",
-		"%s exists already and is not Vifrost's: %s", n->name, what);
-	return -EINVAL;
-}
-
 /* The first difference between a foreign bridge and what is wanted, as text; NULL: none. */
 static const char *find_difference(const struct vs_observed *o, const struct vs_network *n,
 				   const struct vs_link *link, const struct vs_link *uplink,
@@ -71,7 +62,7 @@ static int adopt(const struct vs_plan_input *in, const struct vs_network *n,
 	const char *difference = find_difference(&plan->model, n, link, uplink, text, sizeof(text));
 
 	if (difference)
-		return refuse(in, n, difference);
+		return bridge_refuse(in, n, difference);
 	rn = vs_record_add(&plan->record);
 	if (!rn)
 		return -ENOMEM;
@@ -79,62 +70,6 @@ static int adopt(const struct vs_plan_input *in, const struct vs_network *n,
 	snprintf(rn->mode, sizeof(rn->mode), "%s", n->mode->name);
 	rn->is_adopted = true;
 	return 0;
-}
-
-/* The record as it will be: what was moved before, and what is wanted now. */
-static int start_record(const struct vs_record_network *old, const struct vs_network *n,
-			const struct vs_link *uplink, struct vs_plan *plan,
-			struct vs_record_network **rn_out)
-{
-	struct vs_record_network *rn = vs_record_add(&plan->record);
-	bool is_kept = old && uplink && !strcmp(old->uplink, uplink->name);
-
-	*rn_out = rn;
-	if (!rn)
-		return -ENOMEM;
-	snprintf(rn->name, sizeof(rn->name), "%s", n->name);
-	snprintf(rn->mode, sizeof(rn->mode), "%s", n->mode->name);
-	if (uplink) {
-		snprintf(rn->uplink, sizeof(rn->uplink), "%s", uplink->name);
-		rn->uplink_was_up = is_kept ? old->uplink_was_up : uplink->is_up;
-		rn->uplink_old_mtu = is_kept ? old->uplink_old_mtu : uplink->mtu;
-	}
-	rn->nr_addrs = n->nr_addrs;
-	rn->nr_routes = n->nr_routes;
-	if (!array_copy(&rn->addrs, n->addrs, n->nr_addrs, sizeof(*n->addrs)) ||
-	    !array_copy(&rn->routes, n->routes, n->nr_routes, sizeof(*n->routes)))
-		goto nomem;
-	if (!is_kept)
-		return 0;
-	rn->nr_moved_addrs = old->nr_moved_addrs;
-	rn->nr_moved_routes = old->nr_moved_routes;
-	if (array_copy(&rn->moved_addrs, old->moved_addrs, old->nr_moved_addrs,
-		       sizeof(*old->moved_addrs)) &&
-	    array_copy(&rn->moved_routes, old->moved_routes, old->nr_moved_routes,
-		       sizeof(*old->moved_routes)))
-		return 0;
-nomem:
-	if (!rn->addrs)
-		rn->nr_addrs = 0;
-	if (!rn->routes)
-		rn->nr_routes = 0;
-	if (!rn->moved_addrs)
-		rn->nr_moved_addrs = 0;
-	if (!rn->moved_routes)
-		rn->nr_moved_routes = 0;
-	return -ENOMEM;
-}
-
-/* What the last policy put on the bridge and this one does not want. */
-static void drop_unwanted(struct plan_for *p, const struct vs_record_network *old,
-			  const struct vs_record_network *rn)
-{
-	for (size_t i = 0; old && i < old->nr_routes; i++)
-		if (!bridge_wants_route(rn, &old->routes[i]))
-			plan_del_route(p, VS_DISRUPTION_MANAGEMENT, rn->name, &old->routes[i]);
-	for (size_t i = old ? old->nr_addrs : 0; i-- > 0;)
-		if (!bridge_wants_addr(rn, &old->addrs[i]))
-			plan_del_addr(p, VS_DISRUPTION_MANAGEMENT, rn->name, &old->addrs[i]);
 }
 
 static void plan_settings(struct plan_for *p, const struct vs_plan_input *in,
@@ -160,7 +95,7 @@ static int plan_ours(const struct vs_plan_input *in, const struct vs_record_netw
 {
 	struct plan_for p = { .plan = plan, .network = n->name };
 	struct vs_record_network *rn;
-	int rc = start_record(old, n, uplink, plan, &rn);
+	int rc = bridge_start_record(old, n, uplink, plan, &rn);
 
 	if (!rc && uplink)
 		rc = bridge_note_uplink(in, n, uplink, plan, rn);
@@ -180,8 +115,18 @@ static int plan_ours(const struct vs_plan_input *in, const struct vs_record_netw
 	bridge_add_routes(&p, n, rn);
 	if (uplink)
 		bridge_strip_uplink(&p, rn, uplink->name);
-	drop_unwanted(&p, old, rn);
+	bridge_drop_unwanted(&p, old, rn);
 	return p.rc;
+}
+
+/* Which is no vif: so it was the uplink. */
+static const struct vs_link *find_port(const struct vs_observed *o, const struct vs_link *bridge)
+{
+	for (size_t i = 0; i < o->nr_links; i++)
+		if (o->links[i].master == bridge->ifindex &&
+		    strncmp(o->links[i].name, "vif", 3) != 0)
+			return &o->links[i];
+	return NULL;
 }
 
 static int plan_network(const struct vs_plan_input *in, const struct vs_record_network *old,
@@ -204,7 +149,8 @@ static int plan_network(const struct vs_plan_input *in, const struct vs_record_n
 	if (link && strcmp(link->alias, alias) != 0)
 		return adopt(in, n, link, found ? &uplink : NULL, plan);
 	if (link && !old) {
-		rc = bridge_rebuild_record(&plan->model, link, n, &lost);
+		rc = bridge_rebuild_record(&plan->model, link, find_port(&plan->model, link), n,
+					   &lost);
 		old = &lost;
 	}
 	if (!rc)
@@ -226,45 +172,6 @@ int bridge_plan(const struct vs_plan_input *in, const struct vs_record_network *
 	return rc;
 }
 
-int bridge_release(const struct vs_plan_input *in, const struct vs_record_network *old,
-		   const struct vs_network *n, struct vs_plan *plan)
-{
-	struct plan_for p = { .plan = plan, .network = old->name };
-	const struct vs_link *found = NULL;
-	int rc = 0;
-
-	if (old->is_adopted || !old->uplink[0])
-		return 0;
-	if (n && n->has_uplink)
-		rc = vs_match_uplink(in, &plan->model, n, &found);
-	if (rc)
-		return rc;
-	if (found && !strcmp(found->name, old->uplink))
-		return 0;
-	bridge_give_back(&p, old, n);
-	return p.rc;
-}
-
-/* Everything on the link goes by steps of its own, so that each can be undone. */
-static void empty_link(struct plan_for *p, const char *name)
-{
-	const struct vs_observed *o = &p->plan->model;
-	int ifindex = plan_link(p, name)->ifindex;
-	char port[IFNAMSIZ];
-
-	for (size_t i = 0; i < o->nr_links; i++)
-		if (o->links[i].master == ifindex) {
-			memcpy(port, o->links[i].name, sizeof(port));
-			plan_set_master(p, VS_DISRUPTION_LINK_DOWN, port, "");
-		}
-	for (size_t i = o->nr_routes; !p->rc && i-- > 0;)
-		if (o->routes[i].ifindex == ifindex && !vs_route_is_automatic(o, &o->routes[i]))
-			plan_del_route(p, VS_DISRUPTION_MANAGEMENT, name, &o->routes[i].route);
-	for (size_t i = o->nr_addrs; !p->rc && i-- > 0;)
-		if (o->addrs[i].ifindex == ifindex && !bridge_is_link_local(&o->addrs[i].addr))
-			plan_del_addr(p, VS_DISRUPTION_MANAGEMENT, name, &o->addrs[i].addr);
-}
-
 int bridge_plan_down(const struct vs_plan_input *in, const struct vs_record_network *old,
 		     struct vs_plan *plan)
 {
@@ -276,7 +183,7 @@ int bridge_plan_down(const struct vs_plan_input *in, const struct vs_record_netw
 	alias_of(old->name, alias);
 	if (old->is_adopted || !link || strcmp(link->alias, alias) != 0)
 		return 0;
-	empty_link(&p, old->name);
+	bridge_empty_link(&p, old->name);
 	plan_set_up(&p, VS_DISRUPTION_NONE, old->name, false);
 	plan_set_stp(&p, VS_DISRUPTION_NONE, old->name, false);
 	plan_del_bridge(&p, old->name);

@@ -250,6 +250,36 @@ static int change_route(struct vs_observed *m, const struct vs_op *op)
 	return 0;
 }
 
+/* An Open vSwitch bridge brings a link and takes it with it. */
+static int ovs_bridge(struct vs_observed *m, const struct vs_op *op)
+{
+	const struct vs_link *now = find(m, op->text);
+	struct vs_op link = { 0 };
+	const char *mac = json_string_value(json_object_get(op->doc, "mac"));
+	json_t *mtu = json_object_get(op->doc, "mtu");
+
+	if (now)
+		memcpy(link.text, now->alias, sizeof(link.text));
+	if (!op->doc)
+		return link_del(m, &link, op->text);
+	if (now)
+		return 0;
+	link.value = mtu ? (uint32_t)json_integer_value(mtu) : 1500;
+	if (mac)
+		parse_mac(mac, link.mac);
+	return link_add(m, &link, op->text, "openvswitch");
+}
+
+static int change_doc(struct vs_observed *m, const struct vs_op *op)
+{
+	int rc;
+
+	if (op->index >= VS_DOC_NR)
+		return -EINVAL;
+	rc = op->index == VS_DOC_OVS_BRIDGE ? ovs_bridge(m, op) : 0;
+	return rc ? rc : vs_observed_set_doc(m, (enum vs_doc_kind)op->index, op->text, op->doc);
+}
+
 int vs_model_apply(struct vs_observed *model, const struct vs_op *op)
 {
 	switch (op->kind) {
@@ -272,10 +302,7 @@ int vs_model_apply(struct vs_observed *model, const struct vs_op *op)
 		model->sysctls[op->index] = (int)op->value;
 		return 0;
 	case VS_OP_DOC:
-		return op->index < VS_DOC_NR
-			       ? vs_observed_set_doc(model, (enum vs_doc_kind)op->index, op->text,
-						     op->doc)
-			       : -EINVAL;
+		return change_doc(model, op);
 	default:
 		return set_link(model, op);
 	}

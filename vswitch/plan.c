@@ -15,7 +15,8 @@
 #include "vswitch/l3_priv.h"
 #include "vswitch/switch.h"
 
-static const struct vs_mode *const modes[] = { &vs_mode_bridge, &vs_mode_nat, &vs_mode_isolated };
+static const struct vs_mode *const modes[] = { &vs_mode_bridge, &vs_mode_ovs, &vs_mode_nat,
+					      &vs_mode_isolated };
 
 const struct vs_mode *vs_mode_find(const char *name)
 {

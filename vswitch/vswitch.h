@@ -329,7 +329,7 @@ struct vs_mode {
 	int (*detach)(const char *link, struct vs_plan *plan);
 };
 
-extern const struct vs_mode vs_mode_bridge, vs_mode_nat, vs_mode_isolated;
+extern const struct vs_mode vs_mode_bridge, vs_mode_ovs, vs_mode_nat, vs_mode_isolated;
 /* NULL: none of that name. */
 const struct vs_mode *vs_mode_find(const char *name);
 

@@ -1,0 +1,327 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Mode ovs without Open vSwitch: documents, the flows that they stand for, plans. */
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <arpa/inet.h>
+
+#include <cmocka.h>
+
+#include "vswitch/fake.h"
+#include "vswitch/ovs.h"
+#include "vswitch/plan_priv.h"
+
+struct host {
+	struct vs_fake *fake;
+	struct vs_wanted wanted;
+	struct vs_record record;
+	struct diags ds;
+	struct vs_plan plan;
+};
+
+static void give_addr(struct host *h, const char *link, const char *ip)
+{
+	struct vs_op op = { .kind = VS_OP_ADDR_ADD };
+
+	strcpy(op.link, link);
+	op.addr = (struct vs_addr){ .family = AF_INET,
+				    .prefix_len = 24,
+				    .valid_s = UINT32_MAX,
+				    .preferred_s = UINT32_MAX };
+	assert_int_equal(inet_pton(AF_INET, ip, op.addr.local), 1);
+	memcpy(op.addr.peer, op.addr.local, sizeof(op.addr.peer));
+	assert_int_equal(vs_model_apply(&h->fake->model, &op), 0);
+}
+
+static struct vs_network *want(struct host *h)
+{
+	struct vs_network *n = vs_wanted_add_network(&h->wanted);
+
+	strcpy(n->name, "ovsbr0");
+	n->mode = &vs_mode_ovs;
+	n->mtu = 1500;
+	n->ovs_datapath = VS_OVS_NETDEV;
+	n->has_uplink = true;
+	strcpy(n->uplink_name, "lan0");
+	strcpy(n->uplink.name, "eth0");
+	return n;
+}
+
+static struct vs_vif *want_vif(struct host *h, const char *name)
+{
+	struct vs_vif *vif = vs_wanted_add_vif(&h->wanted);
+
+	snprintf(vif->name, sizeof(vif->name), "%s", name);
+	strcpy(vif->network, "ovsbr0");
+	strcpy(vif->guest, "web");
+	vif->has_mac = true;
+	memcpy(vif->mac, "\x00\x16\x3e\x00\x00\x01", MAC_LEN);
+	vif->anti_spoof = VS_SPOOF_STRICT;
+	vif->nr_addrs = 1;
+	vif->addrs[0] = (struct vs_prefix){ .family = AF_INET, .len = 32 };
+	memcpy(vif->addrs[0].address, "\x0a\x00\x00\x05", 4);
+	return vif;
+}
+
+static int setup(void **state)
+{
+	struct host *h = calloc(1, sizeof(*h));
+
+	assert_non_null(h);
+	assert_int_equal(vs_fake_open(&h->fake), 0);
+	vs_wanted_init(&h->wanted);
+	vs_record_init(&h->record);
+	assert_non_null(vs_fake_add_link(h->fake, "eth0", ""));
+	assert_non_null(vs_fake_add_link(h->fake, "vif1.0", "tun"));
+	give_addr(h, "eth0", "192.0.2.10");
+	*state = h;
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	struct host *h = *state;
+
+	vs_plan_fini(&h->plan);
+	diags_fini(&h->ds);
+	vs_record_fini(&h->record);
+	vs_wanted_fini(&h->wanted);
+	h->fake->sys.ops->close(&h->fake->sys);
+	free(h);
+	return 0;
+}
+
+static int make_plan(struct host *h)
+{
+	vs_plan_fini(&h->plan);
+	return vs_plan_make(&h->wanted, &h->fake->model, &h->record, &h->ds, &h->plan);
+}
+
+static void run(struct host *h)
+{
+	char why[VS_TEXT_LEN];
+	json_t *record;
+
+	assert_int_equal(make_plan(h), 0);
+	for (size_t i = 0; i < h->plan.nr; i++)
+		assert_int_equal(vs_step_do(&h->fake->sys, &h->plan.steps[i], why), 0);
+	record = vs_record_json(&h->plan.record);
+	vs_record_fini(&h->record);
+	assert_int_equal(vs_record_from_json(record, &h->record), 0);
+	json_decref(record);
+}
+
+static size_t step_of(const struct host *h, const char *text)
+{
+	char found[VS_OP_TEXT_LEN];
+
+	for (size_t i = 0; i < h->plan.nr; i++) {
+		vs_op_text(&h->plan.steps[i].op, found);
+		if (!strcmp(found, text))
+			return i;
+	}
+	fail_msg("no step: %s", text);
+	return 0;
+}
+
+static void test_up_and_down(void **state)
+{
+	struct host *h = *state;
+	char *before = vs_observed_text(&h->fake->model), *after;
+	const struct vs_link *link;
+
+	want(h);
+	want_vif(h, "vif1.0");
+	run(h);
+	link = vs_observed_link(&h->fake->model, "ovsbr0");
+	assert_non_null(link);
+	assert_true(link->is_up);
+	/* Make before break, and the guest's link last. */
+	assert_true(step_of(h, "add address 192.0.2.10/24 to ovsbr0") <
+		    step_of(h, "set Open vSwitch port eth0"));
+	assert_true(step_of(h, "set Open vSwitch port eth0") <
+		    step_of(h, "remove address 192.0.2.10/24 from eth0"));
+	assert_true(step_of(h, "set Open vSwitch port vif1.0") <= h->plan.nr - 1);
+	assert_int_equal(make_plan(h), 0);
+	assert_int_equal(h->plan.nr, 0);
+	/* Down again: as it was, but for the vif, which stays up until its guest goes. */
+	vs_wanted_fini(&h->wanted);
+	run(h);
+	assert_null(vs_observed_link(&h->fake->model, "ovsbr0"));
+	assert_int_equal(h->fake->model.nr_docs, 0);
+	after = vs_observed_text(&h->fake->model);
+	assert_non_null(strstr(after, "eth0"));
+	free(before);
+	free(after);
+}
+
+/* Every prefix of the plan, undone, is where it began. */
+static void test_undone_at_any_step(void **state)
+{
+	struct host *h = *state;
+	char *before = vs_observed_text(&h->fake->model), *after, why[VS_TEXT_LEN];
+
+	want(h);
+	want_vif(h, "vif1.0");
+	assert_int_equal(make_plan(h), 0);
+	assert_true(h->plan.nr > 5);
+	for (size_t n = 1; n <= h->plan.nr; n++) {
+		for (size_t i = 0; i < n; i++)
+			assert_int_equal(vs_step_do(&h->fake->sys, &h->plan.steps[i], why), 0);
+		for (size_t i = n; i-- > 0;)
+			assert_int_equal(vs_step_undo(&h->fake->sys, &h->plan.steps[i], why), 0);
+		after = vs_observed_text(&h->fake->model);
+		assert_string_equal(after, before);
+		free(after);
+	}
+	free(before);
+}
+
+/* A vif that nobody wants leaves no port behind. */
+static void test_stale_port_goes(void **state)
+{
+	struct host *h = *state;
+
+	want(h);
+	want_vif(h, "vif1.0");
+	run(h);
+	assert_non_null(vs_observed_doc(&h->fake->model, VS_DOC_OVS_PORT, "vif1.0"));
+	h->wanted.nr_vifs = 0;
+	run(h);
+	assert_null(vs_observed_doc(&h->fake->model, VS_DOC_OVS_PORT, "vif1.0"));
+	assert_non_null(vs_observed_doc(&h->fake->model, VS_DOC_OVS_PORT, "eth0"));
+}
+
+static void test_name_is_taken(void **state)
+{
+	struct host *h = *state;
+
+	assert_non_null(vs_fake_add_link(h->fake, "ovsbr0", "openvswitch"));
+	want(h);
+	assert_int_equal(make_plan(h), -EINVAL);
+	assert_int_equal(h->ds.nr_errors, 1);
+	assert_string_equal(h->ds.v[0].code, "VF0510");
+}
+
+/* The record is lost: what is on the bridge was the uplink's, and comes back to it. */
+static void test_lost_record(void **state)
+{
+	struct host *h = *state;
+
+	want(h);
+	run(h);
+	vs_record_fini(&h->record);
+	run(h);
+	vs_wanted_fini(&h->wanted);
+	run(h);
+	assert_int_equal(h->fake->model.nr_addrs, 1);
+	assert_int_equal(h->fake->model.addrs[0].ifindex,
+			 vs_observed_link(&h->fake->model, "eth0")->ifindex);
+}
+
+static void expect_doc(json_t *doc, const char *text)
+{
+	json_t *want_doc = json_loads(text, 0, NULL);
+	char *got = json_dumps(doc, JSON_SORT_KEYS | JSON_COMPACT);
+
+	assert_non_null(want_doc);
+	if (!json_equal(doc, want_doc))
+		fail_msg("%s", got);
+	free(got);
+	json_decref(doc);
+	json_decref(want_doc);
+}
+
+static void test_documents(void **state)
+{
+	struct host *h = *state;
+	struct vs_network *n = want(h);
+	struct vs_vif *vif = want_vif(h, "vif1.0");
+	const uint8_t mac[MAC_LEN] = { 2, 0, 0, 0, 0, 1 };
+
+	expect_doc(ovs_bridge_doc(n, mac),
+		   "{\"datapath\":\"netdev\",\"secure\":true,\"flows\":true,"
+		   "\"mac\":\"02:00:00:00:00:01\",\"mtu\":1500}");
+	expect_doc(ovs_vif_doc(vif, n),
+		   "{\"bridge\":\"ovsbr0\",\"protected\":false,\"access\":0,"
+		   "\"ids\":{\"attached-mac\":\"00:16:3e:00:00:01\",\"iface-id\":\"web/0\","
+		   "\"vm-id\":\"web\"},"
+		   "\"guard\":{\"level\":\"strict\",\"mac\":\"00:16:3e:00:00:01\","
+		   "\"addrs\":[\"10.0.0.5\"]}}");
+	/* The kernel's datapath has another guard, and a switch that goes on alone. */
+	n->ovs_datapath = VS_OVS_KERNEL;
+	n->stp = true;
+	n->stp_max_age_s = 10;
+	expect_doc(ovs_bridge_doc(n, mac), "{\"datapath\":\"system\",\"secure\":false,"
+					   "\"mac\":\"02:00:00:00:00:01\",\"mtu\":1500,"
+					   "\"stp\":{\"max-age\":10}}");
+	vif->guest[0] = '\0';
+	vif->isolation = VS_ISOLATION_PORT;
+	vif->vlans = (struct vs_vlans){ .native = 12,
+					.nr_trunk = 3,
+					.trunk = { { 20, 29 }, { 10, 11 }, { 4094, 4094 } } };
+	expect_doc(ovs_vif_doc(vif, n), "{\"bridge\":\"ovsbr0\",\"protected\":true,\"native\":12,"
+					"\"trunk\":[[10,12],[20,29],[4094,4094]]}");
+}
+
+static bool has_flow(const json_t *flows, const char *text)
+{
+	json_t *flow;
+	size_t i;
+
+	json_array_foreach (flows, i, flow)
+		if (!strcmp(json_string_value(flow), text))
+			return true;
+	return false;
+}
+
+static void test_flows(void **state)
+{
+	json_t *guard = json_pack("{s:s,s:s,s:[s],s:i}", "level", "strict", "mac",
+				  "00:16:3e:00:00:01", "addrs", "10.0.0.5", "packets-per-s", 1000);
+	json_t *flows = ovs_guard_flows(guard, 7);
+
+	(void)state;
+	assert_int_equal(json_array_size(flows), 5);
+	assert_true(has_flow(flows, "table=0,priority=100,in_port=7,dl_src=00:16:3e:00:00:01,"
+				    "vlan_tci=0x0000/0x1000,actions=meter:7,goto_table:1"));
+	assert_true(has_flow(
+		flows, "table=4,priority=100,in_port=7,ip,nw_src=10.0.0.5,actions=goto_table:6"));
+	json_decref(flows);
+	/* Every flow is bound to the port, and no address but those given appears. */
+	json_array_append_new(json_object_get(guard, "addrs"), json_string("fd00::5"));
+	flows = ovs_guard_flows(guard, 7);
+	assert_int_equal(json_array_size(flows), 16);
+	for (size_t i = 0; i < json_array_size(flows); i++)
+		assert_non_null(strstr(json_string_value(json_array_get(flows, i)), ",in_port=7,"));
+	assert_true(has_flow(flows, "table=4,priority=100,in_port=7,ipv6,"
+				    "ipv6_src=fe80::216:3eff:fe00:1,actions=goto_table:6"));
+	json_decref(flows);
+	json_decref(guard);
+	/* A guard of no known level lets nothing pass. */
+	guard = json_object();
+	flows = ovs_guard_flows(guard, 7);
+	assert_int_equal(json_array_size(flows), 0);
+	json_decref(flows);
+	json_decref(guard);
+}
+
+int main(void)
+{
+	static const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(test_up_and_down, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_undone_at_any_step, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_stale_port_goes, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_name_is_taken, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_lost_record, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_documents, setup, teardown),
+		cmocka_unit_test(test_flows),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,181 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Mode "ovs": an Open vSwitch bridge of the network's name, and like mode "bridge" otherwise: the
+ * uplink's addresses and routes move onto the bridge's own link and back by the same steps. What Open
+ * vSwitch is told is two kinds of documents (ovs.h); the bridge's link comes and goes with the first.
+ */
+#include "vswitch/plan_priv.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "vswitch/bridge_priv.h"
+#include "vswitch/ovs.h"
+
+static json_t *port_doc(const struct vs_observed *o, const char *link)
+{
+	return vs_observed_doc(o, VS_DOC_OVS_PORT, link);
+}
+
+static bool is_port_of(const json_t *doc, const char *bridge)
+{
+	const char *on = json_string_value(json_object_get(doc, "bridge"));
+
+	return on && !strcmp(on, bridge);
+}
+
+static bool is_wanted_vif(const struct vs_wanted *w, const char *link)
+{
+	for (size_t i = 0; i < w->nr_vifs; i++)
+		if (!strcmp(w->vifs[i].name, link))
+			return true;
+	return false;
+}
+
+/*
+ * Ports that stand there without reason: a vif that is gone, or an uplink that is another one now. Of
+ * all when @in is NULL.
+ */
+static void drop_ports(struct plan_for *p, const struct vs_plan_input *in, const char *bridge,
+		       const char *uplink)
+{
+	const struct vs_observed *o = &p->plan->model;
+
+	for (size_t i = o->nr_docs; !p->rc && i-- > 0;) {
+		const struct vs_doc *d = &o->docs[i];
+		char link[IFNAMSIZ];
+
+		if (d->kind != VS_DOC_OVS_PORT || !is_port_of(d->doc, bridge))
+			continue;
+		if (in && (!strcmp(d->name, uplink) || is_wanted_vif(in->wanted, d->name)))
+			continue;
+		snprintf(link, sizeof(link), "%.15s", d->name);
+		plan_del_doc(p, VS_DISRUPTION_LINK_DOWN, VS_DOC_OVS_PORT, link);
+	}
+}
+
+static const struct vs_link *find_uplink(const struct vs_observed *o, const char *bridge)
+{
+	for (size_t i = 0; i < o->nr_docs; i++)
+		if (o->docs[i].kind == VS_DOC_OVS_PORT && is_port_of(o->docs[i].doc, bridge) &&
+		    json_is_true(json_object_get(o->docs[i].doc, "uplink")))
+			return vs_observed_link(o, o->docs[i].name);
+	return NULL;
+}
+
+/* @uplink: a copy, because steps change the model. */
+static int plan_ours(const struct vs_plan_input *in, const struct vs_record_network *old,
+		     const struct vs_network *n, const struct vs_link *uplink, struct vs_plan *plan)
+{
+	struct plan_for p = { .plan = plan, .network = n->name };
+	struct vs_record_network *rn;
+	uint8_t mac[MAC_LEN];
+	int rc = bridge_start_record(old, n, uplink, plan, &rn);
+
+	if (!rc && uplink)
+		rc = bridge_note_uplink(in, n, uplink, plan, rn);
+	if (rc)
+		return rc;
+	if (uplink)
+		memcpy(mac, uplink->mac, MAC_LEN);
+	else
+		plan_make_mac(in->wanted->host_id, n->name, mac);
+	plan_set_doc(&p, VS_DISRUPTION_NONE, VS_DOC_OVS_BRIDGE, n->name, ovs_bridge_doc(n, mac));
+	for (size_t i = 0; i < rn->nr_moved_addrs; i++)
+		plan_add_addr(&p, VS_DISRUPTION_NONE, n->name, &rn->moved_addrs[i], true);
+	for (size_t i = 0; i < n->nr_addrs; i++)
+		plan_add_addr(&p, VS_DISRUPTION_NONE, n->name, &n->addrs[i], false);
+	plan_set_up(&p, VS_DISRUPTION_NONE, n->name, true);
+	drop_ports(&p, in, n->name, uplink ? uplink->name : "");
+	if (uplink)
+		bridge_take_uplink(&p, n, rn, uplink->name);
+	bridge_add_routes(&p, n, rn);
+	if (uplink)
+		bridge_strip_uplink(&p, rn, uplink->name);
+	bridge_drop_unwanted(&p, old, rn);
+	return p.rc;
+}
+
+static int ovs_plan(const struct vs_plan_input *in, const struct vs_record_network *old,
+		    const struct vs_network *n, struct vs_plan *plan)
+{
+	const struct vs_link *link = vs_observed_link(&plan->model, n->name);
+	const struct vs_link *found = NULL;
+	struct vs_record_network lost = { 0 };
+	struct vs_link uplink;
+	int rc = 0;
+
+	if (n->has_uplink)
+		rc = vs_match_uplink(in, &plan->model, n, &found);
+	if (rc)
+		return rc;
+	if (found)
+		uplink = *found;
+	if (link && !vs_observed_doc(&plan->model, VS_DOC_OVS_BRIDGE, n->name))
+		return bridge_refuse(in, n, "no Open vSwitch bridge of ours");
+	if (link && !old) {
+		rc = bridge_rebuild_record(&plan->model, link, find_uplink(&plan->model, n->name),
+					   n, &lost);
+		old = &lost;
+	}
+	if (!rc)
+		rc = plan_ours(in, old, n, found ? &uplink : NULL, plan);
+	free(lost.moved_addrs);
+	free(lost.moved_routes);
+	return rc;
+}
+
+static int ovs_plan_down(const struct vs_plan_input *in, const struct vs_record_network *old,
+			 struct vs_plan *plan)
+{
+	struct plan_for p = { .plan = plan, .network = old->name };
+
+	(void)in;
+	if (old->is_adopted || !vs_observed_doc(&plan->model, VS_DOC_OVS_BRIDGE, old->name))
+		return 0;
+	drop_ports(&p, NULL, old->name, "");
+	if (plan_link(&p, old->name)) {
+		bridge_empty_link(&p, old->name);
+		plan_set_up(&p, VS_DISRUPTION_NONE, old->name, false);
+	}
+	plan_del_doc(&p, VS_DISRUPTION_LINK_DOWN, VS_DOC_OVS_BRIDGE, old->name);
+	return p.rc;
+}
+
+static int ovs_attach(const struct vs_network *n, const struct vs_vif *vif, struct vs_plan *plan)
+{
+	struct plan_for p = { .plan = plan, .network = n->name };
+	const json_t *now = port_doc(&plan->model, vif->name);
+
+	if (!plan_link(&p, n->name))
+		return -ENONET;
+	plan_ipv6_off(&p, vif->name);
+	if (vif->mtu)
+		plan_set_mtu(&p, VS_DISRUPTION_NONE, vif->name, vif->mtu);
+	plan_set_doc(&p, is_port_of(now, n->name) ? VS_DISRUPTION_NONE : VS_DISRUPTION_BLIP,
+		     VS_DOC_OVS_PORT, vif->name, ovs_vif_doc(vif, n));
+	plan_set_up(&p, VS_DISRUPTION_NONE, vif->name, true);
+	return p.rc;
+}
+
+static int ovs_detach(const char *link, struct vs_plan *plan)
+{
+	struct plan_for p = { .plan = plan, .network = "" };
+
+	plan_del_doc(&p, VS_DISRUPTION_LINK_DOWN, VS_DOC_OVS_PORT, link);
+	return p.rc;
+}
+
+const struct vs_mode vs_mode_ovs = {
+	.name = "ovs",
+	.segment = VS_SEGMENT_OVS,
+	.joins_lan = true,
+	.docs = VS_DOC_BIT(VS_DOC_OVS_BRIDGE) | VS_DOC_BIT(VS_DOC_OVS_PORT),
+	.release = bridge_release,
+	.plan = ovs_plan,
+	.plan_down = ovs_plan_down,
+	.attach = ovs_attach,
+	.detach = ovs_detach,
+};

@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Mode "ovs": what its documents look like, and the flows that they stand for.
+ *
+ * VS_DOC_OVS_BRIDGE, by the bridge's name:
+ *	datapath	"system" (openvswitch.ko) or "netdev" (user space)
+ *	mac, mtu	of its own link
+ *	secure		true: nothing passes but by our flows; else it forwards like any switch
+ *	stp, rstp	{"max-age","forward-delay","hello","priority"}: on
+ *	mirrors		[{"name","guests","guest","devid"}]: copies for a guest's vif
+ *	flows		true: a secure bridge has the flows that its ports' guards build on
+ *
+ * VS_DOC_OVS_PORT, by the link's name:
+ *	bridge
+ *	access, native, trunk	VLANs; trunk: [[first, last], ...]
+ *	protected	true: no traffic to other such ports
+ *	ids		external_ids of its interface, each a text
+ *	guard		on a secure bridge, what it may send:
+ *			{"level","mac","addrs","trunk","packets-per-s"}
+ *
+ * guard's level: "trusted" (an uplink), "none", "mac", "strict".
+ */
+#ifndef VSWITCH_OVS_H
+#define VSWITCH_OVS_H
+
+#include "vswitch/vswitch.h"
+
+#define OVS_COOKIE	0x7666726f00000000u /* of our flows; the low half is the port's number */
+#define OVS_COOKIE_MASK 0xffffffff00000000u
+
+/*
+ * Flows in ovs-ofctl(8)'s syntax, an array of texts, a new reference; NULL: out of memory. Each table's
+ * rest is dropped.
+ */
+json_t *ovs_base_flows(void);
+json_t *ovs_guard_flows(const json_t *guard, unsigned int ofport);
+
+/* Nothing passes but by flows: asked for, or because the user-space datapath has no other guard. */
+bool ovs_is_secure(const struct vs_network *n);
+/* New references; NULL: out of memory. */
+json_t *ovs_bridge_doc(const struct vs_network *n, const uint8_t mac[MAC_LEN]);
+json_t *ovs_uplink_doc(const struct vs_network *n);
+json_t *ovs_vif_doc(const struct vs_vif *vif, const struct vs_network *n);
+
+#endif

@@ -1,0 +1,174 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* What is wanted of Open vSwitch, as documents (ovs.h). */
+#include "vswitch/ovs.h"
+
+#include <arpa/inet.h>
+#include <stdio.h>
+#include <string.h>
+
+#define VLAN_MAX 4094
+
+bool ovs_is_secure(const struct vs_network *n)
+{
+	return n->fail_secure || n->ovs_datapath == VS_OVS_NETDEV;
+}
+
+static json_t *tree_doc(const struct vs_network *n)
+{
+	const struct {
+		const char *key;
+		uint32_t value;
+	} numbers[] = {
+		{ "max-age", n->stp_max_age_s },
+		{ "forward-delay", n->stp_forward_delay_s },
+		{ "hello", n->rstp ? 0 : n->stp_hello_s },
+		{ "priority", n->stp_priority },
+	};
+	json_t *tree = json_object();
+
+	for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++)
+		if (numbers[i].value)
+			json_object_set_new(tree, numbers[i].key, json_integer(numbers[i].value));
+	return tree;
+}
+
+json_t *ovs_bridge_doc(const struct vs_network *n, const uint8_t mac[MAC_LEN])
+{
+	char text[MAC_TEXT_LEN];
+	json_t *doc;
+
+	format_mac(mac, text);
+	doc = json_pack("{s:s,s:b,s:s,s:I}", "datapath",
+			n->ovs_datapath == VS_OVS_NETDEV ? "netdev" : "system", "secure",
+			ovs_is_secure(n), "mac", text, "mtu", (json_int_t)n->mtu);
+	if (doc && ovs_is_secure(n))
+		json_object_set_new(doc, "flows", json_true());
+	if (doc && (n->stp || n->rstp))
+		json_object_set_new(doc, n->rstp ? "rstp" : "stp", tree_doc(n));
+	return doc;
+}
+
+json_t *ovs_uplink_doc(const struct vs_network *n)
+{
+	json_t *doc = json_pack("{s:s,s:b,s:b}", "bridge", n->name, "protected", false, "uplink",
+				true);
+
+	if (doc && ovs_is_secure(n))
+		json_object_set_new(doc, "guard", json_pack("{s:s}", "level", "trusted"));
+	return doc;
+}
+
+/* Ranges that touch are one, as they are read back. */
+static json_t *trunk_doc(const struct vs_vlans *v)
+{
+	bool in[VLAN_MAX + 2] = { false };
+	json_t *ranges = json_array();
+	int first = 0;
+
+	for (size_t i = 0; i < v->nr_trunk; i++)
+		for (unsigned int id = v->trunk[i].first; id <= v->trunk[i].last && id <= VLAN_MAX;
+		     id++)
+			in[id] = true;
+	if (v->native <= VLAN_MAX)
+		in[v->native] |= v->native != 0;
+	for (int id = 1; id <= VLAN_MAX + 1; id++) {
+		if (in[id] && !in[id - 1])
+			first = id;
+		if (!in[id] && in[id - 1])
+			json_array_append_new(ranges, json_pack("[i,i]", first, id - 1));
+	}
+	return ranges;
+}
+
+static void add_vlans(json_t *doc, const struct vs_vlans *v)
+{
+	if (!v->nr_trunk) {
+		json_object_set_new(doc, "access", json_integer(v->access));
+		return;
+	}
+	json_object_set_new(doc, "trunk", trunk_doc(v));
+	if (v->native)
+		json_object_set_new(doc, "native", json_integer(v->native));
+}
+
+static json_t *ids_doc(const struct vs_vif *vif)
+{
+	char mac[MAC_TEXT_LEN], id[VS_NAME_LEN + 16], tags[VS_TAGS_MAX * 33] = "";
+	json_t *ids = json_object();
+	size_t used = 0;
+
+	if (!vif->guest[0])
+		return ids;
+	if (vif->has_mac) {
+		format_mac(vif->mac, mac);
+		json_object_set_new(ids, "attached-mac", json_string(mac));
+	}
+	snprintf(id, sizeof(id), "%s/%u", vif->guest, vif->devid);
+	json_object_set_new(ids, "iface-id", json_string(id));
+	json_object_set_new(ids, "vm-id", json_string(vif->uuid[0] ? vif->uuid : vif->guest));
+	for (size_t i = 0; i < vif->nr_tags; i++)
+		used += (size_t)snprintf(tags + used, sizeof(tags) - used, "%s%.31s", i ? " " : "",
+					 vif->tags[i]);
+	if (vif->nr_tags)
+		json_object_set_new(ids, "tags", json_string(tags));
+	return ids;
+}
+
+static json_t *addrs_doc(const struct vs_vif *vif)
+{
+	json_t *addrs = json_array();
+	char text[INET6_ADDRSTRLEN], prefix[INET6_ADDRSTRLEN + 8];
+
+	for (size_t i = 0; i < vif->nr_addrs; i++) {
+		const struct vs_prefix *a = &vif->addrs[i];
+
+		inet_ntop(a->family, a->address, text, sizeof(text));
+		snprintf(prefix, sizeof(prefix), "%s/%u", text, a->len);
+		json_array_append_new(
+			addrs,
+			json_string(a->len == (a->family == AF_INET ? 32 : 128) ? text : prefix));
+	}
+	return addrs;
+}
+
+/* Without a MAC to compare with, nothing may pass. */
+static json_t *guard_doc(const struct vs_vif *vif)
+{
+	static const char *const levels[] = {
+		[VS_SPOOF_ANY] = "none", [VS_SPOOF_MAC] = "mac", [VS_SPOOF_STRICT] = "strict"
+	};
+	json_t *guard = json_pack("{s:s}", "level", levels[vif->anti_spoof]);
+	char mac[MAC_TEXT_LEN];
+
+	if (guard && vif->anti_spoof != VS_SPOOF_ANY) {
+		format_mac(vif->mac, mac);
+		json_object_set_new(guard, "mac", json_string(mac));
+		if (vif->vlans.nr_trunk)
+			json_object_set_new(guard, "trunk", json_true());
+	}
+	if (guard && vif->anti_spoof == VS_SPOOF_STRICT)
+		json_object_set_new(guard, "addrs", addrs_doc(vif));
+	if (guard && vif->from_guest.packets_per_s)
+		json_object_set_new(guard, "packets-per-s",
+				    json_integer((json_int_t)vif->from_guest.packets_per_s));
+	return guard;
+}
+
+json_t *ovs_vif_doc(const struct vs_vif *vif, const struct vs_network *n)
+{
+	json_t *doc = json_pack("{s:s,s:b}", "bridge", n->name, "protected",
+				vif->isolation != VS_ISOLATION_NONE);
+	json_t *ids = ids_doc(vif);
+
+	if (!doc) {
+		json_decref(ids);
+		return NULL;
+	}
+	if (json_object_size(ids))
+		json_object_set(doc, "ids", ids);
+	json_decref(ids);
+	add_vlans(doc, &vif->vlans);
+	if (ovs_is_secure(n))
+		json_object_set_new(doc, "guard", guard_doc(vif));
+	return doc;
+}

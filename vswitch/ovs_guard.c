@@ -1,0 +1,202 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * What a port of a secure bridge may send, as flows. Tables:
+ *
+ *	0  whose port, and is the source MAC its own	by port
+ *	1  what nobody may send				common
+ *	2  neighbour solicitations			by port
+ *	3  neighbour advertisements			by port
+ *	4  addresses: ARP, IPv4, IPv6			by port
+ *	5  IPv6 from the unspecified address		common
+ *	6  forwarding as VLANs and learned MACs say	common
+ *
+ * A frame that no flow matches is dropped. Open vSwitch reads through LLC/SNAP, VLAN and IPv6 extension
+ * headers, so what hides behind them is checked like the rest; what it can't read has protocol 0. Of
+ * ARP with other sizes than Ethernet's and IPv4's, and of ND with a doubled option, it reads nothing:
+ * all fields are 0.
+ */
+#include "vswitch/ovs.h"
+
+#include <arpa/inet.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#define FLOW_LEN 256
+
+static void add(json_t *flows, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
+static void add(json_t *flows, const char *fmt, ...)
+{
+	char text[FLOW_LEN];
+	va_list args;
+
+	va_start(args, fmt);
+	vsnprintf(text, sizeof(text), fmt, args);
+	va_end(args);
+	json_array_append_new(flows, json_string(text));
+}
+
+static const char *const base_flows[] = {
+	/* The host itself. */
+	"table=0,priority=100,in_port=LOCAL,actions=goto_table:6",
+	/* A fragmented message of ICMPv6 hides its type, unless it is an echo. */
+	"table=1,priority=230,icmp6,ip_frag=first,icmp_type=128,actions=goto_table:4",
+	"table=1,priority=230,icmp6,ip_frag=first,icmp_type=129,actions=goto_table:4",
+	"table=1,priority=220,icmp6,ip_frag=first,actions=drop",
+	/* Servers of DHCP, routers. */
+	"table=1,priority=210,udp,tp_src=67,actions=drop",
+	"table=1,priority=210,udp,tp_dst=68,actions=drop",
+	"table=1,priority=210,udp6,tp_src=547,actions=drop",
+	"table=1,priority=210,udp6,tp_dst=546,actions=drop",
+	"table=1,priority=210,icmp6,icmp_type=130,actions=drop",
+	"table=1,priority=210,icmp6,icmp_type=134,actions=drop",
+	"table=1,priority=210,icmp6,icmp_type=137,actions=drop",
+	"table=1,priority=210,icmp6,icmp_type=138,actions=drop",
+	"table=1,priority=210,icmp6,icmp_type=141,actions=drop",
+	"table=1,priority=210,icmp6,icmp_type=142,actions=drop",
+	"table=1,priority=210,icmp6,icmp_type=151,actions=drop",
+	"table=1,priority=210,icmp6,icmp_type=152,actions=drop",
+	"table=1,priority=210,icmp6,icmp_type=153,actions=drop",
+	"table=1,priority=210,ipv6,nw_proto=0,actions=drop",
+	"table=1,priority=200,icmp6,icmp_type=135,icmp_code=0,actions=goto_table:2",
+	"table=1,priority=200,icmp6,icmp_type=136,icmp_code=0,actions=goto_table:3",
+	"table=1,priority=190,icmp6,icmp_type=135,actions=drop",
+	"table=1,priority=190,icmp6,icmp_type=136,actions=drop",
+	"table=1,priority=100,arp,arp_op=1,actions=goto_table:4",
+	"table=1,priority=100,arp,arp_op=2,actions=goto_table:4",
+	"table=1,priority=100,ip,actions=goto_table:4",
+	"table=1,priority=100,ipv6,actions=goto_table:4",
+	"table=6,priority=0,actions=NORMAL",
+	"table=2,priority=120,icmp6,icmp_type=135,icmp_code=0,nd_target=::,actions=drop",
+	"table=2,priority=105,icmp6,icmp_type=135,icmp_code=0,ipv6_src=::,actions=drop",
+	/* Router solicitation, multicast listener reports. */
+	"table=5,priority=100,icmp6,icmp_type=133,actions=goto_table:6",
+	"table=5,priority=100,icmp6,icmp_type=131,actions=goto_table:6",
+	"table=5,priority=100,icmp6,icmp_type=132,actions=goto_table:6",
+	"table=5,priority=100,icmp6,icmp_type=143,actions=goto_table:6",
+};
+
+json_t *ovs_base_flows(void)
+{
+	json_t *flows = json_array();
+
+	for (size_t i = 0; i < sizeof(base_flows) / sizeof(base_flows[0]); i++)
+		json_array_append_new(flows, json_string(base_flows[i]));
+	if (json_array_size(flows) == sizeof(base_flows) / sizeof(base_flows[0]))
+		return flows;
+	json_decref(flows);
+	return NULL;
+}
+
+static void add_ipv4(json_t *flows, unsigned int port, const char *mac, const char *addr)
+{
+	add(flows, "table=4,priority=100,in_port=%u,arp,arp_sha=%s,arp_spa=%s,actions=goto_table:6",
+	    port, mac, addr);
+	add(flows,
+	    "table=4,priority=100,in_port=%u,arp,arp_op=1,arp_sha=%s,arp_spa=0.0.0.0,arp_tpa=%s,"
+	    "actions=goto_table:6",
+	    port, mac, addr);
+	add(flows, "table=4,priority=100,in_port=%u,ip,nw_src=%s,actions=goto_table:6", port, addr);
+}
+
+static void add_ipv6(json_t *flows, unsigned int port, const char *mac, const char *addr)
+{
+	add(flows, "table=4,priority=100,in_port=%u,ipv6,ipv6_src=%s,actions=goto_table:6", port,
+	    addr);
+	/* Duplicate address detection has no link-layer address to tell. */
+	add(flows,
+	    "table=2,priority=110,in_port=%u,icmp6,icmp_type=135,icmp_code=0,ipv6_src=::,"
+	    "nd_sll=00:00:00:00:00:00,nd_target=%s,actions=goto_table:6",
+	    port, addr);
+	add(flows,
+	    "table=3,priority=100,in_port=%u,icmp6,icmp_type=136,icmp_code=0,nd_target=%s,nd_tll=%s,"
+	    "actions=goto_table:4",
+	    port, addr, mac);
+	add(flows,
+	    "table=3,priority=100,in_port=%u,icmp6,icmp_type=136,icmp_code=0,nd_target=%s,"
+	    "nd_tll=00:00:00:00:00:00,actions=goto_table:4",
+	    port, addr);
+}
+
+/* fe80:: with the interface identifier made of the MAC. */
+static void link_local(const char *mac, char text[INET6_ADDRSTRLEN])
+{
+	uint8_t m[MAC_LEN] = { 0 };
+	struct in6_addr a = { 0 };
+
+	parse_mac(mac, m);
+	a.s6_addr[0] = 0xfe;
+	a.s6_addr[1] = 0x80;
+	a.s6_addr[8] = m[0] ^ 0x02;
+	a.s6_addr[9] = m[1];
+	a.s6_addr[10] = m[2];
+	a.s6_addr[11] = 0xff;
+	a.s6_addr[12] = 0xfe;
+	memcpy(&a.s6_addr[13], &m[3], 3);
+	inet_ntop(AF_INET6, &a, text, INET6_ADDRSTRLEN);
+}
+
+static void add_strict(json_t *flows, const json_t *guard, unsigned int port, const char *mac)
+{
+	json_t *addrs = json_object_get(guard, "addrs"), *addr;
+	bool has_ipv4 = false, has_ipv6 = false;
+	char own[INET6_ADDRSTRLEN];
+	size_t i;
+
+	json_array_foreach (addrs, i, addr) {
+		const char *text = json_string_value(addr);
+
+		if (strchr(text, ':')) {
+			has_ipv6 = true;
+			add_ipv6(flows, port, mac, text);
+		} else {
+			has_ipv4 = true;
+			add_ipv4(flows, port, mac, text);
+		}
+	}
+	if (has_ipv4)
+		add(flows,
+		    "table=4,priority=100,in_port=%u,udp,nw_src=0.0.0.0,nw_dst=255.255.255.255,"
+		    "tp_src=68,tp_dst=67,actions=goto_table:6",
+		    port);
+	if (!has_ipv6)
+		return;
+	link_local(mac, own);
+	add_ipv6(flows, port, mac, own);
+	add(flows, "table=4,priority=100,in_port=%u,ipv6,ipv6_src=::,actions=goto_table:5", port);
+	add(flows,
+	    "table=2,priority=100,in_port=%u,icmp6,icmp_type=135,icmp_code=0,nd_sll=%s,"
+	    "actions=goto_table:4",
+	    port, mac);
+	add(flows,
+	    "table=2,priority=100,in_port=%u,icmp6,icmp_type=135,icmp_code=0,"
+	    "nd_sll=00:00:00:00:00:00,actions=goto_table:4",
+	    port);
+}
+
+json_t *ovs_guard_flows(const json_t *guard, unsigned int ofport)
+{
+	const char *level = json_string_value(json_object_get(guard, "level"));
+	const char *mac = json_string_value(json_object_get(guard, "mac"));
+	bool is_strict = level && !strcmp(level, "strict");
+	bool is_checked = is_strict || (level && !strcmp(level, "mac"));
+	bool is_open = level && (!strcmp(level, "trusted") || !strcmp(level, "none"));
+	char match[64] = "", meter[32] = "";
+	json_t *flows = json_array();
+
+	if (!flows || !(is_open || (is_checked && mac)))
+		return flows;
+	/* A packet limit's meter has the port's number. */
+	if (json_object_get(guard, "packets-per-s"))
+		snprintf(meter, sizeof(meter), "meter:%u,", ofport);
+	if (is_checked)
+		snprintf(match, sizeof(match), ",dl_src=%s%s", mac,
+			 json_is_true(json_object_get(guard, "trunk")) ? ""
+								       : ",vlan_tci=0x0000/0x1000");
+	add(flows, "table=0,priority=100,in_port=%u%s,actions=%sgoto_table:%d", ofport, match,
+	    meter, is_strict ? 1 : 6);
+	if (is_strict)
+		add_strict(flows, guard, ofport, mac);
+	return flows;
+}

@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Open vSwitch's daemons, seen from the files that own libopenvswitch:
+ *
+ *	ovsdb_daemon.c	which system is used; ours is started and kept running
+ *	ovsdb.c		the database's replica, transactions
+ *	ovsdb_bridge.c	documents of bridges
+ *	ovsdb_port.c	documents of ports
+ *	ovsdb_flow.c	OpenFlow
+ *
+ * Every wait is bounded. On error @why (VS_TEXT_LEN) says cause and cure.
+ */
+#ifndef VSWITCH_OVSDB_PRIV_H
+#define VSWITCH_OVSDB_PRIV_H
+
+#include <limits.h>
+#include <stdarg.h>
+
+#include "vswitch/docs.h"
+
+#define OVS_OWNER_KEY	"owner" /* in external_ids of all rows of ours */
+#define OVS_OWNER	"vifrost"
+#define OVS_GUARD_KEY	"vifrost-guard" /* of a port: its document's guard */
+#define OVS_CONNECT_MS	3000
+#define OVS_COMMIT_MS	5000
+#define OVS_EFFECT_MS	10000 /* until ovs-vswitchd has done it */
+#define OVS_OPENFLOW_MS 5000
+
+struct ovsdb_idl;
+struct ovsdb_idl_txn;
+struct ovsrec_bridge;
+struct ovsrec_port;
+struct ovsrec_open_vswitch;
+
+/* One for all kinds of documents of a run directory. */
+struct ovs {
+	char rundir[PATH_MAX];
+	char dir[PATH_MAX]; /* where the daemons in use have their sockets; "": none found yet */
+	int users;
+	struct ovsdb_idl *idl;	   /* NULL: not connected */
+	struct ovsdb_idl_txn *txn; /* while one is built */
+	struct ovs_expect *expected;
+	size_t nr_expected;
+};
+
+/* Put a text into @why and return @rc. */
+int ovs_fail(int rc, char *why, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+
+/* ovsdb_daemon.c */
+/*
+ * Find the daemons to use: ours when they were started once, and then start again what of them ended;
+ * the system's; with @start, new ones of ours. Return: 0 with ovs->dir; -ENOENT: none; -errno.
+ */
+int ovs_daemons_find(struct ovs *ovs, bool start, char *why);
+/* End ours, if ours are used, and remove what they leave. */
+int ovs_daemons_stop(struct ovs *ovs, char *why);
+/* A path below our own daemons' folder. */
+void ovs_own_path(const struct ovs *ovs, char path[PATH_MAX], const char *name);
+
+/* ovsdb.c */
+int ovs_open(const char *rundir, struct ovs **ovs_out, char *why);
+void ovs_close(struct ovs *ovs);
+/* Connected, and the replica as new as what was sent to us. Return: 0; -ENOENT: no daemons; -errno. */
+int ovs_ready(struct ovs *ovs, bool start, char *why);
+/*
+ * One transaction. @build: fills it; may run again, when someone else changed what it had read.
+ * Returns once ovs-vswitchd has done all that the database says.
+ */
+int ovs_commit(struct ovs *ovs, int (*build)(struct ovs *ovs, void *arg, char *why), void *arg,
+	       char *why);
+/* End the connection, then the daemons, if they are ours. */
+int ovs_disconnect_and_stop(struct ovs *ovs, char *why);
+const struct ovsrec_open_vswitch *ovs_root(const struct ovs *ovs);
+/* NULL: none. @is_ours: by its external_ids. */
+const struct ovsrec_bridge *ovs_bridge(const struct ovs *ovs, const char *name, bool *is_ours);
+/* Ours only. @on: its bridge, if not NULL. */
+const struct ovsrec_port *ovs_port(const struct ovs *ovs, const char *name,
+				   const struct ovsrec_bridge **on);
+
+/* ovsdb_port.c: 0: not known (yet). */
+unsigned int ovs_port_number(const struct ovsrec_port *port);
+/* The guard that the port is to have, a new reference; NULL: none. */
+json_t *ovs_port_guard(const struct ovsrec_port *port);
+json_t *ovs_port_read(const struct ovsrec_port *port, const struct ovsrec_bridge *on);
+
+/* ovsdb_flow.c */
+struct ovs_dump; /* all flows of a bridge, and which of them were expected */
+
+/* In one bundle: all flows of @port (0: the bridge's own) go, @flows come. @pps: 0: no limit. */
+int ovs_flows_set(struct ovs *ovs, const char *bridge, unsigned int port, const json_t *flows,
+		  uint64_t pps, char *why);
+/* The bridge's own flows come, and all that nobody expects go. */
+int ovs_flows_reset(struct ovs *ovs, const struct ovsrec_bridge *bridge, char *why);
+int ovs_flows_dump(struct ovs *ovs, const char *bridge, struct ovs_dump **dump_out, char *why);
+void ovs_dump_free(struct ovs_dump *dump);
+/* Whether the port's flows are there, all of them; they then count as expected. */
+bool ovs_dump_has(struct ovs *ovs, struct ovs_dump *dump, unsigned int port, const json_t *guard);
+/* Whether there are flows that nobody expected. */
+bool ovs_dump_has_strays(const struct ovs_dump *dump);
+void ovs_expect_free(struct ovs *ovs);
+
+#endif
