@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "vswitch/bridge_priv.h"
+#include "vswitch/l3_priv.h"
 #include "vswitch/ovs.h"
 
 static json_t *port_doc(const struct vs_observed *o, const char *link)
@@ -83,6 +84,7 @@ static int plan_ours(const struct vs_plan_input *in, const struct vs_record_netw
 	else
 		plan_make_mac(in->wanted->host_id, n->name, mac);
 	plan_set_doc(&p, VS_DISRUPTION_NONE, VS_DOC_OVS_BRIDGE, n->name, ovs_bridge_doc(n, mac));
+	l3_plan_device(&p, n);
 	for (size_t i = 0; i < rn->nr_moved_addrs; i++)
 		plan_add_addr(&p, VS_DISRUPTION_NONE, n->name, &rn->moved_addrs[i], true);
 	for (size_t i = 0; i < n->nr_addrs; i++)
@@ -98,8 +100,8 @@ static int plan_ours(const struct vs_plan_input *in, const struct vs_record_netw
 	return p.rc;
 }
 
-static int ovs_plan(const struct vs_plan_input *in, const struct vs_record_network *old,
-		    const struct vs_network *n, struct vs_plan *plan)
+static int plan_network(const struct vs_plan_input *in, const struct vs_record_network *old,
+			const struct vs_network *n, struct vs_plan *plan)
 {
 	const struct vs_link *link = vs_observed_link(&plan->model, n->name);
 	const struct vs_link *found = NULL;
@@ -124,6 +126,18 @@ static int ovs_plan(const struct vs_plan_input *in, const struct vs_record_netwo
 		rc = plan_ours(in, old, n, found ? &uplink : NULL, plan);
 	free(lost.moved_addrs);
 	free(lost.moved_routes);
+	return rc;
+}
+
+static int ovs_plan(const struct vs_plan_input *in, const struct vs_record_network *old,
+		    const struct vs_network *n, struct vs_plan *plan)
+{
+	struct vs_network own;
+	int rc = l3_begin(n, &plan->model, &own);
+
+	if (!rc)
+		rc = plan_network(in, old, &own, plan);
+	l3_end(&own);
 	return rc;
 }
 
@@ -172,7 +186,7 @@ const struct vs_mode vs_mode_ovs = {
 	.name = "ovs",
 	.segment = VS_SEGMENT_OVS,
 	.joins_lan = true,
-	.docs = VS_DOC_BIT(VS_DOC_OVS_BRIDGE) | VS_DOC_BIT(VS_DOC_OVS_PORT),
+	.docs = BRIDGE_DOCS | VS_DOC_BIT(VS_DOC_OVS_BRIDGE) | VS_DOC_BIT(VS_DOC_OVS_PORT),
 	.release = bridge_release,
 	.plan = ovs_plan,
 	.plan_down = ovs_plan_down,
