@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <arpa/inet.h>
 #include <sys/socket.h>
 
 #include "vswitch/array.h"
@@ -108,6 +109,8 @@ struct vs_link *vs_fake_add_link(struct vs_fake *fake, const char *name, const c
 	link->is_up = link->has_carrier = true;
 	link->ipv6_off = 0;
 	link->accept_ra = 1;
+	link->sysctls[VS_LINK_SEND_REDIRECTS] = 1;
+	link->sysctls[VS_LINK_PROXY_DELAY4] = link->sysctls[VS_LINK_PROXY_DELAY6] = 80;
 	return link;
 }
 
@@ -123,9 +126,12 @@ static void link_line(const struct vs_observed *o, const struct vs_link *l, FILE
 
 	format_mac(l->mac, mac);
 	fprintf(out,
-		"link %s %s alias '%s' mac %s mtu %u %s master %s stp %d isolated %d ipv6-off %d ra %d\n",
+		"link %s %s alias '%s' mac %s mtu %u %s master %s stp %d isolated %d ipv6-off %d ra %d",
 		l->name, l->kind, l->alias, mac, l->mtu, l->is_up ? "up" : "down",
 		master ? master->name : "-", l->stp, l->isolated, l->ipv6_off, l->accept_ra);
+	for (int i = 0; i < VS_LINK_SYSCTL_NR; i++)
+		fprintf(out, " %d", l->sysctls[i]);
+	fprintf(out, "\n");
 }
 
 static const char *name_of(const struct vs_observed *o, int ifindex)
@@ -137,7 +143,7 @@ static const char *name_of(const struct vs_observed *o, int ifindex)
 
 static void write_lines(const struct vs_observed *o, FILE *out)
 {
-	char text[VS_ROUTE_TEXT_LEN];
+	char text[VS_ROUTE_TEXT_LEN], mac[MAC_TEXT_LEN];
 
 	for (size_t i = 0; i < o->nr_links; i++)
 		link_line(o, &o->links[i], out);
@@ -150,6 +156,14 @@ static void write_lines(const struct vs_observed *o, FILE *out)
 		vs_route_text(&o->routes[i].route, text);
 		fprintf(out, "route %s %s table %u protocol %u\n", name_of(o, o->routes[i].ifindex),
 			text, o->routes[i].route.table, o->routes[i].route.protocol);
+	}
+	for (size_t i = 0; i < o->nr_neighs; i++) {
+		const struct vs_neigh *n = &o->neighs[i].neigh;
+
+		inet_ntop(n->family, n->address, text, sizeof(text));
+		format_mac(n->mac, mac);
+		fprintf(out, "%s %s %s %s\n", n->is_proxy ? "proxy" : "neigh",
+			name_of(o, o->neighs[i].ifindex), text, mac);
 	}
 	for (size_t i = 0; i < o->nr_docs; i++) {
 		char *doc = json_dumps(o->docs[i].doc, JSON_COMPACT | JSON_SORT_KEYS);

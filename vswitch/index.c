@@ -8,7 +8,7 @@
 #include "base/htab.h"
 #include "vswitch/plan_priv.h"
 
-enum array { ARRAY_LINKS, ARRAY_ADDRS, ARRAY_ROUTES, ARRAY_DOCS, ARRAY_NR };
+enum array { ARRAY_LINKS, ARRAY_ADDRS, ARRAY_ROUTES, ARRAY_DOCS, ARRAY_NEIGHS, ARRAY_NR };
 
 struct entry {
 	struct htab_node node;
@@ -27,6 +27,7 @@ static enum array array_of(enum index_of of)
 		[INDEX_LINK_NAME] = ARRAY_LINKS,    [INDEX_LINK_NUMBER] = ARRAY_LINKS,
 		[INDEX_ADDR] = ARRAY_ADDRS,	    [INDEX_ROUTE] = ARRAY_ROUTES,
 		[INDEX_ROUTE_EXACT] = ARRAY_ROUTES, [INDEX_DOC] = ARRAY_DOCS,
+		[INDEX_NEIGH] = ARRAY_NEIGHS,
 	};
 
 	return arrays[of];
@@ -35,10 +36,9 @@ static enum array array_of(enum index_of of)
 static size_t array_size(const struct vs_observed *o, enum array array)
 {
 	const size_t sizes[] = {
-		[ARRAY_LINKS] = o->nr_links,
-		[ARRAY_ADDRS] = o->nr_addrs,
-		[ARRAY_ROUTES] = o->nr_routes,
-		[ARRAY_DOCS] = o->nr_docs,
+		[ARRAY_LINKS] = o->nr_links,   [ARRAY_ADDRS] = o->nr_addrs,
+		[ARRAY_ROUTES] = o->nr_routes, [ARRAY_DOCS] = o->nr_docs,
+		[ARRAY_NEIGHS] = o->nr_neighs,
 	};
 
 	return sizes[array];
@@ -70,6 +70,11 @@ static uint64_t hash_key(const struct vs_index *index, const struct index_key *k
 		all.more[3] = key->route->metric;
 		used = sizeof(key->route->to);
 		memcpy(all.bytes, key->route->to, used);
+	} else if (key->neigh) {
+		all.more[0] = key->neigh->family;
+		all.more[1] = key->neigh->is_proxy;
+		used = sizeof(key->neigh->address);
+		memcpy(all.bytes, key->neigh->address, used);
 	}
 	return htab_hash(&index->entries, &all, offsetof(__typeof__(all), bytes) + used);
 }
@@ -94,6 +99,9 @@ static bool is_at(const struct vs_observed *o, const struct index_key *key, size
 		return o->routes[i].ifindex == key->number && vs_route_same_key(have, key->route) &&
 		       have->has_via == key->route->has_via &&
 		       !memcmp(have->via, key->route->via, sizeof(have->via));
+	case INDEX_NEIGH:
+		return o->neighs[i].ifindex == key->number &&
+		       vs_neigh_same_key(&o->neighs[i].neigh, key->neigh);
 	default:
 		return (int)o->docs[i].kind == key->number && !strcmp(o->docs[i].name, key->text);
 	}
@@ -133,6 +141,11 @@ static int add_element(const struct vs_observed *o, enum array array, size_t i)
 		key = (struct index_key){ .of = INDEX_ROUTE,
 					  .number = o->routes[i].ifindex,
 					  .route = &o->routes[i].route };
+		break;
+	case ARRAY_NEIGHS:
+		key = (struct index_key){ .of = INDEX_NEIGH,
+					  .number = o->neighs[i].ifindex,
+					  .neigh = &o->neighs[i].neigh };
 		break;
 	default:
 		key = (struct index_key){ .of = INDEX_DOC,

@@ -15,6 +15,7 @@ enum index_of {
 	INDEX_ROUTE,	   /* number = ifindex, route: the first that serves */
 	INDEX_ROUTE_EXACT, /* ... that is the same */
 	INDEX_DOC,	   /* number = kind, text */
+	INDEX_NEIGH,	   /* number = ifindex, neigh: its family, address, is_proxy */
 };
 
 struct index_key {
@@ -23,6 +24,7 @@ struct index_key {
 	const char *text;
 	const struct vs_addr *addr;
 	const struct vs_route *route;
+	const struct vs_neigh *neigh;
 };
 
 #define INDEX_NONE SIZE_MAX

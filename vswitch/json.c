@@ -274,8 +274,11 @@ json_t *vs_step_json(const struct vs_step *step)
 
 static bool is_op(const struct vs_op *op)
 {
-	return op->kind < VS_OP_NR &&
-	       op->index < (op->kind == VS_OP_DOC ? (uint32_t)VS_DOC_NR : (uint32_t)VS_SYSCTL_NR);
+	uint32_t nr = op->kind == VS_OP_DOC	      ? (uint32_t)VS_DOC_NR
+		      : op->kind == VS_OP_LINK_SYSCTL ? (uint32_t)VS_LINK_SYSCTL_NR
+						      : (uint32_t)VS_SYSCTL_NR;
+
+	return op->kind < VS_OP_NR && op->index < nr;
 }
 
 int vs_step_from_json(const json_t *json, struct vs_step *step)

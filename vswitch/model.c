@@ -14,6 +14,8 @@
 #include "vswitch/array.h"
 #include "vswitch/index.h"
 
+#define PROXY_DELAY_DEFAULT 80
+
 static struct vs_link *find(struct vs_observed *m, const char *name)
 {
 	return (struct vs_link *)(uintptr_t)vs_observed_link(m, name);
@@ -31,11 +33,24 @@ static void remove_route(struct vs_observed *m, size_t i)
 	array_remove(m->routes, &m->nr_routes, sizeof(*m->routes), i);
 }
 
+static void remove_neigh(struct vs_observed *m, size_t i)
+{
+	vs_index_remove(m, INDEX_NEIGH, i);
+	array_remove(m->neighs, &m->nr_neighs, sizeof(*m->neighs), i);
+}
+
 static void drop_routes(struct vs_observed *m, int ifindex)
 {
 	for (size_t i = m->nr_routes; i-- > 0;)
 		if (m->routes[i].ifindex == ifindex)
 			remove_route(m, i);
+}
+
+static void drop_neighs(struct vs_observed *m, int ifindex)
+{
+	for (size_t i = m->nr_neighs; i-- > 0;)
+		if (m->neighs[i].ifindex == ifindex)
+			remove_neigh(m, i);
 }
 
 static bool is_made_by(const struct vs_link *link, const struct vs_op *op)
@@ -68,7 +83,11 @@ static int link_add(struct vs_observed *m, const struct vs_op *op, const char *n
 	/* Its switches are copies of the host's defaults, which may be anything. */
 	lo = find(m, "lo");
 	link->accept_ra = lo && lo->ipv6_off < 0 ? -1 : 1;
-	link->ipv6_off = strcmp(kind, "bridge") != 0 && link->accept_ra > 0 ? 0 : link->accept_ra;
+	link->sysctls[VS_LINK_PROXY_NDP] = link->accept_ra < 0 ? -1 : 0;
+	link->sysctls[VS_LINK_SEND_REDIRECTS] = 1;
+	link->sysctls[VS_LINK_PROXY_DELAY4] = PROXY_DELAY_DEFAULT;
+	link->sysctls[VS_LINK_PROXY_DELAY6] = link->accept_ra < 0 ? -1 : PROXY_DELAY_DEFAULT;
+	link->ipv6_off = !strcmp(kind, "veth") && link->accept_ra > 0 ? 0 : link->accept_ra;
 	return 0;
 }
 
@@ -88,6 +107,7 @@ static int link_del(struct vs_observed *m, const struct vs_op *op, const char *n
 		if (m->addrs[i].ifindex == ifindex)
 			remove_addr(m, i);
 	drop_routes(m, ifindex);
+	drop_neighs(m, ifindex);
 	for (size_t i = 0; i < m->nr_links; i++)
 		if (m->links[i].master == ifindex)
 			m->links[i].master = 0;
@@ -155,8 +175,10 @@ static int set_link(struct vs_observed *m, const struct vs_op *op)
 		return 0;
 	case VS_OP_SET_UP:
 		link->is_up = op->value != 0;
-		if (!link->is_up)
+		if (!link->is_up) {
 			drop_routes(m, link->ifindex);
+			drop_neighs(m, link->ifindex);
+		}
 		return 0;
 	case VS_OP_SET_MASTER:
 		return set_master(m, link, op->text);
@@ -171,6 +193,11 @@ static int set_link(struct vs_observed *m, const struct vs_op *op)
 		return 0;
 	case VS_OP_ACCEPT_RA:
 		link->accept_ra = (int)op->value;
+		return 0;
+	case VS_OP_LINK_SYSCTL:
+		if (op->index >= VS_LINK_SYSCTL_NR || link->sysctls[op->index] < 0)
+			return -ENOENT;
+		link->sysctls[op->index] = (int)op->value;
 		return 0;
 	default:
 		return -EINVAL;
@@ -280,6 +307,39 @@ static int change_doc(struct vs_observed *m, const struct vs_op *op)
 	return rc ? rc : vs_observed_set_doc(m, (enum vs_doc_kind)op->index, op->text, op->doc);
 }
 
+static int change_neigh(struct vs_observed *m, const struct vs_op *op)
+{
+	const struct vs_link *link = find(m, op->link);
+	struct vs_neigh neigh = { .family = op->addr.family, .is_proxy = op->value != 0 };
+	struct index_key key = { .of = INDEX_NEIGH, .neigh = &neigh };
+	struct vs_link_neigh *added;
+	size_t i;
+
+	if (!link)
+		return -ENODEV;
+	memcpy(neigh.address, op->addr.local, sizeof(neigh.address));
+	memcpy(neigh.mac, op->mac, MAC_LEN);
+	key.number = link->ifindex;
+	i = vs_index_find(m, &key);
+	if (op->kind == VS_OP_NEIGH_DEL) {
+		if (i != INDEX_NONE)
+			remove_neigh(m, i);
+		return 0;
+	}
+	if (i != INDEX_NONE) {
+		m->neighs[i].neigh = neigh;
+		return 0;
+	}
+	if (!link->is_up)
+		return -ENETDOWN;
+	added = array_add(&m->neighs, &m->nr_neighs, sizeof(*added));
+	if (!added)
+		return -ENOMEM;
+	added->ifindex = link->ifindex;
+	added->neigh = neigh;
+	return 0;
+}
+
 int vs_model_apply(struct vs_observed *model, const struct vs_op *op)
 {
 	switch (op->kind) {
@@ -296,6 +356,9 @@ int vs_model_apply(struct vs_observed *model, const struct vs_op *op)
 	case VS_OP_ROUTE_ADD:
 	case VS_OP_ROUTE_DEL:
 		return change_route(model, op);
+	case VS_OP_NEIGH_ADD:
+	case VS_OP_NEIGH_DEL:
+		return change_neigh(model, op);
 	case VS_OP_SYSCTL:
 		if (op->index >= VS_SYSCTL_NR || model->sysctls[op->index] < 0)
 			return -ENOENT;

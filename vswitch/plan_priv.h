@@ -44,6 +44,13 @@ void plan_del_bridge(struct plan_for *p, const char *link);
 void plan_add_patch(struct plan_for *p, const char *link, const uint8_t mac[MAC_LEN], uint32_t mtu,
 		    const char *alias);
 void plan_del_patch(struct plan_for *p, const char *link);
+void plan_add_neigh(struct plan_for *p, enum vs_disruption d, const char *link,
+		    const struct vs_neigh *neigh);
+void plan_del_neigh(struct plan_for *p, enum vs_disruption d, const char *link,
+		    const struct vs_neigh *neigh);
+/* Nothing where the switch is not there. */
+void plan_set_link_sysctl(struct plan_for *p, const char *link, enum vs_link_sysctl which,
+			  int value);
 void plan_set_sysctl(struct plan_for *p, enum vs_sysctl which, int value);
 /* @doc: a reference that is taken over; NULL: out of memory. */
 void plan_set_doc(struct plan_for *p, enum vs_disruption d, enum vs_doc_kind kind, const char *name,
@@ -67,6 +74,10 @@ const struct vs_addr *vs_find_addr(const struct vs_observed *o, int ifindex,
 				   const struct vs_addr *a);
 const struct vs_route *vs_find_route(const struct vs_observed *o, int ifindex,
 				     const struct vs_route *want);
+/* Same address, and both told or both answered for. */
+bool vs_neigh_same_key(const struct vs_neigh *a, const struct vs_neigh *b);
+const struct vs_neigh *vs_find_neigh(const struct vs_observed *o, int ifindex,
+				     const struct vs_neigh *neigh);
 /* Whether the kernel makes and drops that route by itself, with an address or the link. */
 bool vs_route_is_automatic(const struct vs_observed *o, const struct vs_link_route *r);
 

@@ -240,6 +240,57 @@ static void del_link(struct plan_for *p, enum vs_disruption d, enum vs_op_kind a
 	add_step(p, d, &op, &undo);
 }
 
+static struct vs_op neigh_op(enum vs_op_kind kind, const char *link, const struct vs_neigh *n)
+{
+	struct vs_op op = make_op(kind, link, n->is_proxy);
+
+	op.addr.family = n->family;
+	memcpy(op.addr.local, n->address, sizeof(op.addr.local));
+	memcpy(op.mac, n->mac, MAC_LEN);
+	return op;
+}
+
+void plan_add_neigh(struct plan_for *p, enum vs_disruption d, const char *link,
+		    const struct vs_neigh *neigh)
+{
+	const struct vs_link *l = plan_link(p, link);
+	const struct vs_neigh *old = l ? vs_find_neigh(&p->plan->model, l->ifindex, neigh) : NULL;
+	struct vs_op op = neigh_op(VS_OP_NEIGH_ADD, link, neigh), undo;
+
+	if (!l || (old && !memcmp(old->mac, neigh->mac, MAC_LEN)))
+		return;
+	undo = old ? neigh_op(VS_OP_NEIGH_ADD, link, old) : neigh_op(VS_OP_NEIGH_DEL, link, neigh);
+	add_step(p, d, &op, &undo);
+}
+
+void plan_del_neigh(struct plan_for *p, enum vs_disruption d, const char *link,
+		    const struct vs_neigh *neigh)
+{
+	const struct vs_link *l = plan_link(p, link);
+	const struct vs_neigh *old = l ? vs_find_neigh(&p->plan->model, l->ifindex, neigh) : NULL;
+	struct vs_op op, undo;
+
+	if (!old)
+		return;
+	op = neigh_op(VS_OP_NEIGH_DEL, link, old);
+	undo = neigh_op(VS_OP_NEIGH_ADD, link, old);
+	add_step(p, d, &op, &undo);
+}
+
+void plan_set_link_sysctl(struct plan_for *p, const char *link, enum vs_link_sysctl which,
+			  int value)
+{
+	const struct vs_link *l = plan_link(p, link);
+	struct vs_op op = make_op(VS_OP_LINK_SYSCTL, link, (uint32_t)value), undo;
+
+	if (!l || l->sysctls[which] < 0 || l->sysctls[which] == value)
+		return;
+	op.index = which;
+	undo = op;
+	undo.value = (uint32_t)l->sysctls[which];
+	add_step(p, VS_DISRUPTION_NONE, &op, &undo);
+}
+
 void plan_add_bridge(struct plan_for *p, const char *link, const uint8_t mac[MAC_LEN], uint32_t mtu,
 		     const char *alias)
 {
@@ -324,6 +375,21 @@ bool vs_route_serves(const struct vs_route *have, const struct vs_route *want)
 	       !memcmp(have->via, want->via, sizeof(have->via)) &&
 	       (!want->has_source ||
 		(have->has_source && !memcmp(have->source, want->source, sizeof(have->source))));
+}
+
+bool vs_neigh_same_key(const struct vs_neigh *a, const struct vs_neigh *b)
+{
+	return a->family == b->family && a->is_proxy == b->is_proxy &&
+	       !memcmp(a->address, b->address, sizeof(a->address));
+}
+
+const struct vs_neigh *vs_find_neigh(const struct vs_observed *o, int ifindex,
+				     const struct vs_neigh *neigh)
+{
+	struct index_key key = { .of = INDEX_NEIGH, .number = ifindex, .neigh = neigh };
+	size_t i = vs_index_find(o, &key);
+
+	return i == INDEX_NONE ? NULL : &o->neighs[i].neigh;
 }
 
 const struct vs_addr *vs_find_addr(const struct vs_observed *o, int ifindex,

@@ -174,6 +174,8 @@ static int observe_once(struct vs_rtnl *r, const struct vs_look *look, struct vs
 		rc = rtnl_addrs_read(r, out);
 	if (!rc)
 		rc = rtnl_routes_read(r, out);
+	if (!rc && look->neighs)
+		rc = rtnl_neighs_read(r, out);
 	for (int i = 0; i < VS_SYSCTL_NR; i++)
 		out->sysctls[i] = vs_sysctl_get((enum vs_sysctl)i);
 	if (rc)
@@ -207,7 +209,11 @@ static int rtnl_doc(struct vs_system *sys, enum vs_doc_kind kind, const char *na
 
 static int rtnl_link(struct vs_system *sys, const char *name, struct vs_link *out)
 {
-	return rtnl_link_read((struct vs_rtnl *)sys, name, out);
+	int rc = rtnl_link_read((struct vs_rtnl *)sys, name, out);
+
+	for (int i = VS_LINK_PROXY_DELAY4; !rc && i <= VS_LINK_PROXY_DELAY6; i++)
+		out->sysctls[i] = vs_sysctl_get_link(name, (enum vs_link_sysctl)i);
+	return rc;
 }
 
 static int sysctl_apply(struct vs_rtnl *r, const struct vs_op *op)
@@ -216,6 +222,8 @@ static int sysctl_apply(struct vs_rtnl *r, const struct vs_op *op)
 
 	if (op->kind == VS_OP_SYSCTL)
 		rc = vs_sysctl_set((enum vs_sysctl)op->index, op->value);
+	else if (op->kind == VS_OP_LINK_SYSCTL)
+		rc = vs_sysctl_set_link(op->link, (enum vs_link_sysctl)op->index, op->value);
 	else
 		rc = vs_sysctl_set_ipv6(op->link,
 					op->kind == VS_OP_IPV6_OFF ? "disable_ipv6" : "accept_ra",
@@ -254,6 +262,9 @@ static int rtnl_apply(struct vs_system *sys, const struct vs_op *op, char *why)
 		[VS_OP_PATCH_ADD] = rtnl_patch_apply,
 		[VS_OP_PATCH_DEL] = rtnl_patch_apply,
 		[VS_OP_DOC] = doc_apply,
+		[VS_OP_NEIGH_ADD] = rtnl_neigh_apply,
+		[VS_OP_NEIGH_DEL] = rtnl_neigh_apply,
+		[VS_OP_LINK_SYSCTL] = sysctl_apply,
 	};
 	struct vs_rtnl *r = (struct vs_rtnl *)sys;
 	int rc;

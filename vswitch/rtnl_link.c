@@ -11,6 +11,7 @@
 #include <linux/ethtool.h>
 #include <linux/if_bridge.h>
 #include <linux/if_link.h>
+#include <linux/ip.h>
 #include <linux/ipv6.h>
 #include <linux/rtnetlink.h>
 #include <linux/sockios.h>
@@ -36,18 +37,39 @@ static void parse_info(struct nlattr *info, struct vs_link *out)
 		out->isolated = nla_get_u8(port[IFLA_BRPORT_ISOLATED]) != 0;
 }
 
+/* Settings of the link as an array of numbers, in the order of the kernel's headers. */
+static const int32_t *settings(struct nlattr *attr, unsigned int last)
+{
+	return attr && nla_len(attr) > (int)(last * sizeof(int32_t)) ? nla_data(attr) : NULL;
+}
+
+static void parse_ipv4(struct nlattr *af_spec, struct vs_link *out)
+{
+	struct nlattr *tb[IFLA_INET_MAX + 1];
+	struct nlattr *inet = nla_find(nla_data(af_spec), nla_len(af_spec), AF_INET);
+	const int32_t *conf = NULL;
+
+	if (inet && nla_parse_nested(tb, IFLA_INET_MAX, inet, NULL) >= 0)
+		conf = settings(tb[IFLA_INET_CONF], IPV4_DEVCONF_RP_FILTER - 1);
+	if (!conf)
+		return;
+	out->sysctls[VS_LINK_PROXY_ARP] = conf[IPV4_DEVCONF_PROXY_ARP - 1];
+	out->sysctls[VS_LINK_SEND_REDIRECTS] = conf[IPV4_DEVCONF_SEND_REDIRECTS - 1];
+	out->sysctls[VS_LINK_RP_FILTER] = conf[IPV4_DEVCONF_RP_FILTER - 1];
+}
+
 static void parse_ipv6(struct nlattr *af_spec, struct vs_link *out)
 {
 	struct nlattr *tb[IFLA_INET6_MAX + 1];
 	struct nlattr *inet6 = nla_find(nla_data(af_spec), nla_len(af_spec), AF_INET6);
-	const int32_t *conf;
+	const int32_t *conf = NULL;
 
-	out->ipv6_off = out->accept_ra = -1;
-	if (!inet6 || nla_parse_nested(tb, IFLA_INET6_MAX, inet6, NULL) < 0 ||
-	    !tb[IFLA_INET6_CONF] ||
-	    nla_len(tb[IFLA_INET6_CONF]) <= (int)(DEVCONF_DISABLE_IPV6 * sizeof(*conf)))
+	if (inet6 && nla_parse_nested(tb, IFLA_INET6_MAX, inet6, NULL) >= 0)
+		conf = settings(tb[IFLA_INET6_CONF], DEVCONF_DISABLE_IPV6);
+	if (!conf)
 		return;
-	conf = nla_data(tb[IFLA_INET6_CONF]);
+	if (settings(tb[IFLA_INET6_CONF], DEVCONF_PROXY_NDP))
+		out->sysctls[VS_LINK_PROXY_NDP] = conf[DEVCONF_PROXY_NDP];
 	out->ipv6_off = conf[DEVCONF_DISABLE_IPV6];
 	out->accept_ra = conf[DEVCONF_ACCEPT_RA];
 }
@@ -84,8 +106,12 @@ int rtnl_link_parse(struct nlmsghdr *nlh, struct vs_link *out)
 		nla_strlcpy(out->parent, tb[IFLA_PARENT_DEV_NAME], sizeof(out->parent));
 	if (tb[IFLA_LINKINFO])
 		parse_info(tb[IFLA_LINKINFO], out);
-	if (tb[IFLA_AF_SPEC])
+	for (int i = 0; i < VS_LINK_SYSCTL_NR; i++)
+		out->sysctls[i] = -1;
+	if (tb[IFLA_AF_SPEC]) {
+		parse_ipv4(tb[IFLA_AF_SPEC], out);
 		parse_ipv6(tb[IFLA_AF_SPEC], out);
+	}
 	return 0;
 }
 

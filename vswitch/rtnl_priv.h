@@ -46,6 +46,10 @@ int rtnl_patch_apply(struct vs_rtnl *r, const struct vs_op *op);
 int rtnl_addrs_read(struct vs_rtnl *r, struct vs_observed *o);
 int rtnl_addr_apply(struct vs_rtnl *r, const struct vs_op *op);
 
+/* rtnl_neigh.c */
+int rtnl_neighs_read(struct vs_rtnl *r, struct vs_observed *o);
+int rtnl_neigh_apply(struct vs_rtnl *r, const struct vs_op *op);
+
 /* rtnl_route.c */
 int rtnl_routes_read(struct vs_rtnl *r, struct vs_observed *o);
 int rtnl_route_apply(struct vs_rtnl *r, const struct vs_op *op);

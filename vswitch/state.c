@@ -14,6 +14,7 @@ void vs_observed_fini(struct vs_observed *o)
 	free(o->links);
 	free(o->addrs);
 	free(o->routes);
+	free(o->neighs);
 	for (size_t i = 0; i < o->nr_docs; i++)
 		json_decref(o->docs[i].doc);
 	free(o->docs);
@@ -27,12 +28,14 @@ int vs_observed_copy(struct vs_observed *to, const struct vs_observed *from)
 	to->links = NULL;
 	to->addrs = NULL;
 	to->routes = NULL;
+	to->neighs = NULL;
 	to->docs = NULL;
 	to->nr_docs = 0;
 	to->index = NULL;
 	if (array_copy(&to->links, from->links, from->nr_links, sizeof(*from->links)) &&
 	    array_copy(&to->addrs, from->addrs, from->nr_addrs, sizeof(*from->addrs)) &&
 	    array_copy(&to->routes, from->routes, from->nr_routes, sizeof(*from->routes)) &&
+	    array_copy(&to->neighs, from->neighs, from->nr_neighs, sizeof(*from->neighs)) &&
 	    array_copy(&to->docs, from->docs, from->nr_docs, sizeof(*from->docs))) {
 		for (; to->nr_docs < from->nr_docs; to->nr_docs++)
 			json_incref(to->docs[to->nr_docs].doc);

@@ -17,6 +17,17 @@ static const char *const names[VS_SYSCTL_NR] = {
 	[VS_SYSCTL_FORWARDING6] = "ipv6/conf/all/forwarding",
 };
 
+static const struct {
+	const char *folder, *key;
+} link_names[VS_LINK_SYSCTL_NR] = {
+	[VS_LINK_PROXY_ARP] = { "ipv4/conf", "proxy_arp" },
+	[VS_LINK_RP_FILTER] = { "ipv4/conf", "rp_filter" },
+	[VS_LINK_SEND_REDIRECTS] = { "ipv4/conf", "send_redirects" },
+	[VS_LINK_PROXY_NDP] = { "ipv6/conf", "proxy_ndp" },
+	[VS_LINK_PROXY_DELAY4] = { "ipv4/neigh", "proxy_delay" },
+	[VS_LINK_PROXY_DELAY6] = { "ipv6/neigh", "proxy_delay" },
+};
+
 static int read_value(const char *path)
 {
 	char text[16] = "";
@@ -106,4 +117,38 @@ int vs_sysctl_set_ipv4(const char *link, const char *key, uint32_t value)
 
 	snprintf(path, sizeof(path), SYSCTL_ROOT "ipv4/conf/%s/%s", link, key);
 	return change_value(path, value);
+}
+
+void vs_sysctl_link_name(const char *link, enum vs_link_sysctl which, char name[VS_TEXT_LEN])
+{
+	snprintf(name, VS_TEXT_LEN, "%s/%.15s/%s", link_names[which].folder, link,
+		 link_names[which].key);
+}
+
+static void link_path(const char *link, enum vs_link_sysctl which, char path[2 * VS_TEXT_LEN])
+{
+	char name[VS_TEXT_LEN];
+
+	vs_sysctl_link_name(link, which, name);
+	snprintf(path, 2 * VS_TEXT_LEN, SYSCTL_ROOT "%s", name);
+}
+
+int vs_sysctl_get_link(const char *link, enum vs_link_sysctl which)
+{
+	char path[2 * VS_TEXT_LEN];
+	int value;
+
+	link_path(link, which, path);
+	value = read_value(path);
+	return value < 0 ? -1 : value;
+}
+
+int vs_sysctl_set_link(const char *link, enum vs_link_sysctl which, uint32_t value)
+{
+	char path[2 * VS_TEXT_LEN];
+	int rc;
+
+	link_path(link, which, path);
+	rc = change_value(path, value);
+	return rc == -ENOENT && !strncmp(link_names[which].folder, "ipv6", 4) ? 0 : rc;
 }

@@ -16,4 +16,11 @@ int vs_sysctl_set_ipv6(const char *link, const char *key, uint32_t value);
 /* @key: such as "proxy_arp" of the link. As vs_sysctl_set(). */
 int vs_sysctl_set_ipv4(const char *link, const char *key, uint32_t value);
 
+/* Of one link: "ipv4/conf/eth0/proxy_arp". */
+void vs_sysctl_link_name(const char *link, enum vs_link_sysctl which, char name[VS_TEXT_LEN]);
+/* -1: not there. */
+int vs_sysctl_get_link(const char *link, enum vs_link_sysctl which);
+/* As vs_sysctl_set(); 0 for a switch of IPv6 where there is none. */
+int vs_sysctl_set_link(const char *link, enum vs_link_sysctl which, uint32_t value);
+
 #endif

@@ -45,9 +45,24 @@ static void master_text(const struct vs_op *op, char *text)
 		snprintf(text, VS_OP_TEXT_LEN, "take %s off its bridge", op->link);
 }
 
+static void neigh_text(const struct vs_op *op, char *text)
+{
+	char ip[INET6_ADDRSTRLEN], mac[MAC_TEXT_LEN];
+	bool is_add = op->kind == VS_OP_NEIGH_ADD;
+
+	ip_text(op->addr.family, op->addr.local, ip);
+	format_mac(op->mac, mac);
+	if (op->value)
+		snprintf(text, VS_OP_TEXT_LEN, "%s answering for %s on %s",
+			 is_add ? "start" : "stop", ip, op->link);
+	else
+		snprintf(text, VS_OP_TEXT_LEN, "%s neighbour %s, %s, %s %s",
+			 is_add ? "add" : "remove", ip, mac, is_add ? "to" : "from", op->link);
+}
+
 void vs_op_text(const struct vs_op *op, char text[VS_OP_TEXT_LEN])
 {
-	char addr[VS_ADDR_TEXT_LEN], route[VS_ROUTE_TEXT_LEN], mac[MAC_TEXT_LEN];
+	char addr[VS_ADDR_TEXT_LEN], route[VS_ROUTE_TEXT_LEN], mac[MAC_TEXT_LEN], name[VS_TEXT_LEN];
 
 	vs_addr_text(&op->addr, addr);
 	vs_route_text(&op->route, route);
@@ -96,6 +111,17 @@ void vs_op_text(const struct vs_op *op, char text[VS_OP_TEXT_LEN])
 		snprintf(text, VS_OP_TEXT_LEN, "set net/%s to %u",
 			 op->index < VS_SYSCTL_NR ? vs_sysctl_name((enum vs_sysctl)op->index) : "?",
 			 op->value);
+		return;
+	case VS_OP_NEIGH_ADD:
+	case VS_OP_NEIGH_DEL:
+		neigh_text(op, text);
+		return;
+	case VS_OP_LINK_SYSCTL:
+		vs_sysctl_link_name(op->link,
+				    op->index < VS_LINK_SYSCTL_NR ? (enum vs_link_sysctl)op->index
+								  : VS_LINK_PROXY_ARP,
+				    name);
+		snprintf(text, VS_OP_TEXT_LEN, "set net/%s to %u", name, op->value);
 		return;
 	case VS_OP_IPV6_OFF:
 		snprintf(text, VS_OP_TEXT_LEN, "switch the host's IPv6 %s on %s",

@@ -31,6 +31,17 @@
 
 /* ---- Observed ---- */
 
+/* The switches of one link that we turn, where others' stay as they are; value -1: not there. */
+enum vs_link_sysctl {
+	VS_LINK_PROXY_ARP,
+	VS_LINK_RP_FILTER,
+	VS_LINK_SEND_REDIRECTS,
+	VS_LINK_PROXY_NDP,
+	VS_LINK_PROXY_DELAY4, /* of answers for others; hundredths of a second */
+	VS_LINK_PROXY_DELAY6,
+	VS_LINK_SYSCTL_NR,
+};
+
 struct vs_link {
 	int ifindex, master; /* master: ifindex; 0: none */
 	char name[IFNAMSIZ];
@@ -45,6 +56,8 @@ struct vs_link {
 	bool isolated; /* a bridge port's */
 	int ipv6_off;  /* disable_ipv6; -1: no IPv6 */
 	int accept_ra; /* -1: no IPv6 */
+	/* PROXY_DELAYs only by vs_look.neighs, and of single links. */
+	int sysctls[VS_LINK_SYSCTL_NR];
 };
 
 struct vs_link_addr {
@@ -56,6 +69,22 @@ struct vs_link_route {
 	int ifindex;
 	bool is_multipath; /* one next hop of several, of IPv4: cannot be moved alone */
 	struct vs_route route;
+};
+
+/* RTA_PROTOCOL, NDA_PROTOCOL of what is ours wherever it is. */
+#define VS_PROTOCOL 86
+
+/* A neighbour that is told, not asked for; or one that the host answers for on the link. */
+struct vs_neigh {
+	uint8_t family;
+	bool is_proxy;
+	uint8_t address[16];  /* network byte order */
+	uint8_t mac[MAC_LEN]; /* of a proxy 0 */
+};
+
+struct vs_link_neigh {
+	int ifindex;
+	struct vs_neigh neigh;
 };
 
 /* The switches of the whole host that we turn; value -1: not there. */
@@ -102,6 +131,8 @@ struct vs_observed {
 	size_t nr_addrs;
 	struct vs_link_route *routes; /* unicast; all tables but local */
 	size_t nr_routes;
+	struct vs_link_neigh *neighs; /* ours only, by VS_PROTOCOL */
+	size_t nr_neighs;
 	int sysctls[VS_SYSCTL_NR];
 	struct vs_doc *docs; /* ours only */
 	size_t nr_docs;
@@ -144,6 +175,9 @@ enum vs_op_kind {
 	VS_OP_SET_NAME,	 /* link, text = its new name; the link is down */
 	VS_OP_PATCH_DEL, /* as VS_OP_LINK_DEL */
 	VS_OP_DOC,	 /* index = enum vs_doc_kind, text = its name, doc; NULL: take it away */
+	VS_OP_NEIGH_ADD, /* link, addr.family, addr.local, mac, value 1: a proxy */
+	VS_OP_NEIGH_DEL,
+	VS_OP_LINK_SYSCTL, /* link, value; index = enum vs_link_sysctl */
 	VS_OP_NR,
 };
 
@@ -257,7 +291,8 @@ struct vs_system;
 
 /* What is worth looking at. */
 struct vs_look {
-	bool drivers;	   /* driver and pci of links, an ioctl each */
+	bool drivers; /* driver and pci of links, an ioctl each */
+	bool neighs;
 	unsigned int docs; /* VS_DOC_BIT()s */
 };
 
