@@ -209,7 +209,7 @@ static int add_subnet(const struct netscript *n, json_t *policy, json_t *network
 		      char why[NETSCRIPT_WHY_LEN])
 {
 	const char *cidr = n->subnet ? n->subnet : NAT_SUBNET;
-	json_t *guests = section(policy, "guests"), *subnet;
+	json_t *guests, *subnet;
 
 	if (n->mode == NETSCRIPT_ROUTE && !n->subnet)
 		return refuse(why, -EINVAL,
@@ -217,11 +217,14 @@ static int add_subnet(const struct netscript *n, json_t *policy, json_t *network
 	subnet = json_pack("{ss}", "cidr", cidr);
 	if (subnet && n->mode == NETSCRIPT_NAT)
 		json_object_set_new(subnet, "dhcp", json_object());
-	if (!guests || !subnet || json_object_set_new(network, "subnets", json_pack("[o]", subnet)))
+	if (!subnet || json_object_set_new(network, "subnets", json_pack("[o]", subnet)))
 		return -ENOMEM;
-	/* A vif of these scripts names no bridge. */
-	if (json_object_get(guests, "*"))
+	/* vif-nat's name no bridge; vif-route's can't be taken all alike, each has addresses. */
+	if (n->mode == NETSCRIPT_ROUTE || json_object_get(json_object_get(policy, "guests"), "*"))
 		return 0;
+	guests = section(policy, "guests");
+	if (!guests)
+		return -ENOMEM;
 	return json_object_set_new(guests, "*",
 				   json_pack("{s[{ss}]}", "vifs", "network", n->bridge))
 		       ? -ENOMEM

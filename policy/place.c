@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "policy/place.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
+#include "policy/hotplug.h"
 #include "policy/wanted.h"
 
 static void take_place(struct placement *out, const struct pol_place *place)
@@ -44,21 +46,51 @@ static void take_mtu(struct pol_effective *e, const struct place_vif *who, struc
 			 who->mtu);
 }
 
+/* What the guest's configuration adds, where the policy is silent. Return: 0; -EINVAL with @why. */
+static int take_config(const struct pol_effective *e, const struct place_vif *who,
+		       const struct vs_vlans *vlans, struct vs_vif *vif, char why[HOTPLUG_WHY_LEN])
+{
+	struct vs_vlans *v = &vif->vlans;
+	int rc = 0;
+
+	if (who->ip[0] && !vif->nr_addrs) {
+		rc = hotplug_parse_addrs(who->ip, vif->addrs, VS_VIF_ADDRS_MAX, &vif->nr_addrs,
+					 why);
+		/* An allow-list is meant to be kept to. */
+		if (!rc && vif->has_mac && e->anti_spoof.origin == POL_FROM_DEFAULT)
+			vif->anti_spoof = VS_SPOOF_STRICT;
+	}
+	if (rc || v->access || v->native || v->nr_trunk)
+		return rc;
+	*v = *vlans;
+	if (!who->vlan[0])
+		return 0;
+	if (v->access || v->native || v->nr_trunk) {
+		snprintf(why, HOTPLUG_WHY_LEN, "both vlan=%.60s and bridge=%.60s give VLANs",
+			 who->vlan, who->bridge);
+		return -EINVAL;
+	}
+	return hotplug_parse_vlans(who->vlan, v, why);
+}
+
 /* By what it would be told from others: entries were checked for it, a vif by bridge= was not. */
-static bool lacks_identity(const struct pol_effective *e, bool has_mac, struct placement *out)
+static bool lacks_identity(const struct pol_effective *e, const struct vs_vif *vif,
+			   struct placement *out)
 {
 	const struct pol_place *place = e->anti_spoof.place.line ? &e->anti_spoof.place : NULL;
 
-	if (e->anti_spoof.value != POL_ANTI_SPOOF_NONE && !has_mac)
+	if (e->anti_spoof.value != POL_ANTI_SPOOF_NONE && !vif->has_mac)
 		quarantine(out, place, "anti-spoof %s needs its hardware address, which is not set",
 			   pol_anti_spoof_name(e->anti_spoof.value));
-	else if (e->anti_spoof.value == POL_ANTI_SPOOF_STRICT && !e->vif->addresses.nr)
+	else if (e->anti_spoof.value == POL_ANTI_SPOOF_STRICT && !vif->nr_addrs)
 		quarantine(out, place,
-			   "anti-spoof strict needs its addresses, and no guests entry gives them");
+			   "anti-spoof strict needs its addresses, and neither a guests entry nor "
+			   "ip= gives them");
 	else if (e->network->mode.value == POL_MODE_ROUTE &&
-		 e->isolation.value == POL_ISOLATION_GUEST && !e->vif->addresses.nr)
+		 e->isolation.value == POL_ISOLATION_GUEST && !vif->nr_addrs)
 		quarantine(out, &e->network->place,
-			   "network %s routes to addresses, and no guests entry gives them",
+			   "network %s routes to addresses, and neither a guests entry nor ip= "
+			   "gives them",
 			   e->network->name);
 	else
 		return false;
@@ -66,9 +98,11 @@ static bool lacks_identity(const struct pol_effective *e, bool has_mac, struct p
 }
 
 static void accept_vif(struct pol_effective *e, const struct place_vif *who, bool explain,
-		       const struct pol_place *place, struct placement *out)
+		       const struct pol_place *place, const struct vs_vlans *vlans,
+		       struct placement *out)
 {
-	char want[MAC_TEXT_LEN];
+	char want[MAC_TEXT_LEN], why[HOTPLUG_WHY_LEN];
+	struct vs_vif vif = { .name = "" };
 	uint8_t mac[MAC_LEN] = { 0 };
 	bool has_mac;
 
@@ -84,12 +118,17 @@ static void accept_vif(struct pol_effective *e, const struct place_vif *who, boo
 			   who->mac[0] ? who->mac : "not set", want);
 		return;
 	}
-	if (lacks_identity(e, has_mac, out))
-		return;
-	pol_wanted_vif(e, who->domid, who->devid, &out->vif);
+	pol_wanted_vif(e, who->domid, who->devid, &vif);
 	/* What the toolstack gave it is its address, where the policy has none. */
-	out->vif.has_mac = has_mac;
-	memcpy(out->vif.mac, mac, MAC_LEN);
+	vif.has_mac = has_mac;
+	memcpy(vif.mac, mac, MAC_LEN);
+	if (take_config(e, who, vlans, &vif, why)) {
+		quarantine(out, NULL, "%s", why);
+		return;
+	}
+	if (lacks_identity(e, &vif, out))
+		return;
+	out->vif = vif;
 	snprintf(out->vif.uuid, sizeof(out->vif.uuid), "%.36s", who->uuid);
 	if (!strcmp(e->guest->name, POL_ANY_GUEST))
 		snprintf(out->vif.guest, sizeof(out->vif.guest), "%.63s", who->guest);
@@ -97,18 +136,56 @@ static void accept_vif(struct pol_effective *e, const struct place_vif *who, boo
 	out->is_placed = true;
 }
 
-/* bridge= in the guest's own configuration, as if a guests entry named that network and no more. */
-static void accept_bridge(const struct pol_network *n, const struct place_vif *who, bool explain,
-			  struct placement *out)
+/* The guest's own configuration, as if a guests entry named that network and no more. */
+static void accept_network(const struct pol_network *n, const struct place_vif *who, bool explain,
+			   const struct vs_vlans *vlans, struct placement *out)
 {
 	struct pol_guest guest = { .name = who->guest };
 	struct pol_vif vif = { .network = n, .profile = n->profile };
 	struct pol_effective e;
 
-	snprintf(out->why, sizeof(out->why), "bridge=%s of its configuration names this network",
-		 n->name);
 	pol_effective_vif(&guest, &vif, &e);
-	accept_vif(&e, who, explain, &n->place, out);
+	accept_vif(&e, who, explain, &n->place, vlans, out);
+}
+
+/* bridge=NAME, or NAME.TAG:TRUNK where no network has the whole for its name. NULL: none. */
+static const struct pol_network *find_bridge(const struct policy *policy,
+					     const struct place_vif *who, struct vs_vlans *vlans)
+{
+	const struct pol_network *n = pol_network_find(policy, who->bridge);
+	char name[IFNAMSIZ], why[HOTPLUG_WHY_LEN];
+
+	*vlans = (struct vs_vlans){ 0 };
+	if (n || !who->bridge[0])
+		return n;
+	return hotplug_parse_bridge(who->bridge, name, vlans, why) ? NULL
+								   : pol_network_find(policy, name);
+}
+
+/* script=vif-route means the routed network, where there is one and no other. */
+static const struct pol_network *find_by_script(const struct policy *policy, const char *script)
+{
+	static const struct {
+		const char *script;
+		enum pol_mode mode;
+	} modes[] = { { "vif-nat", POL_MODE_NAT },
+		      { "vif-route", POL_MODE_ROUTE },
+		      { "vif-openvswitch", POL_MODE_OVS } };
+	const char *base = strrchr(script, '/');
+	const struct pol_network *found = NULL;
+	size_t m = 0;
+
+	base = base ? base + 1 : script;
+	while (m < sizeof(modes) / sizeof(modes[0]) && strcmp(base, modes[m].script) != 0)
+		m++;
+	for (size_t i = 0; m < sizeof(modes) / sizeof(modes[0]) && i < policy->networks.nr; i++) {
+		if (policy->networks.v[i].mode.value != (uint32_t)modes[m].mode)
+			continue;
+		if (found)
+			return NULL;
+		found = &policy->networks.v[i];
+	}
+	return found;
 }
 
 /* What xl appends to a name while the guest migrates. */
@@ -133,7 +210,8 @@ void place_vif(const struct policy *policy, const struct place_vif *vif, bool ex
 	const struct place_vif *who = &settled;
 	struct pol_guest_id id = { settled.guest, settled.uuid[0] ? settled.uuid : NULL,
 				   settled.domid };
-	const struct pol_network *n;
+	const struct pol_network *n, *by_script;
+	struct vs_vlans vlans;
 	struct pol_effective e;
 	bool has_entry, is_any;
 
@@ -146,20 +224,27 @@ void place_vif(const struct policy *policy, const struct place_vif *vif, bool ex
 	}
 	has_entry = !pol_effective(policy, &id, who->devid, &e);
 	is_any = has_entry && !strcmp(e.guest->name, POL_ANY_GUEST);
-	n = who->bridge[0] ? pol_network_find(policy, who->bridge) : NULL;
+	n = find_bridge(policy, who, &vlans);
+	by_script = find_by_script(policy, who->script);
 	if (has_entry && !is_any) {
 		snprintf(out->why, sizeof(out->why), "the policy's entry for guest %s",
 			 e.guest->name);
-		accept_vif(&e, who, explain, &e.vif->place, out);
+		accept_vif(&e, who, explain, &e.vif->place, &vlans, out);
 	} else if (n) {
-		accept_bridge(n, who, explain, out);
+		snprintf(out->why, sizeof(out->why),
+			 "bridge=%.63s of its configuration names this network", who->bridge);
+		accept_network(n, who, explain, &vlans, out);
 	} else if (has_entry) {
 		/* Not an error: a toolstack fills in its default for a vif that names no bridge. */
 		snprintf(out->why, sizeof(out->why),
-			 "no entry names it%s%s%s: the policy's entry \"*\"",
+			 "no entry names it%s%.63s%s: the policy's entry \"*\"",
 			 who->bridge[0] ? ", and bridge=" : "", who->bridge,
 			 who->bridge[0] ? " is no network of the policy" : "");
-		accept_vif(&e, who, explain, &e.vif->place, out);
+		accept_vif(&e, who, explain, &e.vif->place, &vlans, out);
+	} else if (by_script) {
+		snprintf(out->why, sizeof(out->why),
+			 "script=%s of its configuration means this network", who->script);
+		accept_network(by_script, who, explain, &vlans, out);
 	} else if (who->bridge[0]) {
 		quarantine(
 			out, NULL,

@@ -17,7 +17,8 @@ struct place_vif {
 	char uuid[40];	 /* "": unknown */
 	char bridge[64]; /* bridge= of its configuration; "": none */
 	char mac[MAC_TEXT_LEN];
-	uint32_t mtu; /* mtu= of its configuration; 0: none */
+	uint32_t mtu;			      /* mtu= of its configuration; 0: none */
+	char ip[512], vlan[128], script[128]; /* and these */
 };
 
 struct placement {
@@ -31,7 +32,9 @@ struct placement {
 };
 
 /**
- * place_vif() - Guests entry by uuid, domid, name, devid; else bridge= naming a network; else "*"
+ * place_vif() - Guests entry by uuid, domid, name, devid; else bridge= naming a network, its VLANs behind
+ * it or not; else "*"; else the only network of the mode that script= names
+ * Where the policy gives the vif no addresses or VLANs, ip= and vlan= do.
  * While a guest migrates, xl names it web--incoming here and web--migratedaway there: it is web.
  * @policy:	NULL: none is applied
  * @explain:	Also fill out->effective

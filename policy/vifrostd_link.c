@@ -128,6 +128,12 @@ static int read_who(struct vifrostd *d, struct vif *vif)
 	if (!rc)
 		rc = vif_read_key(d, vif, "mtu", mtu, sizeof(mtu));
 	if (!rc)
+		rc = vif_read_key(d, vif, "ip", who->ip, sizeof(who->ip));
+	if (!rc)
+		rc = vif_read_key(d, vif, "vlan", who->vlan, sizeof(who->vlan));
+	if (!rc)
+		rc = vif_read_key(d, vif, "script", who->script, sizeof(who->script));
+	if (!rc)
 		rc = vif_read_key(d, vif, "vifname", vif->vifname, sizeof(vif->vifname));
 	if (!rc)
 		rc = vif_read_key(d, vif, "hotplug-status", vif->hotplug_status,

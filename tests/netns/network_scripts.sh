@@ -110,7 +110,11 @@ daemon_runs
 vifrost down -q
 given_back /run/before "down"
 
-knows() { printf 'version: 1\nnetworks:\n  x: { mode: %s%s }\n' "$1" "${2:-}" > /run/x.yaml; vifrost check -q /run/x.yaml > /dev/null 2>&1; }
+# $1 mode, $2 more keys: whether this build makes networks of it.
+knows() {
+	printf 'version: 1\nnetworks:\n  x: { mode: %s%s }\n' "$1" "${2:-}" > /run/x.yaml
+	vifrost plan -q /run/x.yaml > /dev/null 2>&1
+}
 
 if knows nat ', subnets: [ { cidr: 10.0.0.0/16 } ]'; then
 	echo "network-nat"

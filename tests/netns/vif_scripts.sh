@@ -181,6 +181,11 @@ INTERFACE=vif9.1-emu "$TEST_SOURCE/scripts/vif-bridge" add type_if=tap bridge=et
 [ "$(link vif9.1-emu .master)" = red ]
 script vif-bridge offline 9 1
 ! is_up vif9.1
+offer 3 0 bridge red ip 10.9.9.300
+refuses script vif-bridge online 3 0
+[[ $(key 3 0 hotplug-error) = *10.9.9.300* ]] && ! is_up vif3.0
+offer 3 1 bridge red.4095
+refuses script vif-bridge online 3 1
 
 echo "a backend's link that comes late is waited for"
 xenstore-write /local/domain/0/backend/vif/9/2/mac 00:16:3e:00:09:02 /local/domain/0/backend/vif/9/2/state 2

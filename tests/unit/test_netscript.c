@@ -131,11 +131,9 @@ static void test_policy(void **state)
 		       "\"network\":\"xennat0\"}]}}}",
 		       nat);
 	add_and_remove(
-		"{\"version\":1,\"networks\":{},\"guests\":{\"*\":{\"vifs\":[{\"network\":"
-		"\"a\"}]}}}",
+		"{\"version\":1,\"networks\":{}}",
 		"{\"version\":1,\"networks\":{\"xenroute0\":{\"mode\":\"route\",\"subnets\":[{"
-		"\"cidr\":\"198.51.100.0/24\"}]}},\"guests\":{\"*\":{\"vifs\":[{\"network\":"
-		"\"a\"}]}}}",
+		"\"cidr\":\"198.51.100.0/24\"}]}}}",
 		route);
 }
 

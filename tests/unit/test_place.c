@@ -52,101 +52,173 @@ static const struct row {
 	int line;
 	const char *why;
 } rows[] = {
-	{ false, { 5, 0, "web", "", "", "", 0 }, "red", 1400, false, 10, "entry for guest web" },
 	{ false,
-	  { 5, 0, "web", "", "blue", "", 0 },
+	  { 5, 0, "web", "", "", "", 0, "", "", "" },
 	  "red",
 	  1400,
 	  false,
 	  10,
 	  "entry for guest web" },
 	{ false,
-	  { 5, 1, "web", "", "", "00:16:3E:00:00:01", 0 },
+	  { 5, 0, "web", "", "blue", "", 0, "", "", "" },
+	  "red",
+	  1400,
+	  false,
+	  10,
+	  "entry for guest web" },
+	{ false,
+	  { 5, 1, "web", "", "", "00:16:3E:00:00:01", 0, "", "", "" },
 	  "blue",
 	  1500,
 	  true,
 	  11,
 	  "guest web" },
 	{ false,
-	  { 5, 1, "web", "", "", "00:16:3e:00:00:02", 0 },
+	  { 5, 1, "web", "", "", "00:16:3e:00:00:02", 0, "", "", "" },
 	  NULL,
 	  0,
 	  false,
 	  11,
 	  "the policy says" },
-	{ false, { 5, 1, "web", "", "", "banana", 0 }, NULL, 0, false, 11, "is banana" },
-	{ false, { 5, 1, "web", "", "", "", 0 }, NULL, 0, false, 11, "is not set" },
 	{ false,
-	  { 5, 7, "web", "", "", "", 0 },
+	  { 5, 1, "web", "", "", "banana", 0, "", "", "" },
+	  NULL,
+	  0,
+	  false,
+	  11,
+	  "is banana" },
+	{ false, { 5, 1, "web", "", "", "", 0, "", "", "" }, NULL, 0, false, 11, "is not set" },
+	{ false,
+	  { 5, 7, "web", "", "", "", 0, "", "", "" },
 	  NULL,
 	  0,
 	  false,
 	  0,
 	  "no guests entry for web, vif 7" },
-	{ true, { 5, 7, "web", "", "", "", 0 }, "red", 1300, false, 21, "\"*\"" },
+	{ true, { 5, 7, "web", "", "", "", 0, "", "", "" }, "red", 1300, false, 21, "\"*\"" },
 	{ false,
-	  { 6, 3, "web2", "11111111-2222-3333-4444-555555555555", "red", "", 0 },
+	  { 6, 3, "web2", "11111111-2222-3333-4444-555555555555", "red", "", 0, "", "", "" },
 	  "blue",
 	  1500,
 	  true,
 	  14,
 	  "guest byid" },
 	{ false,
-	  { 6, 0, "byid", "11111111-2222-3333-4444-000000000000", "", "", 0 },
+	  { 6, 0, "byid", "11111111-2222-3333-4444-000000000000", "", "", 0, "", "", "" },
 	  NULL,
 	  0,
 	  false,
 	  0,
 	  "no guests entry" },
-	{ true, { 8, 0, "other", "", "blue", "", 0 }, "blue", 1500, true, 4, "bridge=blue" },
 	{ true,
-	  { 8, 0, "other", "", "green", "", 0 },
+	  { 8, 0, "other", "", "blue", "", 0, "", "", "" },
+	  "blue",
+	  1500,
+	  true,
+	  4,
+	  "bridge=blue" },
+	{ true,
+	  { 8, 0, "other", "", "green", "", 0, "", "", "" },
 	  "red",
 	  1300,
 	  false,
 	  21,
 	  "bridge=green is no network" },
 	{ false,
-	  { 8, 0, "other", "", "green", "", 0 },
+	  { 8, 0, "other", "", "green", "", 0, "", "", "" },
 	  NULL,
 	  0,
 	  false,
 	  0,
 	  "bridge=green is no network" },
-	{ false, { 8, 0, "", "", "", "", 0 }, NULL, 0, false, 0, "no guests entry" },
+	{ false, { 8, 0, "", "", "", "", 0, "", "", "" }, NULL, 0, false, 0, "no guests entry" },
 	/* By domid: before a name, behind a uuid. */
-	{ false, { 7, 0, "web", "", "", "", 0 }, "red", 1400, false, 17, "guest seventh" },
 	{ false,
-	  { 7, 0, "web", "11111111-2222-3333-4444-555555555555", "", "", 0 },
+	  { 7, 0, "web", "", "", "", 0, "", "", "" },
+	  "red",
+	  1400,
+	  false,
+	  17,
+	  "guest seventh" },
+	{ false,
+	  { 7, 0, "web", "11111111-2222-3333-4444-555555555555", "", "", 0, "", "", "" },
 	  "blue",
 	  1500,
 	  true,
 	  14,
 	  "guest byid" },
-	{ false, { 8, 0, "seventh", "", "", "", 0 }, NULL, 0, false, 0, "no guests entry" },
-	/* Both ends of a migration are the same guest; only the end of a name counts. */
-	{ false, { 9, 0, "web--incoming", "", "", "", 0 }, "red", 1400, false, 10, "guest web" },
 	{ false,
-	  { 9, 0, "web--migratedaway", "", "", "", 0 },
+	  { 8, 0, "seventh", "", "", "", 0, "", "", "" },
+	  NULL,
+	  0,
+	  false,
+	  0,
+	  "no guests entry" },
+	/* Both ends of a migration are the same guest; only the end of a name counts. */
+	{ false,
+	  { 9, 0, "web--incoming", "", "", "", 0, "", "", "" },
 	  "red",
 	  1400,
 	  false,
 	  10,
 	  "guest web" },
-	{ false, { 9, 0, "web--incoming2", "", "", "", 0 }, NULL, 0, false, 0, "no guests entry" },
-	{ false, { 9, 0, "--incoming", "", "", "", 0 }, NULL, 0, false, 0, "no guests entry" },
-	/* mtu= of the configuration: where the policy's vif has none, and up to the network's. */
-	{ false, { 5, 0, "web", "", "", "", 1300 }, "red", 1300, false, 10, "guest web" },
-	{ false, { 5, 0, "web", "", "", "", 1400 }, "red", 1400, false, 10, "guest web" },
 	{ false,
-	  { 5, 0, "web", "", "", "", 1401 },
+	  { 9, 0, "web--migratedaway", "", "", "", 0, "", "", "" },
+	  "red",
+	  1400,
+	  false,
+	  10,
+	  "guest web" },
+	{ false,
+	  { 9, 0, "web--incoming2", "", "", "", 0, "", "", "" },
+	  NULL,
+	  0,
+	  false,
+	  0,
+	  "no guests entry" },
+	{ false,
+	  { 9, 0, "--incoming", "", "", "", 0, "", "", "" },
+	  NULL,
+	  0,
+	  false,
+	  0,
+	  "no guests entry" },
+	/* mtu= of the configuration: where the policy's vif has none, and up to the network's. */
+	{ false,
+	  { 5, 0, "web", "", "", "", 1300, "", "", "" },
+	  "red",
+	  1300,
+	  false,
+	  10,
+	  "guest web" },
+	{ false,
+	  { 5, 0, "web", "", "", "", 1400, "", "", "" },
+	  "red",
+	  1400,
+	  false,
+	  10,
+	  "guest web" },
+	{ false,
+	  { 5, 0, "web", "", "", "", 1401, "", "", "" },
 	  "red",
 	  1400,
 	  false,
 	  10,
 	  "mtu=1401 of its conf" },
-	{ false, { 5, 0, "fast", "", "", "", 1300 }, "blue", 1200, true, 19, "guest fast" },
-	{ false, { 8, 0, "other", "", "blue", "", 1000 }, "blue", 1000, true, 4, "bridge=blue" },
+	{ false,
+	  { 5, 0, "fast", "", "", "", 1300, "", "", "" },
+	  "blue",
+	  1200,
+	  true,
+	  19,
+	  "guest fast" },
+	{ false,
+	  { 8, 0, "other", "", "blue", "", 1000, "", "", "" },
+	  "blue",
+	  1000,
+	  true,
+	  4,
+	  "bridge=blue" },
 };
 
 static void test_rows(void **state)
@@ -188,11 +260,95 @@ static void test_no_policy(void **state)
 	assert_string_equal(p.vif.name, "vif65535.65535");
 }
 
+static const char modes_text[] =
+	"version: 1\n"
+	"networks:\n"
+	"  br: { mode: bridge }\n"
+	"  open: { mode: bridge, profile: open }\n"
+	"  rt: { mode: route, subnets: [ { cidr: 192.0.2.0/24 } ] }\n"
+	"profiles:\n"
+	"  open: { anti-spoof: none }\n"
+	"guests:\n"
+	"  own: { vifs: [ { devid: 0, network: br, addresses: [10.0.0.9] } ] }\n";
+
+/* bridge=, ip=, vlan= and script= of the configuration: what they add where the policy is silent. */
+static void test_config(void **state)
+{
+	static const struct {
+		struct place_vif who;
+		const char *network;
+		size_t nr_addrs, nr_trunk;
+		uint16_t access, native;
+		enum vs_anti_spoof anti_spoof;
+	} cases[] = {
+#define MAC "00:16:3e:00:00:01"
+		{ { 1, 0, "g", "", "br", MAC, 0, "", "", "" }, "br", 0, 0, 0, 0, VS_SPOOF_ANY },
+		{ { 1, 0, "g", "", "br.10", MAC, 0, "", "", "" }, "br", 0, 0, 10, 0, VS_SPOOF_ANY },
+		{ { 1, 0, "g", "", "br.10:20", MAC, 0, "", "", "" }, "br", 0, 1, 0, 10, 0 },
+		{ { 1, 0, "g", "", "br", MAC, 0, "", "7p/8", "" }, "br", 0, 1, 0, 7, 0 },
+		{ { 1, 0, "g", "", "br.1", MAC, 0, "", "7", "" }, NULL, 0, 0, 0, 0, 0 },
+		{ { 1, 0, "g", "", "br", MAC, 0, "", "x", "" }, NULL, 0, 0, 0, 0, 0 },
+		{ { 1, 0, "g", "", "no.10", MAC, 0, "", "", "" }, NULL, 0, 0, 0, 0, 0 },
+		{ { 1, 0, "g", "", "br", MAC, 0, "10.0.0.1 fd00::1", "", "" },
+		  "br",
+		  2,
+		  0,
+		  0,
+		  0,
+		  VS_SPOOF_STRICT },
+		{ { 1, 0, "g", "", "br", MAC, 0, "10.0.0.300", "", "" }, NULL, 0, 0, 0, 0, 0 },
+		/* Without an address of its own there is nobody to hold to them. */
+		{ { 1, 0, "g", "", "br", "", 0, "10.0.0.1", "", "" },
+		  "br",
+		  1,
+		  0,
+		  0,
+		  0,
+		  VS_SPOOF_ANY },
+		{ { 1, 0, "g", "", "open", MAC, 0, "10.0.0.1", "", "" }, "open", 1, 0, 0, 0, 0 },
+		{ { 1, 0, "own", "", "", MAC, 0, "10.0.0.1", "", "" }, "br", 1, 0, 0, 0, 0 },
+		{ { 1, 0, "g", "", "xenbr0", MAC, 0, "192.0.2.7", "",
+		    "/etc/xen/scripts/vif-route" },
+		  "rt",
+		  1,
+		  0,
+		  0,
+		  0,
+		  VS_SPOOF_STRICT },
+		{ { 1, 0, "g", "", "xenbr0", MAC, 0, "", "", "vif-bridge" }, NULL, 0, 0, 0, 0, 0 },
+		{ { 1, 0, "g", "", "xenbr0", MAC, 0, "", "", "vif-nat" }, NULL, 0, 0, 0, 0, 0 },
+	};
+	struct diags ds = { 0 };
+	struct policy *p;
+	struct placement out;
+
+	(void)state;
+	assert_int_equal(pol_load_text("m.yaml", modes_text, strlen(modes_text), &ds, &p), 0);
+	diags_fini(&ds);
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		place_vif(p, &cases[i].who, false, &out);
+		assert_int_equal(out.is_placed, cases[i].network != NULL);
+		if (!out.is_placed)
+			continue;
+		assert_string_equal(out.vif.network, cases[i].network);
+		assert_int_equal(out.vif.nr_addrs, cases[i].nr_addrs);
+		assert_int_equal(out.vif.vlans.nr_trunk, cases[i].nr_trunk);
+		assert_int_equal(out.vif.vlans.access, cases[i].access);
+		assert_int_equal(out.vif.vlans.native, cases[i].native);
+		assert_int_equal(out.vif.anti_spoof, cases[i].anti_spoof);
+	}
+	/* The policy's address is the one that holds. */
+	place_vif(p, &cases[11].who, false, &out);
+	assert_int_equal(out.vif.addrs[0].address[3], 9);
+	pol_free(p);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_rows),
 		cmocka_unit_test(test_no_policy),
+		cmocka_unit_test(test_config),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
