@@ -38,6 +38,7 @@ void rpc_server_destroy(struct rpc_server *server);
 /* The request's "params": an object, empty when there were none. Borrowed until the answer. */
 json_t *rpc_params(const struct rpc_call *call);
 pid_t rpc_peer_pid(const struct rpc_call *call);
+uid_t rpc_peer_uid(const struct rpc_call *call);
 /* @result: stolen; NULL means null. Frees @call. */
 void rpc_reply(struct rpc_call *call, json_t *result);
 /* @code: short and stable, for programs ("busy", "not-found", "invalid"). Frees @call. */

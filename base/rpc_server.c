@@ -28,6 +28,7 @@ struct rpc_conn {
 	struct rpc_server *server;
 	int fd;
 	pid_t pid;
+	uid_t uid;
 	struct loop_fd watcher;
 	char *in, *out;
 	size_t in_used, in_size, out_used, out_sent;
@@ -155,6 +156,11 @@ json_t *rpc_params(const struct rpc_call *call)
 pid_t rpc_peer_pid(const struct rpc_call *call)
 {
 	return call->conn ? call->conn->pid : 0;
+}
+
+uid_t rpc_peer_uid(const struct rpc_call *call)
+{
+	return call->conn ? call->conn->uid : geteuid();
 }
 
 static void conn_dispatch(struct rpc_conn *conn, const char *line, size_t len)
@@ -288,6 +294,7 @@ static void server_accept(void *arg, uint32_t events)
 	}
 	conn->server = server;
 	conn->fd = fd;
+	conn->uid = uid;
 	list_append(&server->conns, &conn->link);
 }
 

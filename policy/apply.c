@@ -1,96 +1,19 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-#include "policy/apply.h"
+#include "policy/apply_priv.h"
 
 #include <errno.h>
-#include <limits.h>
+#include <inttypes.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/log.h"
-#include "policy/journal.h"
 
-#define STATE_NAME "state.json"
-
-static void state_fini(struct apply_state *s)
-{
-	vs_record_fini(&s->record);
-	free(s->file);
-	free(s->text);
-	s->file = s->text = NULL;
-}
-
-static json_t *state_json(const struct vs_record *record, const char *file, const char *text,
-			  json_int_t serial)
-{
-	json_t *r = vs_record_json(record);
-
-	return r ? json_pack("{si sI so ss* ss*}", "version", 1, "serial", serial, "record", r,
-			     "file", file, "text", text)
-		 : NULL;
-}
-
-static int state_from_json(const json_t *json, struct apply_state *s)
-{
-	const char *file = json_string_value(json_object_get(json, "file"));
-	const char *text = json_string_value(json_object_get(json, "text"));
-	int rc;
-
-	*s = (struct apply_state){ .serial = json_integer_value(json_object_get(json, "serial")) };
-	rc = vs_record_from_json(json_object_get(json, "record"), &s->record);
-	if (rc || !file || !text)
-		return rc;
-	s->file = strdup(file);
-	s->text = strdup(text);
-	if (s->file && s->text)
-		return 0;
-	state_fini(s);
-	return -ENOMEM;
-}
-
-/* Save and take over. @json: borrowed. */
-static int state_commit(struct apply *a, const json_t *json)
-{
-	struct apply_state s;
-	int rc = state_from_json(json, &s);
-
-	if (rc)
-		return rc;
-	rc = file_replace(a->dir, STATE_NAME, json);
-	if (rc) {
-		state_fini(&s);
-		return rc;
-	}
-	state_fini(&a->state);
-	a->state = s;
-	return 0;
-}
-
-static int state_load(struct apply *a)
-{
-	char path[PATH_MAX];
-	json_error_t error;
-	json_t *json;
-	int rc;
-
-	snprintf(path, sizeof(path), "%.4000s/" STATE_NAME, a->dir);
-	json = json_load_file(path, JSON_REJECT_DUPLICATES, &error);
-	if (!json) {
-		vs_record_init(&a->state.record);
-		if (json_error_code(&error) == json_error_cannot_open_file)
-			return 0;
-		log_err("%s:%d: %s; what it said is lost", path, error.line, error.text);
-		return 0;
-	}
-	rc = state_from_json(json, &a->state);
-	json_decref(json);
-	if (rc == -EINVAL) {
-		log_err("%s: not a state of this version; what it said is lost", path);
-		rc = 0;
-	}
-	return rc;
-}
+/* Steps that one entry of the journal tells of: each costs a flush of the disk. */
+#define BATCH_MAX  256
+#define FNV_OFFSET 14695981039346656037u
+#define FNV_PRIME  1099511628211u
 
 /* Where tests kill us. */
 static void fault_point(struct apply *a)
@@ -111,98 +34,226 @@ static json_t *steps_json(const struct vs_plan *plan)
 	return list;
 }
 
-/* Undo steps @nr-1 to 0, all of them whatever fails. Return: the first failure. */
-static int undo_steps(struct apply *a, const struct vs_step *steps, size_t nr)
+static uint64_t hash_text(uint64_t hash, const char *text)
 {
-	char why[VS_TEXT_LEN], text[VS_OP_TEXT_LEN];
+	for (; text && *text; text++)
+		hash = (hash ^ (uint8_t)*text) * FNV_PRIME;
+	return (hash ^ 0xff) * FNV_PRIME;
+}
+
+/* Steps and their inverses tell of all that matters in what was found. */
+static int make_id(const struct apply_wish *wish, json_t *steps, char id[APPLY_ID_LEN])
+{
+	uint64_t hash = hash_text(FNV_OFFSET, wish->text);
+	char *text = steps ? json_dumps(steps, JSON_COMPACT | JSON_SORT_KEYS) : NULL;
+
+	if (!text)
+		return -ENOMEM;
+	snprintf(id, APPLY_ID_LEN, "%016" PRIx64, hash_text(hash, text));
+	free(text);
+	return 0;
+}
+
+int apply_undo(struct apply *a, const struct vs_step *steps, size_t nr, char *why, size_t size)
+{
+	char reason[VS_TEXT_LEN], text[VS_OP_TEXT_LEN];
 	int rc = 0, r;
 
 	while (nr-- > 0) {
-		r = vs_step_undo(a->sys, &steps[nr], why);
+		fault_point(a);
+		r = vs_step_undo(a->sys, &steps[nr], reason);
 		if (!r)
 			continue;
 		vs_op_text(&steps[nr].undo, text);
-		log_err("rollback: cannot %s: %s", text, why);
+		log_err("rollback: cannot %s: %s", text, reason);
+		if (!rc)
+			snprintf(why, size, "rollback: cannot %s: %s", text, reason);
 		if (!rc)
 			rc = r;
 	}
 	return rc;
 }
 
-static int do_steps(struct apply *a, struct journal *j, const struct vs_plan *plan,
-		    struct apply_result *result)
+/*
+ * Undoing what was never done does no harm: so one entry starts many steps. What moves the host's own
+ * addresses gets one for itself, or more of them would be moved to and fro than need be.
+ */
+static size_t batch_end(const struct vs_plan *plan, size_t first)
 {
-	char why[VS_TEXT_LEN], text[VS_OP_TEXT_LEN];
+	size_t i = first + 1;
+
+	if (plan->steps[first].disruption == VS_DISRUPTION_MANAGEMENT)
+		return i;
+	while (i < plan->nr && i < first + BATCH_MAX &&
+	       plan->steps[i].disruption != VS_DISRUPTION_MANAGEMENT)
+		i++;
+	return i;
+}
+
+static int do_step(struct apply *a, const struct vs_plan *plan, size_t i,
+		   struct apply_result *result)
+{
+	char why[VS_TEXT_LEN] = "", text[VS_OP_TEXT_LEN];
+	int rc;
+
+	fault_point(a);
+	rc = vs_step_do(a->sys, &plan->steps[i], why);
+	fault_point(a);
+	if (!rc)
+		return 0;
+	result->failed_step = i + 1;
+	vs_op_text(&plan->steps[i].op, text);
+	snprintf(result->why, sizeof(result->why), "cannot %s: %s", text,
+		 why[0] ? why : strerror(-rc));
+	return rc;
+}
+
+/* @done: how many of the first steps may have happened. */
+static int do_steps(struct apply *a, const struct vs_plan *plan, struct apply_result *result,
+		    size_t *done)
+{
+	size_t end = 0;
 	int rc = 0;
 
+	*done = 0;
 	for (size_t i = 0; !rc && i < plan->nr; i++) {
-		why[0] = '\0';
-		rc = journal_append(j, json_pack("{ss si}", "type", "start", "step", (int)i));
-		fault_point(a);
-		if (!rc)
-			rc = vs_step_do(a->sys, &plan->steps[i], why);
-		fault_point(a);
-		if (!rc)
-			continue;
-		result->failed_step = i + 1;
-		vs_op_text(&plan->steps[i].op, text);
-		snprintf(result->why, sizeof(result->why), "cannot %s: %s", text,
-			 why[0] ? why : strerror(-rc));
+		if (i == end) {
+			end = batch_end(plan, i);
+			rc = journal_append(&a->open.journal,
+					    json_pack("{ss si si}", "type", "start", "step", (int)i,
+						      "last", (int)end - 1));
+			if (rc) {
+				snprintf(result->why, sizeof(result->why),
+					 "cannot write the journal in %s: %s", a->dir,
+					 strerror(-rc));
+				break;
+			}
+		}
+		*done = i + 1;
+		rc = do_step(a, plan, i, result);
 	}
 	return rc;
 }
 
-static int roll_back(struct apply *a, const struct vs_plan *plan, struct apply_result *result)
+void apply_open_fini(struct apply_open *o)
 {
-	int rc = undo_steps(a, plan->steps, result->failed_step ? result->failed_step : plan->nr);
+	journal_close(&o->journal);
+	vs_steps_free(o->steps, o->nr_steps);
+	apply_state_fini(&o->old);
+	json_decref(o->state);
+	json_decref(o->meta);
+	if (o->has_before)
+		vs_observed_fini(&o->before);
+	*o = (struct apply_open){ .journal.fd = -1 };
+}
+
+static int end_rollback(struct apply *a, size_t nr, struct apply_result *result)
+{
+	struct apply_open *o = &a->open;
+	char why[256] = "";
+	int rc = apply_undo(a, o->steps, nr, why, sizeof(why));
+	size_t len = strlen(result->why);
 
 	a->is_broken = rc != 0;
+	if (!rc) {
+		journal_remove(a->dir);
+		rc = apply_verify(a, o, why, sizeof(why));
+	}
 	if (rc)
-		return -ENOTRECOVERABLE;
-	result->is_rolled_back = true;
-	journal_remove(a->dir);
-	return -ECANCELED;
+		snprintf(result->why + len, sizeof(result->why) - len, "%s%s", len ? "; " : "",
+			 why[0] ? why : strerror(-rc));
+	result->is_rolled_back = !rc;
+	return rc ? -ENOTRECOVERABLE : 0;
 }
 
-/* @state: borrowed. */
-static int transact(struct apply *a, const struct vs_plan *plan, json_t *state,
-		    struct apply_result *result)
+int apply_rollback(struct apply *a, struct apply_result *result)
 {
-	struct journal j = { .fd = -1 };
-	int rc = journal_create(a->dir, &j);
+	struct apply_open *o = &a->open;
+	int rc = end_rollback(a, o->nr_steps, result);
+
+	apply_state_fini(&a->state);
+	a->state = o->old;
+	o->old = (struct apply_state){ 0 };
+	apply_open_fini(o);
+	return rc;
+}
+
+static int write_begin(struct apply *a, const struct apply_wish *wish, json_t *steps,
+		       struct apply_result *result)
+{
+	struct apply_open *o = &a->open;
+	int rc = journal_create(a->dir, &o->journal);
 
 	fault_point(a);
-	if (!rc)
-		rc = journal_append(&j, json_pack("{ss so sO}", "type", "begin", "steps",
-						  steps_json(plan), "state", state));
+	if (!rc) {
+		rc = journal_append(&o->journal,
+				    json_pack("{ss sO sO sO*}", "type", "begin", "steps", steps,
+					      "state", o->state, "meta", wish->meta));
+		if (rc)
+			journal_remove(a->dir);
+	}
 	fault_point(a);
-	if (rc) {
+	if (rc)
 		snprintf(result->why, sizeof(result->why), "cannot write the journal in %s: %s",
 			 a->dir, strerror(-rc));
-		journal_close(&j);
-		if (rc != -EEXIST)
-			journal_remove(a->dir);
-		return rc;
-	}
-	rc = do_steps(a, &j, plan, result);
-	fault_point(a);
-	/* The new state file, with this transaction's serial, is what commits it. */
-	if (!rc)
-		rc = state_commit(a, state);
-	fault_point(a);
-	journal_close(&j);
-	if (!rc)
-		return journal_remove(a->dir);
-	if (!result->why[0])
-		snprintf(result->why, sizeof(result->why), "cannot save the state in %s: %s",
-			 a->dir, strerror(-rc));
-	return roll_back(a, plan, result);
+	return rc;
 }
 
-static int make_plan(struct apply *a, const struct vs_wanted *wanted, struct diags *ds,
-		     struct vs_plan *plan, struct apply_result *result)
+/* The plan's steps are the open transaction's from here on. */
+static int take_steps(struct apply *a, struct vs_plan *plan)
 {
-	struct vs_look look = vs_look_for(wanted, &a->state.record);
+	struct apply_open *o = &a->open;
+	struct apply_state new;
+	int rc = apply_state_from_json(o->state, &new);
+
+	if (rc)
+		return rc;
+	o->steps = plan->steps;
+	o->nr_steps = plan->nr;
+	plan->steps = NULL;
+	plan->nr = plan->capacity = 0;
+	o->old = a->state;
+	a->state = new;
+	o->is_open = true;
+	return 0;
+}
+
+static int transact(struct apply *a, const struct apply_wish *wish, struct vs_plan *plan,
+		    json_t *steps, struct apply_result *result)
+{
+	struct apply_open *o = &a->open;
+	size_t done;
+	int rc = write_begin(a, wish, steps, result);
+
+	if (rc)
+		return rc;
+	o->meta = json_incref(wish->meta);
+	rc = do_steps(a, plan, result, &done);
+	fault_point(a);
+	if (!rc) {
+		rc = journal_append(&o->journal, json_pack("{ss}", "type", "done"));
+		fault_point(a);
+		if (rc)
+			snprintf(result->why, sizeof(result->why),
+				 "cannot write the journal in %s: %s", a->dir, strerror(-rc));
+	}
+	if (!rc)
+		rc = take_steps(a, plan);
+	if (!rc)
+		return 0;
+	o->steps = plan->steps;
+	o->nr_steps = plan->nr;
+	rc = end_rollback(a, done, result);
+	o->steps = NULL;
+	o->nr_steps = 0;
+	return rc ? rc : -ECANCELED;
+}
+
+/* Also what there is, unless @before is NULL. */
+static int make_plan(struct apply *a, const struct apply_wish *wish, struct diags *ds,
+		     struct vs_plan *plan, struct apply_result *result, struct apply_open *before)
+{
+	struct vs_look look = vs_look_for(wish->wanted, &a->state.record);
 	struct vs_observed observed;
 	int rc;
 
@@ -211,8 +262,14 @@ static int make_plan(struct apply *a, const struct vs_wanted *wanted, struct dia
 	rc = a->sys->ops->observe(a->sys, &look, &observed, result->why);
 	if (rc)
 		return rc;
-	rc = vs_plan_make(wanted, &observed, &a->state.record, ds, plan);
-	vs_observed_fini(&observed);
+	rc = vs_plan_make(wish->wanted, &observed, &a->state.record, ds, plan);
+	if (!rc && before) {
+		before->look = look;
+		before->before = observed;
+		before->has_before = true;
+	} else {
+		vs_observed_fini(&observed);
+	}
 	if (rc)
 		return rc;
 	result->nr_steps = plan->nr;
@@ -220,56 +277,129 @@ static int make_plan(struct apply *a, const struct vs_wanted *wanted, struct dia
 	return result->steps ? 0 : -ENOMEM;
 }
 
-int apply_plan(struct apply *a, const struct vs_wanted *wanted, struct diags *ds,
+int apply_plan(struct apply *a, const struct apply_wish *wish, struct diags *ds,
 	       struct apply_result *result)
 {
+	struct apply_open before = { 0 };
 	struct vs_plan plan;
-	int rc = make_plan(a, wanted, ds, &plan, result);
+	json_t *steps = NULL;
+	int rc = make_plan(a, wish, ds, &plan, result, &before);
 
+	if (!rc) {
+		steps = steps_json(&plan);
+		rc = make_id(wish, steps, result->id);
+	}
+	if (!rc && wish->may)
+		rc = wish->may(wish->arg, a, &before.before, &plan, result);
+	json_decref(steps);
+	if (before.has_before)
+		vs_observed_fini(&before.before);
 	vs_plan_fini(&plan);
 	return rc;
 }
 
 /* Whether the state on disk says that already. */
-static bool is_saved(const struct apply *a, const json_t *state)
+static bool is_saved(const struct apply *a, json_t *state)
 {
-	json_t *now = state_json(&a->state.record, a->state.file, a->state.text,
-				 a->state.serial + 1);
-	bool same = now && json_equal(now, (json_t *)(uintptr_t)state);
+	json_t *now = apply_state_json(&a->state.record, a->state.file, a->state.text,
+				       a->state.serial + 1);
+	bool same = now && json_equal(now, state);
 
 	json_decref(now);
 	return same;
 }
 
-int apply_run(struct apply *a, const struct vs_wanted *wanted, const char *file, const char *text,
-	      struct diags *ds, struct apply_result *result)
+static int may_begin(struct apply *a, struct apply_result *result)
 {
-	struct vs_plan plan = { 0 };
-	json_t *state = NULL;
-	uint64_t before = a->sys->nr_changes;
-	int rc;
-
-	if (a->is_broken) {
-		*result = (struct apply_result){ 0 };
+	*result = (struct apply_result){ 0 };
+	if (a->is_broken)
 		snprintf(result->why, sizeof(result->why),
 			 "an earlier rollback failed; repair its cause and restart vifrostd");
-		return -EBUSY;
+	else if (a->open.is_open)
+		snprintf(result->why, sizeof(result->why), "another change is not confirmed yet");
+	return a->is_broken || a->open.is_open ? -EBUSY : 0;
+}
+
+static int may_run(struct apply *a, const struct apply_wish *wish, const struct vs_plan *plan,
+		   struct apply_result *result)
+{
+	if (wish->only_id && strcmp(wish->only_id, result->id) != 0) {
+		snprintf(result->why, sizeof(result->why),
+			 "this would be plan %s: what was planned, or what is there, has changed",
+			 result->id);
+		return -ESTALE;
 	}
-	rc = make_plan(a, wanted, ds, &plan, result);
-	if (!rc) {
-		state = state_json(&plan.record, file, text, a->state.serial + 1);
-		rc = state ? 0 : -ENOMEM;
-	}
+	return wish->may ? wish->may(wish->arg, a, &a->open.before, plan, result) : 0;
+}
+
+int apply_begin(struct apply *a, const struct apply_wish *wish, struct diags *ds,
+		struct apply_result *result)
+{
+	struct vs_plan plan = { 0 };
+	json_t *steps = NULL;
+	uint64_t before = a->sys->nr_changes;
+	int rc = may_begin(a, result);
+
 	if (rc)
-		goto out;
-	if (plan.nr)
-		rc = transact(a, &plan, state, result);
-	else if (!is_saved(a, state))
-		rc = state_commit(a, state);
+		return rc;
+	apply_open_fini(&a->open);
+	rc = make_plan(a, wish, ds, &plan, result, &a->open);
+	if (!rc) {
+		steps = steps_json(&plan);
+		a->open.state = apply_state_json(&plan.record, wish->file, wish->text,
+						 a->state.serial + 1);
+		rc = a->open.state ? make_id(wish, steps, result->id) : -ENOMEM;
+	}
+	if (!rc)
+		rc = may_run(a, wish, &plan, result);
+	if (!rc && (plan.nr || !is_saved(a, a->open.state)))
+		rc = transact(a, wish, &plan, steps, result);
+	if (!a->open.is_open)
+		apply_open_fini(&a->open);
 	result->nr_changes = a->sys->nr_changes - before;
-out:
-	json_decref(state);
+	json_decref(steps);
 	vs_plan_fini(&plan);
+	return rc;
+}
+
+int apply_note(struct apply *a, json_t *note)
+{
+	return journal_append(&a->open.journal, json_pack("{ss so}", "type", "note", "note", note));
+}
+
+int apply_commit(struct apply *a, struct apply_result *result)
+{
+	/* The new state file, with this transaction's serial, is what commits it. */
+	int rc = apply_state_save(a, a->open.state);
+
+	fault_point(a);
+	if (rc) {
+		snprintf(result->why, sizeof(result->why), "cannot save the state in %s: %s",
+			 a->dir, strerror(-rc));
+		return rc;
+	}
+	apply_open_fini(&a->open);
+	rc = journal_remove(a->dir);
+	fault_point(a);
+	/* A journal that stays is found to be committed by the next start, but is in the way here. */
+	if (rc)
+		log_err("%s: cannot remove the journal: %s", a->dir, strerror(-rc));
+	return 0;
+}
+
+int apply_run(struct apply *a, const struct apply_wish *wish, struct diags *ds,
+	      struct apply_result *result)
+{
+	uint64_t before = a->sys->nr_changes;
+	int rc = apply_begin(a, wish, ds, result);
+
+	if (rc || !a->open.is_open)
+		return rc;
+	if (apply_commit(a, result)) {
+		rc = apply_rollback(a, result);
+		rc = rc ? rc : -ECANCELED;
+	}
+	result->nr_changes = a->sys->nr_changes - before;
 	return rc;
 }
 
@@ -279,89 +409,8 @@ void apply_result_fini(struct apply_result *result)
 	result->steps = NULL;
 }
 
-/* The plan as the journal's first entry has it. */
-static int steps_from_json(const json_t *list, struct vs_step **steps_out, size_t *nr_out)
-{
-	size_t nr = json_array_size(list);
-	struct vs_step *steps = calloc(nr + 1, sizeof(*steps));
-	int rc = steps ? 0 : -ENOMEM;
-
-	for (size_t i = 0; !rc && i < nr; i++)
-		rc = vs_step_from_json(json_array_get(list, i), &steps[i]);
-	if (rc) {
-		vs_steps_free(steps, steps ? nr : 0);
-		return rc;
-	}
-	*steps_out = steps;
-	*nr_out = nr;
-	return 0;
-}
-
-static const char *type_of(const json_t *entry)
-{
-	const char *type = json_string_value(json_object_get(entry, "type"));
-
-	return type ? type : "";
-}
-
-/* Steps that were begun: the last "start" and all before it. */
-static size_t count_started(const json_t *entries, size_t nr_steps)
-{
-	size_t started = 0;
-	json_int_t k;
-
-	for (size_t i = 1; i < json_array_size(entries); i++) {
-		const json_t *entry = json_array_get(entries, i);
-
-		k = json_integer_value(json_object_get(entry, "step"));
-		if (!strcmp(type_of(entry), "start") && k >= 0 && (size_t)k < nr_steps)
-			started = (size_t)k + 1;
-	}
-	return started;
-}
-
-static int recover_steps(struct apply *a, const json_t *entries, const json_t *begin)
-{
-	struct vs_step *steps;
-	size_t nr, started;
-	int rc = steps_from_json(json_object_get(begin, "steps"), &steps, &nr);
-
-	if (rc)
-		return rc;
-	started = count_started(entries, nr);
-	log_warning("undoing %zu of %zu steps of an apply that was cut short", started, nr);
-	rc = undo_steps(a, steps, started);
-	vs_steps_free(steps, nr);
-	a->is_broken = rc != 0;
-	return rc ? -ENOTRECOVERABLE : 0;
-}
-
-int apply_recover(struct apply *a)
-{
-	json_t *entries = NULL, *begin;
-	json_int_t serial;
-	bool torn;
-	int rc = state_load(a);
-
-	if (!rc)
-		rc = journal_read(a->dir, &entries, &torn);
-	if (rc)
-		return rc == -ENOENT ? 0 : rc;
-	if (torn)
-		log_warning("%s: the journal ends in the middle of an entry", a->dir);
-	begin = json_array_get(entries, 0);
-	serial = json_integer_value(json_object_get(json_object_get(begin, "state"), "serial"));
-	/*
-	 * The first entry is on disk before the first step: without it nothing was done. And with
-	 * its state saved, all was.
-	 */
-	if (!strcmp(type_of(begin), "begin") && serial != a->state.serial)
-		rc = recover_steps(a, entries, begin);
-	json_decref(entries);
-	return rc ? rc : journal_remove(a->dir);
-}
-
 void apply_fini(struct apply *a)
 {
-	state_fini(&a->state);
+	apply_open_fini(&a->open);
+	apply_state_fini(&a->state);
 }

@@ -45,9 +45,30 @@ int cli_apply(const struct cli_command *cmd, struct cli_parsed *parsed);
 int cli_down(const struct cli_command *cmd, struct cli_parsed *parsed);
 int cli_query(const struct cli_command *cmd, struct cli_parsed *parsed); /* data: the method */
 int cli_explain(const struct cli_command *cmd, struct cli_parsed *parsed);
+int cli_try(const struct cli_command *cmd, struct cli_parsed *parsed);
+int cli_confirm(const struct cli_command *cmd, struct cli_parsed *parsed);
+int cli_rollback(const struct cli_command *cmd, struct cli_parsed *parsed);
+int cli_undo(const struct cli_command *cmd, struct cli_parsed *parsed);
+int cli_history(const struct cli_command *cmd, struct cli_parsed *parsed);
+int cli_diff(const struct cli_command *cmd, struct cli_parsed *parsed);
 int cli_completion(const struct cli_command *cmd, struct cli_parsed *parsed);
 
-/* The policy that vifrostd has applied, by its method "show". */
+/* The policy that vifrostd has applied, or had at a revision, by its method "show". */
 int cli_show_applied(const struct cli_output *o, const struct cli_parsed *parsed, bool effective);
+
+/* One call. @params is taken. Return: CLI_OK with *result_out the caller's, else an exit status, all said. */
+int cli_call(const struct cli_output *o, const struct cli_parsed *parsed, const char *method,
+	     json_t *params, json_t **result_out);
+/* {policy, file} of a file that was checked here first, so that errors need no daemon. Return: a status. */
+int cli_policy_params(const struct cli_output *o, const char *path, json_t **params_out);
+/* What plan, apply and down say at the end. Takes @result. */
+int cli_print_outcome(const struct cli_output *o, const char *verb, json_t *result, int status);
+/* What all that changes something takes along: message, SSH_CONNECTION, what was typed. */
+void cli_add_change(const struct cli_parsed *parsed, json_t *params);
+/* {policy, file} of FILE, and cli_add_change(); with --plan and no FILE vifrostd knows it. */
+int cli_change_params(const struct cli_output *o, const struct cli_parsed *parsed,
+		      json_t **params_out);
+/* A time as an option gives it, in ms. Return: 0; -EINVAL. */
+int cli_milliseconds(const char *text, json_int_t *ms_out);
 
 #endif

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/parse.h"
 #include "base/rpc.h"
 #include "base/rundir.h"
 #include "policy/cli.h"
@@ -150,11 +151,12 @@ static int fail_local(const struct cli_output *o, const char *rundir, const char
 	}
 }
 
-/* One call. @params is taken. Return: CLI_OK with *result_out the caller's, else an exit status, all said. */
-static int call(const struct cli_output *o, const struct cli_parsed *parsed, const char *method,
-		json_t *params, json_t **result_out)
+int cli_call(const struct cli_output *o, const struct cli_parsed *parsed, const char *method,
+	     json_t *params, json_t **result_out)
 {
-	const char *timeout = cli_value(parsed, "timeout");
+	/* Of try it says something else. */
+	const char *timeout = strcmp(parsed->command->name, "try") ? cli_value(parsed, "timeout")
+								   : NULL;
 	uint64_t timeout_us = TIMEOUT_DEFAULT_US;
 	char rundir[RUNDIR_MAX], socket[PATH_MAX];
 	json_t *result;
@@ -182,8 +184,7 @@ static int call(const struct cli_output *o, const struct cli_parsed *parsed, con
 	return CLI_OK;
 }
 
-/* {policy, file} of a file that was checked here first, so that errors need no daemon. */
-static int policy_params(const struct cli_output *o, const char *path, json_t **params_out)
+int cli_policy_params(const struct cli_output *o, const char *path, json_t **params_out)
 {
 	struct diags ds = { 0 };
 	struct policy *policy = NULL;
@@ -217,8 +218,7 @@ static int policy_params(const struct cli_output *o, const char *path, json_t **
 	return status;
 }
 
-/* What plan, apply and down say at the end. Takes @result. */
-static int print_outcome(const struct cli_output *o, const char *verb, json_t *result, int status)
+int cli_print_outcome(const struct cli_output *o, const char *verb, json_t *result, int status)
 {
 	const json_t *steps = json_object_get(result, "steps");
 	const char *outcome = member_text(result, "outcome", "");
@@ -233,48 +233,56 @@ static int print_outcome(const struct cli_output *o, const char *verb, json_t *r
 		else
 			printf("%zu step(s) %s:\n", json_array_size(steps), verb);
 		print_steps(steps, o->verbose, stdout);
+		if (o->verbose && json_array_size(steps))
+			printf("plan %s\n", member_text(result, "plan", ""));
 	}
 	json_decref(result);
 	return status;
 }
 
-static int policy_command(struct cli_parsed *parsed, const char *method, const char *verb,
-			  bool tell)
+int cli_plan(const struct cli_command *cmd, struct cli_parsed *parsed)
 {
 	struct cli_output o = cli_output_of(parsed);
 	json_t *params, *result;
-	int status = policy_params(&o, parsed->args[0], &params);
+	int status = cli_policy_params(&o, parsed->args[0], &params);
 
-	if (status)
-		return status;
-	status = call(&o, parsed, method, params, &result);
-	if (status)
-		return status;
-	if (tell && json_array_size(json_object_get(result, "steps")))
-		status = CLI_DIFFERS;
-	return print_outcome(&o, verb, result, status);
-}
-
-int cli_plan(const struct cli_command *cmd, struct cli_parsed *parsed)
-{
 	(void)cmd;
-	return policy_command(parsed, "plan", "to do", cli_value(parsed, "exit-code"));
+	if (status)
+		return status;
+	cli_add_change(parsed, params);
+	status = cli_call(&o, parsed, "plan", params, &result);
+	if (status)
+		return status;
+	if (cli_value(parsed, "exit-code") && json_array_size(json_object_get(result, "steps")))
+		status = CLI_DIFFERS;
+	/* What undoes it is half of what a plan is for. */
+	o.verbose++;
+	return cli_print_outcome(&o, "to do", result, status);
 }
 
 int cli_apply(const struct cli_command *cmd, struct cli_parsed *parsed)
 {
+	struct cli_output o = cli_output_of(parsed);
+	json_t *params, *result;
+	int status = cli_change_params(&o, parsed, &params);
+
 	(void)cmd;
-	return policy_command(parsed, "apply", "done", false);
+	if (status)
+		return status;
+	status = cli_call(&o, parsed, "apply", params, &result);
+	return status ? status : cli_print_outcome(&o, "done", result, CLI_OK);
 }
 
 int cli_down(const struct cli_command *cmd, struct cli_parsed *parsed)
 {
 	struct cli_output o = cli_output_of(parsed);
-	json_t *result;
-	int status = call(&o, parsed, "down", NULL, &result);
+	json_t *params = json_object(), *result;
+	int status;
 
 	(void)cmd;
-	return status ? status : print_outcome(&o, "done", result, CLI_OK);
+	cli_add_change(parsed, params);
+	status = cli_call(&o, parsed, "down", params, &result);
+	return status ? status : cli_print_outcome(&o, "done", result, CLI_OK);
 }
 
 /* Takes @result. */
@@ -296,7 +304,7 @@ int cli_query(const struct cli_command *cmd, struct cli_parsed *parsed)
 {
 	struct cli_output o = cli_output_of(parsed);
 	json_t *result;
-	int status = call(&o, parsed, cmd->data, NULL, &result);
+	int status = cli_call(&o, parsed, cmd->data, NULL, &result);
 
 	return status ? status : print_answer(&o, result, "none");
 }
@@ -310,14 +318,25 @@ int cli_explain(const struct cli_command *cmd, struct cli_parsed *parsed)
 	(void)cmd;
 	if (!params)
 		return cli_fail(&o, CLI_USAGE, "usage", "such as vif1.0", "not the name of a vif");
-	status = call(&o, parsed, "explain", params, &result);
+	status = cli_call(&o, parsed, "explain", params, &result);
 	return status ? status : print_answer(&o, result, "none");
 }
 
 int cli_show_applied(const struct cli_output *o, const struct cli_parsed *parsed, bool effective)
 {
+	const char *at = cli_value(parsed, "at");
 	json_t *params = json_pack("{s:b}", "effective", effective), *result;
-	int status = call(o, parsed, "show", params, &result);
+	uint32_t revision;
+	int status;
+
+	if (at && parse_u32(at, UINT32_MAX, &revision)) {
+		json_decref(params);
+		return cli_fail(o, CLI_USAGE, "usage", "`vifrost history` lists them",
+				"--at %s is no revision", at);
+	}
+	if (at)
+		json_object_set_new(params, "at", json_integer(revision));
+	status = cli_call(o, parsed, "show", params, &result);
 
 	if (status)
 		return status;

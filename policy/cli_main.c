@@ -21,6 +21,12 @@
 	{                                                                                          \
 		0, "timeout", "TIME", "wait for it so long (60s)"                                  \
 	}
+#define CHANGE                                                                                     \
+	{ 'm', "message", "TEXT", "why, for the history" },                                        \
+		{ 0, "plan", "ID", "that plan of before and no other" },                           \
+	{                                                                                          \
+		0, "allow-management-cut", NULL, "even if it cuts the network that you come in by" \
+	}
 #define END                                                                                        \
 	{                                                                                          \
 		0, NULL, NULL, NULL                                                                \
@@ -29,12 +35,26 @@
 static const struct cli_option common_options[] = { COMMON, END };
 static const struct cli_option global_options[] = { COMMON, DAEMON, END };
 static const struct cli_option plan_options[] = {
-	COMMON, DAEMON, { 'e', "exit-code", NULL, "exit with 1 when something would change" }, END
+	COMMON,
+	DAEMON,
+	{ 0, "allow-management-cut", NULL, "as apply with it" },
+	{ 'e', "exit-code", NULL, "exit with 1 when something would change" },
+	END
+};
+static const struct cli_option change_options[] = { COMMON, DAEMON, CHANGE, END };
+static const struct cli_option try_options[] = {
+	COMMON,
+	{ 0, "run-dir", "DIR", "where vifrostd's socket is (VIFROST_RUN_DIR, /run/vifrost)" },
+	{ 0, "timeout", "TIME", "roll back unless confirmed in that time (the policy's, or 90s)" },
+	{ 0, "extend", "TIME", "give the try that waits that time from now on" },
+	CHANGE,
+	END
 };
 static const struct cli_option show_options[] = {
 	COMMON,
 	DAEMON,
 	{ 0, "effective", NULL, "what holds for each vif, and where it comes from" },
+	{ 0, "at", "REVISION", "as it was then" },
 	END
 };
 
@@ -54,16 +74,49 @@ static const struct cli_command commands[] = {
 	  .max_args = 1,
 	  .run = cli_plan },
 	{ .name = "apply",
-	  .args = "FILE",
-	  .help = "make the host as the policy says",
-	  .options = global_options,
-	  .min_args = 1,
+	  .args = "[FILE]",
+	  .help = "make the host as the policy says; what fails is rolled back",
+	  .options = change_options,
 	  .max_args = 1,
 	  .run = cli_apply },
+	{ .name = "try",
+	  .args = "[FILE]",
+	  .help = "apply, and roll back unless it is confirmed in time",
+	  .options = try_options,
+	  .max_args = 1,
+	  .run = cli_try },
+	{ .name = "confirm",
+	  .args = "[ID]",
+	  .help = "keep what is being tried",
+	  .options = global_options,
+	  .max_args = 1,
+	  .run = cli_confirm },
+	{ .name = "rollback",
+	  .args = "[ID]",
+	  .help = "end what is being tried, now",
+	  .options = global_options,
+	  .max_args = 1,
+	  .run = cli_rollback },
 	{ .name = "down",
 	  .help = "take down all that was applied, give back what was there before",
-	  .options = global_options,
+	  .options = change_options,
 	  .run = cli_down },
+	{ .name = "history",
+	  .help = "list all revisions that were applied or confirmed",
+	  .options = global_options,
+	  .run = cli_history },
+	{ .name = "undo",
+	  .args = "[REVISION]",
+	  .help = "make the host as it was at a revision, or before the last one",
+	  .options = change_options,
+	  .max_args = 1,
+	  .run = cli_undo },
+	{ .name = "diff",
+	  .args = "[FILE]",
+	  .help = "what differs from the policy in force, or FILE; exits with 1 when something does",
+	  .options = global_options,
+	  .max_args = 1,
+	  .run = cli_diff },
 	{ .name = "status",
 	  .help = "show networks and vifs as they are",
 	  .options = global_options,

@@ -11,6 +11,8 @@
 static const struct cli_option options[] = {
 	{ 0, "run-dir", "DIR",
 	  "where the daemons of this host meet ($VIFROST_RUN_DIR, " RUNDIR_DEFAULT ")" },
+	{ 0, "state-dir", "DIR",
+	  "where confirmed policies are kept over reboots ($VIFROST_STATE_DIR, /var/lib/vifrost)" },
 	{ 'v', "verbose", NULL, "more log lines" },
 	{ 0 },
 };
@@ -42,5 +44,8 @@ int main(int argc, char **argv)
 		return CLI_USAGE;
 	}
 	opts.rundir = rundir;
+	opts.state_dir = cli_value(&parsed, "state-dir");
+	if (!opts.state_dir)
+		opts.state_dir = getenv("VIFROST_STATE_DIR");
 	return vifrostd_run(&opts);
 }

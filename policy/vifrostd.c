@@ -6,12 +6,17 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/cli.h"
+#include "policy/lifeline.h"
 #include "policy/wanted.h"
 
-#define STATE_DIR "vifrostd"
+#define STATE_DIR	 "vifrostd"
+#define PERSISTENT_DIR	 "/var/lib/vifrost"
+#define LIFELINE_TRIES	 600
+#define LIFELINE_WAIT_MS 100
 
 /* Other on every host and in every run directory, the same after a restart. */
 static void read_host_id(struct vifrostd *d)
@@ -49,7 +54,7 @@ int vifrostd_take_policy(struct vifrostd *d, struct policy *policy)
 }
 
 /* The policy that was applied when we last ran. Nothing is changed: what is there, is adopted. */
-static int reload_policy(struct vifrostd *d)
+int vifrostd_reload_policy(struct vifrostd *d)
 {
 	const struct apply_state *s = &d->apply.state;
 	struct policy *policy = NULL;
@@ -72,7 +77,49 @@ static int reload_policy(struct vifrostd *d)
 	return rc;
 }
 
-static int prepare_dirs(struct vifrostd *d)
+/* A lifeline that does our work while we are not there is soon done with it. */
+static int take_pidfile(struct vifrostd *d, pid_t *holder)
+{
+	const struct timespec pause = { .tv_nsec = LIFELINE_WAIT_MS * 1000000L };
+	pid_t lifeline;
+	int fd = -EBUSY;
+
+	for (int i = 0; i < LIFELINE_TRIES; i++) {
+		fd = pidfile_take(d->rundir, "vifrostd", holder);
+		if (fd != -EBUSY || !lifeline_runs(d->rundir, &lifeline) || lifeline != *holder)
+			break;
+		nanosleep(&pause, NULL);
+	}
+	return fd;
+}
+
+static int make_dir(const char *path)
+{
+	int rc = mkdir(path, 0700) < 0 && errno != EEXIST ? -errno : 0;
+
+	if (rc)
+		log_err("%s: %s", path, strerror(-rc));
+	return rc;
+}
+
+/* Private hosts, of tests and demonstrations, keep all in their run directory. */
+static int prepare_persistent(struct vifrostd *d, const char *option)
+{
+	int rc;
+
+	d->persistent_dir = option				? option
+			    : strcmp(d->rundir, RUNDIR_DEFAULT) ? d->state_dir
+								: PERSISTENT_DIR;
+	rc = make_dir(d->persistent_dir);
+	if (rc)
+		return rc;
+	rc = history_open(&d->history, d->persistent_dir);
+	if (rc)
+		log_err("%s: %s", d->history.dir, strerror(-rc));
+	return rc;
+}
+
+static int prepare_dirs(struct vifrostd *d, const char *persistent)
 {
 	pid_t holder = 0;
 	int rc = rundir_create(d->rundir);
@@ -81,7 +128,7 @@ static int prepare_dirs(struct vifrostd *d)
 		log_err("%s: %s", d->rundir, strerror(-rc));
 		return rc;
 	}
-	d->pidfile = pidfile_take(d->rundir, "vifrostd", &holder);
+	d->pidfile = take_pidfile(d, &holder);
 	if (d->pidfile == -EBUSY)
 		log_err("vifrostd runs already in %s, process %d", d->rundir, (int)holder);
 	else if (d->pidfile < 0)
@@ -89,11 +136,8 @@ static int prepare_dirs(struct vifrostd *d)
 	if (d->pidfile < 0)
 		return d->pidfile;
 	rundir_file(d->state_dir, d->rundir, STATE_DIR);
-	if (mkdir(d->state_dir, 0700) < 0 && errno != EEXIST) {
-		rc = -errno;
-		log_err("%s: %s", d->state_dir, strerror(-rc));
-	}
-	return rc;
+	rc = make_dir(d->state_dir);
+	return rc ? rc : prepare_persistent(d, persistent);
 }
 
 static int open_kernel(struct vifrostd *d)
@@ -120,16 +164,21 @@ static int start(struct vifrostd *d, const struct vifrostd_options *options)
 		return rc;
 	d->apply.sys = d->sys;
 	d->apply.dir = d->state_dir;
-	rc = apply_recover(&d->apply);
+	rc = apply_resume(&d->apply, tx_keep, d);
 	if (rc) {
 		/* Still of use: status tells of it, and guests' links are not touched. */
 		log_err("an apply that was cut short could not be undone: %s", strerror(-rc));
 		d->apply.is_broken = true;
 	}
 	d->apply.fault_at = options->fault_at;
-	rc = reload_policy(d);
+	history_settle(d);
+	rc = vifrostd_reload_policy(d);
+	if (!rc)
+		rc = tx_resume(d);
 	if (rc)
 		return rc;
+	if (!d->apply.state.serial)
+		history_boot(d);
 	store_start(d);
 	rundir_file(path, d->rundir, RUNDIR_VIFROSTD_SOCKET);
 	rc = rpc_server_create(d->loop, path, vifrostd_methods, d, &d->rpc);
@@ -140,12 +189,14 @@ static int start(struct vifrostd *d, const struct vifrostd_options *options)
 
 static void stop(struct vifrostd *d)
 {
+	tx_stop(d);
 	rpc_server_destroy(d->rpc);
 	store_stop(d);
 	vif_forget_all(d);
 	htab_fini(&d->vifs);
 	vs_events_close(d->events);
 	apply_fini(&d->apply);
+	plan_forget_all(d);
 	pol_free(d->policy);
 	vs_wanted_fini(&d->networks);
 	if (d->sys)
@@ -157,14 +208,17 @@ static void stop(struct vifrostd *d)
 
 int vifrostd_run(const struct vifrostd_options *options)
 {
-	struct vifrostd d = { .rundir = options->rundir, .pidfile = -1 };
+	struct vifrostd d = { .rundir = options->rundir,
+			      .pidfile = -1,
+			      .apply.open.journal.fd = -1,
+			      .tx = { .timer_fd = -1, .lifeline_fd = -1 } };
 	int rc;
 
 	htab_init(&d.vifs);
 	vs_record_init(&d.apply.state.record);
 	vs_wanted_init(&d.networks);
 	read_host_id(&d);
-	rc = prepare_dirs(&d);
+	rc = prepare_dirs(&d, options->state_dir);
 	if (!rc)
 		rc = start(&d, options);
 	if (!rc) {

@@ -19,6 +19,7 @@ struct vifrostd;
 
 struct vifrostd_options {
 	const char *rundir;
+	const char *state_dir; /* of what outlives the boot; NULL: the default */
 	unsigned int
 		fault_at; /* tests, from VIFROST_FAULT_POINT: be killed at that point of an apply; 0: never */
 };

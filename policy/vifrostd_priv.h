@@ -13,8 +13,10 @@
 #include "base/rundir.h"
 #include "hv/store.h"
 #include "policy/apply.h"
+#include "policy/history.h"
 #include "policy/place.h"
 #include "policy/policy.h"
+#include "policy/probe.h"
 #include "policy/vifrostd.h"
 #include "vswitch/rtnl_events.h"
 
@@ -52,8 +54,46 @@ struct vif {
 	struct log_limit limit;
 };
 
+enum tx_phase {
+	TX_NONE,
+	TX_PROBING, /* steps done; whether the host is still on the network is being asked */
+	TX_PENDING, /* a try, to be confirmed */
+	TX_BACK,    /* rolled back, and the same is being asked */
+};
+
+#define TX_ID_LEN 9
+#define PLANS_MAX 8
+
+/* What was planned and may be applied by its id. */
+struct planned {
+	char id[APPLY_ID_LEN];
+	char *file, *text;
+};
+
+/* The change under way, drawn in vifrostd_tx.c. */
+struct tx {
+	enum tx_phase phase;
+	bool is_try;
+	bool is_asked; /* the way back is what the call wants */
+	char id[TX_ID_LEN];
+	uid_t uid;
+	char *author, *message, *file; /* message, file: NULL: none */
+	uint64_t until_ms;	       /* boottime_ms(), of a try */
+	uint64_t began_ns, changes_before;
+	struct rpc_call *call; /* to be answered in the end; NULL: nobody waits */
+	struct apply_result result;
+	struct probes *probes;
+
+	struct loop_fd timer; /* beside the lifeline: should that be killed */
+	int timer_fd;
+	struct loop_fd lifeline;
+	int lifeline_fd; /* its pidfd; -1: none */
+	unsigned int lifeline_starts;
+};
+
 struct vifrostd {
 	const char *rundir;
+	const char *persistent_dir; /* outlives the boot */
 	char state_dir[PATH_MAX];
 	char host_id[64];
 	struct loop *loop;
@@ -62,6 +102,11 @@ struct vifrostd {
 	struct vs_system *sys;
 	struct vs_events *events;
 	struct apply apply;
+	struct tx tx;
+	struct history history;
+	bool is_booting; /* the last revision could not be applied yet */
+	struct planned planned[PLANS_MAX];
+	unsigned int next_planned;
 	struct policy *policy;	   /* the applied one; NULL: none */
 	struct vs_wanted networks; /* what it wants but for vifs */
 
@@ -132,6 +177,69 @@ int vif_read_key(struct vifrostd *d, const struct vif *vif, const char *key, cha
 
 /* vifrostd.c: from now on @policy (NULL: none) is in force; taken over on success. Return: 0; -ENOMEM. */
 int vifrostd_take_policy(struct vifrostd *d, struct policy *policy);
+/* What the applied state says is in force; one that is not for this version is none. Return: 0; -ENOMEM. */
+int vifrostd_reload_policy(struct vifrostd *d);
+
+/* vifrostd_tx.c */
+/* What one call asks for. */
+struct tx_request {
+	struct rpc_call *call;
+	bool is_try;
+	struct policy *policy;	 /* taken over in any case; NULL: all down */
+	const char *file, *text; /* NULL: none */
+	const char *plan_id;	 /* NULL: any */
+	const char *message;	 /* NULL: none */
+	uint64_t timeout_ms;	 /* of a try */
+	bool allow_management_cut;
+	const char *ssh; /* the caller's SSH_CONNECTION; NULL: none */
+};
+/* Leads to one answer of request->call, now or later. */
+void tx_begin(struct vifrostd *d, const struct tx_request *request);
+/* Return: 0; -EBUSY, and the call is answered. */
+int tx_refuse_busy(struct vifrostd *d, struct rpc_call *call);
+/* At the start, after the journal was read. */
+int tx_resume(struct vifrostd *d);
+bool tx_keep(void *arg, const json_t *meta, const json_t *notes);
+void tx_stop(struct vifrostd *d);
+void tx_rpc_confirm(void *arg, struct rpc_call *call);
+void tx_rpc_rollback(void *arg, struct rpc_call *call);
+void tx_rpc_extend(void *arg, struct rpc_call *call);
+void tx_rpc_expire(void *arg, struct rpc_call *call);
+/* {id, author, seconds-left, ...} of what is under way; NULL: nothing is. */
+json_t *tx_json(const struct vifrostd *d);
+
+/* vifrostd_history.c */
+void history_rpc_list(void *arg, struct rpc_call *call);
+void history_rpc_undo(void *arg, struct rpc_call *call);
+/* "show" with "at". */
+void history_show(struct vifrostd *d, struct rpc_call *call, json_int_t revision, bool effective);
+/* What was prepared when we were killed is published or dropped, as the state says. */
+void history_settle(struct vifrostd *d);
+
+/* Nothing of ours is in the kernel: make it as the last revision has it. Failure is logged, and tried again
+ * when links change. */
+void history_boot(struct vifrostd *d);
+
+/* vifrostd_plan.c */
+void plan_rpc_plan(void *arg, struct rpc_call *call);
+void plan_rpc_diff(void *arg, struct rpc_call *call);
+/* Of a plan that was made before. NULL: unknown. */
+const struct planned *plan_find(const struct vifrostd *d, const char *id);
+void plan_forget_all(struct vifrostd *d);
+
+/* vifrostd_guard.c: what watches over a try. */
+int tx_guard_start(struct vifrostd *d);
+void tx_guard_stop(struct vifrostd *d);
+/* The lifeline stays. */
+void tx_guard_leave(struct vifrostd *d);
+int tx_guard_set(struct vifrostd *d);
+/* Time is up. */
+void tx_expire(struct vifrostd *d);
+
+/* vifrostd_answer.c */
+void tx_fail_invalid(struct rpc_call *call, const struct diags *ds);
+void tx_fail(struct rpc_call *call, int rc, const struct diags *ds, struct apply_result *result);
+const char *tx_outcome_of(const struct apply_result *result);
 
 int vif_write_carrier(struct vifrostd *d, struct vif *vif, bool on);
 
@@ -148,6 +256,12 @@ void rpc_vif_place(void *arg, struct rpc_call *call);
 extern const struct rpc_method vifrostd_methods[];
 /* The wish of @policy, NULL for none, vifs included. */
 int rpc_wanted(struct vifrostd *d, const struct policy *policy, struct vs_wanted *wanted);
+/* What all calls that change something may say. */
+void rpc_read_request(struct rpc_call *call, struct tx_request *r);
+/* r->policy of r->text, checked. Return: 0; else the call is answered. */
+int rpc_load_policy(const struct vifrostd *d, struct tx_request *r);
+/* Both, of the call's policy or the plan that it names. */
+int rpc_read_change(const struct vifrostd *d, struct rpc_call *call, struct tx_request *r);
 
 /* vifrostd_status.c. NULL: out of memory. */
 json_t *status_json(struct vifrostd *d);

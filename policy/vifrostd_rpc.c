@@ -6,7 +6,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "base/clock.h"
 #include "policy/daemon_api.h"
 #include "policy/wanted.h"
 
@@ -17,172 +16,115 @@ int rpc_wanted(struct vifrostd *d, const struct policy *policy, struct vs_wanted
 	return rc ? rc : vif_wanted(d, policy, wanted);
 }
 
-static void fail_invalid(struct rpc_call *call, const struct diags *ds)
+void rpc_read_request(struct rpc_call *call, struct tx_request *r)
 {
-	rpc_fail_data(call, DAEMON_ERROR_INVALID, diags_json(ds),
-		      "the policy cannot be applied: %zu error%s", ds->nr_errors,
-		      ds->nr_errors == 1 ? "" : "s");
+	const json_t *params = rpc_params(call);
+
+	r->call = call;
+	r->file = json_string_value(json_object_get(params, "file"));
+	r->text = json_string_value(json_object_get(params, "policy"));
+	r->plan_id = json_string_value(json_object_get(params, "plan"));
+	r->message = json_string_value(json_object_get(params, "message"));
+	r->ssh = json_string_value(json_object_get(params, "ssh"));
+	r->allow_management_cut = json_is_true(json_object_get(params, "allow-management-cut"));
 }
 
-/* The call's policy, checked. Return: 0; else the call is answered. */
-static int read_policy(const struct vifrostd *d, struct rpc_call *call, struct policy **policy_out,
-		       const char **file_out, const char **text_out)
+int rpc_load_policy(const struct vifrostd *d, struct tx_request *r)
 {
-	const json_t *text = json_object_get(rpc_params(call), "policy");
-	const char *file = json_string_value(json_object_get(rpc_params(call), "file"));
 	struct diags ds = { 0 };
 	char host[HOST_NAME_MAX + 1] = "";
-	int rc;
+	int rc = pol_load_text(r->file, r->text, strlen(r->text), &ds, &r->policy);
 
-	*policy_out = NULL;
-	if (!file || !json_is_string(text)) {
-		rpc_fail(call, "usage", "params: {\"policy\": text, \"file\": its name}");
-		return -EINVAL;
-	}
-	*file_out = file;
-	*text_out = json_string_value(text);
-	rc = pol_load_text(file, *text_out, json_string_length(text), &ds, policy_out);
 	gethostname(host, sizeof(host) - 1);
 	if (rc == -EINVAL) {
-		fail_invalid(call, &ds);
+		tx_fail_invalid(r->call, &ds);
 	} else if (rc) {
-		rpc_fail(call, "internal", "cannot read the policy: %s", strerror(-rc));
-	} else if (!pol_matches_host(*policy_out, host)) {
-		rpc_reply(call,
+		rpc_fail(r->call, "internal", "cannot read the policy: %s", strerror(-rc));
+	} else if (!pol_matches_host(r->policy, host)) {
+		rpc_reply(r->call,
 			  json_pack("{ss s[]}", "outcome", DAEMON_OUTCOME_NOT_FOR_HOST, "steps"));
 		rc = -EPERM;
-	} else {
-		rc = pol_check_change(d->policy, *policy_out, &ds);
+	} else if (!r->allow_management_cut) {
+		rc = pol_check_change(d->policy, r->policy, &ds);
 		if (rc)
-			fail_invalid(call, &ds);
+			tx_fail_invalid(r->call, &ds);
 	}
 	if (rc) {
-		pol_free(*policy_out);
-		*policy_out = NULL;
+		pol_free(r->policy);
+		r->policy = NULL;
 	}
 	diags_fini(&ds);
 	return rc;
 }
 
-static json_t *failure_json(struct apply_result *result)
+static bool has_nul(const json_t *text)
 {
-	return json_pack("{sO* si}", "steps", result->steps, "failed", (int)result->failed_step);
+	return text && strlen(json_string_value(text)) != json_string_length(text);
 }
 
-static void fail_apply(struct rpc_call *call, int rc, const struct diags *ds,
-		       struct apply_result *result)
+int rpc_read_change(const struct vifrostd *d, struct rpc_call *call, struct tx_request *r)
 {
-	const char *why = result->why[0] ? result->why : strerror(-rc);
+	const struct planned *planned;
 
-	if (rc == -EINVAL && ds->nr_errors)
-		fail_invalid(call, ds);
-	else if (rc == -ECANCELED)
-		rpc_fail_data(call, DAEMON_ERROR_ROLLED_BACK, failure_json(result),
-			      "%s; the old state is back", why);
-	else if (rc == -ENOTRECOVERABLE)
-		rpc_fail_data(call, DAEMON_ERROR_ROLLBACK_FAILED, failure_json(result),
-			      "%s; so did the way back, see vifrostd's log", why);
-	else
-		rpc_fail(call, rc == -EBUSY ? DAEMON_ERROR_BUSY : "internal", "%s", why);
-}
-
-static const char *outcome_of(const struct apply_result *result)
-{
-	return result->nr_steps ? DAEMON_OUTCOME_CHANGED : DAEMON_OUTCOME_UNCHANGED;
-}
-
-static void rpc_plan(void *arg, struct rpc_call *call)
-{
-	struct vifrostd *d = arg;
-	struct apply_result result = { 0 };
-	struct diags ds = { 0 };
-	struct vs_wanted wanted;
-	struct policy *policy;
-	const char *file, *text;
-	int rc;
-
-	if (read_policy(d, call, &policy, &file, &text))
-		return;
-	vs_wanted_init(&wanted);
-	rc = rpc_wanted(d, policy, &wanted);
-	if (!rc)
-		rc = apply_plan(&d->apply, &wanted, &ds, &result);
-	if (rc)
-		fail_apply(call, rc, &ds, &result);
-	else
-		rpc_reply(call, json_pack("{ss sO}", "outcome", outcome_of(&result), "steps",
-					  result.steps));
-	apply_result_fini(&result);
-	vs_wanted_fini(&wanted);
-	diags_fini(&ds);
-	pol_free(policy);
-}
-
-/* @policy: taken over when it holds now. */
-static int make_so(struct vifrostd *d, struct policy *policy, const char *file, const char *text,
-		   struct diags *ds, struct apply_result *result)
-{
-	struct vs_wanted wanted;
-	int rc;
-
-	vs_wanted_init(&wanted);
-	rc = rpc_wanted(d, policy, &wanted);
-	if (!rc)
-		rc = apply_run(&d->apply, &wanted, file, text, ds, result);
-	vs_wanted_fini(&wanted);
-	return rc ? rc : vifrostd_take_policy(d, policy);
-}
-
-/* Those that had to wait get their turn. */
-static void update_vifs(struct vifrostd *d)
-{
-	int rc = d->store ? vif_update_changed(d) : 0;
-
-	if (rc)
-		store_lost(d, rc);
-	else
-		store_drain(d);
-}
-
-static void answer_apply(struct vifrostd *d, struct rpc_call *call, struct policy *policy,
-			 const char *file, const char *text)
-{
-	struct apply_result result = { 0 };
-	struct diags ds = { 0 };
-	uint64_t begin = clock_ns(), before = d->sys->nr_changes;
-	int rc = make_so(d, policy, file, text, &ds, &result);
-
-	if (rc) {
-		pol_free(policy);
-		log_warning("%s: not applied: %s", file ? file : "down",
-			    result.why[0] ? result.why : strerror(-rc));
-		fail_apply(call, rc, &ds, &result);
-		goto out;
+	rpc_read_request(call, r);
+	if (r->plan_id && !r->text) {
+		planned = plan_find(d, r->plan_id);
+		if (!planned) {
+			rpc_fail(call, DAEMON_ERROR_NOT_FOUND,
+				 "plan %s is not one of the last %d; plan again", r->plan_id,
+				 PLANS_MAX);
+			return -ENOENT;
+		}
+		r->file = planned->file;
+		r->text = planned->text;
 	}
-	update_vifs(d);
-	log_notice("%s: %s in %zu steps", file ? file : "down", file ? "applied" : "done",
-		   result.nr_steps);
-	rpc_reply(call,
-		  json_pack("{ss sO sI sf}", "outcome", outcome_of(&result), "steps", result.steps,
-			    "changes", (json_int_t)(d->sys->nr_changes - before), "duration-ms",
-			    (double)(clock_ns() - begin) / 1e6));
-out:
-	apply_result_fini(&result);
-	diags_fini(&ds);
+	if (!r->file || !r->text || has_nul(json_object_get(rpc_params(call), "policy"))) {
+		rpc_fail(call, "usage", "params: {\"policy\": text, \"file\": its name}");
+		return -EINVAL;
+	}
+	return rpc_load_policy(d, r);
 }
 
 static void rpc_apply(void *arg, struct rpc_call *call)
 {
-	struct policy *policy;
-	const char *file, *text;
+	struct tx_request r = { 0 };
 
-	if (!read_policy(arg, call, &policy, &file, &text))
-		answer_apply(arg, call, policy, file, text);
+	if (!tx_refuse_busy(arg, call) && !rpc_read_change(arg, call, &r))
+		tx_begin(arg, &r);
+}
+
+static uint64_t confirm_ms(const struct policy *policy)
+{
+	const struct pol_u64 *us = &policy->apply.confirm_timeout;
+
+	return us->place.line ? us->value / 1000 : DAEMON_TRY_DEFAULT_MS;
+}
+
+static void rpc_try(void *arg, struct rpc_call *call)
+{
+	struct tx_request r = { .is_try = true };
+	const json_t *timeout = json_object_get(rpc_params(call), "timeout-ms");
+	json_int_t ms = json_integer_value(timeout);
+
+	if (tx_refuse_busy(arg, call))
+		return;
+	if (timeout && (ms < 1000 || ms > DAEMON_TRY_MAX_MS)) {
+		rpc_fail(call, "usage", "timeout-ms: from 1000 to %d", DAEMON_TRY_MAX_MS);
+		return;
+	}
+	if (rpc_read_change(arg, call, &r))
+		return;
+	r.timeout_ms = timeout ? (uint64_t)ms : confirm_ms(r.policy);
+	tx_begin(arg, &r);
 }
 
 static void rpc_down(void *arg, struct rpc_call *call)
 {
-	answer_apply(arg, call, NULL, NULL, NULL);
+	struct tx_request r = { 0 };
+
+	rpc_read_request(call, &r);
+	r.file = r.text = NULL;
+	tx_begin(arg, &r);
 }
 
 static void reply_or_nomem(struct rpc_call *call, json_t *result)
@@ -206,10 +148,12 @@ static void rpc_vif_list(void *arg, struct rpc_call *call)
 static void rpc_show(void *arg, struct rpc_call *call)
 {
 	struct vifrostd *d = arg;
-
+	const json_t *at = json_object_get(rpc_params(call), "at");
 	bool effective = json_is_true(json_object_get(rpc_params(call), "effective"));
 
-	if (!d->policy)
+	if (at)
+		history_show(d, call, json_integer_value(at), effective);
+	else if (!d->policy)
 		rpc_fail(call, DAEMON_ERROR_NOT_FOUND, "no policy is applied");
 	else
 		reply_or_nomem(call,
@@ -236,7 +180,21 @@ static void rpc_explain(void *arg, struct rpc_call *call)
 }
 
 const struct rpc_method vifrostd_methods[] = {
-	{ "plan", rpc_plan },	    { "apply", rpc_apply }, { "down", rpc_down },
-	{ "status", rpc_status },   { "show", rpc_show },   { "vif.list", rpc_vif_list },
-	{ "explain", rpc_explain }, { "vif.place", rpc_vif_place }, { NULL, NULL },
+	{ "plan", plan_rpc_plan },
+	{ "diff", plan_rpc_diff },
+	{ "apply", rpc_apply },
+	{ "try", rpc_try },
+	{ "confirm", tx_rpc_confirm },
+	{ "rollback", tx_rpc_rollback },
+	{ "extend", tx_rpc_extend },
+	{ "expire", tx_rpc_expire },
+	{ "undo", history_rpc_undo },
+	{ "history", history_rpc_list },
+	{ "down", rpc_down },
+	{ "status", rpc_status },
+	{ "show", rpc_show },
+	{ "vif.list", rpc_vif_list },
+	{ "explain", rpc_explain },
+	{ "vif.place", rpc_vif_place },
+	{ NULL, NULL },
 };

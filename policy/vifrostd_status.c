@@ -188,10 +188,11 @@ static int count_pending(struct vifrostd *d)
 	struct apply_result result = { 0 };
 	struct diags ds = { 0 };
 	struct vs_wanted wanted;
+	struct apply_wish wish = { .wanted = &wanted };
 	int n = -1;
 
 	vs_wanted_init(&wanted);
-	if (!rpc_wanted(d, d->policy, &wanted) && !apply_plan(&d->apply, &wanted, &ds, &result))
+	if (!rpc_wanted(d, d->policy, &wanted) && !apply_plan(&d->apply, &wish, &ds, &result))
 		n = (int)result.nr_steps;
 	apply_result_fini(&result);
 	vs_wanted_fini(&wanted);
@@ -253,9 +254,10 @@ json_t *status_json(struct vifrostd *d)
 		return NULL;
 	}
 	policy = d->policy ? json_pack("{ss}", "file", d->apply.state.file) : json_null();
-	status = json_pack("{ss so si so so so}", "schema", "vifrost/state/v1", "policy", policy,
-			   "pending", count_pending(d), "daemons", daemons, "networks",
-			   networks_json(d, &o), "vifs", vifs_json(d, netback, true));
+	status = json_pack("{ss so si so* so so so}", "schema", "vifrost/state/v1", "policy",
+			   policy, "pending", count_pending(d), "change", tx_json(d), "daemons",
+			   daemons, "networks", networks_json(d, &o), "vifs",
+			   vifs_json(d, netback, true));
 	json_decref(netback);
 	vs_observed_fini(&o);
 	return status;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Addresses over rtnetlink, with all that is needed to put them elsewhere unchanged. */
 #include "vswitch/rtnl_priv.h"
+#include "vswitch/sysctl.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -157,6 +158,18 @@ static void label_for(const struct vs_op *op, char label[IFNAMSIZ])
 		memcpy(label + strlen(label), colon, strlen(colon) + 1);
 }
 
+/* One address goes, not all that the kernel holds for its secondaries. */
+static int addr_del(struct vs_rtnl *r, const struct vs_op *op, int ifindex)
+{
+	bool is_kept = op->addr.family == AF_INET &&
+		       vs_sysctl_set_ipv4(op->link, "promote_secondaries", 1) > 0;
+	int rc = rtnl_change(r, addr_msg(RTM_DELADDR, 0, ifindex, &op->addr, "", 0));
+
+	if (is_kept)
+		vs_sysctl_set_ipv4(op->link, "promote_secondaries", 0);
+	return rc == -EADDRNOTAVAIL ? 0 : rc;
+}
+
 int rtnl_addr_apply(struct vs_rtnl *r, const struct vs_op *op)
 {
 	/*
@@ -170,10 +183,8 @@ int rtnl_addr_apply(struct vs_rtnl *r, const struct vs_op *op)
 
 	if (ifindex < 0)
 		return ifindex;
-	if (op->kind == VS_OP_ADDR_DEL) {
-		rc = rtnl_change(r, addr_msg(RTM_DELADDR, 0, ifindex, &op->addr, "", 0));
-		return rc == -EADDRNOTAVAIL ? 0 : rc;
-	}
+	if (op->kind == VS_OP_ADDR_DEL)
+		return addr_del(r, op, ifindex);
 	label_for(op, label);
 	rc = rtnl_change(r, addr_msg(RTM_NEWADDR, NLM_F_CREATE | NLM_F_EXCL, ifindex, &op->addr,
 				     label, no_dad));

@@ -132,8 +132,10 @@ static int restart(struct host *h)
 
 static size_t count_steps(struct host *h, const struct vs_wanted *wanted)
 {
+	const struct apply_wish wish = { .wanted = wanted };
+
 	apply_result_fini(&h->result);
-	assert_int_equal(apply_plan(&h->apply, wanted, &h->ds, &h->result), 0);
+	assert_int_equal(apply_plan(&h->apply, &wish, &h->ds, &h->result), 0);
 	return h->result.nr_steps;
 }
 
@@ -141,8 +143,12 @@ static int run(struct host *h, const struct vs_wanted *wanted)
 {
 	const char *text = wanted->nr_networks ? POLICY_TEXT : NULL;
 
+	const struct apply_wish wish = { .wanted = wanted,
+					 .file = text ? "p.yaml" : NULL,
+					 .text = text };
+
 	apply_result_fini(&h->result);
-	return apply_run(&h->apply, wanted, text ? "p.yaml" : NULL, text, &h->ds, &h->result);
+	return apply_run(&h->apply, &wish, &h->ds, &h->result);
 }
 
 static void assert_state(const struct host *h, const char *expected)

@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* How a change that failed is told. */
+#include "policy/vifrostd_priv.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "policy/daemon_api.h"
+
+void tx_fail_invalid(struct rpc_call *call, const struct diags *ds)
+{
+	rpc_fail_data(call, DAEMON_ERROR_INVALID, diags_json(ds),
+		      "the policy cannot be applied: %zu error%s", ds->nr_errors,
+		      ds->nr_errors == 1 ? "" : "s");
+}
+
+static json_t *failure_json(struct apply_result *result)
+{
+	return json_pack("{sO* si}", "steps", result->steps, "failed", (int)result->failed_step);
+}
+
+void tx_fail(struct rpc_call *call, int rc, const struct diags *ds, struct apply_result *result)
+{
+	const char *why = result->why[0] ? result->why : strerror(-rc);
+
+	if (rc == -EINVAL && ds && ds->nr_errors)
+		tx_fail_invalid(call, ds);
+	else if (rc == -ECANCELED)
+		rpc_fail_data(call, DAEMON_ERROR_ROLLED_BACK, failure_json(result),
+			      "%s; the old state is back", why);
+	else if (rc == -ENOTRECOVERABLE)
+		rpc_fail_data(call, DAEMON_ERROR_ROLLBACK_FAILED, failure_json(result),
+			      "%s; the old state is not back as it was, see vifrostd's log", why);
+	else
+		rpc_fail(call, rc == -EBUSY || rc == -ESTALE ? DAEMON_ERROR_BUSY : "internal", "%s",
+			 why);
+}
+
+const char *tx_outcome_of(const struct apply_result *result)
+{
+	return result->nr_steps ? DAEMON_OUTCOME_CHANGED : DAEMON_OUTCOME_UNCHANGED;
+}
