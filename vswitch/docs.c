@@ -11,6 +11,7 @@ const struct vs_doc_ops *const vs_doc_ops[VS_DOC_NR] = {
 	[VS_DOC_NFT] = &nft_doc_ops,
 	[VS_DOC_OVS_BRIDGE] = &ovs_bridge_ops,
 	[VS_DOC_OVS_PORT] = &ovs_port_ops,
+	[VS_DOC_VLANS] = &vs_vlans_doc_ops,
 };
 
 static const struct {
@@ -22,6 +23,7 @@ static const struct {
 	[VS_DOC_OVS_PORT] = { "Open vSwitch port", "" },
 	[VS_DOC_DNSMASQ] = { "DHCP and DNS for", NULL },
 	[VS_DOC_DHCP] = { "the host's DHCP client on", NULL },
+	[VS_DOC_VLANS] = { "VLANs of", "" },
 	[VS_DOC_RATE] = { "rate limit of", "" },
 };
 

@@ -25,6 +25,8 @@ extern const struct vs_doc_ops ovs_bridge_ops, ovs_port_ops; /* ovsdb_bridge.c, 
 /* NULL: this build has none. */
 extern const struct vs_doc_ops *const vs_doc_ops[VS_DOC_NR];
 
+extern const struct vs_doc_ops vs_vlans_doc_ops; /* rtnl_vlans.c */
+
 struct vs_docs {
 	const char *rundir;
 	void *ctx[VS_DOC_NR];

@@ -8,6 +8,7 @@
 #include <sys/socket.h>
 
 #include "vswitch/array.h"
+#include "vswitch/plan_priv.h"
 #include "vswitch/text.h"
 
 static int fake_observe(struct vs_system *sys, const struct vs_look *look, struct vs_observed *out,
@@ -111,6 +112,8 @@ struct vs_link *vs_fake_add_link(struct vs_fake *fake, const char *name, const c
 	link->accept_ra = 1;
 	link->sysctls[VS_LINK_SEND_REDIRECTS] = 1;
 	link->sysctls[VS_LINK_PROXY_DELAY4] = link->sysctls[VS_LINK_PROXY_DELAY6] = 80;
+	if (!strcmp(kind, "bridge"))
+		vs_bridge_defaults(link);
 	return link;
 }
 
@@ -132,6 +135,11 @@ static void link_line(const struct vs_observed *o, const struct vs_link *l, FILE
 	for (int i = 0; i < VS_LINK_SYSCTL_NR; i++)
 		fprintf(out, " %d", l->sysctls[i]);
 	fprintf(out, "\n");
+	if (!strcmp(l->kind, "bridge"))
+		fprintf(out, "bridge %s delay %u hello %u age %u priority %u vlans %u pvid %u\n",
+			l->name, l->bridge[VS_BRIDGE_FORWARD_DELAY], l->bridge[VS_BRIDGE_HELLO],
+			l->bridge[VS_BRIDGE_MAX_AGE], l->bridge[VS_BRIDGE_PRIORITY],
+			l->bridge[VS_BRIDGE_VLAN_FILTERING], l->bridge[VS_BRIDGE_DEFAULT_PVID]);
 }
 
 static const char *name_of(const struct vs_observed *o, int ifindex)

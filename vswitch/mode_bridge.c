@@ -21,6 +21,7 @@
 #include "vswitch/array.h"
 #include "vswitch/bridge_priv.h"
 #include "vswitch/l3_priv.h"
+#include "vswitch/vlans.h"
 
 static void alias_of(const char *network, char alias[VS_TEXT_LEN])
 {
@@ -36,6 +37,8 @@ static const char *find_difference(const struct vs_observed *o, const struct vs_
 		return "it is not a bridge";
 	if (link->stp != n->stp)
 		return link->stp ? "its STP is on" : "its STP is off";
+	if (!link->bridge[VS_BRIDGE_VLAN_FILTERING] != !n->vlan_filtering)
+		return n->vlan_filtering ? "its VLAN filtering is off" : "its VLAN filtering is on";
 	if (!link->is_up)
 		return "it is down";
 	snprintf(text, size, "its MTU is %u, not %u", link->mtu, n->mtu);
@@ -89,6 +92,28 @@ static void plan_settings(struct plan_for *p, const struct vs_plan_input *in,
 	plan_set_mtu(p, VS_DISRUPTION_NONE, n->name, n->mtu);
 }
 
+/* Only with STP on: else they are nobody's, and whoever has set them. */
+static void plan_stp(struct plan_for *p, const struct vs_network *n)
+{
+	const struct {
+		enum vs_bridge_setting which;
+		bool is_given;
+		uint32_t value;
+	} settings[] = {
+		{ VS_BRIDGE_FORWARD_DELAY, n->stp_forward_delay_s, n->stp_forward_delay_s * 100 },
+		{ VS_BRIDGE_HELLO, n->stp_hello_s, n->stp_hello_s * 100 },
+		{ VS_BRIDGE_MAX_AGE, n->stp_max_age_s, n->stp_max_age_s * 100 },
+		{ VS_BRIDGE_PRIORITY, n->has_stp_priority, n->stp_priority },
+	};
+	struct vs_link usual;
+
+	vs_bridge_defaults(&usual);
+	for (size_t i = 0; n->stp && i < sizeof(settings) / sizeof(settings[0]); i++)
+		plan_set_bridge(p, VS_DISRUPTION_NONE, n->name, settings[i].which,
+				settings[i].is_given ? settings[i].value
+						     : usual.bridge[settings[i].which]);
+}
+
 /* @uplink: a copy, because steps change the model. */
 static int plan_ours(const struct vs_plan_input *in, const struct vs_record_network *old,
 		     const struct vs_network *n, const struct vs_link *uplink, struct vs_plan *plan)
@@ -110,6 +135,10 @@ static int plan_ours(const struct vs_plan_input *in, const struct vs_record_netw
 	plan_set_up(&p, VS_DISRUPTION_NONE, n->name, true);
 	if (uplink)
 		bridge_take_uplink(&p, n, rn, uplink->name);
+	rc = p.rc ? p.rc : plan_vlans(in, n, uplink ? uplink->name : NULL, plan);
+	if (rc)
+		return rc;
+	plan_stp(&p, n);
 	/* Last: a port that forwards already goes on, one that comes later listens for 30 s first. */
 	plan_set_stp(&p, VS_DISRUPTION_NONE, n->name, n->stp);
 	bridge_add_routes(&p, n, rn);
@@ -172,6 +201,17 @@ int bridge_plan(const struct vs_plan_input *in, const struct vs_record_network *
 	return rc;
 }
 
+/* So that undoing it brings them back. */
+static void reset_settings(struct plan_for *p, const char *name)
+{
+	struct vs_link usual;
+
+	vs_bridge_defaults(&usual);
+	for (int i = 0; i < VS_BRIDGE_NR; i++)
+		plan_set_bridge(p, VS_DISRUPTION_NONE, name, (enum vs_bridge_setting)i,
+				usual.bridge[i]);
+}
+
 int bridge_plan_down(const struct vs_plan_input *in, const struct vs_record_network *old,
 		     struct vs_plan *plan)
 {
@@ -186,6 +226,8 @@ int bridge_plan_down(const struct vs_plan_input *in, const struct vs_record_netw
 	bridge_empty_link(&p, old->name);
 	plan_set_up(&p, VS_DISRUPTION_NONE, old->name, false);
 	plan_set_stp(&p, VS_DISRUPTION_NONE, old->name, false);
+	plan_vlans_off(&p, old->name);
+	reset_settings(&p, old->name);
 	plan_del_bridge(&p, old->name);
 	return p.rc;
 }
@@ -205,6 +247,7 @@ int bridge_attach(const struct vs_network *n, const struct vs_vif *vif, struct v
 	if (vif->mtu)
 		plan_set_mtu(&p, VS_DISRUPTION_NONE, vif->name, vif->mtu);
 	plan_set_master(&p, VS_DISRUPTION_BLIP, vif->name, n->name);
+	plan_vif_vlans(&p, n, vif);
 	plan_set_isolated(&p, VS_DISRUPTION_NONE, vif->name, vif->isolation != VS_ISOLATION_NONE);
 	plan_set_up(&p, VS_DISRUPTION_NONE, vif->name, true);
 	return p.rc;

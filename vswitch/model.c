@@ -58,6 +58,16 @@ static bool is_made_by(const struct vs_link *link, const struct vs_op *op)
 	return !strcmp(link->alias, op->text);
 }
 
+void vs_bridge_defaults(struct vs_link *link)
+{
+	link->bridge[VS_BRIDGE_FORWARD_DELAY] = 1500;
+	link->bridge[VS_BRIDGE_HELLO] = 200;
+	link->bridge[VS_BRIDGE_MAX_AGE] = 2000;
+	link->bridge[VS_BRIDGE_PRIORITY] = 32768;
+	link->bridge[VS_BRIDGE_VLAN_FILTERING] = 0;
+	link->bridge[VS_BRIDGE_DEFAULT_PVID] = 1;
+}
+
 static int link_add(struct vs_observed *m, const struct vs_op *op, const char *name,
 		    const char *kind)
 {
@@ -88,6 +98,8 @@ static int link_add(struct vs_observed *m, const struct vs_op *op, const char *n
 	link->sysctls[VS_LINK_PROXY_DELAY4] = PROXY_DELAY_DEFAULT;
 	link->sysctls[VS_LINK_PROXY_DELAY6] = link->accept_ra < 0 ? -1 : PROXY_DELAY_DEFAULT;
 	link->ipv6_off = !strcmp(kind, "veth") && link->accept_ra > 0 ? 0 : link->accept_ra;
+	if (!strcmp(kind, "bridge"))
+		vs_bridge_defaults(link);
 	return 0;
 }
 
@@ -101,6 +113,10 @@ static int link_del(struct vs_observed *m, const struct vs_op *op, const char *n
 	if (!is_made_by(link, op))
 		return -EPERM;
 	ifindex = link->ifindex;
+	for (size_t i = 0; i < m->nr_links; i++)
+		if (m->links[i].master == ifindex)
+			vs_observed_set_doc(m, VS_DOC_VLANS, m->links[i].name, NULL);
+	vs_observed_set_doc(m, VS_DOC_VLANS, name, NULL);
 	vs_index_remove(m, INDEX_LINK_NAME, (size_t)(link - m->links));
 	array_remove(m->links, &m->nr_links, sizeof(*link), (size_t)(link - m->links));
 	for (size_t i = m->nr_addrs; i-- > 0;)
@@ -136,8 +152,10 @@ static int set_master(struct vs_observed *m, struct vs_link *link, const char *n
 
 	if (name[0] && !master)
 		return -ENODEV;
-	if (link->master != ifindex)
+	if (link->master != ifindex) {
 		link->isolated = false;
+		vs_observed_set_doc(m, VS_DOC_VLANS, link->name, NULL);
+	}
 	link->master = ifindex;
 	return 0;
 }
@@ -153,6 +171,16 @@ static int set_name(struct vs_observed *m, struct vs_link *link, const char *nam
 		return -EBUSY;
 	snprintf(link->name, sizeof(link->name), "%.15s", name);
 	vs_index_forget(m);
+	return 0;
+}
+
+static int set_bridge(struct vs_link *link, const struct vs_op *op)
+{
+	if (op->index >= VS_BRIDGE_NR || strcmp(link->kind, "bridge") != 0)
+		return -EOPNOTSUPP;
+	if (op->index == VS_BRIDGE_DEFAULT_PVID && link->bridge[VS_BRIDGE_VLAN_FILTERING])
+		return -EPERM;
+	link->bridge[op->index] = op->value;
 	return 0;
 }
 
@@ -185,6 +213,8 @@ static int set_link(struct vs_observed *m, const struct vs_op *op)
 	case VS_OP_SET_STP:
 		link->stp = op->value != 0;
 		return strcmp(link->kind, "bridge") != 0 ? -EOPNOTSUPP : 0;
+	case VS_OP_SET_BRIDGE:
+		return set_bridge(link, op);
 	case VS_OP_SET_ISOLATED:
 		link->isolated = op->value != 0;
 		return link->master ? 0 : -EINVAL;

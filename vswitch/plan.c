@@ -16,7 +16,7 @@
 #include "vswitch/switch.h"
 
 static const struct vs_mode *const modes[] = { &vs_mode_bridge, &vs_mode_ovs, &vs_mode_nat,
-					      &vs_mode_isolated };
+					       &vs_mode_isolated };
 
 const struct vs_mode *vs_mode_find(const char *name)
 {
@@ -170,6 +170,8 @@ struct vs_look vs_look_for(const struct vs_wanted *wanted, const struct vs_recor
 
 		look.drivers |= n->uplink.driver[0] || n->uplink.pci[0];
 		look.docs |= n->mode->docs;
+		if (n->vlan_filtering && n->mode->segment == VS_SEGMENT_BRIDGE)
+			look.lacks |= VS_LACKS_VLAN_FILTERING;
 	}
 	for (size_t i = 0; i < record->nr_networks; i++) {
 		const struct vs_mode *mode = vs_mode_find(record->networks[i].mode);
@@ -261,6 +263,12 @@ static int look_at_docs(struct vs_system *sys, unsigned int docs, const char *li
 	return rc;
 }
 
+/* Of a vif on @n. */
+static unsigned int docs_of(const struct vs_network *n)
+{
+	return n->vlan_filtering ? n->mode->docs : n->mode->docs & ~VS_DOC_BIT(VS_DOC_VLANS);
+}
+
 /* The documents that any mode may have made for the vif. */
 static unsigned int docs_of_vifs(void)
 {
@@ -284,7 +292,7 @@ int vs_place_vif(struct vs_system *sys, const struct vs_network *n, const struct
 			rc = -ENONET;
 	}
 	if (!rc)
-		rc = look_at_docs(sys, n ? n->mode->docs : docs_of_vifs(), vif->name, &plan.model,
+		rc = look_at_docs(sys, n ? docs_of(n) : docs_of_vifs(), vif->name, &plan.model,
 				  why);
 	if (!rc)
 		rc = vs_plan_vif(n, vif, &plan);

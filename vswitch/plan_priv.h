@@ -21,6 +21,8 @@ void plan_set_mac(struct plan_for *p, enum vs_disruption d, const char *link,
 		  const uint8_t mac[MAC_LEN]);
 void plan_set_up(struct plan_for *p, enum vs_disruption d, const char *link, bool up);
 void plan_set_stp(struct plan_for *p, enum vs_disruption d, const char *link, bool on);
+void plan_set_bridge(struct plan_for *p, enum vs_disruption d, const char *link,
+		     enum vs_bridge_setting which, uint32_t value);
 void plan_set_isolated(struct plan_for *p, enum vs_disruption d, const char *link, bool on);
 /* @master: "": none. */
 void plan_set_master(struct plan_for *p, enum vs_disruption d, const char *link,
@@ -63,6 +65,9 @@ void plan_make_mac(const char *a, const char *b, uint8_t mac[MAC_LEN]);
 
 /* The model's. NULL: not there. */
 const struct vs_link *plan_link(const struct plan_for *p, const char *name);
+
+/* As the kernel makes a bridge. */
+void vs_bridge_defaults(struct vs_link *link);
 
 /* Same address on the same prefix; same destination, table and metric (what only one can be). */
 bool vs_addr_same(const struct vs_addr *a, const struct vs_addr *b);

@@ -67,6 +67,19 @@ void plan_set_stp(struct plan_for *p, enum vs_disruption d, const char *link, bo
 		set_value(p, d, VS_OP_SET_STP, link, l->stp, on);
 }
 
+void plan_set_bridge(struct plan_for *p, enum vs_disruption d, const char *link,
+		     enum vs_bridge_setting which, uint32_t value)
+{
+	const struct vs_link *l = plan_link(p, link);
+	struct vs_op op = make_op(VS_OP_SET_BRIDGE, link, value), undo = op;
+
+	if (!l || l->bridge[which] == value)
+		return;
+	op.index = undo.index = which;
+	undo.value = l->bridge[which];
+	add_step(p, d, &op, &undo);
+}
+
 void plan_set_isolated(struct plan_for *p, enum vs_disruption d, const char *link, bool on)
 {
 	const struct vs_link *l = plan_link(p, link);
@@ -125,6 +138,9 @@ void plan_set_master(struct plan_for *p, enum vs_disruption d, const char *link,
 
 	if (!l || l->master == (new ? new->ifindex : 0))
 		return;
+	/* The kernel forgets them with the port; so does a step, and its inverse knows them. */
+	if (old)
+		plan_del_doc(p, VS_DISRUPTION_NONE, VS_DOC_VLANS, link);
 	memcpy(op.text, master, strnlen(master, IFNAMSIZ - 1));
 	if (old)
 		memcpy(undo.text, old->name, sizeof(old->name));

@@ -176,6 +176,8 @@ static int observe_once(struct vs_rtnl *r, const struct vs_look *look, struct vs
 		rc = rtnl_routes_read(r, out);
 	if (!rc && look->neighs)
 		rc = rtnl_neighs_read(r, out);
+	if (!rc && look->lacks)
+		rc = rtnl_probe(r, look->lacks, &out->lacks);
 	for (int i = 0; i < VS_SYSCTL_NR; i++)
 		out->sysctls[i] = vs_sysctl_get((enum vs_sysctl)i);
 	if (rc)
@@ -243,27 +245,17 @@ static int doc_apply(struct vs_rtnl *r, const struct vs_op *op)
 static int rtnl_apply(struct vs_system *sys, const struct vs_op *op, char *why)
 {
 	static int (*const fns[VS_OP_NR])(struct vs_rtnl *, const struct vs_op *) = {
-		[VS_OP_BRIDGE_ADD] = rtnl_link_apply,
-		[VS_OP_LINK_DEL] = rtnl_link_apply,
-		[VS_OP_SET_MTU] = rtnl_link_apply,
-		[VS_OP_SET_MAC] = rtnl_link_apply,
-		[VS_OP_SET_UP] = rtnl_link_apply,
-		[VS_OP_SET_MASTER] = rtnl_link_apply,
-		[VS_OP_SET_STP] = rtnl_link_apply,
-		[VS_OP_SET_ISOLATED] = rtnl_link_apply,
-		[VS_OP_ADDR_ADD] = rtnl_addr_apply,
-		[VS_OP_ADDR_DEL] = rtnl_addr_apply,
-		[VS_OP_ROUTE_ADD] = rtnl_route_apply,
-		[VS_OP_ROUTE_DEL] = rtnl_route_apply,
-		[VS_OP_SYSCTL] = sysctl_apply,
-		[VS_OP_IPV6_OFF] = sysctl_apply,
-		[VS_OP_ACCEPT_RA] = sysctl_apply,
-		[VS_OP_SET_NAME] = rtnl_link_apply,
-		[VS_OP_PATCH_ADD] = rtnl_patch_apply,
-		[VS_OP_PATCH_DEL] = rtnl_patch_apply,
-		[VS_OP_DOC] = doc_apply,
-		[VS_OP_NEIGH_ADD] = rtnl_neigh_apply,
-		[VS_OP_NEIGH_DEL] = rtnl_neigh_apply,
+		[VS_OP_BRIDGE_ADD] = rtnl_link_apply,	[VS_OP_LINK_DEL] = rtnl_link_apply,
+		[VS_OP_SET_MTU] = rtnl_link_apply,	[VS_OP_SET_MAC] = rtnl_link_apply,
+		[VS_OP_SET_UP] = rtnl_link_apply,	[VS_OP_SET_MASTER] = rtnl_link_apply,
+		[VS_OP_SET_STP] = rtnl_link_apply,	[VS_OP_SET_BRIDGE] = rtnl_link_apply,
+		[VS_OP_SET_ISOLATED] = rtnl_link_apply, [VS_OP_ADDR_ADD] = rtnl_addr_apply,
+		[VS_OP_ADDR_DEL] = rtnl_addr_apply,	[VS_OP_ROUTE_ADD] = rtnl_route_apply,
+		[VS_OP_ROUTE_DEL] = rtnl_route_apply,	[VS_OP_SYSCTL] = sysctl_apply,
+		[VS_OP_IPV6_OFF] = sysctl_apply,	[VS_OP_ACCEPT_RA] = sysctl_apply,
+		[VS_OP_SET_NAME] = rtnl_link_apply,	[VS_OP_PATCH_ADD] = rtnl_patch_apply,
+		[VS_OP_PATCH_DEL] = rtnl_patch_apply,	[VS_OP_DOC] = doc_apply,
+		[VS_OP_NEIGH_ADD] = rtnl_neigh_apply,	[VS_OP_NEIGH_DEL] = rtnl_neigh_apply,
 		[VS_OP_LINK_SYSCTL] = sysctl_apply,
 	};
 	struct vs_rtnl *r = (struct vs_rtnl *)sys;

@@ -18,18 +18,45 @@
 
 #include "vswitch/array.h"
 
+static const struct {
+	int attr, size; /* size: in bytes, as the kernel has it */
+} bridge_attrs[VS_BRIDGE_NR] = {
+	[VS_BRIDGE_FORWARD_DELAY] = { IFLA_BR_FORWARD_DELAY, 4 },
+	[VS_BRIDGE_HELLO] = { IFLA_BR_HELLO_TIME, 4 },
+	[VS_BRIDGE_MAX_AGE] = { IFLA_BR_MAX_AGE, 4 },
+	[VS_BRIDGE_PRIORITY] = { IFLA_BR_PRIORITY, 2 },
+	[VS_BRIDGE_VLAN_FILTERING] = { IFLA_BR_VLAN_FILTERING, 1 },
+	[VS_BRIDGE_DEFAULT_PVID] = { IFLA_BR_VLAN_DEFAULT_PVID, 2 },
+};
+
+static void parse_bridge(struct nlattr *info, struct vs_link *out)
+{
+	struct nlattr *data[IFLA_BR_MAX + 1];
+
+	if (nla_parse_nested(data, IFLA_BR_MAX, info, NULL) < 0)
+		return;
+	if (data[IFLA_BR_STP_STATE])
+		out->stp = nla_get_u32(data[IFLA_BR_STP_STATE]) != 0;
+	for (int i = 0; i < VS_BRIDGE_NR; i++) {
+		const struct nlattr *attr = data[bridge_attrs[i].attr];
+
+		if (attr && nla_len(attr) == bridge_attrs[i].size)
+			out->bridge[i] = bridge_attrs[i].size == 4   ? nla_get_u32(attr)
+					 : bridge_attrs[i].size == 2 ? nla_get_u16(attr)
+								     : nla_get_u8(attr);
+	}
+}
+
 static void parse_info(struct nlattr *info, struct vs_link *out)
 {
-	struct nlattr *tb[IFLA_INFO_MAX + 1], *data[IFLA_BR_MAX + 1], *port[IFLA_BRPORT_MAX + 1];
+	struct nlattr *tb[IFLA_INFO_MAX + 1], *port[IFLA_BRPORT_MAX + 1];
 
 	if (nla_parse_nested(tb, IFLA_INFO_MAX, info, NULL) < 0)
 		return;
 	if (tb[IFLA_INFO_KIND])
 		nla_strlcpy(out->kind, tb[IFLA_INFO_KIND], sizeof(out->kind));
-	if (!strcmp(out->kind, "bridge") && tb[IFLA_INFO_DATA] &&
-	    nla_parse_nested(data, IFLA_BR_MAX, tb[IFLA_INFO_DATA], NULL) >= 0 &&
-	    data[IFLA_BR_STP_STATE])
-		out->stp = nla_get_u32(data[IFLA_BR_STP_STATE]) != 0;
+	if (!strcmp(out->kind, "bridge") && tb[IFLA_INFO_DATA])
+		parse_bridge(tb[IFLA_INFO_DATA], out);
 	if (tb[IFLA_INFO_SLAVE_KIND] && !nla_strcmp(tb[IFLA_INFO_SLAVE_KIND], "bridge") &&
 	    tb[IFLA_INFO_SLAVE_DATA] &&
 	    nla_parse_nested(port, IFLA_BRPORT_MAX, tb[IFLA_INFO_SLAVE_DATA], NULL) >= 0 &&
@@ -135,6 +162,18 @@ nla_put_failure:
 	return -EMSGSIZE;
 }
 
+int rtnl_link_read_number(struct vs_rtnl *r, int ifindex, struct vs_link *out)
+{
+	struct ifinfomsg ifi = { .ifi_family = AF_UNSPEC, .ifi_index = ifindex };
+	struct nl_msg *msg = rtnl_msg(RTM_GETLINK, 0, &ifi, sizeof(ifi));
+
+	if (msg && nla_put_u32(msg, IFLA_EXT_MASK, RTEXT_FILTER_SKIP_STATS) < 0) {
+		nlmsg_free(msg);
+		return -EMSGSIZE;
+	}
+	return rtnl_ask(r, msg, one_link, out);
+}
+
 static int add_link(struct nlmsghdr *nlh, void *arg)
 {
 	struct vs_observed *o = arg;
@@ -190,18 +229,25 @@ static struct nl_msg *link_msg(int type, int flags, const char *name, unsigned i
 	return msg;
 }
 
-/* IFLA_LINKINFO of a bridge. @stp: -1 leaves it as it is. Return: 0, or negative when out of room.
- */
-static int put_bridge_info(struct nl_msg *msg, int stp)
+static int put_number(struct nl_msg *msg, int attr, int size, uint32_t value)
+{
+	if (size == 4)
+		return nla_put_u32(msg, attr, value);
+	return size == 2 ? nla_put_u16(msg, attr, (uint16_t)value)
+			 : nla_put_u8(msg, attr, (uint8_t)value);
+}
+
+/* IFLA_LINKINFO of a bridge. @attr: 0: none of its settings. Return: 0, or negative when out of room. */
+static int put_bridge_info(struct nl_msg *msg, int attr, int size, uint32_t value)
 {
 	struct nlattr *info = nla_nest_start(msg, IFLA_LINKINFO);
 	struct nlattr *data;
 
 	if (!info || nla_put_string(msg, IFLA_INFO_KIND, "bridge") < 0)
 		return -EMSGSIZE;
-	if (stp >= 0) {
+	if (attr) {
 		data = nla_nest_start(msg, IFLA_INFO_DATA);
-		if (!data || nla_put_u32(msg, IFLA_BR_STP_STATE, (uint32_t)stp) < 0)
+		if (!data || put_number(msg, attr, size, value) < 0)
 			return -EMSGSIZE;
 		nla_nest_end(msg, data);
 	}
@@ -235,7 +281,7 @@ static int bridge_add(struct vs_rtnl *r, const struct vs_op *op)
 		return -ENOMEM;
 	NLA_PUT(msg, IFLA_ADDRESS, MAC_LEN, op->mac);
 	NLA_PUT_U32(msg, IFLA_MTU, other_mtu);
-	if (put_bridge_info(msg, -1) < 0)
+	if (put_bridge_info(msg, 0, 0, 0) < 0)
 		goto nla_put_failure;
 	rc = rtnl_change(r, msg);
 	if (rc == -EEXIST && !rtnl_link_read(r, op->link, &link) && is_made_by(&link, op))
@@ -316,6 +362,7 @@ static int set_name(struct vs_rtnl *r, const struct vs_op *op)
 static int set_link(struct vs_rtnl *r, const struct vs_op *op)
 {
 	unsigned int up = op->kind == VS_OP_SET_UP ? IFF_UP : 0;
+	bool is_bridge = op->kind == VS_OP_SET_STP || op->kind == VS_OP_SET_BRIDGE;
 	struct nl_msg *msg;
 	int master = 0;
 	int rc = -EINVAL;
@@ -326,8 +373,7 @@ static int set_link(struct vs_rtnl *r, const struct vs_op *op)
 			return master;
 	}
 	/* Of these, only a bridge's own settings need RTM_NEWLINK. */
-	msg = link_msg(op->kind == VS_OP_SET_STP ? RTM_NEWLINK : RTM_SETLINK, 0, op->link,
-		       op->value ? up : 0, up);
+	msg = link_msg(is_bridge ? RTM_NEWLINK : RTM_SETLINK, 0, op->link, op->value ? up : 0, up);
 	if (!msg)
 		return -ENOMEM;
 	switch (op->kind) {
@@ -344,7 +390,12 @@ static int set_link(struct vs_rtnl *r, const struct vs_op *op)
 		rc = nla_put_u32(msg, IFLA_MASTER, (uint32_t)master);
 		break;
 	case VS_OP_SET_STP:
-		rc = put_bridge_info(msg, op->value != 0);
+		rc = put_bridge_info(msg, IFLA_BR_STP_STATE, 4, op->value != 0);
+		break;
+	case VS_OP_SET_BRIDGE:
+		if (op->index < VS_BRIDGE_NR)
+			rc = put_bridge_info(msg, bridge_attrs[op->index].attr,
+					     bridge_attrs[op->index].size, op->value);
 		break;
 	default:
 		break;

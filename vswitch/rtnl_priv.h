@@ -35,12 +35,16 @@ int rtnl_ifindex(struct vs_rtnl *r, const char *name);
 
 /* rtnl_link.c */
 int rtnl_link_read(struct vs_rtnl *r, const char *name, struct vs_link *out);
+int rtnl_link_read_number(struct vs_rtnl *r, int ifindex, struct vs_link *out);
 int rtnl_links_read(struct vs_rtnl *r, bool with_drivers, struct vs_observed *o);
 int rtnl_link_parse(struct nlmsghdr *nlh, struct vs_link *out);
 int rtnl_link_apply(struct vs_rtnl *r, const struct vs_op *op);
 
 /* rtnl_patch.c */
 int rtnl_patch_apply(struct vs_rtnl *r, const struct vs_op *op);
+
+/* rtnl_probe.c: which of @lacks the kernel does lack. */
+int rtnl_probe(struct vs_rtnl *r, unsigned int lacks, unsigned int *out);
 
 /* rtnl_addr.c */
 int rtnl_addrs_read(struct vs_rtnl *r, struct vs_observed *o);

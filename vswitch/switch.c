@@ -18,6 +18,7 @@
 
 #include "vswitch/array.h"
 #include "vswitch/bridge_priv.h"
+#include "vswitch/vlans.h"
 
 static uint32_t hash_name(const char *a, const char *b)
 {
@@ -57,11 +58,15 @@ bool takeover_may_take(const struct vs_observed *o, const struct vs_link *uplink
 	return switch_of(o, uplink->name) != NULL;
 }
 
-static void join(struct plan_for *p, const char *link, const char *device)
+static void join(struct plan_for *p, const char *link, const char *device, bool has_vlans)
 {
+	const struct vs_link *bridge = plan_link(p, device);
+
 	plan_ipv6_off(p, link);
 	plan_set_up(p, VS_DISRUPTION_NONE, link, true);
 	plan_set_master(p, VS_DISRUPTION_NONE, link, device);
+	if (has_vlans || (bridge && bridge->bridge[VS_BRIDGE_VLAN_FILTERING]))
+		plan_trunk_all(p, link);
 }
 
 void takeover_patch(struct plan_for *p, const struct vs_network *n, const char *uplink)
@@ -80,8 +85,8 @@ void takeover_patch(struct plan_for *p, const struct vs_network *n, const char *
 	plan_add_patch(p, patch, mac, n->mtu, alias);
 	/* A new port would listen for 30 s first. */
 	plan_set_stp(p, VS_DISRUPTION_NONE, from, false);
-	join(p, patch, from);
-	join(p, peer, n->name);
+	join(p, patch, from, false);
+	join(p, peer, n->name, n->vlan_filtering);
 }
 
 static bool is_lan(const struct vs_mode *mode)

@@ -60,6 +60,27 @@ static void neigh_text(const struct vs_op *op, char *text)
 			 is_add ? "add" : "remove", ip, mac, is_add ? "to" : "from", op->link);
 }
 
+static void bridge_text(const struct vs_op *op, char text[VS_OP_TEXT_LEN])
+{
+	static const struct {
+		const char *name;
+		double unit;
+	} settings[VS_BRIDGE_NR] = {
+		[VS_BRIDGE_FORWARD_DELAY] = { "forward delay", 100 },
+		[VS_BRIDGE_HELLO] = { "hello time", 100 },
+		[VS_BRIDGE_MAX_AGE] = { "maximum age", 100 },
+		[VS_BRIDGE_PRIORITY] = { "bridge priority", 1 },
+		[VS_BRIDGE_DEFAULT_PVID] = { "VLAN of new ports", 1 },
+	};
+
+	if (op->index == VS_BRIDGE_VLAN_FILTERING)
+		snprintf(text, VS_OP_TEXT_LEN, "switch VLAN filtering %s on %s",
+			 op->value ? "on" : "off", op->link);
+	else if (op->index < VS_BRIDGE_NR)
+		snprintf(text, VS_OP_TEXT_LEN, "set %s %g on %s", settings[op->index].name,
+			 op->value / settings[op->index].unit, op->link);
+}
+
 void vs_op_text(const struct vs_op *op, char text[VS_OP_TEXT_LEN])
 {
 	char addr[VS_ADDR_TEXT_LEN], route[VS_ROUTE_TEXT_LEN], mac[MAC_TEXT_LEN], name[VS_TEXT_LEN];
@@ -90,6 +111,9 @@ void vs_op_text(const struct vs_op *op, char text[VS_OP_TEXT_LEN])
 	case VS_OP_SET_STP:
 		snprintf(text, VS_OP_TEXT_LEN, "switch STP %s on %s", op->value ? "on" : "off",
 			 op->link);
+		return;
+	case VS_OP_SET_BRIDGE:
+		bridge_text(op, text);
 		return;
 	case VS_OP_SET_ISOLATED:
 		snprintf(text, VS_OP_TEXT_LEN, "switch port isolation %s on %s",

@@ -42,6 +42,17 @@ enum vs_link_sysctl {
 	VS_LINK_SYSCTL_NR,
 };
 
+/* A bridge's settings, in the kernel's units: hundredths of a second. */
+enum vs_bridge_setting {
+	VS_BRIDGE_FORWARD_DELAY,
+	VS_BRIDGE_HELLO,
+	VS_BRIDGE_MAX_AGE,
+	VS_BRIDGE_PRIORITY,
+	VS_BRIDGE_VLAN_FILTERING,
+	VS_BRIDGE_DEFAULT_PVID, /* the VLAN that a new port gets, untagged; 0: none */
+	VS_BRIDGE_NR,
+};
+
 struct vs_link {
 	int ifindex, master; /* master: ifindex; 0: none */
 	char name[IFNAMSIZ];
@@ -52,7 +63,8 @@ struct vs_link {
 	char parent[32]; /* the device it belongs to, "vif-1-0"; "": none */
 	uint32_t mtu;
 	bool is_up, has_carrier, is_loopback;
-	bool stp;      /* a bridge's */
+	bool stp; /* a bridge's */
+	uint32_t bridge[VS_BRIDGE_NR];
 	bool isolated; /* a bridge port's */
 	int ipv6_off;  /* disable_ipv6; -1: no IPv6 */
 	int accept_ra; /* -1: no IPv6 */
@@ -107,6 +119,7 @@ enum vs_doc_kind {
 	VS_DOC_OVS_PORT,   /* by its link's name */
 	VS_DOC_DNSMASQ,	   /* DHCP, RA and DNS for a network, by the network's name */
 	VS_DOC_DHCP,	   /* dhcpcd for the host itself, by the network's name */
+	VS_DOC_VLANS,	   /* of a bridge's port, or the bridge's own, by the link's name */
 	VS_DOC_RATE,	   /* what is shaped towards a guest, by its link's name */
 	VS_DOC_NR,
 };
@@ -124,6 +137,13 @@ const char *vs_doc_text(enum vs_doc_kind kind);
 /* What the document of that kind for a vif is called. Return: false when vifs have none. */
 bool vs_doc_of_vif(enum vs_doc_kind kind, const char *link, char name[VS_TEXT_LEN]);
 
+/* What plans may need and a kernel may lack; asked for by struct vs_look. */
+enum vs_lack {
+	VS_LACKS_VLAN_FILTERING = 1 << 0,
+	VS_LACKS_8021Q = 1 << 1,
+	VS_LACKS_BONDING = 1 << 2,
+};
+
 struct vs_observed {
 	struct vs_link *links;
 	size_t nr_links;
@@ -136,6 +156,7 @@ struct vs_observed {
 	int sysctls[VS_SYSCTL_NR];
 	struct vs_doc *docs; /* ours only */
 	size_t nr_docs;
+	unsigned int lacks;	/* enum vs_lack, of those asked for */
 	struct vs_index *index; /* NULL: what is looked for is looked for one by one */
 };
 
@@ -164,6 +185,7 @@ enum vs_op_kind {
 	VS_OP_SET_UP,	  /* value 0, 1 */
 	VS_OP_SET_MASTER, /* text = the master's name, "": none */
 	VS_OP_SET_STP,
+	VS_OP_SET_BRIDGE, /* link, index = enum vs_bridge_setting, value */
 	VS_OP_SET_ISOLATED,
 	VS_OP_ADDR_ADD, /* link, addr; value 1: known to be free, no duplicate detection */
 	VS_OP_ADDR_DEL,
@@ -293,7 +315,8 @@ struct vs_system;
 struct vs_look {
 	bool drivers; /* driver and pci of links, an ioctl each */
 	bool neighs;
-	unsigned int docs; /* VS_DOC_BIT()s */
+	unsigned int docs;  /* VS_DOC_BIT()s */
+	unsigned int lacks; /* enum vs_lack: whether the kernel lacks these; may load its modules */
 };
 
 struct vs_system_ops {

@@ -19,6 +19,7 @@ static void network_fini(struct vs_network *n)
 	free(n->addrs);
 	free(n->routes);
 	free(n->subnets);
+	free(n->vlans);
 }
 
 void vs_wanted_fini(struct vs_wanted *w)
@@ -91,6 +92,11 @@ struct vs_subnet *vs_network_add_subnet(struct vs_network *n)
 struct vs_mirror *vs_network_add_mirror(struct vs_network *n)
 {
 	return array_add(&n->mirrors, &n->nr_mirrors, sizeof(*n->mirrors));
+}
+
+struct vs_vlan_range *vs_network_add_vlans(struct vs_network *n)
+{
+	return array_add(&n->vlans, &n->nr_vlans, sizeof(*n->vlans));
 }
 
 const struct vs_network *vs_wanted_network(const struct vs_wanted *w, const char *name)

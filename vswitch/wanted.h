@@ -88,6 +88,10 @@ struct vs_bond {
 
 /* ---- Networks ---- */
 
+struct vs_vlan_range {
+	uint16_t first, last;
+};
+
 enum vs_ra { VS_RA_NONE, VS_RA_SLAAC, VS_RA_STATELESS, VS_RA_DHCPV6 };
 
 /* A subnet that we serve: of nat, route and isolated networks. */
@@ -96,9 +100,9 @@ struct vs_subnet {
 	uint8_t gateway[16];	 /* the host's address in it: never 0 */
 	bool has_dhcp;
 	uint8_t dhcp_first[16], dhcp_last[16]; /* 0: for entries with addresses only */
-	uint32_t lease_s; /* 0: 12 hours */
-	enum vs_ra ra;	  /* of IPv6 */
-	bool nat66;	  /* else IPv6 of a nat network is routed */
+	uint32_t lease_s;		       /* 0: 12 hours */
+	enum vs_ra ra;			       /* of IPv6 */
+	bool nat66;			       /* else IPv6 of a nat network is routed */
 	struct diag_place place;
 };
 
@@ -156,6 +160,10 @@ struct vs_network {
 	uint32_t stp_max_age_s, stp_forward_delay_s, stp_hello_s, stp_priority;
 	bool has_stp_priority; /* 0 is one */
 	bool vlan_filtering;
+	/* With it: VLANs of any guest of the policy on this network, running or not; the uplink carries them. */
+	struct vs_vlan_range *vlans;
+	size_t nr_vlans;
+	uint16_t host_vlan; /* what the host's own addresses are in; 0: untagged */
 
 	/* ovs */
 	bool fail_secure; /* else standalone */
@@ -178,10 +186,6 @@ struct vs_network {
 enum vs_anti_spoof { VS_SPOOF_ANY, VS_SPOOF_MAC, VS_SPOOF_STRICT };
 /* PORT: no traffic to other isolated vifs of the network. GUEST: besides, no shared segment at all. */
 enum vs_isolation { VS_ISOLATION_NONE, VS_ISOLATION_PORT, VS_ISOLATION_GUEST };
-
-struct vs_vlan_range {
-	uint16_t first, last;
-};
 
 /* Nothing given: untagged, as the network is. Access and trunk exclude each other. */
 struct vs_vlans {
@@ -328,6 +332,7 @@ struct vs_addr *vs_network_add_addr(struct vs_network *n);
 struct vs_route *vs_network_add_route(struct vs_network *n);
 struct vs_subnet *vs_network_add_subnet(struct vs_network *n);
 struct vs_mirror *vs_network_add_mirror(struct vs_network *n);
+struct vs_vlan_range *vs_network_add_vlans(struct vs_network *n);
 /* NULL: none of that name. */
 const struct vs_network *vs_wanted_network(const struct vs_wanted *w, const char *name);
 
