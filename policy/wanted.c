@@ -354,20 +354,9 @@ int pol_wanted(const struct policy *policy, const char *host_id, struct vs_wante
 
 		rc = n ? take_network(&policy->networks.v[i], n) : -ENOMEM;
 	}
-	return rc ? rc : take_entries(policy, wanted);
-}
-
-static void take_vlans(const struct pol_network *network, const struct pol_vlans *from,
-		       struct vs_vlans *to)
-{
-	to->access = pol_vlan_id(network, &from->access);
-	to->native = pol_vlan_id(network, &from->native);
-	for (size_t i = 0; i < from->trunk.nr && i < VS_TRUNK_MAX; i++) {
-		const struct pol_vlan *v = &from->trunk.v[i];
-		uint16_t id = pol_vlan_id(network, v);
-
-		to->trunk[to->nr_trunk++] = (struct vs_vlan_range){ id, v->name ? id : v->last };
-	}
+	if (!rc)
+		rc = take_entries(policy, wanted);
+	return rc ? rc : pol_wanted_vlans(policy, wanted);
 }
 
 void pol_wanted_vif(const struct pol_effective *effective, uint16_t domid, uint16_t devid,
@@ -387,7 +376,7 @@ void pol_wanted_vif(const struct pol_effective *effective, uint16_t domid, uint1
 	take_addrs(&e->vif->addresses, vif->addrs, &vif->nr_addrs);
 	take_tags(&e->vif->tags, vif->tags, &vif->nr_tags);
 	if (e->vlan)
-		take_vlans(e->network, e->vlan, &vif->vlans);
+		pol_wanted_vlans_of(e->network, e->vlan, &vif->vlans);
 	vif->to_guest = (struct vs_rate){ e->rate.ingress.value, e->rate.ingress_pps.value,
 					  e->rate.burst.value };
 	vif->from_guest = (struct vs_rate){ e->rate.egress.value, e->rate.egress_pps.value,

@@ -22,4 +22,10 @@ const struct vs_mode *pol_wanted_mode(const struct pol_network *network);
 void pol_wanted_vif(const struct pol_effective *effective, uint16_t domid, uint16_t devid,
 		    struct vs_vif *vif);
 
+/* What @vlan says of a vif on @network. */
+void pol_wanted_vlans_of(const struct pol_network *network, const struct pol_vlans *vlan,
+			 struct vs_vlans *to);
+/* Tell networks that filter VLANs which ones the policy's vifs have, running or not. Return: 0; -ENOMEM. */
+int pol_wanted_vlans(const struct policy *policy, struct vs_wanted *wanted);
+
 #endif

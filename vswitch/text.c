@@ -60,6 +60,16 @@ static void neigh_text(const struct vs_op *op, char *text)
 			 is_add ? "add" : "remove", ip, mac, is_add ? "to" : "from", op->link);
 }
 
+static void vlans_text(const struct vs_op *op, char text[VS_OP_TEXT_LEN])
+{
+	const char *untagged = json_string_value(json_object_get(op->doc, "untagged"));
+	const char *tagged = json_string_value(json_object_get(op->doc, "tagged"));
+
+	snprintf(text, VS_OP_TEXT_LEN, "give %.15s VLANs%s%.60s%s%s%.80s", op->text,
+		 untagged ? " " : "", untagged ? untagged : "", untagged ? " untagged" : "",
+		 tagged ? " tagged " : "", tagged ? tagged : "");
+}
+
 static void bridge_text(const struct vs_op *op, char text[VS_OP_TEXT_LEN])
 {
 	static const struct {
@@ -164,9 +174,13 @@ void vs_op_text(const struct vs_op *op, char text[VS_OP_TEXT_LEN])
 		snprintf(text, VS_OP_TEXT_LEN, "delete patch cable %s", op->link);
 		return;
 	case VS_OP_DOC:
-		snprintf(text, VS_OP_TEXT_LEN, "%s %s %s", op->doc ? "set" : "remove",
-			 op->index < VS_DOC_NR ? vs_doc_text((enum vs_doc_kind)op->index) : "?",
-			 op->text);
+		if (op->index == VS_DOC_VLANS && op->doc)
+			vlans_text(op, text);
+		else
+			snprintf(text, VS_OP_TEXT_LEN, "%s %s %s", op->doc ? "set" : "remove",
+				 op->index < VS_DOC_NR ? vs_doc_text((enum vs_doc_kind)op->index)
+						       : "?",
+				 op->text);
 		return;
 	default:
 		snprintf(text, VS_OP_TEXT_LEN, "nothing");

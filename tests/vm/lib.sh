@@ -34,3 +34,39 @@ peer() {
 	ip -n "$1" link set lo up
 	ip -n "$1" link set "${3:-eth0}" up
 }
+
+# The daemons that place vifs, without a backend or guests: those are played by the commands below.
+daemons_up() {
+	mkdir -p /run/vifrost
+	export XENSTORED_PATH=/run/vifrost/xenstored/socket
+	start vifrost-hvd
+	wait_for 10 xenstore-ls /
+	start vifrostd
+	wait_for 10 vifrost status
+}
+
+# vif $1.0 of guest $2: its frames come and go in namespace $2, at eth0.
+vif_up() {
+	local area=/local/domain/0/backend/vif/$1/0
+	ip netns add "$2"
+	ip -n "$2" link set lo up
+	xenstore-write "/local/domain/$1/name" "$2" "$area/frontend-id" "$1" "$area/handle" 0 \
+		"$area/mac" "$(printf '00:16:3e:00:00:%02x' "$1")" "$area/state" 1
+	ip link add "vif$1.0" type veth peer name eth0 netns "$2"
+	ip -n "$2" link set eth0 address "$(printf '00:16:3e:00:00:%02x' "$1")" up
+	xenstore-write "$area/state" 2
+	wait_for 10 vif_is "$1" connected
+}
+vif_down() {
+	xenstore-write "/local/domain/0/backend/vif/$1/0/state" 6
+	xenstore-rm "/local/domain/0/backend/vif/$1"
+	ip link del "vif$1.0"
+	ip netns del "$2"
+}
+vif_is() { [ "$(xenstore-read "/local/domain/0/backend/vif/$1/0/hotplug-status")" = "$2" ]; }
+
+# In namespace $1 at device $2: an address.
+give() { ip -n "$1" addr add "$3" dev "$2"; }
+pings() { ip netns exec "$1" ping -q -c 1 -W 1 "$2" > /dev/null; }
+# Both ways of asking must fail: the first may fail for want of an ARP answer alone.
+silent() { not pings "$1" "$2" && not pings "$1" "$2"; }
