@@ -211,12 +211,13 @@ static void index_named(struct pol_index *index, const void *items, size_t nr, s
 void pol_check(struct pol_reader *r, struct policy *p)
 {
 	static void (*const checks[])(struct pol_checks * c) = {
-		pol_check_uplinks,   check_networks,   check_management, pol_check_modes,
-		pol_check_addresses, pol_check_guests, pol_check_rules,	 pol_warn_uplinks,
+		pol_check_uplinks, check_networks,	check_management,
+		pol_check_modes,   pol_check_addresses, pol_check_guests,
+		pol_check_rules,   pol_check_forwards,	pol_warn_uplinks,
 	};
 	struct pol_checks c = { .r = r, .policy = p };
-	struct pol_index *const indexes[] = { &c.uplinks, &c.networks, &c.profiles, &c.guests,
-					      &c.sets,	  &c.tags,     &c.addresses };
+	struct pol_index *const indexes[] = { &c.uplinks, &c.networks, &c.profiles,  &c.guests,
+					      &c.sets,	  &c.tags,     &c.bare_tags, &c.addresses };
 
 	for (size_t i = 0; i < sizeof(indexes) / sizeof(indexes[0]); i++)
 		pol_index_init(indexes[i], r);

@@ -75,6 +75,14 @@ const struct pol_owned *pol_take_address(struct pol_checks *c, const struct pol_
 	return pol_index_put(&c->addresses, e->key, sizeof(e->key), &e->owned);
 }
 
+const struct pol_owned *pol_owner(const struct pol_checks *c, const struct pol_prefix *a)
+{
+	uint8_t key[POL_ADDRESS_KEY];
+
+	address_key(a, key);
+	return pol_index_get(&c->addresses, key, sizeof(key));
+}
+
 static void check_one_address(struct pol_checks *c, const struct pol_network *n,
 			      const struct pol_prefix *a)
 {

@@ -95,11 +95,12 @@ static void check_datapath(struct pol_checks *c, const struct pol_network *n)
 	if (!type->place.line)
 		return;
 	if (is_ovs && type->value == POL_DATAPATH_TAP)
-		pol_error(c->r, "VF0234", n->node, &type->place,
-			  "kernel, netdev; what carries its vifs stands in profiles and vifs",
-			  "datapath \"tap\" is not for the switch of an ovs network");
+		pol_error(
+			c->r, "VF0234", n->node, &type->place,
+			"allowed: kernel, netdev; what carries its vifs stands in profiles and vifs",
+			"datapath \"tap\" is not for the switch of an ovs network");
 	if (!is_ovs && type->value == POL_DATAPATH_NETDEV)
-		pol_error(c->r, "VF0234", n->node, &type->place, "tap, kernel",
+		pol_error(c->r, "VF0234", n->node, &type->place, "allowed: tap, kernel",
 			  "datapath \"netdev\" is only for networks of mode ovs");
 }
 

@@ -25,8 +25,8 @@ struct pol_checks {
 	struct policy *policy;
 	/* By name. */
 	struct pol_index uplinks, networks, profiles, guests, sets;
-	struct pol_index tags;	    /* struct pol_vif with an address, by tag */
-	struct pol_index addresses; /* struct pol_owned, by its bytes */
+	struct pol_index tags, bare_tags; /* a struct pol_vif with, without addresses, by tag */
+	struct pol_index addresses;	  /* struct pol_owned, by its bytes */
 };
 
 /* Whose an address is. */
@@ -52,8 +52,14 @@ void pol_check_subnets(struct pol_checks *c, struct pol_network *n);
 void pol_check_guests(struct pol_checks *c);
 /* One vif whose network and profile are known: what its network can do for it. */
 void pol_check_vif(struct pol_checks *c, const struct pol_guest *g, const struct pol_vif *v);
-/* Firewall, forwards, mirrors, probes: what speaks of all the others. */
+/* Firewall, mirrors, probes: what speaks of all the others. */
 void pol_check_rules(struct pol_checks *c);
+void pol_check_forwards(struct pol_checks *c);
+/* Guests, tags, sets and networks that a rule or forward names. */
+void pol_check_peers(struct pol_checks *c, const struct pol_node *node, struct pol_peers *peers);
+/* NULL: an error was told. */
+const struct pol_guest *pol_find_guest(struct pol_checks *c, const struct pol_node *node,
+				       const struct pol_text *name);
 
 #define POL_ADDRESS_KEY 17
 /* Why no host may have it in a subnet of its length; NULL: it may. */
@@ -68,6 +74,8 @@ const struct pol_owned *pol_take_address(struct pol_checks *c, const struct pol_
 					 const struct pol_place *place,
 					 const struct pol_guest *guest,
 					 const struct pol_network *network);
+/* Who has it; NULL: nobody. */
+const struct pol_owned *pol_owner(const struct pol_checks *c, const struct pol_prefix *a);
 
 /* "unknown network "x"", with the nearest of @names (ended by NULL) as a hint. */
 void pol_error_reference(struct pol_reader *r, const char *code, const struct pol_node *node,

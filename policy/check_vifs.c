@@ -155,6 +155,7 @@ static void check_vlan(const struct vif_check *v)
 static void check_protection(const struct vif_check *v)
 {
 	const struct pol_effective *e = &v->e;
+	bool is_apart = pol_is_per_guest(v->network);
 	char quoted[POL_QUOTE_MAX];
 
 	pol_quote(quoted, v->network->name);
@@ -170,21 +171,23 @@ static void check_protection(const struct vif_check *v)
 		pol_error(v->c->r, "VF0234", v->vif->node, &v->vif->place,
 			  is_one(v) ? "give it addresses" : "name each vif with its addresses",
 			  "network %s routes to addresses, and this vif has none", quoted);
-	if (v->network->mode.value != POL_MODE_ROUTE && e->isolation.value == POL_ISOLATION_GUEST)
+	if (!is_apart && e->isolation.value == POL_ISOLATION_GUEST)
 		pol_error(v->c->r, "VF0234", v->vif->node,
 			  said_at(v, e->isolation.origin, &e->isolation.place),
-			  "port; per-guest is for networks of mode route",
+			  "port; per-guest is said of a network of mode route",
 			  "isolation \"per-guest\" in network %s, whose guests share a segment",
 			  quoted);
 }
 
 static void note_tags(const struct vif_check *v)
 {
-	for (size_t i = 0; i < v->vif->tags.nr && v->vif->addresses.nr && !v->c->r->rc; i++) {
+	struct pol_index *index = v->vif->addresses.nr ? &v->c->tags : &v->c->bare_tags;
+
+	for (size_t i = 0; i < v->vif->tags.nr && !v->c->r->rc; i++) {
 		const char *tag = v->vif->tags.v[i].text;
 
 		if (tag)
-			pol_index_put(&v->c->tags, tag, strlen(tag), v->vif);
+			pol_index_put(index, tag, strlen(tag), v->vif);
 	}
 }
 

@@ -207,7 +207,7 @@ static json_t *map_json(const struct pol_map *map, const void *source)
 			out = insert(out, k->name, kinds[k->kind].write(k, value));
 	}
 	for (const struct pol_node *n = head->node->first; out && n; n = n->next)
-		if (pol_is_note(n->key))
+		if (n->key && pol_is_note(n->key))
 			out = insert(out, n->key, node_json(n));
 	return out;
 }

@@ -137,6 +137,12 @@ static void inherit_vlan(struct pol_effective *out, const struct pol_vlans *said
 	out->vlan_origin = origin;
 }
 
+bool pol_is_per_guest(const struct pol_network *network)
+{
+	return network->mode.value == POL_MODE_ROUTE &&
+	       (!network->isolation.place.line || network->isolation.value == POL_ISOLATION_GUEST);
+}
+
 /* Where no segment is shared, nothing a profile or vif says makes it so. */
 static void inherit_isolation(struct pol_effective *out)
 {

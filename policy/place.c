@@ -86,8 +86,7 @@ static bool lacks_identity(const struct pol_effective *e, const struct vs_vif *v
 		quarantine(out, place,
 			   "anti-spoof strict needs its addresses, and neither a guests entry nor "
 			   "ip= gives them");
-	else if (e->network->mode.value == POL_MODE_ROUTE &&
-		 e->isolation.value == POL_ISOLATION_GUEST && !vif->nr_addrs)
+	else if (pol_is_per_guest(e->network) && !vif->nr_addrs)
 		quarantine(out, &e->network->place,
 			   "network %s routes to addresses, and neither a guests entry nor ip= "
 			   "gives them",

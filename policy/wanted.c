@@ -1,285 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-#include "policy/wanted.h"
-
+/* The host, guests' entries, and running guests' vifs. */
 #include <errno.h>
-#include <linux/rtnetlink.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 
-#define IPV6_METRIC_DEFAULT 1024 /* what the kernel makes of none, and then reports */
-
-/* Texts were checked to fit while reading; a copy cut short would name something else. */
-#define COPY_TEXT(to, from)                                                                        \
-	do {                                                                                       \
-		_Static_assert(sizeof(to) > sizeof(char *), "an array");                           \
-		snprintf((to), sizeof(to), "%s", (from) ? (from) : "");                            \
-	} while (0)
-
-#define SECOND UINT64_C(1000000)
-
-_Static_assert(POL_ISOLATION_GUEST == (int)VS_ISOLATION_GUEST &&
-		       POL_ISOLATION_PORT == (int)VS_ISOLATION_PORT &&
-		       POL_ANTI_SPOOF_MAC == (int)VS_SPOOF_MAC &&
-		       POL_ANTI_SPOOF_STRICT == (int)VS_SPOOF_STRICT &&
-		       POL_RA_SLAAC == (int)VS_RA_SLAAC && POL_RA_DHCPV6 == (int)VS_RA_DHCPV6 &&
-		       POL_BOND_BALANCE_ALB == (int)VS_BOND_BALANCE_ALB &&
-		       POL_BOND_LAYER23 == (int)VS_BOND_HASH_LAYER23,
-	       "the file's choices are those of vswitch/");
-
-/* A network whose mode is not in this build can be checked, but not planned. */
-static int refuse_release(const struct vs_plan_input *in, const struct vs_record_network *old,
-			  const struct vs_network *n, struct vs_plan *plan)
-{
-	(void)in;
-	(void)old;
-	(void)n;
-	(void)plan;
-	return -ENOTSUP;
-}
-
-static int refuse_plan(const struct vs_plan_input *in, const struct vs_record_network *old,
-		       const struct vs_network *n, struct vs_plan *plan)
-{
-	(void)old;
-	(void)plan;
-	diag_add(in->ds, DIAG_ERROR, "VF0509", &n->place, "take another mode",
-		 "network %s: its mode is not in this build", n->name);
-	return -EINVAL;
-}
-
-static int refuse_down(const struct vs_plan_input *in, const struct vs_record_network *old,
-		       struct vs_plan *plan)
-{
-	return refuse_release(in, old, NULL, plan);
-}
-
-static int refuse_attach(const struct vs_network *n, const struct vs_vif *vif, struct vs_plan *plan)
-{
-	(void)n;
-	(void)vif;
-	(void)plan;
-	return -ENOTSUP;
-}
-
-static const struct vs_mode mode_missing = {
-	.name = "missing",
-	.release = refuse_release,
-	.plan = refuse_plan,
-	.plan_down = refuse_down,
-	.attach = refuse_attach,
-};
-
-const struct vs_mode *pol_wanted_mode(const struct pol_network *network)
-{
-	const struct vs_mode *mode = vs_mode_find(pol_mode_name(network->mode.value));
-
-	return mode ? mode : &mode_missing;
-}
-
-static struct diag_place diag_place_of(const struct pol_place *place)
-{
-	return (struct diag_place){ .file = place->file,
-				    .line = place->line,
-				    .column = place->column };
-}
-
-static void take_match(const struct pol_match *from, struct vs_match *to)
-{
-	to->has_mac = from->mac.place.line;
-	memcpy(to->mac, from->mac.mac, MAC_LEN);
-	COPY_TEXT(to->pci, from->pci.text);
-	COPY_TEXT(to->driver, from->driver.text);
-	COPY_TEXT(to->name, from->name.text);
-}
-
-static void take_address(const struct pol_prefix *from, struct vs_addr *to)
-{
-	*to = (struct vs_addr){
-		.family = (uint8_t)from->family,
-		.prefix_len = (uint8_t)from->len,
-		.scope = RT_SCOPE_UNIVERSE,
-		.valid_s = UINT32_MAX,
-		.preferred_s = UINT32_MAX,
-	};
-	if (from->family == AF_INET6 && from->address[0] == 0xfe &&
-	    (from->address[1] & 0xc0) == 0x80)
-		to->scope = RT_SCOPE_LINK;
-	memcpy(to->local, from->address, sizeof(to->local));
-	memcpy(to->peer, from->address, sizeof(to->peer));
-}
-
-static void take_route(const struct pol_route *from, struct vs_route *to)
-{
-	*to = (struct vs_route){
-		.family = (uint8_t)from->via.family,
-		.prefix_len = (uint8_t)from->to.len,
-		.scope = RT_SCOPE_UNIVERSE,
-		.type = RTN_UNICAST,
-		.protocol = RTPROT_STATIC,
-		.has_via = true,
-		.table = RT_TABLE_MAIN,
-		.metric = from->metric.value,
-	};
-	if (!to->metric && from->via.family == AF_INET6)
-		to->metric = IPV6_METRIC_DEFAULT;
-	memcpy(to->to, from->to.address, sizeof(to->to));
-	memcpy(to->via, from->via.address, sizeof(to->via));
-}
-
-static void take_prefix(const struct pol_prefix *from, struct vs_prefix *to)
-{
-	to->family = (uint8_t)from->family;
-	to->len = (uint8_t)from->len;
-	memcpy(to->address, from->address, sizeof(to->address));
-}
-
-static void take_bond(const struct pol_uplink *from, struct vs_bond *to)
-{
-	to->mode = (enum vs_bond_mode)from->bond.mode.value;
-	to->hash = (enum vs_bond_hash)from->bond.hash.value;
-	to->lacp_fast = from->bond.lacp_rate.value == POL_LACP_FAST;
-	to->mii_ms = (uint32_t)(from->bond.mii_interval.value / 1000);
-	for (size_t i = 0; i < from->nr_members && i < VS_MEMBERS_MAX; i++)
-		take_match(&from->members[i]->match, &to->members[to->nr_members++]);
-}
-
-/* Of a VLAN, the uplink is what it is a VLAN of. */
-static void take_uplink(const struct pol_uplink *from, struct vs_network *to)
-{
-	const struct pol_uplink *lower = from->link ? from->link : from;
-
-	to->has_uplink = true;
-	COPY_TEXT(to->uplink_name, lower->name);
-	take_match(&lower->match, &to->uplink);
-	take_bond(lower, &to->uplink_bond);
-	to->uplink_place = diag_place_of(&from->place);
-	to->uplink_mtu = lower->mtu.value;
-	if (!from->link)
-		return;
-	to->uplink_vlan = (uint16_t)from->vlan.id.value;
-	COPY_TEXT(to->uplink_vlan_name, from->name);
-	to->uplink_vlan_mtu = from->mtu.value;
-}
-
-static uint32_t seconds(const struct pol_u64 *duration)
-{
-	return (uint32_t)(duration->value / SECOND);
-}
-
-static void take_switch(const struct pol_network *from, struct vs_network *to)
-{
-	to->stp = pol_stp_is_on(&from->stp);
-	to->rstp = from->rstp.value;
-	to->stp_max_age_s = seconds(&from->stp.max_age);
-	to->stp_forward_delay_s = seconds(&from->stp.forward_delay);
-	to->stp_hello_s = seconds(&from->stp.hello_time);
-	to->stp_priority = from->stp.priority.value;
-	to->has_stp_priority = from->stp.priority.place.line;
-	to->vlan_filtering = from->vlan_filtering.value;
-	to->fail_secure = from->fail_mode.value == POL_FAIL_SECURE;
-	if (from->mode.value == POL_MODE_OVS && from->datapath.type.value == POL_DATAPATH_NETDEV)
-		to->ovs_datapath = VS_OVS_NETDEV;
-}
-
-static void take_subnet(const struct pol_subnet *from, struct vs_subnet *to)
-{
-	take_prefix(&from->cidr, &to->prefix);
-	memcpy(to->gateway, from->gateway.address, sizeof(to->gateway));
-	to->has_dhcp = from->dhcp.place.line;
-	memcpy(to->dhcp_first, from->dhcp.range.first, sizeof(to->dhcp_first));
-	memcpy(to->dhcp_last, from->dhcp.range.last, sizeof(to->dhcp_last));
-	to->lease_s = seconds(&from->dhcp.lease);
-	to->ra = (enum vs_ra)from->ra.value;
-	to->nat66 = from->nat66.value;
-	to->place = diag_place_of(&from->place);
-}
-
-static void take_dns(const struct pol_dns *from, struct vs_dns *to)
-{
-	to->given = from->place.line;
-	COPY_TEXT(to->domain, from->domain.text);
-	to->register_guests = from->register_guests.value;
-	for (size_t i = 0; i < from->forward_to.nr && i < VS_RESOLVERS_MAX; i++)
-		take_prefix(&from->forward_to.v[i], &to->forward_to[to->nr_forward_to++]);
-}
-
-static int take_routing(const struct pol_network *from, struct vs_network *to)
-{
-	const struct pol_u32 *isolation = &from->isolation;
-
-	if (from->egress.network)
-		COPY_TEXT(to->egress.network, from->egress.network->name);
-	take_prefix(&from->egress.source.v4, &to->egress.source4);
-	take_prefix(&from->egress.source.v6, &to->egress.source6);
-	to->masquerade = from->masquerade.value;
-	take_dns(&from->dns, &to->dns);
-	if (from->mode.value == POL_MODE_ROUTE) {
-		to->proxy_neighbours = from->advertise.value == POL_ADVERTISE_PROXY;
-		to->is_routed_l2 = isolation->place.line && isolation->value != POL_ISOLATION_GUEST;
-	}
-	for (size_t i = 0; i < from->subnets.nr; i++) {
-		struct vs_subnet *s = vs_network_add_subnet(to);
-
-		if (!s)
-			return -ENOMEM;
-		take_subnet(&from->subnets.v[i], s);
-	}
-	return 0;
-}
-
-static int take_mirror(const struct pol_mirror *from, struct vs_mirror *to)
-{
-	const struct pol_texts *guests = &from->select.guests;
-
-	COPY_TEXT(to->name, from->name);
-	to->guests = calloc(guests->nr, sizeof(*to->guests));
-	if (!to->guests)
-		return -ENOMEM;
-	for (; to->nr_guests < guests->nr; to->nr_guests++)
-		COPY_TEXT(to->guests[to->nr_guests], guests->v[to->nr_guests].text);
-	COPY_TEXT(to->output_guest, from->output_guest->name);
-	to->output_devid = from->output_vif->devid.value;
-	to->max_bits_per_s = from->max_rate.value;
-	return 0;
-}
-
-static int take_network(const struct pol_network *from, struct vs_network *to)
-{
-	int rc;
-
-	COPY_TEXT(to->name, from->name);
-	to->mode = pol_wanted_mode(from);
-	to->place = diag_place_of(&from->place);
-	to->mtu = from->effective_mtu;
-	if (from->uplink)
-		take_uplink(from->uplink, to);
-	take_switch(from, to);
-	to->host_dhcp4 = from->addresses.dhcp.line;
-	to->host_dhcp6 = from->addresses.dhcp6.line;
-	to->host_ra = from->addresses.ra.line;
-	for (size_t i = 0; i < from->addresses.nr; i++) {
-		struct vs_addr *a = vs_network_add_addr(to);
-
-		if (!a)
-			return -ENOMEM;
-		take_address(&from->addresses.v[i], a);
-	}
-	for (size_t i = 0; i < from->routes.nr; i++) {
-		struct vs_route *r = vs_network_add_route(to);
-
-		if (!r)
-			return -ENOMEM;
-		take_route(&from->routes.v[i], r);
-	}
-	rc = take_routing(from, to);
-	for (size_t i = 0; !rc && i < from->mirrors.nr; i++) {
-		struct vs_mirror *m = vs_network_add_mirror(to);
-
-		rc = m ? take_mirror(&from->mirrors.v[i], m) : -ENOMEM;
-	}
-	return rc;
-}
+#include "policy/wanted_priv.h"
 
 static int take_unmanaged(const struct pol_texts *from, struct vs_wanted *to)
 {
@@ -307,7 +32,7 @@ static void take_tags(const struct pol_texts *from, char (*to)[VS_TAG_LEN], size
 static void take_addrs(const struct pol_prefixes *from, struct vs_prefix *to, size_t *nr)
 {
 	for (size_t i = 0; i < from->nr && *nr < VS_VIF_ADDRS_MAX; i++)
-		take_prefix(&from->v[i], &to[(*nr)++]);
+		pol_take_prefix(&from->v[i], &to[(*nr)++]);
 }
 
 static void take_entry(const struct pol_guest *guest, const struct pol_vif *vif,
@@ -352,11 +77,13 @@ int pol_wanted(const struct policy *policy, const char *host_id, struct vs_wante
 	for (size_t i = 0; !rc && i < policy->networks.nr; i++) {
 		struct vs_network *n = vs_wanted_add_network(wanted);
 
-		rc = n ? take_network(&policy->networks.v[i], n) : -ENOMEM;
+		rc = n ? pol_take_network(&policy->networks.v[i], n) : -ENOMEM;
 	}
 	if (!rc)
 		rc = take_entries(policy, wanted);
-	return rc ? rc : pol_wanted_vlans(policy, wanted);
+	if (!rc)
+		rc = pol_wanted_vlans(policy, wanted);
+	return rc ? rc : pol_take_rules(policy, wanted);
 }
 
 void pol_wanted_vif(const struct pol_effective *effective, uint16_t domid, uint16_t devid,

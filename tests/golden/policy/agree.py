@@ -155,10 +155,10 @@ def changes(document, done):
     for at in places(document):
         if any(isinstance(step, str) and step.startswith("x-") for step in at):
             continue
-        # Often enough: what else is in the same map may matter.
+        # The first of each kind says it all.
         kind = kind_of(document, at)
         done[kind] = done.get(kind, 0) + 1
-        if done[kind] > 2:
+        if done[kind] > 1:
             continue
         if at:
             yield at, "gone", changed(document, at, lambda _: DELETE)
