@@ -188,8 +188,7 @@ static int find(struct purge *p, const struct wish *w)
 	uint16_t tuple = w->is_responder ? CTA_TUPLE_REPLY : CTA_TUPLE_ORIG;
 	uint16_t flags = w->is_responder ? CTA_FILTER_REPLY_FLAGS : CTA_FILTER_ORIG_FLAGS;
 	bool is_v4 = w->end.family == AF_INET;
-	struct nlmsghdr *nlh =
-		begin(p, buf, IPCTNL_MSG_CT_GET, NLM_F_DUMP, w->end.family);
+	struct nlmsghdr *nlh = begin(p, buf, IPCTNL_MSG_CT_GET, NLM_F_DUMP, w->end.family);
 	struct nlattr *outer = mnl_attr_nest_start(nlh, tuple), *inner;
 
 	inner = mnl_attr_nest_start(nlh, CTA_TUPLE_IP);
@@ -210,8 +209,7 @@ static int end_all(struct purge *p)
 
 	for (size_t i = 0; !rc && i < p->nr; i++) {
 		const struct entry *e = &p->entries[i];
-		struct nlmsghdr *nlh =
-			begin(p, buf, IPCTNL_MSG_CT_DELETE, NLM_F_ACK, e->family);
+		struct nlmsghdr *nlh = begin(p, buf, IPCTNL_MSG_CT_DELETE, NLM_F_ACK, e->family);
 
 		memcpy(mnl_nlmsg_get_payload_tail(nlh), e->attrs, e->size);
 		nlh->nlmsg_len += e->size;
@@ -232,7 +230,7 @@ static int end_addresses(struct purge *p, const json_t *ends)
 	int rc = 0;
 	size_t i;
 
-	json_array_foreach(ends, i, end) {
+	json_array_foreach (ends, i, end) {
 		if (!parse_address(json_string_value(end), &w.end))
 			return -EINVAL;
 		for (int k = 0; !rc && k < 2; k++) {
@@ -249,7 +247,7 @@ static int end_forwards(struct purge *p, const json_t *forwards)
 	int rc = 0;
 	size_t i;
 
-	json_array_foreach(forwards, i, f) {
+	json_array_foreach (forwards, i, f) {
 		struct wish w = {
 			.is_responder = true,
 			.is_forward = true,

@@ -394,6 +394,8 @@ int vs_model_apply(struct vs_observed *model, const struct vs_op *op)
 			return -ENOENT;
 		model->sysctls[op->index] = (int)op->value;
 		return 0;
+	case VS_OP_FLOWS:
+		return 0;
 	case VS_OP_DOC:
 		return change_doc(model, op);
 	default:

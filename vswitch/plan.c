@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <arpa/inet.h>
 #include <sys/socket.h>
 
 #include "vswitch/array.h"
@@ -205,6 +206,26 @@ int vs_plan_make(const struct vs_wanted *wanted, const struct vs_observed *obser
 	return rc;
 }
 
+/* An address that a guest had before: what was let through for that one is not for this one. */
+static void end_old_flows(struct plan_for *p, const struct vs_network *n, const struct vs_vif *vif)
+{
+	const struct vs_link *link = plan_link(p, vif->name);
+	json_t *ends = json_array();
+	char text[INET6_ADDRSTRLEN];
+
+	for (size_t i = 0; ends && i < vif->nr_addrs; i++)
+		if (inet_ntop(vif->addrs[i].family, vif->addrs[i].address, text, sizeof(text)) &&
+		    json_array_append_new(ends, json_string(text)) != 0) {
+			json_decref(ends);
+			ends = NULL;
+		}
+	if (!ends && !p->rc)
+		p->rc = -ENOMEM;
+	if (l3_is_router(n, AF_UNSPEC) && link && !link->is_up && json_array_size(ends))
+		plan_end_flows(p, VS_DISRUPTION_NONE, vif->name, json_pack("{sO}", "ends", ends));
+	json_decref(ends);
+}
+
 int vs_plan_vif(const struct vs_network *n, const struct vs_vif *vif, struct vs_plan *plan)
 {
 	struct plan_for p = { .plan = plan, .network = "" };
@@ -214,6 +235,8 @@ int vs_plan_vif(const struct vs_network *n, const struct vs_vif *vif, struct vs_
 	for (size_t i = 0; !p.rc && i < sizeof(modes) / sizeof(modes[0]); i++)
 		if (!n || modes[i]->segment != n->mode->segment)
 			p.rc = modes[i]->detach(vif->name, plan);
+	if (n && !p.rc)
+		end_old_flows(&p, n, vif);
 	if (n && !p.rc)
 		p.rc = n->mode->attach(n, vif, plan);
 	return p.rc;

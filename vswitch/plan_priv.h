@@ -63,6 +63,10 @@ void plan_del_doc(struct plan_for *p, enum vs_disruption d, enum vs_doc_kind kin
 /* A stable, locally administered address made of two names. */
 void plan_make_mac(const char *a, const char *b, uint8_t mac[MAC_LEN]);
 
+/* End tracked connections; nothing undoes it. @which: taken over, see vswitch/conntrack.h; NULL: out of
+ * memory. @whose: for people. */
+void plan_end_flows(struct plan_for *p, enum vs_disruption d, const char *whose, json_t *which);
+
 /* The model's. NULL: not there. */
 const struct vs_link *plan_link(const struct plan_for *p, const char *name);
 

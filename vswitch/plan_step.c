@@ -373,6 +373,18 @@ void plan_del_doc(struct plan_for *p, enum vs_disruption d, enum vs_doc_kind kin
 		add_step(p, d, &op, &undo);
 }
 
+void plan_end_flows(struct plan_for *p, enum vs_disruption d, const char *whose, json_t *which)
+{
+	struct vs_op op = make_op(VS_OP_FLOWS, "", 0), undo = make_op(VS_OP_NONE, "", 0);
+
+	snprintf(op.text, sizeof(op.text), "%s", whose);
+	op.doc = which;
+	if (!which && !p->rc)
+		p->rc = -ENOMEM;
+	add_step(p, d, &op, &undo);
+	json_decref(which);
+}
+
 bool vs_addr_same(const struct vs_addr *a, const struct vs_addr *b)
 {
 	return a->family == b->family && a->prefix_len == b->prefix_len &&

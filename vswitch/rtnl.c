@@ -17,6 +17,7 @@
 #include <linux/rtnetlink.h>
 #include <netlink/errno.h>
 
+#include "vswitch/conntrack.h"
 #include "vswitch/sysctl.h"
 
 #define RTNL_RECV_SIZE	 (64 * 1024)
@@ -242,6 +243,14 @@ static int doc_apply(struct vs_rtnl *r, const struct vs_op *op)
 	return vs_docs_apply(&r->docs, op, r->why);
 }
 
+static int flows_apply(struct vs_rtnl *r, const struct vs_op *op)
+{
+	int nr = vs_conntrack_end(op->doc, r->why);
+
+	r->sys.nr_changes += nr > 0;
+	return nr < 0 ? nr : 0;
+}
+
 static int rtnl_apply(struct vs_system *sys, const struct vs_op *op, char *why)
 {
 	static int (*const fns[VS_OP_NR])(struct vs_rtnl *, const struct vs_op *) = {
@@ -256,7 +265,7 @@ static int rtnl_apply(struct vs_system *sys, const struct vs_op *op, char *why)
 		[VS_OP_SET_NAME] = rtnl_link_apply,	[VS_OP_PATCH_ADD] = rtnl_patch_apply,
 		[VS_OP_PATCH_DEL] = rtnl_patch_apply,	[VS_OP_DOC] = doc_apply,
 		[VS_OP_NEIGH_ADD] = rtnl_neigh_apply,	[VS_OP_NEIGH_DEL] = rtnl_neigh_apply,
-		[VS_OP_LINK_SYSCTL] = sysctl_apply,
+		[VS_OP_LINK_SYSCTL] = sysctl_apply,	[VS_OP_FLOWS] = flows_apply,
 	};
 	struct vs_rtnl *r = (struct vs_rtnl *)sys;
 	int rc;

@@ -7,8 +7,9 @@
 #include "vswitch/rules_priv.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
-#include <sys/socket.h>
+#include <netinet/in.h>
 
 #include "vswitch/array.h"
 #include "vswitch/l3_priv.h"
@@ -115,20 +116,38 @@ int vs_rules_forwarding(const struct vs_plan_input *in, int family)
 	return -EINVAL;
 }
 
-/* Networks that go, in a table that told who is behind them. Return: their names, or NULL. */
+/* Whether @doc told @network's guests by its device. */
+static bool has_device(const json_t *doc, const char *network)
+{
+	const json_t *set, *name;
+	size_t i, k;
+
+	json_array_foreach (json_object_get(doc, "sets"), i, set) {
+		const char *set_name = json_string_value(json_object_get(set, "name"));
+
+		if (!set_name || strcmp(set_name, "dev.guests") != 0)
+			continue;
+		json_array_foreach (json_object_get(set, "elements"), k, name)
+			if (json_is_string(name) && !strcmp(json_string_value(name), network))
+				return true;
+	}
+	return false;
+}
+
+/* Networks that go while guests may still be on them. Return: their names, or NULL. */
 static char (*find_closed(const struct vs_plan_input *in, const struct vs_plan *plan,
 			  size_t *nr))[IFNAMSIZ]
 {
+	const json_t *doc = vs_observed_doc(&plan->model, VS_DOC_NFT, RULES_FILTER);
 	const struct vs_record *r = in->record;
 	char(*closed)[IFNAMSIZ] = NULL, *added;
 
 	*nr = 0;
-	if (!vs_observed_doc(&plan->model, VS_DOC_NFT, RULES_FILTER))
-		return NULL;
 	for (size_t i = 0; i < r->nr_networks; i++) {
 		const char *name = r->networks[i].name;
 
-		if (vs_wanted_network(in->wanted, name) || !vs_observed_link(&plan->model, name))
+		if (vs_wanted_network(in->wanted, name) || !has_device(doc, name) ||
+		    !vs_observed_link(&plan->model, name))
 			continue;
 		added = array_add(&closed, nr, sizeof(*closed));
 		if (!added)
@@ -146,12 +165,69 @@ static void set_or_delete(struct plan_for *p, const char *name, json_t *doc, boo
 		plan_del_doc(p, VS_DISRUPTION_NONE, VS_DOC_NFT, name);
 }
 
+/* "... tcp dport 8000-8010 ... dnat ip to 10.20.0.11:443". Return: false: it is not like that. */
+static bool forward_of_rule(const char *text, json_t **which)
+{
+	const char *dport = strstr(text, " dport "), *to = strstr(text, " to ");
+	unsigned int first, last;
+	char address[64];
+	int n;
+
+	if (!dport || !to || dport - text < 3)
+		return false;
+	n = sscanf(dport, " dport %5u-%5u", &first, &last);
+	to += strlen(" to ");
+	if (n < 1 || sscanf(to, to[0] == '[' ? "[%63[0-9a-f:.]" : "%63[0-9a-f:.]", address) != 1)
+		return false;
+	/* An IPv4 address's port; all of an IPv6 address's are in brackets. */
+	if (to[0] != '[' && strchr(address, '.'))
+		address[strcspn(address, ":")] = '\0';
+	*which = json_pack("{sisisiss}", "protocol",
+			   !strncmp(dport - 3, "udp", 3) ? IPPROTO_UDP : IPPROTO_TCP, "first",
+			   (int)first, "last", (int)(n == 2 ? last : first), "to", address);
+	return true;
+}
+
+static bool has_rule(const json_t *rules, const char *text)
+{
+	const json_t *rule;
+	size_t i;
+
+	json_array_foreach (rules, i, rule)
+		if (!strcmp(json_string_value(json_object_get(rule, "rule")), text))
+			return true;
+	return false;
+}
+
+/* Connections by forwards that were and are no more, or are for others now, are ended. */
+static void end_forwards(struct plan_for *p, json_t *old, const json_t *doc)
+{
+	const json_t *now = json_object_get(doc, "rules"), *rule;
+	json_t *forwards = json_array(), *which;
+	size_t i;
+
+	json_array_foreach (json_object_get(old, "rules"), i, rule) {
+		const char *text = json_string_value(json_object_get(rule, "rule"));
+
+		if (text && !has_rule(now, text) && forward_of_rule(text, &which) &&
+		    json_array_append_new(forwards, which) != 0)
+			p->rc = p->rc ? p->rc : -ENOMEM;
+	}
+	if (!forwards && !p->rc)
+		p->rc = -ENOMEM;
+	if (json_array_size(forwards))
+		plan_end_flows(p, VS_DISRUPTION_BLIP, "forwards that changed",
+			       json_pack("{sO}", "forwards", forwards));
+	json_decref(forwards);
+}
+
 static int set_documents(const struct vs_plan_input *in, struct vs_plan *plan, bool is_end)
 {
 	struct plan_for p = { .plan = plan, .network = "" };
 	size_t nr_closed = 0;
 	char(*closed)[IFNAMSIZ] = is_end ? NULL : find_closed(in, plan, &nr_closed);
 	json_t *doc = rules_filter(in->wanted, (const char(*)[IFNAMSIZ])closed, nr_closed, &p.rc);
+	json_t *old;
 
 	free(closed);
 	if (!p.rc)
@@ -159,8 +235,14 @@ static int set_documents(const struct vs_plan_input *in, struct vs_plan *plan, b
 	doc = NULL;
 	if (!p.rc)
 		doc = rules_nat(in->wanted, &p.rc);
+	old = json_incref(vs_observed_doc(&plan->model, VS_DOC_NFT, RULES_NAT));
+	json_incref(doc);
 	if (!p.rc)
 		set_or_delete(&p, RULES_NAT, doc, is_end);
+	if (!p.rc && (doc || is_end))
+		end_forwards(&p, old, doc);
+	json_decref(old);
+	json_decref(doc);
 	return p.rc;
 }
 

@@ -173,6 +173,9 @@ void vs_op_text(const struct vs_op *op, char text[VS_OP_TEXT_LEN])
 	case VS_OP_PATCH_DEL:
 		snprintf(text, VS_OP_TEXT_LEN, "delete patch cable %s", op->link);
 		return;
+	case VS_OP_FLOWS:
+		snprintf(text, VS_OP_TEXT_LEN, "end tracked connections of %s", op->text);
+		return;
 	case VS_OP_DOC:
 		if (op->index == VS_DOC_VLANS && op->doc)
 			vlans_text(op, text);
