@@ -1,0 +1,102 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# What NAT does to packets, seen by who receives them: sources behind the host's address, both families; guests
+# keep theirs towards each other; forged ones go nowhere, nobody comes in unasked, an isolated network is alone.
+# shellcheck source=tests/netns/lib.sh
+. "$(dirname "$0")/lib.sh"
+# shellcheck source=tests/netns/guests.bash
+. "$(dirname "$0")/guests.bash"
+rules_begin "$@"
+
+# $1: what nat1's egress is
+policy() {
+	cat > /run/policy.yaml <<-END
+		version: 1
+		uplinks: { lan0: { match: { name: lan0 } } }
+		networks:
+		  xenbr0:
+		    mode: bridge
+		    uplink: lan0
+		    addresses: [$LAB_HOST4/24, 192.0.2.11/24, "$LAB_HOST6/64"]
+		    routes: [{ to: default, via: $LAB_LAN4 }, { to: default, via: "$LAB_LAN6" }]
+		  nat0:
+		    mode: nat
+		    subnets: [{ cidr: 10.20.0.0/24, gateway: 10.20.0.1 }, { cidr: "fd00:20::/64", nat66: true }]
+		    egress: { network: xenbr0 }
+		  nat1:
+		    mode: nat
+		    subnets: [{ cidr: 10.21.0.0/24, gateway: 10.21.0.1 }, { cidr: "2001:db8:21::/64" }]
+		    egress: $1
+		  lab0: { mode: isolated, subnets: [{ cidr: 10.99.0.0/24, gateway: 10.99.0.1 }] }
+	END
+	vifrost apply /run/policy.yaml > /run/log/apply 2>&1 || { cat /run/log/apply; fail "apply"; }
+	[ "$(vifrost plan /run/policy.yaml)" = "nothing to do: all is as wanted" ] || fail "a second apply is not empty"
+}
+
+policy '{ source: 192.0.2.11 }'
+rules_guest ga nat0 10.20.0.11/24 fd00:20::11/64
+rules_guest gb nat0 10.20.0.12/24 fd00:20::12/64
+rules_guest gc nat1 10.21.0.11/24 2001:db8:21::11/64
+rules_guest gl lab0 10.99.0.11/24
+ip -n lan addr add 192.0.2.7/24 dev wan0
+ip -n lan route add 10.20.0.0/24 via $LAB_HOST4
+ip -n lan route add 10.21.0.0/24 via $LAB_HOST4
+ip -n lan route add 10.99.0.0/24 via $LAB_HOST4
+ip -n lan route add fd00:20::/64 via $LAB_HOST6
+ip -n lan route add 2001:db8:21::/64 via $LAB_HOST6
+for where in lan ga gb gc gl host; do
+	rules_serve $where tcp 443
+	rules_serve $where udp 443
+done
+
+echo "sources"
+for protocol in tcp udp; do
+	rules_expect "lan $LAB_HOST4" ga $protocol $LAB_LAN4 443
+	rules_expect "lan $LAB_HOST6" ga $protocol $LAB_LAN6 443
+	rules_expect "lan 192.0.2.11" gc $protocol $LAB_LAN4 443
+	rules_expect "lan 2001:db8:21::11" gc $protocol $LAB_LAN6 443
+	rules_expect "gb 10.20.0.11" ga $protocol 10.20.0.12 443
+	rules_expect "gc 10.20.0.11" ga $protocol 10.21.0.11 443
+	rules_expect "gc fd00:20::11" ga $protocol 2001:db8:21::11 443
+	rules_expect "host 10.20.0.11" ga $protocol 10.20.0.1 443
+done
+
+echo "nobody comes in unasked, but where IPv6 is routed"
+rules_expect timeout lan tcp 10.20.0.11 443
+rules_expect timeout lan tcp fd00:20::11 443
+rules_expect timeout lan udp 10.21.0.11 443
+rules_expect "gc $LAB_LAN6" lan udp 2001:db8:21::11 443
+
+echo "an isolated network knows the host alone"
+rules_expect "host 10.99.0.11" gl tcp 10.99.0.1 443
+rules_expect timeout gl tcp $LAB_LAN4 443
+rules_expect timeout gl udp 10.20.0.11 443
+rules_expect timeout ga tcp 10.99.0.11 443
+rules_expect timeout lan tcp 10.99.0.11 443
+
+echo "forged sources go nowhere"
+rules_in lan python3 "$PACKETS" watch wan0 2 > /run/log/watch &
+watch=$!
+wait_for 5 grep -q watching /run/log/watch
+router=$(cat /sys/class/net/nat0/address)
+for source in 10.20.0.11 10.21.0.11 192.0.2.1 192.0.2.10 203.0.113.9 fd00:20::11 fd00:21::11 2001:db8:21::11 2001:db8:0:1::1; do
+	to=$LAB_LAN4
+	[ "${source//*:*/}" ] || to=$LAB_LAN6
+	rules_in ga python3 "$PACKETS" forge eth0 "$source" "$to" 4100 "$router"
+done
+wait $watch
+[ "$(grep ' 4100$' /run/log/watch | sort)" = "$LAB_HOST4 $LAB_LAN4 4100
+$LAB_HOST6 $LAB_LAN6 4100" ] || fail "the LAN saw $(cat /run/log/watch)"
+
+echo "by another way than its egress nothing leaves"
+policy '{ network: xenbr0 }'
+rules_expect "lan $LAB_HOST4" gc tcp $LAB_LAN4 443
+ip link add other0 type veth peer name eth1 netns lan
+ip link set other0 up
+ip addr add 198.51.100.1/24 dev other0
+ip -n lan addr add 198.51.100.2/24 dev eth1
+ip -n lan link set eth1 up
+rules_expect "lan 198.51.100.1" host tcp 198.51.100.2 443
+rules_expect timeout gc tcp 198.51.100.2 443
+ip link del other0
+rules_end
