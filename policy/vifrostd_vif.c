@@ -325,9 +325,12 @@ static struct vif *find_nameless(struct vifrostd *d, const struct vs_link *link)
 void vif_on_link(void *arg, const struct vs_link *link, bool is_gone)
 {
 	struct vifrostd *d = arg;
+	char why[VS_TEXT_LEN];
 	struct vif *vif = NULL;
 	int rc = 0;
 
+	if (link && is_gone && vs_forget_link(d->sys, link->name, why))
+		log_warning("what is left of %s cannot be removed: %s", link->name, why);
 	if (link)
 		vif = is_gone ? find_nameless(d, link) : find_waiting(d, link);
 	if (!d->store || (link && !vif))

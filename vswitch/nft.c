@@ -19,6 +19,7 @@
 #include <libmnl/libmnl.h>
 #include <libnftnl/common.h>
 
+#include "vswitch/array.h"
 #include "vswitch/docs.h"
 
 #define ANSWER_SIZE (128 * 1024)
@@ -416,9 +417,17 @@ static int doc_observe(void *ctx, struct vs_observed *o, char *why)
 
 	if (rc)
 		return rc;
-	json_object_foreach (((struct nft *)ctx)->docs, name, doc)
-		rc = rc ? rc : vs_observed_set_doc(o, VS_DOC_NFT, name, doc);
-	return rc;
+	/* No name is there twice: nothing is looked for. */
+	json_object_foreach (((struct nft *)ctx)->docs, name, doc) {
+		struct vs_doc *d = array_add(&o->docs, &o->nr_docs, sizeof(*d));
+
+		if (!d)
+			return -ENOMEM;
+		d->kind = VS_DOC_NFT;
+		snprintf(d->name, sizeof(d->name), "%s", name);
+		d->doc = json_incref(doc);
+	}
+	return 0;
 }
 
 static int doc_get(void *ctx, const char *name, json_t **doc, char *why)

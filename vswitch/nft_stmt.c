@@ -165,7 +165,7 @@ static int take_burst(struct nft_build *b, bool is_bytes, uint32_t *burst)
 	*burst = is_bytes ? 0 : 5;
 	if (!nft_take(&b->lex, "burst"))
 		return 0;
-	if (take_number(b, UINT32_MAX >> 20, &n) != 0)
+	if (take_number(b, is_bytes ? UINT32_MAX >> 20 : UINT32_MAX, &n) != 0)
 		return -EINVAL;
 	for (unsigned int i = is_bytes ? 1 : 0; i < (is_bytes ? 4u : 1u); i++)
 		if (nft_take(&b->lex, words[i])) {

@@ -13,6 +13,7 @@
 #include <sys/socket.h>
 
 #include "vswitch/array.h"
+#include "vswitch/guard.h"
 #include "vswitch/l3_priv.h"
 #include "vswitch/switch.h"
 
@@ -200,6 +201,8 @@ int vs_plan_make(const struct vs_wanted *wanted, const struct vs_observed *obser
 	if (!rc)
 		rc = plan_networks(&in, plan);
 	if (!rc)
+		rc = plan_stale_guards(wanted, plan);
+	if (!rc)
 		rc = plan_sysctls(&in, plan, true);
 	if (!rc)
 		rc = vs_plan_rules_end(&in, plan);
@@ -226,12 +229,20 @@ static void end_old_flows(struct plan_for *p, const struct vs_network *n, const 
 	json_decref(ends);
 }
 
+/* Where packets are read off the link before its own hooks see them, the switch itself is the guard. */
+static bool has_guard(const struct vs_network *n)
+{
+	return n->mode->segment != VS_SEGMENT_OVS || n->ovs_datapath != VS_OVS_NETDEV;
+}
+
 int vs_plan_vif(const struct vs_network *n, const struct vs_vif *vif, struct vs_plan *plan)
 {
-	struct plan_for p = { .plan = plan, .network = "" };
+	struct plan_for p = { .plan = plan, .network = n ? n->name : "" };
 
 	if (!n)
 		plan_set_up(&p, VS_DISRUPTION_LINK_DOWN, vif->name, false);
+	else if (has_guard(n))
+		plan_guard(&p, vif);
 	for (size_t i = 0; !p.rc && i < sizeof(modes) / sizeof(modes[0]); i++)
 		if (!n || modes[i]->segment != n->mode->segment)
 			p.rc = modes[i]->detach(vif->name, plan);
@@ -239,6 +250,8 @@ int vs_plan_vif(const struct vs_network *n, const struct vs_vif *vif, struct vs_
 		end_old_flows(&p, n, vif);
 	if (n && !p.rc)
 		p.rc = n->mode->attach(n, vif, plan);
+	if (!n || !has_guard(n))
+		plan_unguard(&p, vif->name);
 	return p.rc;
 }
 
@@ -289,13 +302,15 @@ static int look_at_docs(struct vs_system *sys, unsigned int docs, const char *li
 /* Of a vif on @n. */
 static unsigned int docs_of(const struct vs_network *n)
 {
-	return n->vlan_filtering ? n->mode->docs : n->mode->docs & ~VS_DOC_BIT(VS_DOC_VLANS);
+	unsigned int docs = n->mode->docs | VS_DOC_BIT(VS_DOC_NFT);
+
+	return n->vlan_filtering ? docs : docs & ~VS_DOC_BIT(VS_DOC_VLANS);
 }
 
 /* The documents that any mode may have made for the vif. */
 static unsigned int docs_of_vifs(void)
 {
-	unsigned int docs = 0;
+	unsigned int docs = VS_DOC_BIT(VS_DOC_NFT);
 
 	for (size_t i = 0; i < sizeof(modes) / sizeof(modes[0]); i++)
 		docs |= modes[i]->docs;
@@ -322,5 +337,19 @@ int vs_place_vif(struct vs_system *sys, const struct vs_network *n, const struct
 	for (size_t i = 0; !rc && i < plan.nr; i++)
 		rc = vs_step_do(sys, &plan.steps[i], why);
 	vs_plan_fini(&plan);
+	return rc;
+}
+
+int vs_forget_link(struct vs_system *sys, const char *name, char *why)
+{
+	struct vs_op op = { .kind = VS_OP_DOC, .index = VS_DOC_NFT };
+	json_t *doc;
+	int rc;
+
+	guard_name(name, op.text);
+	rc = sys->ops->doc(sys, VS_DOC_NFT, op.text, &doc, why);
+	if (!rc && doc)
+		rc = sys->ops->apply(sys, &op, why);
+	json_decref(doc);
 	return rc;
 }

@@ -410,6 +410,9 @@ int vs_plan_vif(const struct vs_network *n, const struct vs_vif *vif, struct vs_
 int vs_place_vif(struct vs_system *sys, const struct vs_network *n, const struct vs_vif *vif,
 		 char *why);
 
+/* After a link has gone: what was made for it and outlives it. @why: VS_TEXT_LEN bytes. */
+int vs_forget_link(struct vs_system *sys, const char *name, char *why);
+
 /**
  * vs_rename_link() - Give a link another name; it goes down for that
  * @why:	VS_TEXT_LEN bytes

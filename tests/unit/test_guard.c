@@ -1,0 +1,276 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Guards as documents: each compiles, none lets more through than it says. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+#include <cmocka.h>
+
+#include <arpa/inet.h>
+#include <sys/socket.h>
+
+#include "vswitch/fake.h"
+#include "vswitch/guard.h"
+#include "vswitch/nft.h"
+
+static struct vs_vif a_vif(enum vs_anti_spoof mode)
+{
+	struct vs_vif vif = { .name = "vif1.0",
+			      .network = "red",
+			      .anti_spoof = mode,
+			      .has_mac = true,
+			      .mac = { 0, 0x16, 0x3e, 1, 2, 3 } };
+
+	return vif;
+}
+
+static void add(struct vs_vif *vif, const char *address, uint8_t len)
+{
+	struct vs_prefix *p = &vif->addrs[vif->nr_addrs++];
+
+	p->family = strchr(address, ':') ? AF_INET6 : AF_INET;
+	p->len = len;
+	assert_int_equal(inet_pton(p->family, address, p->address), 1);
+}
+
+/* As text, checked by the compiler. */
+static char *text_of(const struct vs_vif *vif)
+{
+	char name[VS_TEXT_LEN], why[VS_TEXT_LEN];
+	bool is_needed;
+	json_t *doc = guard_doc(vif, &is_needed);
+	char *text;
+
+	assert_true(is_needed);
+	assert_non_null(doc);
+	guard_name(vif->name, name);
+	if (nft_check(name, doc, why) != 0)
+		fail_msg("%s", why);
+	text = json_dumps(doc, 0);
+	json_decref(doc);
+	return text;
+}
+
+static bool says(const struct vs_vif *vif, const char *what)
+{
+	char *text = text_of(vif);
+	bool found = strstr(text, what) != NULL;
+
+	free(text);
+	return found;
+}
+
+static void none_needs_none(void **state)
+{
+	struct vs_vif vif = a_vif(VS_SPOOF_ANY);
+	bool is_needed = true;
+
+	(void)state;
+	assert_null(guard_doc(&vif, &is_needed));
+	assert_false(is_needed);
+	vif.vlans.access = 5;
+	assert_true(says(&vif, "8021q, 8021ad } counter drop"));
+	vif = a_vif(VS_SPOOF_ANY);
+	vif.from_guest.packets_per_s = 1000;
+	assert_true(says(&vif, "limit rate over 1000/second"));
+	assert_false(says(&vif, "egress"));
+	vif.to_guest.packets_per_s = UINT32_MAX;
+	assert_true(says(&vif, "egress"));
+}
+
+static void mac_alone(void **state)
+{
+	struct vs_vif vif = a_vif(VS_SPOOF_MAC);
+
+	(void)state;
+	assert_true(says(&vif, "ether saddr != 00:16:3e:01:02:03 counter drop"));
+	assert_true(says(&vif, "arp saddr ether != 00:16:3e:01:02:03"));
+	assert_false(says(&vif, "ip saddr"));
+}
+
+/* T185: a family without an address has none to send from. */
+static void unlisted_families(void **state)
+{
+	struct vs_vif vif = a_vif(VS_SPOOF_STRICT);
+
+	(void)state;
+	assert_false(says(&vif, " accept\""));
+	add(&vif, "192.0.2.1", 32);
+	assert_true(says(&vif, "ip saddr { 192.0.2.1 } goto ip_own"));
+	assert_false(says(&vif, "ip6 saddr"));
+	assert_false(says(&vif, "fe80"));
+	add(&vif, "2001:db8::1", 128);
+	assert_true(says(&vif, "ip6 saddr { 2001:db8::1, fe80::216:3eff:fe01:203 } goto ip6_own"));
+}
+
+static void unknown_mac_is_silent(void **state)
+{
+	struct vs_vif vif = a_vif(VS_SPOOF_STRICT);
+
+	(void)state;
+	vif.has_mac = false;
+	add(&vif, "192.0.2.1", 32);
+	assert_false(says(&vif, "accept counter"));
+	vif.anti_spoof = VS_SPOOF_MAC;
+	assert_true(says(&vif, "\"counter drop comment \\\"spoof-mac\\\"\"]"));
+}
+
+static void many_addresses(void **state)
+{
+	struct vs_vif vif = a_vif(VS_SPOOF_STRICT);
+	char address[64];
+
+	(void)state;
+	for (int i = 0; i < VS_VIF_ADDRS_MAX; i++) {
+		snprintf(address, sizeof(address), "2001:db8:1111:2222:3333:4444:5555:%x",
+			 0x6660 + i);
+		add(&vif, address, 128);
+	}
+	assert_true(says(&vif, "5555:6660"));
+	assert_true(says(&vif, "5555:666f"));
+}
+
+/* Prefixes that hold others would be refused as overlapping. */
+static void overlaps(void **state)
+{
+	struct vs_vif vif = a_vif(VS_SPOOF_STRICT);
+
+	(void)state;
+	add(&vif, "192.0.2.1", 32);
+	add(&vif, "192.0.2.1", 32);
+	add(&vif, "192.0.2.0", 24);
+	add(&vif, "192.0.2.9", 32);
+	add(&vif, "fe80::", 64);
+	assert_true(says(&vif, "ip saddr { 192.0.2.0/24 } goto"));
+	assert_true(says(&vif, "ip6 saddr { fe80::/64 } goto"));
+}
+
+static void trunks(void **state)
+{
+	struct vs_vif vif = a_vif(VS_SPOOF_STRICT);
+
+	(void)state;
+	add(&vif, "192.0.2.1", 32);
+	for (uint16_t i = 0; i < VS_TRUNK_MAX; i++)
+		vif.vlans.trunk[i] = (struct vs_vlan_range){ (uint16_t)(1000 + 20 * i),
+							     (uint16_t)(1009 + 20 * i) };
+	vif.vlans.nr_trunk = VS_TRUNK_MAX;
+	assert_true(says(&vif, "1300-1309 } counter drop"));
+	assert_true(says(&vif, "ether type 8021ad counter drop"));
+}
+
+/* incus#4025: what stands behind extension headers is not seen by it. */
+static void next_header_never_alone(void **state)
+{
+	struct vs_vif vif = a_vif(VS_SPOOF_STRICT);
+	char *text, *at;
+
+	(void)state;
+	add(&vif, "192.0.2.1", 32);
+	add(&vif, "2001:db8::1", 128);
+	text = text_of(&vif);
+	for (at = text; (at = strstr(at, "ip6 nexthdr")); at++)
+		assert_int_equal(strncmp(at, "ip6 nexthdr icmpv6 icmpv6 type nd-", 34), 0);
+	assert_null(strstr(text, "ip protocol"));
+	free(text);
+}
+
+/* ---- Planned ---- */
+
+static struct vs_plan plan_of(struct vs_fake *fake, enum vs_anti_spoof mode, bool is_wanted)
+{
+	struct vs_network n = { .name = "red", .mode = &vs_mode_bridge, .mtu = 1500 };
+	struct vs_vif vif = a_vif(mode);
+	struct vs_wanted w;
+	struct vs_record record;
+	struct diags ds = { 0 };
+	struct vs_plan plan;
+
+	vs_wanted_init(&w);
+	vs_record_init(&record);
+	w.networks = &n;
+	w.nr_networks = 1;
+	w.vifs = &vif;
+	w.nr_vifs = is_wanted;
+	assert_int_equal(vs_plan_make(&w, &fake->model, &record, &ds, &plan), 0);
+	diags_fini(&ds);
+	return plan;
+}
+
+static size_t step_of(const struct vs_plan *plan, enum vs_op_kind kind, const char *link)
+{
+	for (size_t i = 0; i < plan->nr; i++)
+		if (plan->steps[i].op.kind == kind &&
+		    !strcmp(kind == VS_OP_DOC ? plan->steps[i].op.text : plan->steps[i].op.link,
+			    link))
+			return i;
+	return SIZE_MAX;
+}
+
+static void run(struct vs_fake *fake, struct vs_plan *plan)
+{
+	char why[VS_TEXT_LEN];
+
+	for (size_t i = 0; i < plan->nr; i++)
+		assert_int_equal(vs_step_do(&fake->sys, &plan->steps[i], why), 0);
+	vs_plan_fini(plan);
+}
+
+/* T186: before the link is up, and gone only when that is down. */
+static void before_the_link(void **state)
+{
+	struct vs_fake *fake;
+	struct vs_plan plan;
+	size_t guard, up;
+
+	(void)state;
+	assert_int_equal(vs_fake_open(&fake), 0);
+	vs_fake_add_link(fake, "vif1.0", "tun")->is_up = false;
+	plan = plan_of(fake, VS_SPOOF_MAC, true);
+	guard = step_of(&plan, VS_OP_DOC, "netdev vifrost-vif1.0");
+	up = step_of(&plan, VS_OP_SET_UP, "vif1.0");
+	assert_true(guard < up && up != SIZE_MAX);
+	assert_true(guard < step_of(&plan, VS_OP_SET_MASTER, "vif1.0"));
+	run(fake, &plan);
+
+	plan = plan_of(fake, VS_SPOOF_MAC, true);
+	assert_int_equal(step_of(&plan, VS_OP_DOC, "netdev vifrost-vif1.0"), SIZE_MAX);
+	vs_plan_fini(&plan);
+	/* Replaced in one step, not taken away and put back. */
+	plan = plan_of(fake, VS_SPOOF_STRICT, true);
+	guard = step_of(&plan, VS_OP_DOC, "netdev vifrost-vif1.0");
+	assert_non_null(plan.steps[guard].op.doc);
+	assert_non_null(plan.steps[guard].undo.doc);
+	assert_int_equal(step_of(&plan, VS_OP_SET_UP, "vif1.0"), SIZE_MAX);
+	run(fake, &plan);
+
+	/* Nobody's vif: while it is up, its guard stays; a link that is gone needs none. */
+	plan = plan_of(fake, VS_SPOOF_ANY, false);
+	assert_int_equal(step_of(&plan, VS_OP_DOC, "netdev vifrost-vif1.0"), SIZE_MAX);
+	vs_plan_fini(&plan);
+	strcpy(fake->model.links[1].name, "vif2.0");
+	plan = plan_of(fake, VS_SPOOF_ANY, false);
+	guard = step_of(&plan, VS_OP_DOC, "netdev vifrost-vif1.0");
+	assert_true(guard != SIZE_MAX && !plan.steps[guard].op.doc);
+	vs_plan_fini(&plan);
+	fake->sys.ops->close(&fake->sys);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(none_needs_none),
+		cmocka_unit_test(mac_alone),
+		cmocka_unit_test(unlisted_families),
+		cmocka_unit_test(unknown_mac_is_silent),
+		cmocka_unit_test(many_addresses),
+		cmocka_unit_test(overlaps),
+		cmocka_unit_test(trunks),
+		cmocka_unit_test(next_header_never_alone),
+		cmocka_unit_test(before_the_link),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

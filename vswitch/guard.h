@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * What a guest may send: the table "netdev vifrost-<link>" on its vif's own link, before bridge, Open
+ * vSwitch and IP stack see a frame. docs/operator.md has the verdicts, docs/design.md the chains.
+ */
+#ifndef VSWITCH_GUARD_H
+#define VSWITCH_GUARD_H
+
+#include "vswitch/plan_priv.h"
+
+/* Why frames are dropped: the comments of the rules that do it, and names of counters. */
+#define GUARD_SPOOF_MAC	    "spoof-mac" /* Ethernet source not the vif's */
+#define GUARD_VLAN	    "vlan"	/* a tag that the vif may not send */
+#define GUARD_RESERVED	    "reserved"	/* to 01:80:c2:00:00:0x; BFD */
+#define GUARD_L2_FORM	    "l2-form"	/* neither IPv4, IPv6 nor ARP in Ethernet II */
+#define GUARD_ARP	    "arp"	/* any field of ARP; RARP */
+#define GUARD_SPOOF_IP	    "spoof-ip"	/* source address not listed */
+#define GUARD_IP_FORM	    "ip-form" /* options, source routes, fragments that hide what they are */
+#define GUARD_ND	    "nd"      /* target, link-layer option, form */
+#define GUARD_ROGUE_DHCP    "rogue-dhcp"    /* a server's answers, another's hardware address */
+#define GUARD_ROGUE_RA	    "rogue-ra"	    /* a router's messages, redirects */
+#define GUARD_ROGUE_QUERIER "rogue-querier" /* IGMP queries */
+#define GUARD_RATE	    "rate"	    /* packets per second, from the guest */
+#define GUARD_FOREIGN_MAC   "foreign-mac"   /* to the guest, but not for it */
+#define GUARD_TO_RATE	    "to-guest-rate" /* packets per second, to the guest */
+
+/* NULL: no memory, or (*is_needed false) nothing is forbidden. Pure. */
+json_t *guard_doc(const struct vs_vif *vif, bool *is_needed);
+/* "netdev vifrost-<link>" */
+void guard_name(const char *link, char name[VS_TEXT_LEN]);
+
+/* A step to the vif's guard as it is to be, or none. To be called before the link goes up. */
+void plan_guard(struct plan_for *p, const struct vs_vif *vif);
+/* Its guard goes: once the link is down, or where something else guards it. */
+void plan_unguard(struct plan_for *p, const char *link);
+/* Guards that no wanted vif has, unless they still hold a link that is up. Return: 0; -ENOMEM. */
+int plan_stale_guards(const struct vs_wanted *wanted, struct vs_plan *plan);
+
+#endif
