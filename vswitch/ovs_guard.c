@@ -44,11 +44,20 @@ static const char *const base_flows[] = {
 	"table=1,priority=230,icmp6,ip_frag=first,icmp_type=128,actions=goto_table:4",
 	"table=1,priority=230,icmp6,ip_frag=first,icmp_type=129,actions=goto_table:4",
 	"table=1,priority=220,icmp6,ip_frag=first,actions=drop",
-	/* Servers of DHCP, routers. */
-	"table=1,priority=210,udp,tp_src=67,actions=drop",
-	"table=1,priority=210,udp,tp_dst=68,actions=drop",
-	"table=1,priority=210,udp6,tp_src=547,actions=drop",
-	"table=1,priority=210,udp6,tp_dst=546,actions=drop",
+/* Servers of DHCP, routers, and those who would be told of a neighbour's death. */
+#define UDP(match)                                                                                 \
+	"table=1,priority=210,udp," match ",actions=drop",                                         \
+		"table=1,priority=210,udp6," match ",actions=drop"
+	UDP("tp_src=67"),
+	UDP("tp_src=547"),
+	UDP("tp_dst=68"),
+	UDP("tp_dst=546"),
+	UDP("tp_dst=3784"),
+	UDP("tp_dst=3785"),
+	UDP("tp_dst=4784"),
+#undef UDP
+	"table=1,priority=210,icmp,icmp_type=5,actions=drop",
+	"table=1,priority=210,icmp,icmp_type=9,actions=drop",
 	"table=1,priority=210,icmp6,icmp_type=130,actions=drop",
 	"table=1,priority=210,icmp6,icmp_type=134,actions=drop",
 	"table=1,priority=210,icmp6,icmp_type=137,actions=drop",
@@ -175,6 +184,19 @@ static void add_strict(json_t *flows, const json_t *guard, unsigned int port, co
 	    port);
 }
 
+/* Of a guest that may use any addresses: its own MAC in ARP too, and no tag inside a tag. */
+static void add_mac(json_t *flows, unsigned int port, const char *mac, const char *match,
+		    const char *meter)
+{
+	static const char *const no[] = { "arp", "dl_type=0x8035", "dl_type=0x8100",
+					  "dl_type=0x88a8" };
+
+	add(flows, "table=0,priority=120,in_port=%u%s,arp,arp_sha=%s,actions=%sgoto_table:6", port,
+	    match, mac, meter);
+	for (size_t i = 0; i < sizeof(no) / sizeof(no[0]); i++)
+		add(flows, "table=0,priority=110,in_port=%u,%s,actions=drop", port, no[i]);
+}
+
 json_t *ovs_guard_flows(const json_t *guard, unsigned int ofport)
 {
 	const char *level = json_string_value(json_object_get(guard, "level"));
@@ -198,5 +220,7 @@ json_t *ovs_guard_flows(const json_t *guard, unsigned int ofport)
 	    meter, is_strict ? 1 : 6);
 	if (is_strict)
 		add_strict(flows, guard, ofport, mac);
+	else if (is_checked)
+		add_mac(flows, ofport, mac, match, meter);
 	return flows;
 }
