@@ -140,6 +140,19 @@ static int count_vifs(struct vifrostd *d, const char *network)
 	return n;
 }
 
+static bool has_uplink(const struct vs_observed *o, const struct vs_record_network *rn,
+		       const struct vs_link *link, const struct vs_link *uplink)
+{
+	const struct vs_mode *mode = vs_mode_find(rn->mode);
+	const char *on;
+
+	if (!mode || mode->segment != VS_SEGMENT_OVS)
+		return uplink->master == link->ifindex;
+	on = json_string_value(
+		json_object_get(vs_observed_doc(o, VS_DOC_OVS_PORT, uplink->name), "bridge"));
+	return on && !strcmp(on, rn->name);
+}
+
 static json_t *network_json(struct vifrostd *d, const struct vs_record_network *rn,
 			    const struct vs_observed *o)
 {
@@ -159,7 +172,7 @@ static json_t *network_json(struct vifrostd *d, const struct vs_record_network *
 	} else if (rn->uplink[0] && !uplink) {
 		state = "down";
 		reason = "its uplink is gone";
-	} else if (rn->uplink[0] && uplink->master != link->ifindex) {
+	} else if (rn->uplink[0] && !has_uplink(o, rn, link, uplink)) {
 		state = "down";
 		reason = "someone took its uplink off its bridge; `vifrost apply` puts it back";
 	} else if (rn->uplink[0] && !uplink->has_carrier) {
@@ -243,11 +256,14 @@ json_t *status_json(struct vifrostd *d)
 {
 	json_t *netback = NULL, *daemons = daemons_json(d, &netback);
 	json_t *policy, *status = NULL;
-	struct vs_look look = { 0 };
+	struct vs_wanted none = { 0 };
+	struct vs_look look = vs_look_for(&none, &d->apply.state.record);
 	struct vs_observed o;
 	char why[VS_TEXT_LEN];
-	int rc = d->sys->ops->observe(d->sys, &look, &o, why);
+	int rc;
 
+	look.docs &= VS_DOC_BIT(VS_DOC_OVS_PORT);
+	rc = d->sys->ops->observe(d->sys, &look, &o, why);
 	if (rc) {
 		json_decref(daemons);
 		json_decref(netback);

@@ -1,0 +1,54 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# Mode ovs on Open vSwitch's user-space datapath, with daemons of our own: traffic, VLANs, what a guest must
+# not send, daemons that die, others who change what is ours; and everything gone after.
+# Timeout: 120
+# shellcheck source=tests/netns/lib.sh
+. "$(dirname "$0")/lib.sh"
+# shellcheck source=tests/util/ovs.sh
+. "$TEST_SOURCE/tests/util/ovs.sh"
+need_programs python3
+TEST_POLICY=$TEST_SOURCE/configs/policies/ovs.yaml
+test_begin "$@"
+FORGE=$TEST_SOURCE/tests/util/forge.py
+
+echo "traffic, both families, whole"
+guest_create one 31
+guest_create two 32
+guest_create free 40
+for address in 192.0.2.32 2001:db8:0:1::32 $LAB_LAN4 $LAB_LAN6 $LAB_HOST4 $LAB_HOST6; do
+	assert_ping one "$address"
+done
+assert_no_loss one 192.0.2.32 -i 0.01 -s 1400
+in_lan ping -c 1 -W 2 -s 8000 192.0.2.31 > /dev/null
+guest_serves two
+in_guest one iperf3 -c 192.0.2.32 -n 20M --connect-timeout 3000 > /dev/null
+in_guest one iperf3 -c 192.0.2.32 -R -n 20M --connect-timeout 3000 > /dev/null
+
+echo "applied again: nothing changes, and Open vSwitch is told nothing"
+cfg=$(ovs_cfg)
+vifrost apply "$TEST_POLICY" | tee /run/again
+grep -q '^nothing to do' /run/again || fail "steps: $(cat /run/again)"
+[ "$(ovs_cfg)" = "$cfg" ] || fail "Open vSwitch was told something: $cfg, $(ovs_cfg)"
+
+# What of guest one's frames arrives at two and in the LAN, beside what it may send: nothing.
+forge() {
+	local pids=() where status=0
+	nsenter -t "$(guest_pid two)" -n "$FORGE" capture eth0 "${1:-1.5}" > /run/at-two 2> /run/ready-two & pids+=($!)
+	in_lan "$FORGE" capture wan0 "${1:-1.5}" > /run/at-lan 2> /run/ready-lan & pids+=($!)
+	wait_for 5 grep -q ready /run/ready-two
+	wait_for 5 grep -q ready /run/ready-lan
+	nsenter -t "$(guest_pid one)" -n "$FORGE" send eth0 00:16:3e:00:00:1f 192.0.2.31 2001:db8:0:1::31 "$(in_lan cat /sys/class/net/wan0/address)"
+	wait "${pids[@]}"
+	for where in two lan; do
+		grep -Fxf <("$FORGE" names bad) "/run/at-$where" > "/run/leaked-$where" || continue
+		echo "leaked to $where: $(tr '\n' ' ' < "/run/leaked-$where")"
+		status=1
+	done
+	return "$status"
+}
+echo "forged frames: none arrives; honest ones do"
+forge || fail "forged frames passed"
+[ "$("$FORGE" names good | sort | tr '\n' ' ')" = "$(tr '\n' ' ' < /run/at-lan)" ] ||
+	fail "not all that is allowed arrived: $(tr '\n' ' ' < /run/at-lan)"
+test_end
