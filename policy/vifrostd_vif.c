@@ -23,10 +23,8 @@
 const char *vif_state_name(enum vif_state state)
 {
 	static const char *const names[] = {
-		[VIF_WAITING] = "waiting",
-		[VIF_CONNECTED] = "connected",
-		[VIF_QUARANTINED] = "quarantined",
-		[VIF_ERROR] = "error",
+		[VIF_WAITING] = "waiting",	   [VIF_CONNECTED] = "connected",
+		[VIF_QUARANTINED] = "quarantined", [VIF_ERROR] = "error",
 		[VIF_UNMANAGED] = "unmanaged",
 	};
 
@@ -129,6 +127,35 @@ void vif_forget_all(struct vifrostd *d)
 		vif_forget(d, vif);
 }
 
+/* A guest that restarts has two vifs for a while. */
+static bool has_successor(struct vifrostd *d, const struct vif *vif)
+{
+	const struct vs_vif *was = &vif->placement.vif;
+
+	for (struct vif *other = vif_next(d, NULL); other; other = vif_next(d, other)) {
+		const struct vs_vif *is = &other->placement.vif;
+
+		if (other != vif && !strcmp(is->network, was->network) &&
+		    is->nr_addrs == was->nr_addrs &&
+		    !memcmp(is->addrs, was->addrs, was->nr_addrs * sizeof(was->addrs[0])))
+			return true;
+	}
+	return false;
+}
+
+/* Its link goes, and all that is on that. */
+static void vif_leave(struct vifrostd *d, const struct vif *vif)
+{
+	const struct vs_network *n;
+	char why[VS_TEXT_LEN];
+
+	if (!vif || !vif->placement.is_placed || has_successor(d, vif))
+		return;
+	n = vs_wanted_network(&d->networks, vif->placement.vif.network);
+	if (n && vs_leave_vif(d->sys, n, &vif->placement.vif, why))
+		log_err("%s: cannot take back what its network had for it: %s", vif->name, why);
+}
+
 int vif_update(struct vifrostd *d, uint16_t domid, uint16_t devid)
 {
 	char path[PATH_LEN];
@@ -142,7 +169,9 @@ int vif_update(struct vifrostd *d, uint16_t domid, uint16_t devid)
 		return rc;
 	if (rc || state == XenbusStateUnknown || state == XenbusStateClosing ||
 	    state == XenbusStateClosed) {
-		vif_forget(d, vif_find(d, domid, devid));
+		vif = vif_find(d, domid, devid);
+		vif_leave(d, vif);
+		vif_forget(d, vif);
 		return 0;
 	}
 	vif = vif_get(d, domid, devid);

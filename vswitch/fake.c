@@ -109,7 +109,7 @@ struct vs_link *vs_fake_add_link(struct vs_fake *fake, const char *name, const c
 	link->mtu = 1500;
 	link->is_up = link->has_carrier = true;
 	link->ipv6_off = 0;
-	link->accept_ra = 1;
+	link->accept_ra = link->sysctls[VS_LINK_ACCEPT_RA] = 1;
 	link->sysctls[VS_LINK_SEND_REDIRECTS] = 1;
 	link->sysctls[VS_LINK_PROXY_DELAY4] = link->sysctls[VS_LINK_PROXY_DELAY6] = 80;
 	if (!strcmp(kind, "bridge"))

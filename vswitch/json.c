@@ -99,9 +99,17 @@ static const struct field network_fields[] = {
 	FIELD_END,
 };
 
+static const struct field switch_fields[] = {
+	PLAIN(FIELD_TEXT, struct vs_record_switch, link),
+	PLAIN(FIELD_U32, struct vs_record_switch, which),
+	PLAIN(FIELD_U32, struct vs_record_switch, old),
+	FIELD_END,
+};
+
 /* vs_record without its fixed array of numbers. */
 static const struct field record_fields[] = {
 	ARRAY(struct vs_record, networks, network_fields),
+	ARRAY(struct vs_record, switches, switch_fields),
 	FIELD_END,
 };
 
@@ -321,6 +329,9 @@ int vs_record_from_json(const json_t *json, struct vs_record *r)
 	rc = from_json(json, record_fields, r);
 	if (!rc && json_array_size(old) != VS_SYSCTL_NR)
 		rc = -EINVAL;
+	for (size_t i = 0; !rc && i < r->nr_switches; i++)
+		if (r->switches[i].which >= VS_LINK_SYSCTL_NR)
+			rc = -EINVAL;
 	for (size_t i = 0; !rc && i < VS_SYSCTL_NR; i++)
 		r->old_sysctls[i] = (int)json_integer_value(json_array_get(old, i));
 	if (rc)

@@ -82,8 +82,10 @@ void l3_plan_device(struct plan_for *p, const struct vs_network *n)
 {
 	if (!l3_is_router(n, AF_UNSPEC))
 		return;
-	/* Guests are on it, and must not tell the host where its routes lead. */
+	/* Guests are on it: they must not tell the host where its routes lead. */
 	plan_set_accept_ra(p, n->name, 0);
+	/* Nor are they told what is nearer than the host: guests may be isolated from each other. */
+	plan_set_link_sysctl(p, n->name, VS_LINK_SEND_REDIRECTS, 0);
 	if (l3_is_router(n, AF_INET6))
 		plan_set_ipv6_off(p, n->name, false);
 }

@@ -20,4 +20,22 @@ void l3_end(struct vs_network *own);
 /* The switches of the network's device, before it goes up. */
 void l3_plan_device(struct plan_for *p, const struct vs_network *n);
 
+/* ---- l3_host.c: on links that are not the network's own ---- */
+
+/* Whether @link was set up for a guest that is routed to. */
+bool l3_is_routed(const struct vs_link *link);
+/* One address, not a prefix. */
+bool l3_is_host(const struct vs_prefix *prefix);
+/* The link by which @n's guests reach the LAN. NULL: there is none in @o. */
+const struct vs_link *l3_egress(const struct vs_observed *o, const struct vs_network *n,
+				int family);
+/* Whether guests of @n are answered for on the LAN. */
+bool l3_has_proxies(const struct vs_network *n);
+void l3_add_proxies(struct plan_for *p, const struct vs_network *n, const struct vs_vif *vif);
+
+/* Before forwarding is switched on, with networks made, and with everything else done. */
+int l3_plan_begin(const struct vs_plan_input *in, bool forwards_ipv6, struct vs_plan *plan);
+int l3_plan_egress(const struct vs_plan_input *in, struct vs_plan *plan);
+int l3_plan_end(const struct vs_plan_input *in, struct vs_plan *plan);
+
 #endif

@@ -94,6 +94,7 @@ static int link_add(struct vs_observed *m, const struct vs_op *op, const char *n
 	lo = find(m, "lo");
 	link->accept_ra = lo && lo->ipv6_off < 0 ? -1 : 1;
 	link->sysctls[VS_LINK_PROXY_NDP] = link->accept_ra < 0 ? -1 : 0;
+	link->sysctls[VS_LINK_ACCEPT_RA] = link->accept_ra;
 	link->sysctls[VS_LINK_SEND_REDIRECTS] = 1;
 	link->sysctls[VS_LINK_PROXY_DELAY4] = PROXY_DELAY_DEFAULT;
 	link->sysctls[VS_LINK_PROXY_DELAY6] = link->accept_ra < 0 ? -1 : PROXY_DELAY_DEFAULT;
@@ -222,12 +223,14 @@ static int set_link(struct vs_observed *m, const struct vs_op *op)
 		link->ipv6_off = (int)op->value;
 		return 0;
 	case VS_OP_ACCEPT_RA:
-		link->accept_ra = (int)op->value;
+		link->accept_ra = link->sysctls[VS_LINK_ACCEPT_RA] = (int)op->value;
 		return 0;
 	case VS_OP_LINK_SYSCTL:
 		if (op->index >= VS_LINK_SYSCTL_NR || link->sysctls[op->index] < 0)
 			return -ENOENT;
 		link->sysctls[op->index] = (int)op->value;
+		if (op->index == VS_LINK_ACCEPT_RA)
+			link->accept_ra = (int)op->value;
 		return 0;
 	default:
 		return -EINVAL;

@@ -18,7 +18,7 @@
 #include "vswitch/switch.h"
 
 static const struct vs_mode *const modes[] = { &vs_mode_bridge, &vs_mode_ovs, &vs_mode_nat,
-					       &vs_mode_isolated };
+					       &vs_mode_isolated, &vs_mode_route };
 
 const struct vs_mode *vs_mode_find(const char *name)
 {
@@ -152,6 +152,8 @@ static int plan_networks(const struct vs_plan_input *in, struct vs_plan *plan)
 	for (size_t i = 0; rc != -ENOMEM && i < in->wanted->nr_networks; i++)
 		keep_first(&rc, plan_network(in, &taken, &in->wanted->networks[i], plan));
 	if (!rc)
+		rc = l3_plan_egress(in, plan);
+	if (!rc)
 		rc = plan_vifs(in, plan);
 	for (size_t i = 0; !rc && i < taken.nr; i++)
 		rc = takeover_end(in, &taken.v[i], plan);
@@ -174,11 +176,13 @@ struct vs_look vs_look_for(const struct vs_wanted *wanted, const struct vs_recor
 		look.docs |= n->mode->docs;
 		if (n->vlan_filtering && n->mode->segment == VS_SEGMENT_BRIDGE)
 			look.lacks |= VS_LACKS_VLAN_FILTERING;
+		look.neighs |= n->mode == &vs_mode_route;
 	}
 	for (size_t i = 0; i < record->nr_networks; i++) {
 		const struct vs_mode *mode = vs_mode_find(record->networks[i].mode);
 
 		look.docs |= mode ? mode->docs : 0;
+		look.neighs |= mode == &vs_mode_route;
 	}
 	return look;
 }
@@ -197,6 +201,8 @@ int vs_plan_make(const struct vs_wanted *wanted, const struct vs_observed *obser
 	if (!rc)
 		rc = vs_plan_rules_begin(&in, plan);
 	if (!rc)
+		rc = l3_plan_begin(&in, wanted_sysctl(&in, VS_SYSCTL_FORWARDING6) > 0, plan);
+	if (!rc)
 		rc = plan_sysctls(&in, plan, false);
 	if (!rc)
 		rc = plan_networks(&in, plan);
@@ -204,6 +210,8 @@ int vs_plan_make(const struct vs_wanted *wanted, const struct vs_observed *obser
 		rc = plan_stale_guards(wanted, plan);
 	if (!rc)
 		rc = plan_sysctls(&in, plan, true);
+	if (!rc)
+		rc = l3_plan_end(&in, plan);
 	if (!rc)
 		rc = vs_plan_rules_end(&in, plan);
 	return rc;
@@ -235,6 +243,11 @@ static bool has_guard(const struct vs_network *n)
 	return n->mode->segment != VS_SEGMENT_OVS || n->ovs_datapath != VS_OVS_NETDEV;
 }
 
+static enum vs_segment segment_of(const struct vs_network *n)
+{
+	return n->is_routed_l2 ? VS_SEGMENT_BRIDGE : n->mode->segment;
+}
+
 int vs_plan_vif(const struct vs_network *n, const struct vs_vif *vif, struct vs_plan *plan)
 {
 	struct plan_for p = { .plan = plan, .network = n ? n->name : "" };
@@ -244,7 +257,7 @@ int vs_plan_vif(const struct vs_network *n, const struct vs_vif *vif, struct vs_
 	else if (has_guard(n))
 		plan_guard(&p, vif);
 	for (size_t i = 0; !p.rc && i < sizeof(modes) / sizeof(modes[0]); i++)
-		if (!n || modes[i]->segment != n->mode->segment)
+		if (!n || modes[i]->segment != segment_of(n))
 			p.rc = modes[i]->detach(vif->name, plan);
 	if (n && !p.rc)
 		end_old_flows(&p, n, vif);
@@ -307,6 +320,39 @@ static unsigned int docs_of(const struct vs_network *n)
 	return n->vlan_filtering ? docs : docs & ~VS_DOC_BIT(VS_DOC_VLANS);
 }
 
+/* A routed guest is more than its link and its network's: most are neither, and need no dump. */
+static bool needs_all(const struct vs_network *n, const struct vs_observed *model)
+{
+	if (l3_is_routed(&model->links[0]) && (!n || segment_of(n) != VS_SEGMENT_NONE))
+		return true;
+	return n && l3_has_proxies(n) && !n->egress.network[0];
+}
+
+static int look_around(struct vs_system *sys, const struct vs_network *n, struct vs_observed *model,
+		       char *why)
+{
+	const struct vs_look look = { .neighs = true };
+	int rc;
+
+	if (needs_all(n, model)) {
+		vs_observed_fini(model);
+		return sys->ops->observe(sys, &look, model, why);
+	}
+	if (!n)
+		return 0;
+	rc = look_at(sys, n->name, model);
+	if (rc == -ENODEV)
+		return -ENONET;
+	if (rc || !l3_has_proxies(n))
+		return rc;
+	rc = look_at(sys, n->egress.network, model);
+	if (rc == -ENODEV) {
+		model->nr_links--;
+		rc = 0;
+	}
+	return rc;
+}
+
 /* The documents that any mode may have made for the vif. */
 static unsigned int docs_of_vifs(void)
 {
@@ -324,11 +370,8 @@ int vs_place_vif(struct vs_system *sys, const struct vs_network *n, const struct
 	int rc = look_at(sys, vif->name, &plan.model);
 
 	snprintf(why, VS_TEXT_LEN, "%s", rc ? strerror(-rc) : "");
-	if (!rc && n) {
-		rc = look_at(sys, vif->network, &plan.model);
-		if (rc == -ENODEV)
-			rc = -ENONET;
-	}
+	if (!rc)
+		rc = look_around(sys, n, &plan.model, why);
 	if (!rc)
 		rc = look_at_docs(sys, n ? docs_of(n) : docs_of_vifs(), vif->name, &plan.model,
 				  why);

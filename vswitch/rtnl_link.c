@@ -98,7 +98,7 @@ static void parse_ipv6(struct nlattr *af_spec, struct vs_link *out)
 	if (settings(tb[IFLA_INET6_CONF], DEVCONF_PROXY_NDP))
 		out->sysctls[VS_LINK_PROXY_NDP] = conf[DEVCONF_PROXY_NDP];
 	out->ipv6_off = conf[DEVCONF_DISABLE_IPV6];
-	out->accept_ra = conf[DEVCONF_ACCEPT_RA];
+	out->accept_ra = out->sysctls[VS_LINK_ACCEPT_RA] = conf[DEVCONF_ACCEPT_RA];
 }
 
 int rtnl_link_parse(struct nlmsghdr *nlh, struct vs_link *out)

@@ -136,6 +136,7 @@ void vs_record_fini(struct vs_record *r)
 	while (r->nr_networks)
 		vs_record_drop_last(r);
 	free(r->networks);
+	free(r->switches);
 	vs_record_init(r);
 }
 

@@ -23,6 +23,7 @@ static const struct {
 	[VS_LINK_PROXY_ARP] = { "ipv4/conf", "proxy_arp" },
 	[VS_LINK_RP_FILTER] = { "ipv4/conf", "rp_filter" },
 	[VS_LINK_SEND_REDIRECTS] = { "ipv4/conf", "send_redirects" },
+	[VS_LINK_ACCEPT_RA] = { "ipv6/conf", "accept_ra" },
 	[VS_LINK_PROXY_NDP] = { "ipv6/conf", "proxy_ndp" },
 	[VS_LINK_PROXY_DELAY4] = { "ipv4/neigh", "proxy_delay" },
 	[VS_LINK_PROXY_DELAY6] = { "ipv6/neigh", "proxy_delay" },

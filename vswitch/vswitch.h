@@ -37,6 +37,7 @@ enum vs_link_sysctl {
 	VS_LINK_RP_FILTER,
 	VS_LINK_SEND_REDIRECTS,
 	VS_LINK_PROXY_NDP,
+	VS_LINK_ACCEPT_RA,
 	VS_LINK_PROXY_DELAY4, /* of answers for others; hundredths of a second */
 	VS_LINK_PROXY_DELAY6,
 	VS_LINK_SYSCTL_NR,
@@ -255,9 +256,17 @@ struct vs_record_network {
 	size_t nr_routes;
 };
 
+/* A switch of a link that is not ours, as it was before us. */
+struct vs_record_switch {
+	char link[IFNAMSIZ];
+	uint32_t which, old; /* enum vs_link_sysctl */
+};
+
 struct vs_record {
 	struct vs_record_network *networks;
 	size_t nr_networks;
+	struct vs_record_switch *switches;
+	size_t nr_switches;
 	int old_sysctls[VS_SYSCTL_NR]; /* before us; -1: not ours */
 };
 
@@ -388,7 +397,8 @@ struct vs_mode {
 	int (*detach)(const char *link, struct vs_plan *plan);
 };
 
-extern const struct vs_mode vs_mode_bridge, vs_mode_ovs, vs_mode_nat, vs_mode_isolated;
+extern const struct vs_mode vs_mode_bridge, vs_mode_ovs, vs_mode_nat, vs_mode_isolated,
+	vs_mode_route;
 /* NULL: none of that name. */
 const struct vs_mode *vs_mode_find(const char *name);
 
@@ -412,6 +422,9 @@ int vs_place_vif(struct vs_system *sys, const struct vs_network *n, const struct
 
 /* After a link has gone: what was made for it and outlives it. @why: VS_TEXT_LEN bytes. */
 int vs_forget_link(struct vs_system *sys, const char *name, char *why);
+/* Take back what was made for @vif, whose link is gone, elsewhere than there. Return: 0; -errno with @why. */
+int vs_leave_vif(struct vs_system *sys, const struct vs_network *n, const struct vs_vif *vif,
+		 char *why);
 
 /**
  * vs_rename_link() - Give a link another name; it goes down for that

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Networks that the host routes for, planned on the model of the kernel: nat, isolated, custom bridge. */
+/* Networks that the host routes for, planned on the model of the kernel: nat, isolated, custom bridge, route. */
 #include <errno.h>
 #include <stdarg.h>
 #include <setjmp.h>
@@ -122,10 +122,17 @@ static bool is_there(struct host *h, const char *line)
 	char *text = vs_observed_text(&h->fake->model);
 	bool found = strstr(text, line) != NULL;
 
-	if (!found)
-		print_message("not in\n%s", text);
 	free(text);
 	return found;
+}
+
+static size_t find_step(const struct host *h, enum vs_op_kind kind)
+{
+	for (size_t i = 0; i < h->plan.nr; i++)
+		if (h->plan.steps[i].op.kind == kind)
+			return i;
+	fail_msg("no step of kind %d", (int)kind);
+	return 0;
 }
 
 static void want_nat(struct host *h)
@@ -266,6 +273,245 @@ static void test_bridge_becomes_nat(void **state)
 	assert_int_equal(h->fake->model.sysctls[VS_SYSCTL_FORWARDING4], 0);
 }
 
+/* ---- Routed guests ---- */
+
+static const uint8_t guest_mac[MAC_LEN] = { 0, 0x16, 0x3e, 0, 0, 1 };
+
+static void give_default_route(struct host *h, const char *link)
+{
+	struct vs_op op = { .kind = VS_OP_ROUTE_ADD };
+
+	strcpy(op.link, link);
+	op.route = (struct vs_route){ .family = AF_INET, .table = RT_TABLE_MAIN };
+	assert_int_equal(vs_model_apply(&h->fake->model, &op), 0);
+	op.route.family = AF_INET6;
+	assert_int_equal(vs_model_apply(&h->fake->model, &op), 0);
+}
+
+static void add_addr(struct vs_vif *vif, const char *ip)
+{
+	struct vs_prefix *a = &vif->addrs[vif->nr_addrs++];
+
+	a->family = strchr(ip, ':') ? AF_INET6 : AF_INET;
+	a->len = a->family == AF_INET ? 32 : 128;
+	assert_int_equal(inet_pton(a->family, ip, a->address), 1);
+}
+
+static struct vs_network *want_route(struct host *h)
+{
+	struct vs_network *n = want(h, "rt0", &vs_mode_route);
+	struct vs_vif *vif;
+
+	n->proxy_neighbours = true;
+	want_subnet(n, "198.51.100.64", 27, "198.51.100.65");
+	want_subnet(n, "2001:db8:40::", 64, "2001:db8:40::1");
+	give_default_route(h, "eth0");
+	want_vif(h, "vif1.0", "rt0");
+	vif = &h->wanted.vifs[0];
+	vif->has_mac = true;
+	vif->anti_spoof = VS_SPOOF_STRICT;
+	memcpy(vif->mac, guest_mac, MAC_LEN);
+	add_addr(vif, "198.51.100.70");
+	add_addr(vif, "2001:db8:40::70");
+	return n;
+}
+
+static void test_route_is_a_link_per_guest(void **state)
+{
+	struct host *h = *state;
+	const struct vs_link *vif, *eth0;
+
+	want_route(h);
+	apply(h);
+	vif = vs_observed_link(&h->fake->model, "vif1.0");
+	eth0 = vs_observed_link(&h->fake->model, "eth0");
+	assert_int_equal(vif->master, 0);
+	assert_int_equal(vif->ipv6_off, 0);
+	assert_int_equal(vif->accept_ra, 0);
+	assert_int_equal(vif->sysctls[VS_LINK_PROXY_ARP], 1);
+	assert_int_equal(vif->sysctls[VS_LINK_RP_FILTER], 1);
+	assert_true(is_there(h, "addr rt0 198.51.100.65/27 "));
+	assert_true(is_there(h, "addr vif1.0 198.51.100.65/32 "));
+	assert_true(is_there(h, "addr vif1.0 2001:db8:40::1/128 "));
+	assert_true(is_there(h, "addr vif1.0 fe80::1/64 "));
+	assert_true(is_there(h, "route vif1.0 198.51.100.70/32 table 254 protocol 86"));
+	assert_true(is_there(h, "route vif1.0 2001:db8:40::70/128 "));
+	assert_true(is_there(h, "neigh vif1.0 198.51.100.70 00:16:3e:00:00:01"));
+	assert_true(is_there(h, "neigh vif1.0 2001:db8:40::70 00:16:3e:00:00:01"));
+	assert_true(is_there(h, "proxy eth0 198.51.100.70 "));
+	assert_true(is_there(h, "proxy eth0 2001:db8:40::70 "));
+	assert_int_equal(eth0->sysctls[VS_LINK_PROXY_NDP], 1);
+	assert_int_equal(eth0->sysctls[VS_LINK_PROXY_DELAY4], 0);
+	assert_int_equal(h->record.nr_switches, 3);
+	apply(h);
+	assert_int_equal(h->plan.nr, 0);
+}
+
+static void test_route_is_undone(void **state)
+{
+	struct host *h = *state;
+
+	want_route(h);
+	apply(h);
+	undo_all(h);
+}
+
+static void test_route_given_up_leaves_nothing(void **state)
+{
+	struct host *h = *state;
+	char *text;
+
+	want_route(h);
+	apply(h);
+	vs_wanted_fini(&h->wanted);
+	want_vif(h, "vif9.0", ""); /* takes note of how things are, but for the new link */
+	h->wanted.nr_vifs = 0;
+	want_vif(h, "vif8.0", "");
+	strcpy(h->wanted.vifs[0].name, "vif1.0");
+	apply(h);
+	text = vs_observed_text(&h->fake->model);
+	assert_null(strstr(text, "neigh "));
+	assert_null(strstr(text, "proxy "));
+	assert_null(strstr(text, "addr "));
+	assert_null(strstr(text, "198.51.100."));
+	assert_null(strstr(text, "rt0"));
+	free(text);
+	assert_int_equal(vs_observed_link(&h->fake->model, "eth0")->sysctls[VS_LINK_PROXY_NDP], 0);
+	assert_int_equal(vs_observed_link(&h->fake->model, "eth0")->sysctls[VS_LINK_PROXY_DELAY4],
+			 80);
+	assert_int_equal(h->record.nr_switches, 0);
+}
+
+/* A guest that left while nobody looked is not answered for any more. */
+static void test_answers_of_guests_gone(void **state)
+{
+	struct host *h = *state;
+
+	want_route(h);
+	apply(h);
+	h->wanted.nr_vifs = 0;
+	apply(h);
+	for (size_t i = 0; i < h->fake->model.nr_neighs; i++)
+		assert_false(h->fake->model.neighs[i].neigh.is_proxy);
+}
+
+static void test_guest_leaves(void **state)
+{
+	struct host *h = *state;
+	char why[VS_TEXT_LEN];
+
+	want_route(h);
+	apply(h);
+	assert_int_equal(
+		vs_leave_vif(&h->fake->sys, &h->wanted.networks[0], &h->wanted.vifs[0], why), 0);
+	for (size_t i = 0; i < h->fake->model.nr_neighs; i++)
+		assert_false(h->fake->model.neighs[i].neigh.is_proxy);
+}
+
+static void test_guest_changes_address(void **state)
+{
+	struct host *h = *state;
+	struct vs_vif *vif;
+	char *text;
+
+	want_route(h);
+	apply(h);
+	vif = &h->wanted.vifs[0];
+	vif->nr_addrs = 0;
+	memset(vif->addrs, 0, sizeof(vif->addrs));
+	add_addr(vif, "198.51.100.71");
+	vif->mac[5] = 2;
+	apply(h);
+	text = vs_observed_text(&h->fake->model);
+	assert_null(strstr(text, "100.70"));
+	assert_null(strstr(text, "40::70"));
+	free(text);
+	assert_true(is_there(h, "neigh vif1.0 198.51.100.71 00:16:3e:00:00:02"));
+	assert_true(is_there(h, "proxy eth0 198.51.100.71 "));
+	apply(h);
+	assert_int_equal(h->plan.nr, 0);
+}
+
+static void test_route_without_advertising(void **state)
+{
+	struct host *h = *state;
+
+	want_route(h)->proxy_neighbours = false;
+	apply(h);
+	for (size_t i = 0; i < h->fake->model.nr_neighs; i++)
+		assert_false(h->fake->model.neighs[i].neigh.is_proxy);
+	assert_int_equal(h->record.nr_switches, 0);
+}
+
+static void test_routed_segment(void **state)
+{
+	struct host *h = *state;
+	const struct vs_link *vif;
+
+	want_route(h)->is_routed_l2 = true;
+	apply(h);
+	vif = vs_observed_link(&h->fake->model, "vif1.0");
+	assert_int_equal(vif->master, vs_observed_link(&h->fake->model, "rt0")->ifindex);
+	assert_true(is_there(h, "proxy eth0 198.51.100.70 "));
+	apply(h);
+	assert_int_equal(h->plan.nr, 0);
+	h->wanted.networks[0].is_routed_l2 = false;
+	apply(h);
+	assert_int_equal(vs_observed_link(&h->fake->model, "vif1.0")->master, 0);
+	h->wanted.networks[0].is_routed_l2 = true;
+	apply(h);
+	assert_false(is_there(h, "addr vif1.0"));
+	assert_int_equal(h->plan.record.nr_networks, 1);
+}
+
+static void test_routed_guest_is_placed_alone(void **state)
+{
+	struct host *h = *state;
+	char why[VS_TEXT_LEN], *planned, *placed;
+
+	want_route(h);
+	apply(h);
+	planned = vs_observed_text(&h->fake->model);
+	undo_all(h);
+	h->wanted.nr_vifs = 0;
+	apply(h);
+	assert_int_equal(
+		vs_place_vif(&h->fake->sys, &h->wanted.networks[0], &h->wanted.vifs[0], why), 0);
+	placed = vs_observed_text(&h->fake->model);
+	assert_string_equal(planned, placed);
+	free(planned);
+	free(placed);
+	/* And off it again, to a bridge. */
+	want(h, "priv0", &vs_mode_bridge);
+	apply(h);
+	strcpy(h->wanted.vifs[0].network, "priv0");
+	assert_int_equal(
+		vs_place_vif(&h->fake->sys, &h->wanted.networks[1], &h->wanted.vifs[0], why), 0);
+	assert_false(is_there(h, "addr vif1.0"));
+	assert_false(is_there(h, "route vif1.0"));
+}
+
+static void test_hears_routers_while_forwarding(void **state)
+{
+	struct host *h = *state;
+	struct vs_op op = { .kind = VS_OP_ROUTE_ADD };
+
+	strcpy(op.link, "eth0");
+	op.route = (struct vs_route){ .family = AF_INET6,
+				      .table = RT_TABLE_MAIN,
+				      .protocol = RTPROT_RA };
+	assert_int_equal(vs_model_apply(&h->fake->model, &op), 0);
+	want_nat(h);
+	apply(h);
+	assert_int_equal(vs_observed_link(&h->fake->model, "eth0")->accept_ra, 2);
+	assert_true(find_step(h, VS_OP_LINK_SYSCTL) < find_step(h, VS_OP_SYSCTL));
+	apply(h);
+	assert_int_equal(h->plan.nr, 0);
+	vs_wanted_fini(&h->wanted);
+	apply(h);
+	assert_int_equal(vs_observed_link(&h->fake->model, "eth0")->accept_ra, 1);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -280,6 +526,18 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_host_without_ipv6, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_custom_bridge_routes_too, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_bridge_becomes_nat, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_route_is_a_link_per_guest, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_route_is_undone, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_route_given_up_leaves_nothing, setup,
+						teardown),
+		cmocka_unit_test_setup_teardown(test_answers_of_guests_gone, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_guest_leaves, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_guest_changes_address, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_route_without_advertising, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_routed_segment, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_routed_guest_is_placed_alone, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_hears_routers_while_forwarding, setup,
+						teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
