@@ -58,6 +58,25 @@ test_begin() {
 	wait_for 5 ping -c 1 -W 1 -I xenbr0 $LAB_LAN4
 }
 
+# $1 name, $2 its vif as in xl.cfg; the rest: what its init does with eth0, once that is there and up. The
+# policy says to which network it belongs.
+guest_start() {
+	local name=$1 vif=$2
+	shift 2
+	cat > "/run/log/$name.cfg" <<-END
+		name = "$name"
+		type = "ns"
+		memory = 32
+		vif = [ "$vif" ]
+		init = [ "/bin/sh", "-c", 'eval "\$*"', "init",
+			"until ip link show eth0 > /dev/null 2>&1; do sleep 0.05; done;",
+			"ip link set lo up; ip link set eth0 up;",
+			"$*", "exec sleep infinity" ]
+	END
+	vxl create "/run/log/$name.cfg"
+	wait_for 10 guest_link_up "$name" eth0 || { guest_dump "$name"; fail "guest $name has no link"; }
+}
+
 fail() { echo "FAILED: $*"; false; }
 
 netback_status() {
