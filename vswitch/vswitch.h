@@ -197,8 +197,8 @@ enum vs_op_kind {
 	VS_OP_ACCEPT_RA, /* link, value */
 	VS_OP_SET_NAME,	 /* link, text = its new name; the link is down */
 	VS_OP_PATCH_DEL, /* as VS_OP_LINK_DEL */
-	VS_OP_FLOWS,	 /* doc = tracked connections to be ended, vswitch/conntrack.h; text = whose */
-	VS_OP_DOC,	 /* index = enum vs_doc_kind, text = its name, doc; NULL: take it away */
+	VS_OP_FLOWS, /* doc = tracked connections to be ended, vswitch/conntrack.h; text = whose */
+	VS_OP_DOC,   /* index = enum vs_doc_kind, text = its name, doc; NULL: take it away */
 	VS_OP_NEIGH_ADD, /* link, addr.family, addr.local, mac, value 1: a proxy */
 	VS_OP_NEIGH_DEL,
 	VS_OP_LINK_SYSCTL, /* link, value; index = enum vs_link_sysctl */
