@@ -12,6 +12,7 @@
  *	extend	   {id?, timeout-ms}		{outcome, id, seconds-left}
  *	expire	   {id}				the lifeline's: time is up
  *	undo	   {revision?, ...}		as apply; the one before the last when not given
+ *	boot	   {}				answered once the last revision is in force
  *	history	   {}				[{revision, when, author, message, file, result, steps}]
  *	down	   {...}			{outcome, steps: [...]}
  *	status	   {}				{networks: [{name, mode, state, ...}], vifs: [...], ...}

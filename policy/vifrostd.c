@@ -50,6 +50,7 @@ int vifrostd_take_policy(struct vifrostd *d, struct policy *policy)
 	d->networks = networks;
 	pol_free(d->policy);
 	d->policy = policy;
+	drift_reset(d);
 	return 0;
 }
 
@@ -179,6 +180,11 @@ static int start(struct vifrostd *d, const struct vifrostd_options *options)
 		return rc;
 	if (!d->apply.state.serial)
 		history_boot(d);
+	rc = drift_start(d);
+	if (rc) {
+		log_err("cannot hear of changes by others: %s", strerror(-rc));
+		return rc;
+	}
 	store_start(d);
 	rundir_file(path, d->rundir, RUNDIR_VIFROSTD_SOCKET);
 	rc = rpc_server_create(d->loop, path, vifrostd_methods, d, &d->rpc);
@@ -190,6 +196,7 @@ static int start(struct vifrostd *d, const struct vifrostd_options *options)
 static void stop(struct vifrostd *d)
 {
 	tx_stop(d);
+	drift_stop(d);
 	rpc_server_destroy(d->rpc);
 	store_stop(d);
 	vif_forget_all(d);

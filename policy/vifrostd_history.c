@@ -129,6 +129,13 @@ static int boot_policy(struct vifrostd *d, const json_t *entry, struct diags *ds
 	return rc;
 }
 
+static void answer_boot(struct vifrostd *d, struct rpc_call *call)
+{
+	rpc_reply(call, json_pack("{ss sI ss*}", "outcome",
+				  d->policy ? DAEMON_OUTCOME_CHANGED : DAEMON_OUTCOME_UNCHANGED,
+				  "revision", d->history.last, "file", d->apply.state.file));
+}
+
 void history_boot(struct vifrostd *d)
 {
 	struct apply_result result = { 0 };
@@ -157,4 +164,22 @@ void history_boot(struct vifrostd *d)
 	apply_result_fini(&result);
 	diags_fini(&ds);
 	json_decref(entry);
+	if (!d->is_booting && d->boot_call) {
+		answer_boot(d, d->boot_call);
+		d->boot_call = NULL;
+	}
+}
+
+void history_rpc_boot(void *arg, struct rpc_call *call)
+{
+	struct vifrostd *d = arg;
+
+	if (d->is_booting)
+		history_boot(d);
+	if (!d->is_booting)
+		answer_boot(d, call);
+	else if (d->boot_call)
+		rpc_fail(call, DAEMON_ERROR_BUSY, "someone else waits for that already");
+	else
+		d->boot_call = call;
 }

@@ -18,6 +18,7 @@
 #include "policy/policy.h"
 #include "policy/probe.h"
 #include "policy/vifrostd.h"
+#include "vswitch/changes.h"
 #include "vswitch/rtnl_events.h"
 
 enum vif_state {
@@ -91,6 +92,26 @@ struct tx {
 	unsigned int lifeline_starts;
 };
 
+#define DRIFT_BY_LEN 64
+
+/* Where what is there differs from the policy in force. */
+struct drift {
+	struct loop_timer timer;
+	uint64_t first_hint_ms; /* of those not yet looked at; 0: none */
+	uint64_t not_before_ms; /* the next look */
+	char by[DRIFT_BY_LEN];	/* who is behind the hints; "": unknown */
+	pid_t by_pid;		/* or as much as is known */
+	json_t *steps;		/* what a repair would do; NULL: there is none */
+	char culprit[DRIFT_BY_LEN];
+	char why[200];	 /* no repair can be planned; "": it can */
+	json_t *adopted; /* texts of steps that are not wanted any more */
+	json_t *last;	 /* what was repaired last */
+	uint64_t nr_repaired;
+	uint64_t window_ms;
+	unsigned int repairs; /* in the window */
+	bool is_fight;
+};
+
 struct vifrostd {
 	const char *rundir;
 	const char *persistent_dir; /* outlives the boot */
@@ -101,10 +122,13 @@ struct vifrostd {
 
 	struct vs_system *sys;
 	struct vs_events *events;
+	struct vs_changes *changes;
+	struct drift drift;
 	struct apply apply;
 	struct tx tx;
 	struct history history;
-	bool is_booting; /* the last revision could not be applied yet */
+	bool is_booting;	    /* the last revision could not be applied yet */
+	struct rpc_call *boot_call; /* waits for that; NULL: nobody does */
 	struct planned planned[PLANS_MAX];
 	unsigned int next_planned;
 	struct policy *policy;	   /* the applied one; NULL: none */
@@ -219,6 +243,18 @@ void history_settle(struct vifrostd *d);
 /* Nothing of ours is in the kernel: make it as the last revision has it. Failure is logged, and tried again
  * when links change. */
 void history_boot(struct vifrostd *d);
+
+void history_rpc_boot(void *arg, struct rpc_call *call);
+
+/* vifrostd_drift.c */
+int drift_start(struct vifrostd *d);
+void drift_stop(struct vifrostd *d);
+/* Look soon. */
+void drift_kick(struct vifrostd *d);
+/* Another policy is in force. */
+void drift_reset(struct vifrostd *d);
+/* NULL: nothing to tell. */
+json_t *drift_json(const struct vifrostd *d);
 
 /* vifrostd_plan.c */
 void plan_rpc_plan(void *arg, struct rpc_call *call);

@@ -43,6 +43,7 @@ static void tx_reset(struct vifrostd *d)
 	free(tx->file);
 	apply_result_fini(&tx->result);
 	*tx = (struct tx){ .timer_fd = -1, .lifeline_fd = -1 };
+	drift_kick(d);
 }
 
 /* Those that had to wait get their turn. */
