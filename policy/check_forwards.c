@@ -12,9 +12,7 @@
 /* The host is the guests' router there, so it sees what it is to translate. */
 static bool is_routed(const struct pol_network *n)
 {
-	return n->mode.value == POL_MODE_NAT || n->mode.value == POL_MODE_ROUTE ||
-	       (n->mode.value == POL_MODE_BRIDGE && !n->uplink_name.text &&
-		(n->subnets.nr || n->addresses.nr));
+	return n->mode.value != POL_MODE_ISOLATED && pol_is_router(n);
 }
 
 static void check_network(struct pol_checks *c, struct pol_forward *f)
@@ -29,9 +27,11 @@ static void check_network(struct pol_checks *c, struct pol_forward *f)
 		pol_error_reference(c->r, "VF0201", f->node, &f->network_name, "network", &items,
 				    sizeof(struct pol_network));
 	else if (!is_routed(f->network))
-		pol_error(c->r, "VF0239", f->node, &f->network_name.place,
-			  "a network of mode nat or route, or a bridge with the host as router",
-			  "the host does not route to network %s", pol_quote(quoted, name));
+		pol_error(
+			c->r, "VF0239", f->node, &f->network_name.place,
+			"a network of mode nat or route, or one without uplink that has subnets, egress or "
+			"masquerade",
+			"the host does not route to network %s", pol_quote(quoted, name));
 }
 
 static bool has_family(const struct pol_vif *v, int family)

@@ -51,24 +51,27 @@ static void check_keys(struct pol_checks *c, const struct pol_network *n)
 	}
 }
 
-/* A bridge with an uplink is the LAN's: somebody else serves and routes there. */
+/* A segment with an uplink is the LAN's: somebody else serves and routes there. */
 static void check_custom(struct pol_checks *c, const struct pol_network *n)
 {
 	static const char *const keys[] = { "subnets", "egress", "masquerade", "dns" };
-	const char *fault = NULL;
+	bool has_one = false;
 
 	for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++) {
 		const struct pol_place *place = place_of(n, keys[i]);
 
 		if (n->uplink_name.text && place != &n->place)
 			pol_error(c->r, "VF0226", n->node, place, "leave it out, or the uplink",
-				  "\"%s\" is not for a bridge with an uplink", keys[i]);
+				  "\"%s\" is not for a network with an uplink", keys[i]);
 	}
-	if (n->masquerade.value && !n->subnets.nr && !n->addresses.nr)
-		fault = "\"masquerade\" without addresses or subnets";
-	if (fault)
+	for (size_t i = 0; i < n->addresses.nr && !n->subnets.nr; i++)
+		has_one |= n->addresses.v[i].family == AF_INET;
+	for (size_t i = 0; i < n->subnets.nr; i++)
+		has_one |= n->subnets.v[i].cidr.family == AF_INET || n->subnets.v[i].nat66.value;
+	if (n->masquerade.value && !has_one)
 		pol_error(c->r, "VF0226", n->node, &n->masquerade.place,
-			  "give the bridge an address of its own", "%s", fault);
+			  "an IPv4 address of the host's on it, or a subnet with nat66, is needed",
+			  "nothing to translate");
 	if (n->egress.source.place.line && !n->masquerade.value)
 		pol_error(c->r, "VF0226", n->node, &n->egress.source.place, "masquerade: true",
 			  "a source for what is not masqueraded");
@@ -185,6 +188,32 @@ static void check_egress(struct pol_checks *c, struct pol_network *n)
 	check_source(c, n, &e->source.v6);
 }
 
+/* The host is to route there, and was told not to. */
+static void check_forwarding(struct pol_checks *c, const struct pol_network *n)
+{
+	const struct pol_forwarding *f = &c->policy->host.forwarding;
+	bool has_v4 = false, has_v6 = false;
+	char quoted[POL_QUOTE_MAX];
+
+	if (!pol_is_router(n) || n->mode.value == POL_MODE_ISOLATED)
+		return;
+	for (size_t i = 0; i < n->subnets.nr; i++) {
+		has_v4 |= n->subnets.v[i].cidr.family == AF_INET;
+		has_v6 |= n->subnets.v[i].cidr.family == AF_INET6;
+	}
+	for (size_t i = 0; i < n->addresses.nr; i++) {
+		has_v4 |= n->addresses.v[i].family == AF_INET;
+		has_v6 |= n->addresses.v[i].family == AF_INET6;
+	}
+	pol_quote(quoted, n->name);
+	if (has_v4 && f->ipv4.place.line && !f->ipv4.value)
+		pol_error(c->r, "VF0235", f->node, &f->ipv4.place, "leave it out, or true",
+			  "network %s in line %d is routed by this host", quoted, n->place.line);
+	if (has_v6 && f->ipv6.place.line && !f->ipv6.value)
+		pol_error(c->r, "VF0235", f->node, &f->ipv6.place, "leave it out, or true",
+			  "network %s in line %d is routed by this host", quoted, n->place.line);
+}
+
 static void check_vlan_names(struct pol_checks *c, const struct pol_network *n)
 {
 	if (n->vlans.nr && n->mode.value == POL_MODE_BRIDGE && !n->vlan_filtering.value)
@@ -204,13 +233,14 @@ void pol_check_modes(struct pol_checks *c)
 		if (!n->name || !n->mode.place.line)
 			continue;
 		check_keys(c, n);
-		if (n->mode.value == POL_MODE_BRIDGE)
+		if (n->mode.value == POL_MODE_BRIDGE || n->mode.value == POL_MODE_OVS)
 			check_custom(c, n);
 		check_needed(c, n);
 		check_datapath(c, n);
 		check_stp(c, n);
 		check_vlan_names(c, n);
 		check_egress(c, n);
+		check_forwarding(c, n);
 	}
 	for (size_t i = 0; i < c->policy->networks.nr; i++) {
 		struct pol_network *n = &c->policy->networks.v[i];

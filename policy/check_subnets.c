@@ -100,9 +100,9 @@ static void check_announced(struct pol_checks *c, const struct pol_network *n,
 	    (s->ra.value == POL_RA_SLAAC || s->ra.value == POL_RA_STATELESS))
 		pol_error(c->r, "VF0230", s->node, &s->ra.place, "a /64, or ra: dhcpv6",
 			  "guests make themselves addresses in a /64 only");
-	if (s->nat66.place.line && s->nat66.value && (!is_v6 || n->mode.value != POL_MODE_NAT))
+	if (s->nat66.value && (!is_v6 || (n->mode.value != POL_MODE_NAT && !n->masquerade.value)))
 		pol_error(c->r, "VF0230", s->node, &s->nat66.place, "leave it out",
-			  "nat66 is for IPv6 subnets of networks of mode nat");
+			  "nat66 is for IPv6 subnets of networks that translate");
 }
 
 void pol_check_subnets(struct pol_checks *c, struct pol_network *n)

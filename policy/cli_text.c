@@ -289,6 +289,20 @@ void cli_print_text(const json_t *value, FILE *out)
 	}
 }
 
+/* {rate: {ingress: ...}} as {"ingress rate": ...}, a column each. */
+static void flatten_rates(json_t *vif)
+{
+	json_t *rates = json_object_get(vif, "rate"), *value;
+	const char *key;
+	char name[64];
+
+	json_object_foreach (rates, key, value) {
+		snprintf(name, sizeof(name), "%s rate", key);
+		json_object_set(vif, name, value);
+	}
+	json_object_del(vif, "rate");
+}
+
 /* One vif as a table's row: all places are in one file, so lines will do. */
 static json_t *effective_row(const char *guest, const json_t *vif)
 {
@@ -297,6 +311,7 @@ static json_t *effective_row(const char *guest, const json_t *vif)
 
 	if (!json_object_get(copy, "devid"))
 		json_object_set_new(row, "devid", json_string("any"));
+	flatten_rates(copy);
 	json_object_foreach (copy, key, value)
 		if (json_is_object(value))
 			json_object_del(value, "file");

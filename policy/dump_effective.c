@@ -69,31 +69,38 @@ static void set_rates(json_t **out, const struct pol_effective *e)
 		set(out, "rate", all);
 }
 
-/* Numbers, whatever the file calls them. */
-static void set_vlan(json_t **out, const struct pol_effective *e)
+/* "access 10", "trunk 10 20 100-199 native 10": numbers, whatever the file calls them. */
+static json_t *vlan_text(const struct pol_effective *e)
 {
 	const struct pol_vlans *v = e->vlan;
-	json_t *o, *trunk;
+	char text[256] = "";
+	size_t used = 0;
 
-	if (!v)
+	if (v->access.place.line)
+		return json_sprintf("access %u", pol_vlan_id(e->network, &v->access));
+	for (size_t i = 0; i < v->trunk.nr && used < sizeof(text); i++) {
+		const struct pol_vlan *t = &v->trunk.v[i];
+		uint16_t first = pol_vlan_id(e->network, t), last = t->name ? first : t->last;
+
+		used += (size_t)snprintf(text + used, sizeof(text) - used, "%s%u",
+					 i ? " " : "trunk ", first);
+		if (last != first && used < sizeof(text))
+			used += (size_t)snprintf(text + used, sizeof(text) - used, "-%u", last);
+	}
+	if (!v->native.place.line)
+		return json_string(text);
+	return json_sprintf("%s native %u", text, pol_vlan_id(e->network, &v->native));
+}
+
+static void set_vlan(json_t **out, const struct pol_effective *e)
+{
+	json_t *o;
+
+	if (!e->vlan)
 		return;
 	o = json_object();
-	if (v->access.place.line)
-		set(&o, "access", json_integer(pol_vlan_id(e->network, &v->access)));
-	if (v->native.place.line)
-		set(&o, "native", json_integer(pol_vlan_id(e->network, &v->native)));
-	trunk = v->trunk.nr ? json_array() : NULL;
-	for (size_t i = 0; trunk && i < v->trunk.nr; i++) {
-		struct pol_vlan id = v->trunk.v[i];
-
-		if (id.name)
-			id.first = id.last = pol_vlan_id(e->network, &id);
-		id.name = NULL;
-		trunk = pol_append_json(trunk, pol_vlan_json(NULL, &id));
-	}
-	if (v->trunk.nr)
-		set(&o, "trunk", trunk);
-	set_origin(&o, e->vlan_origin, &v->place);
+	set(&o, "value", vlan_text(e));
+	set_origin(&o, e->vlan_origin, &e->vlan->place);
 	set(out, "vlan", o);
 }
 

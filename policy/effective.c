@@ -137,6 +137,11 @@ static void inherit_vlan(struct pol_effective *out, const struct pol_vlans *said
 	out->vlan_origin = origin;
 }
 
+bool pol_is_router(const struct pol_network *network)
+{
+	return network->subnets.nr || network->egress.place.line || network->masquerade.value;
+}
+
 bool pol_is_per_guest(const struct pol_network *network)
 {
 	return network->mode.value == POL_MODE_ROUTE &&

@@ -690,6 +690,8 @@ void pol_auto_mac(const char *guest_name, const char *guest_uuid, uint32_t devid
 
 /* The number behind a single VLAN, by name or number; 0: the network has no such name. */
 uint16_t pol_vlan_id(const struct pol_network *network, const struct pol_vlan *vlan);
+/* Whether the host serves and routes for its guests. */
+bool pol_is_router(const struct pol_network *network);
 /* Whether its guests share no segment: the host routes to each of them. */
 bool pol_is_per_guest(const struct pol_network *network);
 /* Whether STP is on. */

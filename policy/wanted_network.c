@@ -6,6 +6,7 @@
 #include <string.h>
 #include <sys/socket.h>
 
+#include "policy/keys.h"
 #include "policy/wanted_priv.h"
 
 #define IPV6_METRIC_DEFAULT 1024 /* what the kernel makes of none, and then reports */
@@ -197,6 +198,23 @@ static void take_dns(const struct pol_dns *from, struct vs_dns *to)
 		pol_take_prefix(&from->forward_to.v[i], &to->forward_to[to->nr_forward_to++]);
 }
 
+/* A bridge with the host as router, which may give no more than the host's addresses. */
+static int take_own_subnets(const struct pol_network *from, struct vs_network *to)
+{
+	for (size_t i = 0; i < from->addresses.nr; i++) {
+		struct vs_subnet *s = vs_network_add_subnet(to);
+		struct pol_prefix net = from->addresses.v[i];
+
+		if (!s)
+			return -ENOMEM;
+		memcpy(s->gateway, net.address, sizeof(s->gateway));
+		pol_prefix_mask(&net);
+		pol_take_prefix(&net, &s->prefix);
+		s->place = pol_diag_place(&net.place);
+	}
+	return 0;
+}
+
 static int take_routing(const struct pol_network *from, struct vs_network *to)
 {
 	if (from->egress.network)
@@ -216,7 +234,7 @@ static int take_routing(const struct pol_network *from, struct vs_network *to)
 			return -ENOMEM;
 		take_subnet(&from->subnets.v[i], s);
 	}
-	return 0;
+	return from->subnets.nr || !pol_is_router(from) ? 0 : take_own_subnets(from, to);
 }
 
 static int take_mirror(const struct pol_mirror *from, struct vs_mirror *to)

@@ -166,6 +166,10 @@ static void bridges(void **state)
 	n = get(state, "br2");
 	assert_false(n->has_uplink);
 	assert_true(n->masquerade);
+	assert_int_equal(n->nr_subnets, 1);
+	assert_prefix(&n->subnets[0].prefix, "10.1.0.0", 24);
+	assert_address(n->subnets[0].gateway, "10.1.0.1");
+	assert_int_equal(get(state, "br0")->nr_subnets, 0);
 }
 
 static void switches(void **state)
