@@ -63,7 +63,11 @@ rules_serve() {
 rules_listens() { rules_in "$1" ss -Hln"${2:0:1}" "sport = :$3" | grep -q .; }
 
 # $1 where, $2 protocol, $3 address, $4 port: what the server says; "refused", "timeout" or "unreachable" else.
-rules_ask() { rules_in "$1" python3 "$PACKETS" ask "$2" "$3" "$4"; }
+rules_ask() {
+	local where=$1
+	shift
+	rules_in "$where" python3 "$PACKETS" ask "$@"
+}
 
 # $1 what is expected; the rest as rules_ask.
 rules_expect() {

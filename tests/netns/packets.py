@@ -3,7 +3,7 @@
 """Packets for the tests of rules.
 
     serve NAME tcp|udp PORT         answer who asks with "NAME <its address>"
-    ask tcp|udp ADDRESS PORT        print the answer, or "refused", "timeout", "unreachable"
+    ask tcp|udp ADDRESS PORT [FROM] print the answer, or "refused", "timeout", "unreachable"
     flow tcp|udp ADDRESS PORT       a connection that lives; says "alive" or "dead" for each line it reads
     forge DEVICE SOURCE DESTINATION PORT [MAC]   one UDP packet, whatever its source
     watch DEVICE SECONDS            print "SOURCE DESTINATION PORT" of each UDP packet seen
@@ -58,10 +58,12 @@ def serve(name, protocol, port):
                 peers.remove(ready)
 
 
-def ask(protocol, address, port):
+def ask(protocol, address, port, source=""):
     kind = socket.SOCK_STREAM if protocol == "tcp" else socket.SOCK_DGRAM
     s = socket.socket(family(address), kind)
     s.settimeout(ASK_SECONDS)
+    if source:
+        s.bind((source, 0))
     try:
         s.connect((address, int(port)))
         if protocol == "udp":
