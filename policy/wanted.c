@@ -83,7 +83,11 @@ int pol_wanted(const struct policy *policy, const char *host_id, struct vs_wante
 		rc = take_entries(policy, wanted);
 	if (!rc)
 		rc = pol_wanted_vlans(policy, wanted);
-	return rc ? rc : pol_take_rules(policy, wanted);
+	if (!rc)
+		rc = pol_take_rules(policy, wanted);
+	if (!rc)
+		vs_rules_prepare(wanted);
+	return rc;
 }
 
 void pol_wanted_vif(const struct pol_effective *effective, uint16_t domid, uint16_t devid,

@@ -237,18 +237,19 @@ int bridge_attach(const struct vs_network *n, const struct vs_vif *vif, struct v
 	struct plan_for p = { .plan = plan, .network = n->name };
 	const struct vs_link *link = plan_link(&p, vif->name);
 	const struct vs_link *bridge = plan_link(&p, n->name);
+	bool is_isolated = vif->isolation != VS_ISOLATION_NONE || n->ports_closed;
 
 	if (!bridge)
 		return -ENONET;
 	/* A new port is not isolated yet: it must not pass traffic until it is. */
-	if (link->is_up && (vif->isolation != VS_ISOLATION_NONE) && link->master != bridge->ifindex)
+	if (link->is_up && is_isolated && link->master != bridge->ifindex)
 		plan_set_up(&p, VS_DISRUPTION_BLIP, vif->name, false);
 	plan_ipv6_off(&p, vif->name);
 	if (vif->mtu)
 		plan_set_mtu(&p, VS_DISRUPTION_NONE, vif->name, vif->mtu);
 	plan_set_master(&p, VS_DISRUPTION_BLIP, vif->name, n->name);
 	plan_vif_vlans(&p, n, vif);
-	plan_set_isolated(&p, VS_DISRUPTION_NONE, vif->name, vif->isolation != VS_ISOLATION_NONE);
+	plan_set_isolated(&p, VS_DISRUPTION_NONE, vif->name, is_isolated);
 	plan_set_up(&p, VS_DISRUPTION_NONE, vif->name, true);
 	return p.rc;
 }

@@ -388,6 +388,25 @@ void nft_close(struct nft *n)
 	free(n);
 }
 
+/* Without its end a batch is looked through, and given up. */
+int nft_probe(const char *name, const json_t *doc)
+{
+	char why[VS_TEXT_LEN] = "";
+	struct nft_batch batch;
+	struct nft *n = NULL;
+	int rc = nft_open(&n);
+
+	if (rc)
+		return rc;
+	nft_batch_begin(&batch, n->seq + 1);
+	rc = nft_doc_build(name, doc, &batch, why);
+	if (!rc)
+		rc = batch.is_nomem ? -ENOMEM : send_batch(n, &batch, why);
+	nft_batch_fini(&batch);
+	nft_close(n);
+	return rc;
+}
+
 /* ---- As documents ---- */
 
 static int doc_open(const char *rundir, void **ctx, char *why)

@@ -36,6 +36,9 @@ int nft_check(const char *name, const json_t *doc, char *why);
 /* One rule of a family ("inet", "netdev"), that may name no sets and any chain. */
 int nft_check_rule(const char *family, const char *text, char *why);
 
+/* Whether the kernel would take that table; nothing changes. Return: 0; -errno. */
+int nft_probe(const char *name, const json_t *doc);
+
 /* Bring a set's elements into the order they are read back in. -ENOMEM. */
 int nft_sort(json_t *elements);
 

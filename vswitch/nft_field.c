@@ -79,6 +79,7 @@ static const struct nft_field fields[] = {
 	{ "meta l4proto", META, 0, NFT_META_L4PROTO, 8, NFT_T_PROTO, NONE },
 	{ "meta mark", META, 0, NFT_META_MARK, 32, NFT_T_MARK, NONE },
 	{ "meta pkttype", META, 0, NFT_META_PKTTYPE, 8, NFT_T_PKTTYPE, NONE },
+	{ "meta ibrname", META, 0, NFT_META_BRI_IIFNAME, 128, NFT_T_IFNAME, NONE },
 	{ "meta iifname", META, 0, NFT_META_IIFNAME, 128, NFT_T_IFNAME, NONE },
 	{ "meta oifname", META, 0, NFT_META_OIFNAME, 128, NFT_T_IFNAME, NONE },
 	{ "iifname", META, 0, NFT_META_IIFNAME, 128, NFT_T_IFNAME, NONE },

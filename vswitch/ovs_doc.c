@@ -157,7 +157,7 @@ static json_t *guard_doc(const struct vs_vif *vif)
 json_t *ovs_vif_doc(const struct vs_vif *vif, const struct vs_network *n)
 {
 	json_t *doc = json_pack("{s:s,s:b}", "bridge", n->name, "protected",
-				vif->isolation != VS_ISOLATION_NONE);
+				vif->isolation != VS_ISOLATION_NONE || n->ports_closed);
 	json_t *ids = ids_doc(vif);
 
 	if (!doc) {

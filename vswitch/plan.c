@@ -169,6 +169,8 @@ struct vs_look vs_look_for(const struct vs_wanted *wanted, const struct vs_recor
 
 	if (wanted->nr_networks || record->nr_networks)
 		look.docs |= VS_DOC_BIT(VS_DOC_NFT);
+	if (vs_rules_track_bridges(wanted))
+		look.lacks |= VS_LACKS_BRIDGE_CONNTRACK;
 	for (size_t i = 0; i < wanted->nr_networks; i++) {
 		const struct vs_network *n = &wanted->networks[i];
 

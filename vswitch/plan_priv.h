@@ -96,6 +96,9 @@ bool vs_route_is_automatic(const struct vs_observed *o, const struct vs_link_rou
  */
 int vs_plan_rules_begin(const struct vs_plan_input *in, struct vs_plan *plan);
 int vs_plan_rules_end(const struct vs_plan_input *in, struct vs_plan *plan);
+/* Whether connections must be tracked on bridges for the firewall to hold; whether the kernel can. */
+bool vs_rules_track_bridges(const struct vs_wanted *w);
+bool vs_rules_can_track_bridges(void);
 /* Whether the host forwards: 0, 1; -1: leave it; -EINVAL: see in->ds. @family: AF_INET, AF_INET6. */
 int vs_rules_forwarding(const struct vs_plan_input *in, int family);
 

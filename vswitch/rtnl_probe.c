@@ -10,6 +10,7 @@
 #include <linux/if_link.h>
 #include <linux/rtnetlink.h>
 
+#include "vswitch/plan_priv.h"
 #include "vswitch/rtnl_priv.h"
 
 /* Loads the module of that kind of link, where there is one. */
@@ -79,5 +80,7 @@ int rtnl_probe(struct vs_rtnl *r, unsigned int lacks, unsigned int *out)
 		rc = probe_vlan_filtering(r, &is_known);
 		*out |= is_known ? 0 : VS_LACKS_VLAN_FILTERING;
 	}
+	if (lacks & VS_LACKS_BRIDGE_CONNTRACK && !vs_rules_can_track_bridges())
+		*out |= VS_LACKS_BRIDGE_CONNTRACK;
 	return rc;
 }

@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <netinet/in.h>
 
@@ -71,7 +72,27 @@ static void check_peers(const struct vs_plan_input *in, const char *name,
 	}
 }
 
-static int check(const struct vs_plan_input *in)
+/* Between ports of one bridge: not every bridge, nor every kernel, can do it. */
+static void check_ports(const struct vs_plan_input *in, const struct vs_plan *plan,
+			const struct vs_network *n)
+{
+	static const char hint[] =
+		"accept, or refuse, everything between its guests, or use isolation";
+
+	if (rules_ports(in->wanted, n) != RULES_PORTS_FILTERED)
+		return;
+	if (n->mode && !strcmp(n->mode->name, "ovs"))
+		diag_add(in->ds, DIAG_ERROR, "VF0543", &n->place, hint,
+			 "%s: the firewall can't tell connections apart on an Open vSwitch bridge",
+			 n->name);
+	else if (plan->model.lacks & VS_LACKS_BRIDGE_CONNTRACK)
+		diag_add(
+			in->ds, DIAG_ERROR, "VF0544", &n->place, hint,
+			"%s: tracking connections on bridges is not in this kernel (CONFIG_NF_CONNTRACK_BRIDGE, CONFIG_NFT_BRIDGE_META), and the firewall needs it there",
+			n->name);
+}
+
+static int check(const struct vs_plan_input *in, const struct vs_plan *plan)
 {
 	const struct vs_wanted *w = in->wanted;
 	size_t before = in->ds->nr_errors;
@@ -87,6 +108,8 @@ static int check(const struct vs_plan_input *in)
 		check_peers(in, r->name, &r->place, r->from, r->nr_from);
 		check_peers(in, r->name, &r->place, r->to, r->nr_to);
 	}
+	for (size_t i = 0; i < w->nr_networks; i++)
+		check_ports(in, plan, &w->networks[i]);
 	return in->ds->nr_errors == before ? 0 : -EINVAL;
 }
 
@@ -221,6 +244,45 @@ static void end_forwards(struct plan_for *p, json_t *old, const json_t *doc)
 	json_decref(forwards);
 }
 
+/* @name: "" for a network without uplink, or one whose ports nobody asks about. */
+static int find_uplink(const struct vs_plan_input *in, const struct vs_plan *plan,
+		       const struct vs_network *n, char name[IFNAMSIZ])
+{
+	const struct vs_link *link = NULL;
+	const char *found = "";
+	int rc = 0;
+
+	if (rules_ports(in->wanted, n) != RULES_PORTS_FILTERED || !n->has_uplink)
+		found = "";
+	else if (n->uplink_vlan)
+		found = n->uplink_vlan_name;
+	else if (n->uplink_bond.nr_members)
+		found = n->uplink_name;
+	else
+		rc = vs_match_uplink(in, &plan->model, n, &link);
+	snprintf(name, IFNAMSIZ, "%.15s", link ? link->name : found);
+	return rc;
+}
+
+static int set_bridges(const struct vs_plan_input *in, struct vs_plan *plan, struct plan_for *p,
+		       bool is_end)
+{
+	const struct vs_wanted *w = in->wanted;
+	char(*uplinks)[IFNAMSIZ] = calloc(w->nr_networks + 1, sizeof(*uplinks));
+	json_t *doc = NULL;
+
+	if (!uplinks)
+		p->rc = -ENOMEM;
+	for (size_t i = 0; !p->rc && i < w->nr_networks; i++)
+		p->rc = find_uplink(in, plan, &w->networks[i], uplinks[i]);
+	if (!p->rc)
+		doc = rules_bridge(w, (const char(*)[IFNAMSIZ])uplinks, &p->rc);
+	if (!p->rc)
+		set_or_delete(p, RULES_BRIDGE, doc, is_end);
+	free(uplinks);
+	return p->rc;
+}
+
 static int set_documents(const struct vs_plan_input *in, struct vs_plan *plan, bool is_end)
 {
 	struct plan_for p = { .plan = plan, .network = "" };
@@ -230,6 +292,8 @@ static int set_documents(const struct vs_plan_input *in, struct vs_plan *plan, b
 	json_t *old;
 
 	free(closed);
+	if (!p.rc)
+		set_bridges(in, plan, &p, is_end);
 	if (!p.rc)
 		set_or_delete(&p, RULES_FILTER, doc, is_end);
 	doc = NULL;
@@ -248,7 +312,7 @@ static int set_documents(const struct vs_plan_input *in, struct vs_plan *plan, b
 
 int vs_plan_rules_begin(const struct vs_plan_input *in, struct vs_plan *plan)
 {
-	int rc = check(in);
+	int rc = check(in, plan);
 
 	return rc ? rc : set_documents(in, plan, false);
 }

@@ -232,11 +232,11 @@ static void add_guests(struct rules_doc *d)
 	rules_add(d, "guests", NULL, NULL, "ct status dnat goto accepted");
 	rules_chain(d, "from-guest", NULL, NULL, 0);
 	add_way(d, "guests", "from-guest", true, rules_set_guests);
-	rules_add_default(d, "guests", "ingress", fw->ingress);
+	rules_add_default(d, "guests", "ingress", fw->ingress, NULL, NULL);
 	add_way(d, "from-guest", "guest-to-guest", false, rules_set_guests);
-	rules_add_default(d, "from-guest", "egress", fw->egress);
+	rules_add_default(d, "from-guest", "egress", fw->egress, NULL, NULL);
 	rules_chain(d, "guest-to-guest", NULL, NULL, 0);
-	rules_add_default(d, "guest-to-guest", "guest-to-guest", fw->guest_to_guest);
+	rules_add_default(d, "guest-to-guest", "guest-to-guest", fw->guest_to_guest, NULL, NULL);
 }
 
 /* Without a default, rules that accept change nothing by themselves. */
@@ -264,7 +264,7 @@ static bool add_host(struct rules_doc *d)
 	add_services(d);
 	rules_add(d, "to-host", NULL, NULL, "ct state invalid counter drop");
 	rules_add_policy(d, "to-host", &input);
-	rules_add_default(d, "to-host", "guest-to-host", fw->guest_to_host);
+	rules_add_default(d, "to-host", "guest-to-host", fw->guest_to_host, NULL, NULL);
 	if (!has_refusals(d, &output))
 		return false;
 	rules_chain(d, "from-host", NULL, NULL, 0);
@@ -306,8 +306,10 @@ json_t *rules_filter(const struct vs_wanted *w, const char (*closed)[IFNAMSIZ], 
 	add_way(&d, "input", "to-host", true, rules_set_routed);
 	add_dhcp_checksum(&d);
 	has_from_host = add_host(&d);
-	if (w->firewall.given)
-		rules_add_verdicts(&d, seen, has_from_host ? 3 : 2, false);
+	if (w->firewall.given) {
+		rules_begin_verdicts(&d, false);
+		rules_add_seen(&d, seen, has_from_host ? 3 : 2);
+	}
 	for (size_t i = 0; i < nr_closed; i++) {
 		rules_add_first(&d, "forward", "closed", "iifname \"%s\" counter drop", closed[i]);
 		rules_add_first(&d, "forward", "closed", "oifname \"%s\" counter drop", closed[i]);

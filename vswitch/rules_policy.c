@@ -40,7 +40,7 @@ static uint32_t hash_rules(struct rules_doc *d)
 	return hash;
 }
 
-void rules_add_verdicts(struct rules_doc *d, const char *const *chains, size_t nr, bool is_bridge)
+void rules_begin_verdicts(struct rules_doc *d, bool is_bridge)
 {
 	uint32_t passed, refused;
 
@@ -49,13 +49,7 @@ void rules_add_verdicts(struct rules_doc *d, const char *const *chains, size_t n
 	passed = hash_rules(d) & ~1u;
 	passed = passed ? passed : 2;
 	refused = passed | 1;
-	for (size_t i = 0; i < nr; i++) {
-		rules_add_first(d, chains[i], NULL,
-				"ct direction reply ct state established,related accept");
-		rules_add_first(d, chains[i], NULL, "ct mark 0x%08x drop", refused);
-		rules_add_first(d, chains[i], NULL,
-				"ct state established,related ct mark 0x%08x accept", passed);
-	}
+	d->mark = passed;
 	rules_add(d, "accepted", NULL, NULL, "ct mark set 0x%08x accept", passed);
 	rules_add(d, "dropped", NULL, NULL, "ct mark set 0x%08x drop", refused);
 	if (is_bridge) {
@@ -67,10 +61,25 @@ void rules_add_verdicts(struct rules_doc *d, const char *const *chains, size_t n
 	rules_add(d, "rejected", NULL, NULL, "reject with icmpx admin-prohibited");
 }
 
-void rules_add_default(struct rules_doc *d, const char *chain, const char *name,
-		       enum vs_verdict verdict)
+void rules_add_seen(struct rules_doc *d, const char *const *chains, size_t nr)
 {
-	rules_add(d, chain, name, NULL, "counter goto %s", verdict_chains[verdict]);
+	for (size_t i = 0; i < nr; i++) {
+		rules_add_first(d, chains[i], NULL,
+				"ct direction reply ct state established,related accept");
+		rules_add_first(d, chains[i], NULL, "ct mark 0x%08x drop", d->mark | 1);
+		rules_add_first(d, chains[i], NULL,
+				"ct state established,related ct mark 0x%08x accept", d->mark);
+	}
+}
+
+void rules_add_default(struct rules_doc *d, const char *chain, const char *name,
+		       enum vs_verdict verdict, const char *word, const char *device)
+{
+	if (word)
+		rules_add(d, chain, name, NULL, "%s \"%s\" counter goto %s", word, device,
+			  verdict_chains[verdict]);
+	else
+		rules_add(d, chain, name, NULL, "counter goto %s", verdict_chains[verdict]);
 }
 
 /* The family of a protocol that has only one. */

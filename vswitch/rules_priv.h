@@ -28,6 +28,8 @@
 struct rules_doc {
 	const struct vs_wanted *wanted;
 	json_t *chains, *sets, *rules;
+	uint32_t
+		mark; /* of connections that these rules let pass; with bit 0 set, that they refused */
 	int rc;
 };
 
@@ -90,6 +92,9 @@ void rules_prefix_text(const struct vs_prefix *p, char text[64]);
 /* @name as part of a set's name: long ones are cut and made unique by a hash. */
 void rules_short_name(const char *name, char out[RULES_NAME_LEN]);
 
+/* Whether @b lies in @a. */
+bool rules_covers(const struct vs_prefix *a, const struct vs_prefix *b);
+
 /* ---- Peers as matches ---- */
 
 enum rules_hook {
@@ -119,14 +124,15 @@ size_t rules_peer(struct rules_doc *d, const struct rules_where *where, const st
 /* ---- rules_policy.c: the named rules in one chain ---- */
 
 void rules_add_policy(struct rules_doc *d, const char *chain, const struct rules_where *where);
-/* What is left in @chain. @name: the default's, as in the policy. */
+/* What is left in @chain, of one device when @word ("iifname") is given. @name: as in the policy. */
 void rules_add_default(struct rules_doc *d, const char *chain, const char *name,
-		       enum vs_verdict verdict);
+		       enum vs_verdict verdict, const char *word, const char *device);
 /*
- * Last of all: where accepted, dropped and rejected packets go, and how those of @chains begin that
- * see packets of connections.
+ * When all rules are there: where accepted, dropped and rejected packets go; then how those of @chains
+ * begin that see packets of connections.
  */
-void rules_add_verdicts(struct rules_doc *d, const char *const *chains, size_t nr, bool is_bridge);
+void rules_begin_verdicts(struct rules_doc *d, bool is_bridge);
+void rules_add_seen(struct rules_doc *d, const char *const *chains, size_t nr);
 /* Whether any packet there can be one of @r. */
 bool rules_reach(struct rules_doc *d, const struct rules_where *where, const struct vs_rule *r);
 
@@ -136,5 +142,17 @@ json_t *rules_nat(const struct vs_wanted *w, int *rc);
 /* @closed: names of networks about to go, nothing passes to or from them any more. */
 json_t *rules_filter(const struct vs_wanted *w, const char (*closed)[IFNAMSIZ], size_t nr_closed,
 		     int *rc);
+
+/* @uplinks: names of the networks' uplinks as they are called here, in their order; "": none. */
+json_t *rules_bridge(const struct vs_wanted *w, const char (*uplinks)[IFNAMSIZ], int *rc);
+
+/* What the firewall makes of a bridge's ports among themselves. */
+enum rules_ports {
+	RULES_PORTS_OPEN,
+	RULES_PORTS_CLOSED,   /* nothing passes between guests */
+	RULES_PORTS_FILTERED, /* by the connection */
+};
+
+enum rules_ports rules_ports(const struct vs_wanted *w, const struct vs_network *n);
 
 #endif

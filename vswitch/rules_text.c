@@ -219,7 +219,7 @@ struct prefixes {
 	size_t nr;
 };
 
-static bool covers(const struct vs_prefix *a, const struct vs_prefix *b)
+bool rules_covers(const struct vs_prefix *a, const struct vs_prefix *b)
 {
 	unsigned int bytes = a->len / 8, bits = a->len % 8;
 	uint8_t mask = (uint8_t)(0xff00u >> bits);
@@ -286,7 +286,7 @@ static json_t *prefix_elements(struct prefixes *list)
 
 	qsort(list->v, list->nr, sizeof(*list->v), compare_prefixes);
 	for (size_t i = 0; elements && i < list->nr; i++) {
-		if (last && covers(last, &list->v[i]))
+		if (last && rules_covers(last, &list->v[i]))
 			continue;
 		last = &list->v[i];
 		rules_prefix_text(last, text);

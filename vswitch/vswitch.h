@@ -143,6 +143,7 @@ enum vs_lack {
 	VS_LACKS_VLAN_FILTERING = 1 << 0,
 	VS_LACKS_8021Q = 1 << 1,
 	VS_LACKS_BONDING = 1 << 2,
+	VS_LACKS_BRIDGE_CONNTRACK = 1 << 3,
 };
 
 struct vs_observed {

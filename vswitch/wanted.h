@@ -178,6 +178,7 @@ struct vs_network {
 	bool masquerade; /* a custom bridge's; nat always does */
 	struct vs_dns dns;
 	bool proxy_neighbours; /* route: answer ARP and ND for guests on the egress network */
+	bool ports_closed;	       /* the firewall lets nothing pass between its guests: vs_rules_prepare() */
 	bool is_routed_l2;     /* route: guests share a segment; else /32 and /128 per vif */
 };
 
@@ -333,6 +334,8 @@ struct vs_route *vs_network_add_route(struct vs_network *n);
 struct vs_subnet *vs_network_add_subnet(struct vs_network *n);
 struct vs_mirror *vs_network_add_mirror(struct vs_network *n);
 struct vs_vlan_range *vs_network_add_vlans(struct vs_network *n);
+/* Once all is filled in: what the firewall means for single networks. */
+void vs_rules_prepare(struct vs_wanted *w);
 /* NULL: none of that name. */
 const struct vs_network *vs_wanted_network(const struct vs_wanted *w, const char *name);
 

@@ -213,6 +213,7 @@ static void print_checked(const char *name, json_t *doc, FILE *out)
 
 static char *tables(void)
 {
+	static const char uplinks[8][IFNAMSIZ] = { "lan0" };
 	char *text = NULL;
 	size_t size = 0;
 	FILE *out = open_memstream(&text, &size);
@@ -222,6 +223,8 @@ static char *tables(void)
 	print_checked(RULES_NAT, rules_nat(&w, &rc), out);
 	assert_int_equal(rc, 0);
 	print_checked(RULES_FILTER, rules_filter(&w, NULL, 0, &rc), out);
+	assert_int_equal(rc, 0);
+	print_checked(RULES_BRIDGE, rules_bridge(&w, uplinks, &rc), out);
 	assert_int_equal(rc, 0);
 	fclose(out);
 	vs_wanted_fini(&w);
