@@ -115,24 +115,37 @@ static int start_switch(const struct ovs *ovs, char *why)
 	return start_one(ovs, SWITCH_CHILD, "ovs-vswitchd", args, why);
 }
 
-/* A database file is a log of records; the first is the schema, a line of its own. See ovsdb(5). */
-static int write_db(const char *path, const char *record)
+/* A database file is a log of records, a line each; the first is the schema. See ovsdb(5). */
+static int write_record(int fd, const char *record)
 {
-	char temporary[PATH_MAX + 8], header[80];
 	uint8_t digest[SHA1_DIGEST_SIZE];
 	size_t size = strlen(record);
-	int fd, n, rc;
+	char header[80];
+	int n, rc;
 
 	sha1_bytes(record, (uint32_t)size, digest);
 	n = snprintf(header, sizeof(header), "OVSDB JSON %zu " SHA1_FMT "\n", size,
 		     SHA1_ARGS(digest));
+	rc = file_write_all(fd, header, (size_t)n);
+	return rc ? rc : file_write_all(fd, record, size);
+}
+
+static int write_db(const char *path, const char *schema)
+{
+	/* Guests leave checksums and segments to the host, here to ovs-vswitchd: it reads this once. */
+	static const char config[] =
+		"{\"Open_vSwitch\":{\"7666726f-7374-4000-8000-000000000001\":"
+		"{\"other_config\":[\"map\",[[\"userspace-tso-enable\",\"true\"]]]}}}\n";
+	char temporary[PATH_MAX + 8];
+	int fd, rc;
+
 	snprintf(temporary, sizeof(temporary), "%s.new", path);
 	fd = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0640);
 	if (fd < 0)
 		return -errno;
-	rc = file_write_all(fd, header, (size_t)n);
+	rc = write_record(fd, schema);
 	if (!rc)
-		rc = file_write_all(fd, record, size);
+		rc = write_record(fd, config);
 	close(fd);
 	if (!rc && rename(temporary, path) < 0)
 		rc = -errno;
