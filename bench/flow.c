@@ -27,11 +27,19 @@
 #define NS	    1000000000ull
 
 struct seen {
-	uint64_t received, first, highest, reordered, last_ns, longest_ns, longest_at;
+	uint64_t received, duplicates, first, highest, reordered, last_ns, longest_ns, longest_at;
+	uint8_t bits[(uint64_t)RATE_MAX * SECONDS_MAX / 8];
 };
 
 static void note(struct seen *s, uint64_t number, uint64_t now)
 {
+	if (number / 8 >= sizeof(s->bits))
+		return;
+	if (s->bits[number / 8] & 1u << number % 8) {
+		s->duplicates++;
+		return;
+	}
+	s->bits[number / 8] |= (uint8_t)(1u << number % 8);
 	if (!s->received)
 		s->first = number;
 	else if (now - s->last_ns > s->longest_ns) {
@@ -81,7 +89,7 @@ static int receive(int fd, uint64_t seconds)
 {
 	uint64_t end = clock_ns() + seconds * NS, number, now;
 	struct pollfd p = { .fd = fd, .events = POLLIN };
-	struct seen s = { 0 };
+	static struct seen s;
 	char data[PAYLOAD];
 
 	while ((now = clock_ns()) < end) {
@@ -92,12 +100,12 @@ static int receive(int fd, uint64_t seconds)
 			note(&s, number, clock_ns());
 		}
 	}
-	printf("{\"received\": %llu, \"lost\": %llu, \"reordered\": %llu, \"longest-gap-ms\": %.3f, "
-	       "\"longest-gap-before\": %llu}\n",
+	printf("{\"received\": %llu, \"lost\": %llu, \"duplicates\": %llu, \"reordered\": %llu, "
+	       "\"longest-gap-ms\": %.3f, \"longest-gap-before\": %llu}\n",
 	       (unsigned long long)s.received,
 	       (unsigned long long)(s.received ? s.highest - s.first + 1 - s.received : 0),
-	       (unsigned long long)s.reordered, (double)s.longest_ns / 1e6,
-	       (unsigned long long)s.longest_at);
+	       (unsigned long long)s.duplicates, (unsigned long long)s.reordered,
+	       (double)s.longest_ns / 1e6, (unsigned long long)s.longest_at);
 	return s.received ? 0 : 1;
 }
 
