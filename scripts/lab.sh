@@ -124,6 +124,14 @@ lab_network() {
 	ip route add default via $LAB_LAN6
 }
 
+# Open vSwitch's programs, as installed or as scripts/install-deps unpacked them. Fails when there are none.
+lab_openvswitch() {
+	local unpacked=${VIFROST_CACHE_DIR:-${XDG_CACHE_HOME:-${HOME:-/root}/.cache}/vifrost}/openvswitch-switch
+	export PATH=$PATH:/usr/sbin:/sbin:$unpacked/usr/bin:$unpacked/usr/lib/openvswitch-switch
+	[ -e /usr/share/openvswitch/vswitch.ovsschema ] || export OVS_PKGDATADIR=$unpacked/usr/share/openvswitch
+	command -v ovs-vswitchd > /dev/null
+}
+
 in_lan() { ip netns exec lan "$@"; }
 
 # A socket that someone listens on.

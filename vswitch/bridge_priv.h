@@ -45,8 +45,9 @@ int bridge_rebuild_record(const struct vs_observed *o, const struct vs_link *bri
 			  const struct vs_link *port, const struct vs_network *n,
 			  struct vs_record_network *lost);
 /* Steps 2, 3 and 4 of mode_bridge.c's picture. */
-void bridge_take_uplink(struct plan_for *p, const struct vs_network *n,
-			const struct vs_record_network *rn, const char *uplink);
+void bridge_take_uplink(const struct vs_plan_input *in, struct plan_for *p,
+			const struct vs_network *n, const struct vs_record_network *rn,
+			const char *uplink);
 void bridge_add_routes(struct plan_for *p, const struct vs_network *n,
 		       const struct vs_record_network *rn);
 void bridge_strip_uplink(struct plan_for *p, const struct vs_record_network *rn,

@@ -231,8 +231,9 @@ void bridge_drop_unwanted(struct plan_for *p, const struct vs_record_network *ol
 			plan_del_addr(p, VS_DISRUPTION_MANAGEMENT, rn->name, &old->addrs[i]);
 }
 
-void bridge_take_uplink(struct plan_for *p, const struct vs_network *n,
-			const struct vs_record_network *rn, const char *uplink)
+void bridge_take_uplink(const struct vs_plan_input *in, struct plan_for *p,
+			const struct vs_network *n, const struct vs_record_network *rn,
+			const char *uplink)
 {
 	enum vs_disruption d = rn->nr_moved_addrs || rn->nr_addrs ? VS_DISRUPTION_MANAGEMENT
 								  : VS_DISRUPTION_BLIP;
@@ -240,11 +241,7 @@ void bridge_take_uplink(struct plan_for *p, const struct vs_network *n,
 	if (n->uplink_mtu)
 		plan_set_mtu(p, VS_DISRUPTION_BLIP, uplink, n->uplink_mtu);
 	plan_set_up(p, VS_DISRUPTION_NONE, uplink, true);
-	takeover_patch(p, n, uplink);
-	if (n->mode->segment == VS_SEGMENT_OVS)
-		plan_set_doc(p, d, VS_DOC_OVS_PORT, uplink, ovs_uplink_doc(n));
-	else
-		plan_set_master(p, d, uplink, n->name);
+	takeover_uplink(in, p, d, n, uplink);
 }
 
 static bool policy_has_key(const struct vs_network *n, const struct vs_route *r)

@@ -134,7 +134,7 @@ static int plan_ours(const struct vs_plan_input *in, const struct vs_record_netw
 		plan_add_addr(&p, VS_DISRUPTION_NONE, n->name, &n->addrs[i], false);
 	plan_set_up(&p, VS_DISRUPTION_NONE, n->name, true);
 	if (uplink)
-		bridge_take_uplink(&p, n, rn, uplink->name);
+		bridge_take_uplink(in, &p, n, rn, uplink->name);
 	rc = p.rc ? p.rc : plan_vlans(in, n, uplink ? uplink->name : NULL, plan);
 	if (rc)
 		return rc;

@@ -92,7 +92,7 @@ static int plan_ours(const struct vs_plan_input *in, const struct vs_record_netw
 	plan_set_up(&p, VS_DISRUPTION_NONE, n->name, true);
 	drop_ports(&p, in, n->name, uplink ? uplink->name : "");
 	if (uplink)
-		bridge_take_uplink(&p, n, rn, uplink->name);
+		bridge_take_uplink(in, &p, n, rn, uplink->name);
 	bridge_add_routes(&p, n, rn);
 	if (uplink)
 		bridge_strip_uplink(&p, rn, uplink->name);

@@ -40,6 +40,8 @@ bool ovs_is_secure(const struct vs_network *n);
 /* New references; NULL: out of memory. */
 json_t *ovs_bridge_doc(const struct vs_network *n, const uint8_t mac[MAC_LEN]);
 json_t *ovs_uplink_doc(const struct vs_network *n);
+/* Of a link that joins it with another switch. */
+json_t *ovs_patch_doc(const char *bridge, bool is_secure);
 json_t *ovs_vif_doc(const struct vs_vif *vif, const struct vs_network *n);
 
 #endif

@@ -48,13 +48,21 @@ json_t *ovs_bridge_doc(const struct vs_network *n, const uint8_t mac[MAC_LEN])
 	return doc;
 }
 
+json_t *ovs_patch_doc(const char *bridge, bool is_secure)
+{
+	json_t *doc = json_pack("{s:s,s:b}", "bridge", bridge, "protected", false);
+
+	if (doc && is_secure)
+		json_object_set_new(doc, "guard", json_pack("{s:s}", "level", "trusted"));
+	return doc;
+}
+
 json_t *ovs_uplink_doc(const struct vs_network *n)
 {
-	json_t *doc = json_pack("{s:s,s:b,s:b}", "bridge", n->name, "protected", false, "uplink",
-				true);
+	json_t *doc = ovs_patch_doc(n->name, ovs_is_secure(n));
 
-	if (doc && ovs_is_secure(n))
-		json_object_set_new(doc, "guard", json_pack("{s:s}", "level", "trusted"));
+	if (doc)
+		json_object_set_new(doc, "uplink", json_true());
 	return doc;
 }
 

@@ -250,24 +250,54 @@ static enum vs_segment segment_of(const struct vs_network *n)
 	return n->is_routed_l2 ? VS_SEGMENT_BRIDGE : n->mode->segment;
 }
 
+int plan_join(const struct vs_network *n, const struct vs_vif *vif, struct vs_plan *plan)
+{
+	struct plan_for p = { .plan = plan, .network = n->name };
+
+	if (has_guard(n))
+		plan_guard(&p, vif);
+	end_old_flows(&p, n, vif);
+	return p.rc ? p.rc : n->mode->attach(n, vif, plan);
+}
+
+int plan_leave(const struct vs_network *n, enum vs_disruption d, const char *link,
+	       struct vs_plan *plan)
+{
+	struct plan_for p = { .plan = plan, .network = "" };
+	size_t first = plan->nr;
+
+	for (size_t i = 0; !p.rc && i < sizeof(modes) / sizeof(modes[0]); i++)
+		if (!n || modes[i]->segment != segment_of(n))
+			p.rc = modes[i]->detach(link, plan);
+	for (size_t i = first; i < plan->nr; i++)
+		plan->steps[i].disruption = d;
+	return p.rc;
+}
+
+static int unguard(const struct vs_network *n, const char *link, struct vs_plan *plan)
+{
+	struct plan_for p = { .plan = plan, .network = "" };
+
+	if (!n || !has_guard(n))
+		plan_unguard(&p, link);
+	return p.rc;
+}
+
 int vs_plan_vif(const struct vs_network *n, const struct vs_vif *vif, struct vs_plan *plan)
 {
-	struct plan_for p = { .plan = plan, .network = n ? n->name : "" };
+	struct plan_for p = { .plan = plan, .network = "" };
+	bool overlaps = n && takeover_overlaps(&plan->model, n, vif->name);
 
 	if (!n)
 		plan_set_up(&p, VS_DISRUPTION_LINK_DOWN, vif->name, false);
-	else if (has_guard(n))
-		plan_guard(&p, vif);
-	for (size_t i = 0; !p.rc && i < sizeof(modes) / sizeof(modes[0]); i++)
-		if (!n || modes[i]->segment != segment_of(n))
-			p.rc = modes[i]->detach(vif->name, plan);
-	if (n && !p.rc)
-		end_old_flows(&p, n, vif);
-	if (n && !p.rc)
-		p.rc = n->mode->attach(n, vif, plan);
-	if (!n || !has_guard(n))
-		plan_unguard(&p, vif->name);
-	return p.rc;
+	if (!p.rc && !overlaps)
+		p.rc = plan_leave(n, n ? VS_DISRUPTION_BLIP : VS_DISRUPTION_LINK_DOWN, vif->name,
+				  plan);
+	if (!p.rc && n)
+		p.rc = plan_join(n, vif, plan);
+	if (!p.rc && overlaps)
+		p.rc = plan_leave(n, VS_DISRUPTION_NONE, vif->name, plan);
+	return p.rc ? p.rc : unguard(n, vif->name, plan);
 }
 
 static int look_at(struct vs_system *sys, const char *name, struct vs_observed *model)

@@ -60,6 +60,11 @@ void plan_set_doc(struct plan_for *p, enum vs_disruption d, enum vs_doc_kind kin
 void plan_del_doc(struct plan_for *p, enum vs_disruption d, enum vs_doc_kind kind,
 		  const char *name);
 
+/* The halves of vs_plan_vif(): onto @n, guarded; and off what modes of other segments (@n NULL: all) made. */
+int plan_join(const struct vs_network *n, const struct vs_vif *vif, struct vs_plan *plan);
+int plan_leave(const struct vs_network *n, enum vs_disruption d, const char *link,
+	       struct vs_plan *plan);
+
 /* A stable, locally administered address made of two names. */
 void plan_make_mac(const char *a, const char *b, uint8_t mac[MAC_LEN]);
 

@@ -240,8 +240,8 @@ static void add_link(struct plan_for *p, enum vs_op_kind add, enum vs_op_kind de
 	add_step(p, VS_DISRUPTION_NONE, &op, &undo);
 }
 
-static void del_link(struct plan_for *p, enum vs_disruption d, enum vs_op_kind add,
-		     enum vs_op_kind del, const char *link)
+/* Whoever stands on it was moved by steps of their own. */
+static void del_link(struct plan_for *p, enum vs_op_kind add, enum vs_op_kind del, const char *link)
 {
 	const struct vs_link *l = plan_link(p, link);
 	struct vs_op op = make_op(del, link, 0), undo;
@@ -253,7 +253,7 @@ static void del_link(struct plan_for *p, enum vs_disruption d, enum vs_op_kind a
 	memcpy(op.text, l->alias, sizeof(op.text));
 	undo = op;
 	undo.kind = add;
-	add_step(p, d, &op, &undo);
+	add_step(p, VS_DISRUPTION_NONE, &op, &undo);
 }
 
 static struct vs_op neigh_op(enum vs_op_kind kind, const char *link, const struct vs_neigh *n)
@@ -315,7 +315,7 @@ void plan_add_bridge(struct plan_for *p, const char *link, const uint8_t mac[MAC
 
 void plan_del_bridge(struct plan_for *p, const char *link)
 {
-	del_link(p, VS_DISRUPTION_LINK_DOWN, VS_OP_BRIDGE_ADD, VS_OP_LINK_DEL, link);
+	del_link(p, VS_OP_BRIDGE_ADD, VS_OP_LINK_DEL, link);
 }
 
 void plan_add_patch(struct plan_for *p, const char *link, const uint8_t mac[MAC_LEN], uint32_t mtu,
@@ -326,7 +326,7 @@ void plan_add_patch(struct plan_for *p, const char *link, const uint8_t mac[MAC_
 
 void plan_del_patch(struct plan_for *p, const char *link)
 {
-	del_link(p, VS_DISRUPTION_NONE, VS_OP_PATCH_ADD, VS_OP_PATCH_DEL, link);
+	del_link(p, VS_OP_PATCH_ADD, VS_OP_PATCH_DEL, link);
 }
 
 void plan_set_sysctl(struct plan_for *p, enum vs_sysctl which, int value)

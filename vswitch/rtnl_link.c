@@ -57,6 +57,9 @@ static void parse_info(struct nlattr *info, struct vs_link *out)
 		nla_strlcpy(out->kind, tb[IFLA_INFO_KIND], sizeof(out->kind));
 	if (!strcmp(out->kind, "bridge") && tb[IFLA_INFO_DATA])
 		parse_bridge(tb[IFLA_INFO_DATA], out);
+	/* Changed by ovs-vswitchd alone: who has the port is a document's. */
+	if (tb[IFLA_INFO_SLAVE_KIND] && !nla_strcmp(tb[IFLA_INFO_SLAVE_KIND], "openvswitch"))
+		out->master = 0;
 	if (tb[IFLA_INFO_SLAVE_KIND] && !nla_strcmp(tb[IFLA_INFO_SLAVE_KIND], "bridge") &&
 	    tb[IFLA_INFO_SLAVE_DATA] &&
 	    nla_parse_nested(port, IFLA_BRPORT_MAX, tb[IFLA_INFO_SLAVE_DATA], NULL) >= 0 &&

@@ -1,10 +1,15 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
+ * Where a port can have one switch at a time:
+ *
  *	1. the new device is made, with the host's addresses		old: uplink, vifs
  *	2. a patch cable joins old and new				one segment, whoever has what
  *	3. the uplink moves, then the host's routes			new: uplink
  *	4. the vifs move, one step each					new: uplink, vifs
  *	5. the cable goes, the old device too
+ *
+ * Open vSwitch's user-space datapath only listens in on links: there both switches have the vifs, then the
+ * uplink too, before the old one loses them, and no cable is needed.
  *
  * A Linux bridge and an Open vSwitch one cannot have one name at a time, nor can either be renamed while
  * it forwards (Linux before 6.2; Open vSwitch never): then it is done twice, by way of a bridge aside.
@@ -18,6 +23,7 @@
 
 #include "vswitch/array.h"
 #include "vswitch/bridge_priv.h"
+#include "vswitch/ovs.h"
 #include "vswitch/vlans.h"
 
 static uint32_t hash_name(const char *a, const char *b)
@@ -45,9 +51,12 @@ static void name_patch(const char *from, const char *to, char name[IFNAMSIZ])
 /* The switch of ours that has the link; NULL: none. */
 static const char *switch_of(const struct vs_observed *o, const char *name)
 {
+	const json_t *port = vs_observed_doc(o, VS_DOC_OVS_PORT, name);
 	const struct vs_link *link = vs_observed_link(o, name);
 	const struct vs_link *master = link ? vs_observed_index(o, link->master) : NULL;
 
+	if (port)
+		return json_string_value(json_object_get(port, "bridge"));
 	if (master && !strncmp(master->alias, VS_ALIAS_PREFIX, strlen(VS_ALIAS_PREFIX)))
 		return master->name;
 	return NULL;
@@ -58,18 +67,43 @@ bool takeover_may_take(const struct vs_observed *o, const struct vs_link *uplink
 	return switch_of(o, uplink->name) != NULL;
 }
 
+bool takeover_overlaps(const struct vs_observed *o, const struct vs_network *n, const char *link)
+{
+	const char *now = switch_of(o, link);
+	const json_t *ovs = now ? vs_observed_doc(o, VS_DOC_OVS_BRIDGE, now) : NULL;
+	const char *datapath = json_string_value(json_object_get(ovs, "datapath"));
+
+	if (!now || !strcmp(now, n->name))
+		return false;
+	return (n->mode->segment == VS_SEGMENT_OVS && n->ovs_datapath == VS_OVS_NETDEV) ||
+	       (datapath && !strcmp(datapath, "netdev"));
+}
+
 static void join(struct plan_for *p, const char *link, const char *device, bool has_vlans)
 {
+	const json_t *ovs = vs_observed_doc(&p->plan->model, VS_DOC_OVS_BRIDGE, device);
 	const struct vs_link *bridge = plan_link(p, device);
 
 	plan_ipv6_off(p, link);
 	plan_set_up(p, VS_DISRUPTION_NONE, link, true);
+	if (ovs) {
+		plan_set_doc(p, VS_DISRUPTION_NONE, VS_DOC_OVS_PORT, link,
+			     ovs_patch_doc(device, json_is_true(json_object_get(ovs, "secure"))));
+		return;
+	}
 	plan_set_master(p, VS_DISRUPTION_NONE, link, device);
 	if (has_vlans || (bridge && bridge->bridge[VS_BRIDGE_VLAN_FILTERING]))
 		plan_trunk_all(p, link);
 }
 
-void takeover_patch(struct plan_for *p, const struct vs_network *n, const char *uplink)
+static void leave(struct plan_for *p, const char *link)
+{
+	plan_set_up(p, VS_DISRUPTION_NONE, link, false);
+	plan_del_doc(p, VS_DISRUPTION_NONE, VS_DOC_OVS_PORT, link);
+	plan_set_master(p, VS_DISRUPTION_NONE, link, "");
+}
+
+static void plug_patch(struct plan_for *p, const struct vs_network *n, const char *uplink)
 {
 	const char *now = switch_of(&p->plan->model, uplink);
 	char from[IFNAMSIZ], patch[IFNAMSIZ], peer[IFNAMSIZ], alias[VS_TEXT_LEN];
@@ -87,6 +121,72 @@ void takeover_patch(struct plan_for *p, const struct vs_network *n, const char *
 	plan_set_stp(p, VS_DISRUPTION_NONE, from, false);
 	join(p, patch, from, false);
 	join(p, peer, n->name, n->vlan_filtering);
+}
+
+static void enslave(struct plan_for *p, enum vs_disruption d, const struct vs_network *n,
+		    const char *link)
+{
+	if (n->mode->segment == VS_SEGMENT_OVS)
+		plan_set_doc(p, d, VS_DOC_OVS_PORT, link, ovs_uplink_doc(n));
+	else
+		plan_set_master(p, d, link, n->name);
+}
+
+static void release(struct plan_for *p, enum vs_disruption d, const struct vs_network *n,
+		    const char *link)
+{
+	if (n->mode->segment == VS_SEGMENT_OVS)
+		plan_set_master(p, d, link, "");
+	else
+		plan_del_doc(p, d, VS_DOC_OVS_PORT, link);
+}
+
+enum move { MOVE_ATTACH, MOVE_DETACH, MOVE_WHOLE };
+
+/* The vifs of @n, from wherever they are; in two halves where both switches may have them. */
+static void move_vifs(const struct vs_plan_input *in, struct plan_for *p,
+		      const struct vs_network *n, enum move move)
+{
+	const char *network = in->vifs_of ? in->vifs_of : n->name;
+
+	for (size_t i = 0; !p->rc && i < in->wanted->nr_vifs; i++) {
+		struct vs_vif vif = in->wanted->vifs[i];
+
+		if (strcmp(vif.network, network) != 0 || !plan_link(p, vif.name))
+			continue;
+		snprintf(vif.network, sizeof(vif.network), "%s", n->name);
+		if (move == MOVE_ATTACH)
+			p->rc = plan_join(n, &vif, p->plan);
+		else if (move == MOVE_DETACH)
+			p->rc = plan_leave(n, VS_DISRUPTION_NONE, vif.name, p->plan);
+		else
+			p->rc = vs_plan_vif(n, &vif, p->plan);
+	}
+}
+
+/*
+ * Both switches have all of it for the moment that it takes Open vSwitch to take or to leave the uplink:
+ * packets arrive twice rather than not at all. Joined by a cable they would make a ring.
+ */
+static void move_overlapping(const struct vs_plan_input *in, struct plan_for *p,
+			     enum vs_disruption d, const struct vs_network *n, const char *uplink)
+{
+	move_vifs(in, p, n, MOVE_ATTACH);
+	enslave(p, VS_DISRUPTION_NONE, n, uplink);
+	release(p, d, n, uplink);
+	move_vifs(in, p, n, MOVE_DETACH);
+}
+
+void takeover_uplink(const struct vs_plan_input *in, struct plan_for *p, enum vs_disruption d,
+		     const struct vs_network *n, const char *uplink)
+{
+	if (takeover_overlaps(&p->plan->model, n, uplink)) {
+		move_overlapping(in, p, d, n, uplink);
+		return;
+	}
+	plug_patch(p, n, uplink);
+	release(p, d, n, uplink);
+	enslave(p, d, n, uplink);
 }
 
 static bool is_lan(const struct vs_mode *mode)
@@ -238,22 +338,6 @@ struct takeover *takeover_of_new(const struct takeovers *t, const struct vs_netw
 	return NULL;
 }
 
-static int move_vifs(const struct vs_plan_input *in, const struct vs_network *to,
-		     const struct vs_network *aside, struct vs_plan *plan)
-{
-	int rc = 0;
-
-	for (size_t i = 0; !rc && i < in->wanted->nr_vifs; i++) {
-		struct vs_vif vif = in->wanted->vifs[i];
-
-		if (strcmp(vif.network, to->name) != 0 || !vs_observed_link(&plan->model, vif.name))
-			continue;
-		snprintf(vif.network, sizeof(vif.network), "%s", aside->name);
-		rc = vs_plan_vif(aside, &vif, plan);
-	}
-	return rc;
-}
-
 static void drop_patch(struct vs_plan *plan, const char *from, const char *to, int *rc)
 {
 	struct plan_for p = { .plan = plan, .network = to, .rc = *rc };
@@ -261,10 +345,8 @@ static void drop_patch(struct vs_plan *plan, const char *from, const char *to, i
 
 	name_patch(from, to, patch);
 	vs_patch_peer(patch, peer);
-	plan_set_up(&p, VS_DISRUPTION_NONE, patch, false);
-	plan_set_up(&p, VS_DISRUPTION_NONE, peer, false);
-	plan_set_master(&p, VS_DISRUPTION_NONE, patch, "");
-	plan_set_master(&p, VS_DISRUPTION_NONE, peer, "");
+	leave(&p, patch);
+	leave(&p, peer);
 	plan_del_patch(&p, patch);
 	*rc = p.rc;
 }
@@ -272,6 +354,8 @@ static void drop_patch(struct vs_plan *plan, const char *from, const char *to, i
 int takeover_begin(const struct vs_plan_input *in, struct takeover *t, struct vs_plan *plan)
 {
 	const struct vs_mode *old_mode = vs_mode_find(t->old->mode);
+	struct plan_for p = { .plan = plan, .network = t->to->name };
+	struct vs_plan_input in_aside = *in;
 	struct vs_network aside = *t->to;
 	struct vs_record_network carried = t->carried;
 	int rc;
@@ -283,12 +367,14 @@ int takeover_begin(const struct vs_plan_input *in, struct takeover *t, struct vs
 	aside.stp = false;
 	memcpy(carried.name, aside.name, sizeof(carried.name));
 	snprintf(carried.mode, sizeof(carried.mode), "%s", aside.mode->name);
-	rc = aside.mode->plan(in, &carried, &aside, plan);
+	in_aside.vifs_of = t->to->name;
+	rc = aside.mode->plan(&in_aside, &carried, &aside, plan);
+	if (rc)
+		return rc;
 	/* Nothing of it is left when the plan is done. */
-	if (!rc)
-		vs_record_drop_last(&plan->record);
-	if (!rc)
-		rc = move_vifs(in, t->to, &aside, plan);
+	vs_record_drop_last(&plan->record);
+	move_vifs(&in_aside, &p, &aside, MOVE_WHOLE);
+	rc = p.rc;
 	drop_patch(plan, t->old->name, aside.name, &rc);
 	if (!rc)
 		rc = old_mode->plan_down(in, t->old, plan);

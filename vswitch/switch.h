@@ -38,10 +38,16 @@ int takeover_begin(const struct vs_plan_input *in, struct takeover *t, struct vs
 int takeover_end(const struct vs_plan_input *in, const struct takeover *t, struct vs_plan *plan);
 
 /*
- * Before @uplink moves to the device of @n: when another switch of ours has it now, the two are patched
- * together, so that each end of the LAN is reached from both.
+ * Make @uplink a port of @n's device. When another switch of ours has it now, the two are patched together,
+ * so that each end of the LAN is reached from both.
  */
-void takeover_patch(struct plan_for *p, const struct vs_network *n, const char *uplink);
+void takeover_uplink(const struct vs_plan_input *in, struct plan_for *p, enum vs_disruption d,
+		     const struct vs_network *n, const char *uplink);
+/*
+ * Whether @link can stand on its old switch and on @n's at a time: Open vSwitch's user-space datapath taps a
+ * link as a sniffer does, whoever else has it.
+ */
+bool takeover_overlaps(const struct vs_observed *o, const struct vs_network *n, const char *link);
 /* Whether the uplink is a port of another switch of ours. */
 bool takeover_may_take(const struct vs_observed *o, const struct vs_link *uplink);
 

@@ -365,6 +365,8 @@ struct vs_plan_input {
 	const struct vs_wanted *wanted;
 	const struct vs_record *record; /* what was ours before */
 	struct diags *ds;
+	const char
+		*vifs_of; /* a bridge aside is planned, for the vifs of that network; else NULL */
 };
 
 /* What joins the vifs of a network: between modes of one kind they change places by one step. */
