@@ -15,7 +15,6 @@
  */
 int pol_wanted(const struct policy *policy, const char *host_id, struct vs_wanted *wanted);
 
-/* One that refuses to be planned when this build has no such mode. */
 const struct vs_mode *pol_wanted_mode(const struct pol_network *network);
 
 /* One running guest's vif, zeroed before. @effective: from pol_effective(). */

@@ -21,54 +21,9 @@ _Static_assert(POL_ISOLATION_GUEST == (int)VS_ISOLATION_GUEST &&
 		       POL_BOND_LAYER23 == (int)VS_BOND_HASH_LAYER23,
 	       "the file's choices are those of vswitch/");
 
-/* A network whose mode is not in this build can be checked, but not planned. */
-static int refuse_release(const struct vs_plan_input *in, const struct vs_record_network *old,
-			  const struct vs_network *n, struct vs_plan *plan)
-{
-	(void)in;
-	(void)old;
-	(void)n;
-	(void)plan;
-	return -ENOTSUP;
-}
-
-static int refuse_plan(const struct vs_plan_input *in, const struct vs_record_network *old,
-		       const struct vs_network *n, struct vs_plan *plan)
-{
-	(void)old;
-	(void)plan;
-	diag_add(in->ds, DIAG_ERROR, "VF0509", &n->place, "take another mode",
-		 "network %s: its mode is not in this build", n->name);
-	return -EINVAL;
-}
-
-static int refuse_down(const struct vs_plan_input *in, const struct vs_record_network *old,
-		       struct vs_plan *plan)
-{
-	return refuse_release(in, old, NULL, plan);
-}
-
-static int refuse_attach(const struct vs_network *n, const struct vs_vif *vif, struct vs_plan *plan)
-{
-	(void)n;
-	(void)vif;
-	(void)plan;
-	return -ENOTSUP;
-}
-
-static const struct vs_mode mode_missing = {
-	.name = "missing",
-	.release = refuse_release,
-	.plan = refuse_plan,
-	.plan_down = refuse_down,
-	.attach = refuse_attach,
-};
-
 const struct vs_mode *pol_wanted_mode(const struct pol_network *network)
 {
-	const struct vs_mode *mode = vs_mode_find(pol_mode_name(network->mode.value));
-
-	return mode ? mode : &mode_missing;
+	return vs_mode_find(pol_mode_name(network->mode.value));
 }
 
 struct diag_place pol_diag_place(const struct pol_place *place)

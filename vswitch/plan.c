@@ -201,6 +201,8 @@ int vs_plan_make(const struct vs_wanted *wanted, const struct vs_observed *obser
 	if (!rc)
 		rc = vs_observed_make_index(&plan->model);
 	if (!rc)
+		rc = plan_check_overlaps(&in, &plan->model);
+	if (!rc)
 		rc = vs_plan_rules_begin(&in, plan);
 	if (!rc)
 		rc = l3_plan_begin(&in, wanted_sysctl(&in, VS_SYSCTL_FORWARDING6) > 0, plan);
