@@ -36,6 +36,12 @@ void l3_add_proxies(struct plan_for *p, const struct vs_network *n, const struct
 /* Before forwarding is switched on, with networks made, and with everything else done. */
 int l3_plan_begin(const struct vs_plan_input *in, bool forwards_ipv6, struct vs_plan *plan);
 int l3_plan_egress(const struct vs_plan_input *in, struct vs_plan *plan);
+/* l3_services.c: daemons that work for a network, once its device is there. */
+int l3_plan_services(const struct vs_plan_input *in, struct vs_plan *plan);
+/* Of networks that are wanted no more, or without them. */
+int l3_plan_services_down(const struct vs_plan_input *in, struct vs_plan *plan);
+/* enum vs_lack that matter for @n. */
+unsigned int l3_services_lacks(const struct vs_network *n);
 int l3_plan_end(const struct vs_plan_input *in, struct vs_plan *plan);
 
 #endif

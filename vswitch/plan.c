@@ -148,11 +148,15 @@ static int plan_networks(const struct vs_plan_input *in, struct vs_plan *plan)
 	int rc = takeovers_find(in, plan, &taken);
 
 	if (!rc)
+		rc = l3_plan_services_down(in, plan);
+	if (!rc)
 		rc = release_uplinks(in, &taken, plan);
 	for (size_t i = 0; rc != -ENOMEM && i < in->wanted->nr_networks; i++)
 		keep_first(&rc, plan_network(in, &taken, &in->wanted->networks[i], plan));
 	if (!rc)
 		rc = l3_plan_egress(in, plan);
+	if (!rc)
+		rc = l3_plan_services(in, plan);
 	if (!rc)
 		rc = plan_vifs(in, plan);
 	for (size_t i = 0; !rc && i < taken.nr; i++)
@@ -179,6 +183,7 @@ struct vs_look vs_look_for(const struct vs_wanted *wanted, const struct vs_recor
 		if (n->vlan_filtering && n->mode->segment == VS_SEGMENT_BRIDGE)
 			look.lacks |= VS_LACKS_VLAN_FILTERING;
 		look.neighs |= n->mode == &vs_mode_route;
+		look.lacks |= l3_services_lacks(n);
 	}
 	for (size_t i = 0; i < record->nr_networks; i++) {
 		const struct vs_mode *mode = vs_mode_find(record->networks[i].mode);

@@ -138,12 +138,15 @@ const char *vs_doc_text(enum vs_doc_kind kind);
 /* What the document of that kind for a vif is called. Return: false when vifs have none. */
 bool vs_doc_of_vif(enum vs_doc_kind kind, const char *link, char name[VS_TEXT_LEN]);
 
-/* What plans may need and a kernel may lack; asked for by struct vs_look. */
+/* What plans may need and a kernel or host may lack; asked for by struct vs_look. */
 enum vs_lack {
 	VS_LACKS_VLAN_FILTERING = 1 << 0,
 	VS_LACKS_8021Q = 1 << 1,
 	VS_LACKS_BONDING = 1 << 2,
 	VS_LACKS_BRIDGE_CONNTRACK = 1 << 3,
+	/* Programs. */
+	VS_LACKS_DNSMASQ = 1 << 4,
+	VS_LACKS_DHCPCD = 1 << 5,
 };
 
 struct vs_observed {

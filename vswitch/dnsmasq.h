@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * DHCP, router advertisements and DNS for guests of a network, by dnsmasq. Its document:
+ *
+ *	{ "device": how the network's device is made: with another one it must bind anew,
+ *	  "config": [lines of its configuration], a change of which restarts it,
+ *	  "hosts": [lines "mac,address,...,name"], "names": [lines "address name"]: it reads these again }
+ */
+#ifndef VSWITCH_DNSMASQ_H
+#define VSWITCH_DNSMASQ_H
+
+#include "vswitch/docs.h"
+
+bool dnsmasq_is_needed(const struct vs_network *n);
+/* NULL with *is_needed: out of memory; without: @n needs none. Pure. */
+json_t *dnsmasq_doc(const struct vs_wanted *w, const struct vs_network *n, bool has_ipv6,
+		    bool *is_needed);
+
+extern const struct vs_doc_ops dnsmasq_doc_ops;
+
+#endif

@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Daemons of others that work for a network, each in a folder <run-dir>/<kind>/<network>/ with what it was
+ * told (doc.json) and its files; its process is known as <kind>/<network> (base/child.h).
+ */
+#ifndef VSWITCH_SERVICE_H
+#define VSWITCH_SERVICE_H
+
+#include <limits.h>
+#include <stdbool.h>
+
+#include <jansson.h>
+
+#include "vswitch/vswitch.h"
+
+struct service {
+	const char *rundir;
+	const char *kind;	/* "dnsmasq" */
+	char name[VS_TEXT_LEN]; /* "dnsmasq/nat0" */
+	char dir[PATH_MAX];
+};
+
+/* Return: 0; -EINVAL: @network is no name of a network. */
+int service_init(struct service *s, const char *rundir, const char *kind, const char *network);
+/* Its folder, and those in it, readable for a daemon without rights. */
+int service_make_dirs(const struct service *s, const char *const *inner, size_t nr);
+/* The folder and all that is known in it, but for other folders' files. */
+void service_remove_dir(const struct service *s, const char *const *files, size_t nr);
+/* Whole at any time for whoever reads it. @file: in the service's folder. */
+int service_write(const struct service *s, const char *file, const char *text);
+/* *text_out: the caller's. -ENOENT. */
+int service_read(const struct service *s, const char *file, char **text_out);
+/* Whether @file holds exactly @text. */
+bool service_holds(const struct service *s, const char *file, const char *text);
+void service_unlink(const struct service *s, const char *file);
+bool service_has(const struct service *s, const char *file);
+/* The strings of a JSON array, one a line. The caller's; NULL: out of memory. */
+char *service_lines(const json_t *list);
+int service_write_doc(const struct service *s, const json_t *doc);
+/* NULL: none. A reference of the caller's. */
+json_t *service_read_doc(const struct service *s);
+/* The last line that it said before it died. */
+void service_last_words(const struct service *s, char *why, size_t size);
+/* A program on PATH or where Debian has daemons. Return: false: not installed. */
+bool service_find_program(const char *name, char path[PATH_MAX]);
+/* Which of @lacks, programs, are not installed. */
+unsigned int vs_services_lacking(unsigned int lacks);
+/* Calls @fn for each network that has a folder, until it returns other than 0. */
+int service_each(const char *rundir, const char *kind, int (*fn)(void *arg, const char *network),
+		 void *arg);
+
+#endif
