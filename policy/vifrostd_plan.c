@@ -44,11 +44,26 @@ static void remember(struct vifrostd *d, const char *id, const char *file, const
 		d->next_planned = (d->next_planned + 1) % PLANS_MAX;
 }
 
+struct question {
+	struct vifrostd *d;
+	const struct tx_request *r;
+	struct diags ds;
+};
+
+static int may(void *arg, const struct apply *a, const struct vs_observed *before,
+	       const struct vs_plan *plan, struct apply_result *result)
+{
+	struct question *q = arg;
+
+	(void)result;
+	return tx_check_management(q->d, q->r, a, before, plan, &q->ds);
+}
+
 /* @policy: NULL: none. Return: 0 with @result; else the call is answered. */
-static int look(struct vifrostd *d, struct rpc_call *call, const struct policy *policy,
+static int look(struct question *q, struct rpc_call *call, const struct policy *policy,
 		struct apply_wish *wish, struct apply_result *result)
 {
-	struct diags ds = { 0 };
+	struct vifrostd *d = q->d;
 	struct vs_wanted wanted;
 	int rc;
 
@@ -57,11 +72,11 @@ static int look(struct vifrostd *d, struct rpc_call *call, const struct policy *
 	wish->wanted = &wanted;
 	rc = rpc_wanted(d, policy, &wanted);
 	if (!rc)
-		rc = apply_plan(&d->apply, wish, &ds, result);
+		rc = apply_plan(&d->apply, wish, &q->ds, result);
 	if (rc)
-		tx_fail(call, rc, &ds, result);
+		tx_fail(call, rc, &q->ds, result);
 	vs_wanted_fini(&wanted);
-	diags_fini(&ds);
+	diags_fini(&q->ds);
 	return rc;
 }
 
@@ -75,14 +90,15 @@ void plan_rpc_plan(void *arg, struct rpc_call *call)
 {
 	struct vifrostd *d = arg;
 	struct tx_request r = { 0 };
+	struct question q = { .d = d, .r = &r };
 	struct apply_result result;
-	struct apply_wish wish = { 0 };
+	struct apply_wish wish = { .may = may, .arg = &q };
 
 	if (rpc_read_change(d, call, &r))
 		return;
 	wish.file = r.file;
 	wish.text = r.text;
-	if (!look(d, call, r.policy, &wish, &result)) {
+	if (!look(&q, call, r.policy, &wish, &result)) {
 		remember(d, result.id, r.file, r.text);
 		answer(call, &result);
 	}
@@ -93,10 +109,11 @@ void plan_rpc_plan(void *arg, struct rpc_call *call)
 void plan_rpc_diff(void *arg, struct rpc_call *call)
 {
 	struct vifrostd *d = arg;
+	struct question q = { .d = d };
 	struct apply_result result;
 	struct apply_wish wish = { .file = d->apply.state.file, .text = d->apply.state.text };
 
-	if (!look(d, call, d->policy, &wish, &result))
+	if (!look(&q, call, d->policy, &wish, &result))
 		answer(call, &result);
 	apply_result_fini(&result);
 }

@@ -219,6 +219,10 @@ struct tx_request {
 };
 /* Leads to one answer of request->call, now or later. */
 void tx_begin(struct vifrostd *d, const struct tx_request *request);
+/* Whether the plan leaves the operator's way in. Return: 0; -EINVAL: see @ds. */
+int tx_check_management(const struct vifrostd *d, const struct tx_request *r, const struct apply *a,
+			const struct vs_observed *before, const struct vs_plan *plan,
+			struct diags *ds);
 /* Return: 0; -EBUSY, and the call is answered. */
 int tx_refuse_busy(struct vifrostd *d, struct rpc_call *call);
 /* At the start, after the journal was read. */

@@ -31,6 +31,7 @@
 #include "base/parse.h"
 #include "policy/daemon_api.h"
 #include "policy/lifeline.h"
+#include "policy/management.h"
 
 static void tx_reset(struct vifrostd *d)
 {
@@ -293,17 +294,21 @@ static void on_probes(void *arg, const char *why)
 		settle(d);
 }
 
+struct question {
+	struct vifrostd *d;
+	const struct tx_request *r;
+	struct diags *ds;
+};
+
 static int may(void *arg, const struct apply *a, const struct vs_observed *before,
 	       const struct vs_plan *plan, struct apply_result *result)
 {
-	struct vifrostd *d = arg;
-	int rc;
+	const struct question *q = arg;
+	struct vifrostd *d = q->d;
+	int rc = tx_check_management(d, q->r, a, before, plan, q->ds);
 
-	(void)a;
-	(void)before;
-	(void)plan;
-	if (!d->tx.is_try)
-		return 0;
+	if (rc || !d->tx.is_try)
+		return rc;
 	rc = tx_guard_start(d);
 	if (rc)
 		snprintf(result->why, sizeof(result->why),
@@ -312,11 +317,26 @@ static int may(void *arg, const struct apply *a, const struct vs_observed *befor
 	return rc;
 }
 
+int tx_check_management(const struct vifrostd *d, const struct tx_request *r, const struct apply *a,
+			const struct vs_observed *before, const struct vs_plan *plan,
+			struct diags *ds)
+{
+	const struct management_path path = { .applied = d->policy,
+					      .wanted = r->policy,
+					      .ssh = r->ssh,
+					      .before = before,
+					      .record = &a->state.record,
+					      .plan = plan };
+
+	return r->allow_management_cut ? 0 : management_check(&path, ds);
+}
+
 /* @policy: taken over on success. */
 static int do_it(struct vifrostd *d, const struct tx_request *r, struct diags *ds)
 {
 	struct tx *tx = &d->tx;
 	json_t *meta = describe(tx);
+	struct question question = { d, r, ds };
 	struct vs_wanted wanted;
 	struct apply_wish wish = { .wanted = &wanted,
 				   .file = r->file,
@@ -324,7 +344,7 @@ static int do_it(struct vifrostd *d, const struct tx_request *r, struct diags *d
 				   .meta = meta,
 				   .only_id = r->plan_id,
 				   .may = may,
-				   .arg = d };
+				   .arg = &question };
 	int rc;
 
 	vs_wanted_init(&wanted);

@@ -282,11 +282,14 @@ json_t *vs_step_json(const struct vs_step *step)
 
 static bool is_op(const struct vs_op *op)
 {
-	uint32_t nr = op->kind == VS_OP_DOC	      ? (uint32_t)VS_DOC_NR
-		      : op->kind == VS_OP_LINK_SYSCTL ? (uint32_t)VS_LINK_SYSCTL_NR
-						      : (uint32_t)VS_SYSCTL_NR;
+	static const uint32_t indexes[VS_OP_NR] = {
+		[VS_OP_DOC] = VS_DOC_NR,
+		[VS_OP_SYSCTL] = VS_SYSCTL_NR,
+		[VS_OP_LINK_SYSCTL] = VS_LINK_SYSCTL_NR,
+		[VS_OP_SET_BRIDGE] = VS_BRIDGE_NR,
+	};
 
-	return op->kind < VS_OP_NR && op->index < nr;
+	return op->kind < VS_OP_NR && (!indexes[op->kind] || op->index < indexes[op->kind]);
 }
 
 int vs_step_from_json(const json_t *json, struct vs_step *step)

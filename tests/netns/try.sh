@@ -43,7 +43,7 @@ id=$(try --timeout 2s)
 wait_for 5 dump_settled
 dump > /run/new
 ! is /run/old || fail "nothing changed"
-vifrost confirm "$id" | grep -q 'revision 1'
+vifrost confirm "$id" | grep 'revision 1' > /dev/null
 wait_for 1 no_lifeline || fail "the lifeline stayed"
 stays /run/new 3 || fail "a confirmed try was taken back"
 vifrost confirm "$id" 2> /dev/null && fail "confirmed twice"
@@ -166,7 +166,7 @@ echo "a reboot: what was confirmed last comes back, not the try"
 vifrost apply -q -m first /run/policy.yaml
 sed 's/203.0.113.5/203.0.113.6/' /run/policy.yaml > /run/other.yaml
 vifrost try -q /run/other.yaml
-ip -br addr show xenbr0 | grep -qF 203.0.113.6
+ip -br addr show xenbr0 | grep -F 203.0.113.6 > /dev/null
 kill_daemon
 kill -KILL "$(lifeline)"
 cp -a "$VIFROST_RUN_DIR/vifrostd/history" /run/kept
@@ -179,8 +179,8 @@ ip netns del lan
 wait_for 5 eval '! [ -e /sys/class/net/lan0 ]'
 lab_network
 daemon_start vifrostd
-ip -br addr show xenbr0 | grep -qF 203.0.113.5
-! ip -br addr show xenbr0 | grep -qF 203.0.113.6
+ip -br addr show xenbr0 | grep -F 203.0.113.5 > /dev/null
+! ip -br addr show xenbr0 | grep -F 203.0.113.6 > /dev/null
 [ "$(vifrost history -j | jq -r '.[-1].message')" = first ]
 vifrost down -q
 daemon_stop vifrostd

@@ -2,7 +2,8 @@
 # shellcheck shell=bash
 #
 # The state of this network namespace in one order, whatever happened before: two equal texts are two equal
-# states. Left out is what changes by itself: lifetimes, learned neighbours and FDB entries, counters.
+# states. Left out is what changes by itself: lifetimes, learned neighbours and FDB entries, counters; and rules'
+# comments, which name the policy's file.
 
 dump_links() {
 	ip -j -d link show | jq -S 'sort_by(.ifname) | map({ifname, mtu, master, ifalias, flags: (.flags - ["NO-CARRIER"]),
@@ -27,7 +28,7 @@ dump_routes() {
 
 dump_rest() {
 	local dev
-	nft -s list ruleset 2> /dev/null | sed -E 's/ # handle .*//'
+	nft -s list ruleset 2> /dev/null | sed -E 's/ comment "[^"]*"$//'
 	for dev in $(ip -j link show | jq -r '.[].ifname' | sort); do
 		tc qdisc show dev "$dev" | sed -E 's/^qdisc (\S+) [0-9a-f]+:/qdisc \1/'
 	done
