@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "netback/kernel_driver.h"
+#include "vswitch/ovs.h"
 
 #define PATH_LEN     96
 #define WRITE_TRIES  8
@@ -198,7 +199,7 @@ static int write_datapath(struct vifrostd *d, struct vif *vif)
 static int write_offload(struct vifrostd *d, struct vif *vif)
 {
 	const struct vs_network *n = vs_wanted_network(&d->networks, vif->placement.vif.network);
-	bool is_off = n && n->mode == &vs_mode_ovs && n->ovs_datapath == VS_OVS_NETDEV;
+	bool is_off = n && ovs_is_in_user_space(n);
 	struct note note = { KEY_OFFLOAD, is_off ? "0" : NULL };
 	char now[8];
 	int rc;

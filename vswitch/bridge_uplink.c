@@ -9,6 +9,7 @@
 #include <linux/rtnetlink.h>
 
 #include "vswitch/array.h"
+#include "vswitch/guard.h"
 #include "vswitch/ovs.h"
 #include "vswitch/switch.h"
 #include "vswitch/text.h"
@@ -231,6 +232,14 @@ void bridge_drop_unwanted(struct plan_for *p, const struct vs_record_network *ol
 			plan_del_addr(p, VS_DISRUPTION_MANAGEMENT, rn->name, &old->addrs[i]);
 }
 
+static void leave_ovs(struct plan_for *p, enum vs_disruption d, const char *uplink)
+{
+	if (!vs_observed_doc(&p->plan->model, VS_DOC_OVS_PORT, uplink))
+		return;
+	plan_unguard(p, uplink);
+	plan_del_doc(p, d, VS_DOC_OVS_PORT, uplink);
+}
+
 void bridge_take_uplink(const struct vs_plan_input *in, struct plan_for *p,
 			const struct vs_network *n, const struct vs_record_network *rn,
 			const char *uplink)
@@ -345,9 +354,8 @@ void bridge_give_back(struct plan_for *p, const struct vs_record_network *old,
 		a = now ? *now : old->moved_addrs[i];
 		plan_add_addr(p, VS_DISRUPTION_NONE, old->uplink, &a, true);
 	}
-	if (vs_observed_doc(&p->plan->model, VS_DOC_OVS_PORT, old->uplink))
-		plan_del_doc(p, VS_DISRUPTION_MANAGEMENT, VS_DOC_OVS_PORT, old->uplink);
-	else if (bridge && uplink->master == bridge->ifindex)
+	leave_ovs(p, VS_DISRUPTION_MANAGEMENT, old->uplink);
+	if (bridge && uplink->master == bridge->ifindex)
 		plan_set_master(p, VS_DISRUPTION_MANAGEMENT, old->uplink, "");
 	if (old->uplink_old_mtu)
 		plan_set_mtu(p, VS_DISRUPTION_BLIP, old->uplink, old->uplink_old_mtu);

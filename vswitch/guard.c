@@ -406,6 +406,32 @@ json_t *guard_doc(const struct vs_vif *vif, bool *is_needed)
 	return doc;
 }
 
+static json_t *stack_guard_doc(const struct vs_vif *vif)
+{
+	struct guard g = { .vif = vif };
+	json_t *doc = json_pack("{s[]}", "chains");
+
+	g.chains = json_object_get(doc, "chains");
+	format_mac(vif->mac, g.mac);
+	base_chain(&g, "from_guest", "ingress", FROM_PRIORITY, "drop");
+	write_to_guest(&g);
+	if (!doc || g.is_nomem) {
+		json_decref(doc);
+		doc = NULL;
+	}
+	return doc;
+}
+
+void plan_stack_guard(struct plan_for *p, const char *link, const struct vs_vif *vif)
+{
+	struct vs_vif none = { .anti_spoof = VS_SPOOF_ANY };
+	char name[VS_TEXT_LEN];
+
+	snprintf(none.name, sizeof(none.name), "%s", link);
+	guard_name(link, name);
+	plan_set_doc(p, VS_DISRUPTION_NONE, VS_DOC_NFT, name, stack_guard_doc(vif ? vif : &none));
+}
+
 void guard_name(const char *link, char name[VS_TEXT_LEN])
 {
 	vs_doc_of_vif(VS_DOC_NFT, link, name);

@@ -31,6 +31,12 @@ void guard_name(const char *link, char name[VS_TEXT_LEN]);
 
 /* A step to the vif's guard as it is to be, or none. To be called before the link goes up. */
 void plan_guard(struct plan_for *p, const struct vs_vif *vif);
+/*
+ * Where a switch in user space reads the link before its hooks and checks what comes from the guest: the
+ * host's own network stack, which gets each frame too, takes none. To be called when no bridge has the
+ * link. @vif: NULL for an uplink.
+ */
+void plan_stack_guard(struct plan_for *p, const char *link, const struct vs_vif *vif);
 /* Its guard goes: once the link is down, or where something else guards it. */
 void plan_unguard(struct plan_for *p, const char *link);
 /* Guards that no wanted vif has, unless they still hold a link that is up. Return: 0; -ENOMEM. */

@@ -37,6 +37,8 @@ json_t *ovs_guard_flows(const json_t *guard, unsigned int ofport);
 
 /* Nothing passes but by flows: asked for, or because the user-space datapath has no other guard. */
 bool ovs_is_secure(const struct vs_network *n);
+/* Whether its ports are read by a program, not by the kernel's datapath. */
+bool ovs_is_in_user_space(const struct vs_network *n);
 /* New references; NULL: out of memory. */
 json_t *ovs_bridge_doc(const struct vs_network *n, const uint8_t mac[MAC_LEN]);
 json_t *ovs_uplink_doc(const struct vs_network *n);

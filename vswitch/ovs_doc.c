@@ -13,6 +13,11 @@ bool ovs_is_secure(const struct vs_network *n)
 	return n->fail_secure || n->ovs_datapath == VS_OVS_NETDEV;
 }
 
+bool ovs_is_in_user_space(const struct vs_network *n)
+{
+	return n->mode->segment == VS_SEGMENT_OVS && n->ovs_datapath == VS_OVS_NETDEV;
+}
+
 static json_t *tree_doc(const struct vs_network *n)
 {
 	const struct {

@@ -15,6 +15,7 @@
 #include "vswitch/array.h"
 #include "vswitch/guard.h"
 #include "vswitch/l3_priv.h"
+#include "vswitch/ovs.h"
 #include "vswitch/switch.h"
 
 static const struct vs_mode *const modes[] = { &vs_mode_bridge, &vs_mode_ovs, &vs_mode_nat,
@@ -249,7 +250,7 @@ static void end_old_flows(struct plan_for *p, const struct vs_network *n, const 
 /* Where packets are read off the link before its own hooks see them, the switch itself is the guard. */
 static bool has_guard(const struct vs_network *n)
 {
-	return n->mode->segment != VS_SEGMENT_OVS || n->ovs_datapath != VS_OVS_NETDEV;
+	return !ovs_is_in_user_space(n);
 }
 
 static enum vs_segment segment_of(const struct vs_network *n)
@@ -281,13 +282,13 @@ int plan_leave(const struct vs_network *n, enum vs_disruption d, const char *lin
 	return p.rc;
 }
 
-static int unguard(const struct vs_network *n, const char *link, struct vs_plan *plan)
+/* Not while a bridge has the link: it would get nothing any more. */
+static void guard_stack(struct plan_for *p, const struct vs_network *n, const struct vs_vif *vif)
 {
-	struct plan_for p = { .plan = plan, .network = "" };
-
-	if (!n || !has_guard(n))
-		plan_unguard(&p, link);
-	return p.rc;
+	if (n && !has_guard(n))
+		plan_stack_guard(p, vif->name, vif);
+	else if (!n)
+		plan_unguard(p, vif->name);
 }
 
 int vs_plan_vif(const struct vs_network *n, const struct vs_vif *vif, struct vs_plan *plan)
@@ -300,11 +301,14 @@ int vs_plan_vif(const struct vs_network *n, const struct vs_vif *vif, struct vs_
 	if (!p.rc && !overlaps)
 		p.rc = plan_leave(n, n ? VS_DISRUPTION_BLIP : VS_DISRUPTION_LINK_DOWN, vif->name,
 				  plan);
+	if (!overlaps)
+		guard_stack(&p, n, vif);
 	if (!p.rc && n)
 		p.rc = plan_join(n, vif, plan);
 	if (!p.rc && overlaps)
 		p.rc = plan_leave(n, VS_DISRUPTION_NONE, vif->name, plan);
-	return p.rc ? p.rc : unguard(n, vif->name, plan);
+	guard_stack(&p, n, vif);
+	return p.rc;
 }
 
 static int look_at(struct vs_system *sys, const char *name, struct vs_observed *model)
@@ -422,16 +426,24 @@ int vs_place_vif(struct vs_system *sys, const struct vs_network *n, const struct
 	return rc;
 }
 
-int vs_forget_link(struct vs_system *sys, const char *name, char *why)
+static int forget_doc(struct vs_system *sys, enum vs_doc_kind kind, const char *link, char *why)
 {
-	struct vs_op op = { .kind = VS_OP_DOC, .index = VS_DOC_NFT };
-	json_t *doc;
+	struct vs_op op = { .kind = VS_OP_DOC, .index = kind };
+	json_t *doc = NULL;
 	int rc;
 
-	guard_name(name, op.text);
-	rc = sys->ops->doc(sys, VS_DOC_NFT, op.text, &doc, why);
+	if (!vs_doc_of_vif(kind, link, op.text))
+		return 0;
+	rc = sys->ops->doc(sys, kind, op.text, &doc, why);
 	if (!rc && doc)
 		rc = sys->ops->apply(sys, &op, why);
 	json_decref(doc);
 	return rc;
+}
+
+int vs_forget_link(struct vs_system *sys, const char *name, char *why)
+{
+	int rc = forget_doc(sys, VS_DOC_OVS_PORT, name, why);
+
+	return rc ? rc : forget_doc(sys, VS_DOC_NFT, name, why);
 }

@@ -23,6 +23,7 @@
 
 #include "vswitch/array.h"
 #include "vswitch/bridge_priv.h"
+#include "vswitch/guard.h"
 #include "vswitch/ovs.h"
 #include "vswitch/vlans.h"
 
@@ -132,6 +133,15 @@ static void enslave(struct plan_for *p, enum vs_disruption d, const struct vs_ne
 		plan_set_master(p, d, link, n->name);
 }
 
+/* Of an uplink: its frames are for the one that has it, not for the host's stack besides. */
+static void guard_stack(struct plan_for *p, const struct vs_network *n, const char *uplink)
+{
+	if (ovs_is_in_user_space(n))
+		plan_stack_guard(p, uplink, NULL);
+	else
+		plan_unguard(p, uplink);
+}
+
 static void release(struct plan_for *p, enum vs_disruption d, const struct vs_network *n,
 		    const char *link)
 {
@@ -180,13 +190,16 @@ static void move_overlapping(const struct vs_plan_input *in, struct plan_for *p,
 void takeover_uplink(const struct vs_plan_input *in, struct plan_for *p, enum vs_disruption d,
 		     const struct vs_network *n, const char *uplink)
 {
+	if (!ovs_is_in_user_space(n))
+		guard_stack(p, n, uplink);
 	if (takeover_overlaps(&p->plan->model, n, uplink)) {
 		move_overlapping(in, p, d, n, uplink);
-		return;
+	} else {
+		plug_patch(p, n, uplink);
+		release(p, d, n, uplink);
+		enslave(p, d, n, uplink);
 	}
-	plug_patch(p, n, uplink);
-	release(p, d, n, uplink);
-	enslave(p, d, n, uplink);
+	guard_stack(p, n, uplink);
 }
 
 static bool is_lan(const struct vs_mode *mode)
