@@ -92,6 +92,8 @@ struct tx {
 	unsigned int lifeline_starts;
 };
 
+#define GONE_MAX 64
+
 #define DRIFT_BY_LEN 64
 
 /* Where what is there differs from the policy in force. */
@@ -144,6 +146,8 @@ struct vifrostd {
 	char store_why[HV_WHY_MAX]; /* why not connected */
 
 	struct htab vifs;
+	char gone[GONE_MAX][IFNAMSIZ]; /* links of vifs that are gone, which were still there then */
+	size_t nr_gone;
 	struct rpc_server *rpc;
 };
 

@@ -82,6 +82,46 @@ static int watch_name(struct vifrostd *d, const struct vif *vif)
 	return hv_store_watch(d->store, path, vif->name);
 }
 
+/* Ports and guards of a link that is no more. Return: false: it is still there. */
+static bool clear_link(struct vifrostd *d, const char *name)
+{
+	struct vs_link link;
+	char why[VS_TEXT_LEN];
+
+	if (!d->policy || d->sys->ops->link(d->sys, name, &link) != -ENODEV)
+		return false;
+	if (vs_forget_link(d->sys, name, why))
+		log_warning("what is left of %s cannot be removed: %s", name, why);
+	return true;
+}
+
+/*
+ * netback does not delete a TAP, it gives it another name, soon after its vif is gone from the store; of
+ * a name that has gone the kernel tells nothing. So it is looked for when something happens to a link.
+ */
+static void clear_later(struct vifrostd *d, const char *name)
+{
+	size_t i = 0;
+
+	if (!name[0] || clear_link(d, name))
+		return;
+	while (i < d->nr_gone && strcmp(d->gone[i], name) != 0)
+		i++;
+	if (i < d->nr_gone || !d->policy)
+		return;
+	if (i == sizeof(d->gone) / sizeof(d->gone[0]))
+		memmove(d->gone[0], d->gone[1], --d->nr_gone * sizeof(d->gone[0]));
+	memcpy(d->gone[d->nr_gone++], name, strnlen(name, IFNAMSIZ - 1) + 1);
+}
+
+static void clear_gone(struct vifrostd *d)
+{
+	for (size_t i = d->nr_gone; i-- > 0;)
+		if (clear_link(d, d->gone[i]))
+			memmove(d->gone[i], d->gone[i + 1],
+				(--d->nr_gone - i) * sizeof(d->gone[0]));
+}
+
 static void vif_forget(struct vifrostd *d, struct vif *vif)
 {
 	char path[PATH_LEN];
@@ -92,6 +132,8 @@ static void vif_forget(struct vifrostd *d, struct vif *vif)
 	if (d->store)
 		hv_store_unwatch(d->store, path, vif->name);
 	htab_remove(&d->vifs, &vif->node);
+	clear_later(d, vif->name);
+	clear_later(d, vif->vifname);
 	free(vif);
 }
 
@@ -360,6 +402,7 @@ void vif_on_link(void *arg, const struct vs_link *link, bool is_gone)
 
 	if (link && is_gone && vs_forget_link(d->sys, link->name, why))
 		log_warning("what is left of %s cannot be removed: %s", link->name, why);
+	clear_gone(d);
 	if (link)
 		vif = is_gone ? find_nameless(d, link) : find_waiting(d, link);
 	if (!d->store || (link && !vif))

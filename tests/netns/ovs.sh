@@ -53,6 +53,14 @@ forge || fail "forged frames passed"
 [ "$("$FORGE" names good | sort | tr '\n' ' ')" = "$(tr '\n' ' ' < /run/at-lan)" ] ||
 	fail "not all that is allowed arrived: $(tr '\n' ' ' < /run/at-lan)"
 
+echo "a guest that goes leaves no port, and its TAP serves the next one"
+domid=$(vxl domid free)
+vxl destroy free
+wait_for 5 bash -c '! ovs-vsctl --db="unix:$VIFROST_RUN_DIR/ovs/db.sock" list-ports xenbr0 | grep -q "vif$1"' - "$domid" ||
+	fail "left: $(ovs_vsctl list-ports xenbr0)"
+guest_create next 41
+assert_ping next 192.0.2.31
+
 echo "without a guard they do arrive"
 sed 's/anti-spoof: .*/anti-spoof: none/' "$TEST_POLICY" > /run/open.yaml
 vifrost apply -q /run/open.yaml
