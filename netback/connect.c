@@ -156,7 +156,6 @@ static int connect_queue(struct nb_vif *vif, unsigned int id, char *why)
 	q->features = &vif->features;
 	q->steering = &vif->steering;
 	q->credit = &vif->credit;
-	q->is_plain = &vif->is_plain;
 	q->alert = on_alert;
 	q->owner = vif;
 	rc = nb_queue_connect(q, vif->domid, &refs, &text);
@@ -294,18 +293,6 @@ int nb_vif_reconfigure(struct nb_vif *vif, char *why)
 	return start_queues(vif, together, why);
 }
 
-/* What reads its port may know nothing of offloads: then frames come to it without. */
-static int read_offload(struct nb_vif *vif)
-{
-	char text[8];
-	int rc = nb_xb_read_text(vif, false, "vifrost-offload", text, sizeof(text));
-
-	if (nb_xb_failed(rc))
-		return rc;
-	__atomic_store_n(&vif->is_plain, !rc && !strcmp(text, "0"), __ATOMIC_RELAXED);
-	return 0;
-}
-
 int nb_vif_read_rate(struct nb_vif *vif)
 {
 	char text[64], why[NB_REASON_MAX];
@@ -314,9 +301,6 @@ int nb_vif_read_rate(struct nb_vif *vif)
 
 	if (vif->rate_known)
 		return 0;
-	rc = read_offload(vif);
-	if (rc)
-		return rc;
 	rc = nb_xb_read_text(vif, false, "rate", text, sizeof(text));
 	if (nb_xb_failed(rc))
 		return rc;

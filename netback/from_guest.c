@@ -15,7 +15,6 @@
 
 #include "netback/frame.h"
 #include "netback/queue.h"
-#include "netback/segment.h"
 
 /* So that a frame larger than the credit of one window still goes. */
 #define BURST_MIN (128u << 10)
@@ -322,25 +321,13 @@ static enum nb_from_drop port_error(int error)
 	}
 }
 
-static int write_frame(struct nb_queue *q, struct nb_scratch *s, const struct nb_from_packet *p,
-		       size_t have, const struct virtio_net_hdr *vnet, const struct iovec *iov,
-		       unsigned int nr)
-{
-	bool is_plain = q->is_plain && nb_counted(q->is_plain);
-
-	if (is_plain && vnet->flags & VIRTIO_NET_HDR_F_NEEDS_CSUM)
-		return nb_segment_write(q->port_fd, vnet, s->header, have, iov + 2, nr - 2,
-					p->size);
-	return writev(q->port_fd, iov, (int)nr) < 0 ? -errno : 0;
-}
-
 static void hand_on(struct nb_queue *q, struct nb_scratch *s, struct nb_from_packet *p)
 {
 	struct iovec iov[2 + 1 + NB_SLOTS_AFTER];
 	struct virtio_net_hdr vnet;
 	unsigned int i, nr;
 	size_t have;
-	int why, rc;
+	int why;
 
 	for (i = p->first_op; i < p->first_op + p->nr_ops; i++) {
 		if (s->ops[i].status != GNTST_okay) {
@@ -360,9 +347,8 @@ static void hand_on(struct nb_queue *q, struct nb_scratch *s, struct nb_from_pac
 		return;
 	}
 	nr = fill_iov(s, p, have, &vnet, iov);
-	rc = write_frame(q, s, p, have, &vnet, iov, nr);
-	if (rc) {
-		drop(q, s, p, rc == -EINVAL ? NB_FROM_BAD_CSUM : port_error(-rc), NETIF_RSP_OKAY);
+	if (writev(q->port_fd, iov, (int)nr) < 0) {
+		drop(q, s, p, port_error(errno), NETIF_RSP_OKAY);
 		return;
 	}
 	nb_count(&q->stats.from_frames, 1);

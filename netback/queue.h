@@ -166,10 +166,8 @@ struct nb_queue {
 	const struct nb_features *features;
 	struct nb_steering *steering;
 	struct nb_credit *credit; /* NULL: unlimited */
-	/* nb_counted() != 0: frames go to the port without offloads; NULL: never. */
-	const uint64_t *is_plain;
-	int port_fd;	  /* borrowed, non-blocking */
-	bool shares_port; /* another queue reads it */
+	int port_fd;		  /* borrowed, non-blocking */
+	bool shares_port;	  /* another queue reads it */
 	bool split_channels;
 	struct hv_gnt_map from_page, to_page, ctrl_page;
 	netif_tx_back_ring_t from_ring;

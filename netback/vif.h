@@ -87,10 +87,8 @@ struct nb_vif {
 	unsigned int ifindex;
 	uint32_t mtu;
 	struct nb_credit credit;
-	bool rate_known; /* "rate" and "vifrost-offload" have not been written since they were read */
+	bool rate_known; /* "rate" has not been written since it was read */
 	int rate_rc;	 /* of reading it last */
-
-	uint64_t is_plain; /* "vifrost-offload" is 0; read by workers: nb_counted() */
 
 	struct nb_features features;
 	struct nb_steering steering;
@@ -151,7 +149,7 @@ void nb_vif_disconnect(struct nb_vif *vif);
 /* What a connected frontend changes as it runs: room in front of frames. */
 int nb_vif_reconfigure(struct nb_vif *vif, char *why);
 int nb_vif_open_port(struct nb_vif *vif, char *why);
-/* Take up what "rate" and "vifrost-offload" say now. 0; -ECONNRESET. */
+/* Take up what "rate" says now. 0; -ECONNRESET. */
 int nb_vif_read_rate(struct nb_vif *vif);
 void nb_vif_release_port(struct nb_vif *vif);
 

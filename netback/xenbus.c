@@ -269,7 +269,7 @@ static void mark_or_create(struct netback *nb, uint16_t domid, uint32_t devid, c
 		log_err("vif%u.%u: no memory", domid, devid);
 		return;
 	}
-	if (!strcmp(key, "rate") || !strcmp(key, "vifrost-offload"))
+	if (!strcmp(key, "rate"))
 		vif->rate_known = false;
 	nb_xb_mark(vif);
 }
@@ -277,13 +277,8 @@ static void mark_or_create(struct netback *nb, uint16_t domid, uint32_t devid, c
 /* Keys of the backend area that only we write, or that are read when needed. */
 static bool key_matters(const char *key)
 {
-	static const char *const keys[] = { "",
-					    "state",
-					    "online",
-					    "hotplug-status",
-					    "rate",
-					    "vifrost-datapath",
-					    "vifrost-offload" };
+	static const char *const keys[] = { "",	    "state",	       "online", "hotplug-status",
+					    "rate", "vifrost-datapath" };
 	size_t i;
 
 	for (i = 0; i < sizeof(keys) / sizeof(keys[0]); i++)

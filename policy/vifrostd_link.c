@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * One vif: who its guest is, who serves it, where its link belongs. Its backend area says so in keys
- * of ours ("vifrost-datapath", "vifrost-offload", for vifrost-netback) and of Xen's (hotplug-status, hotplug-error).
+ * of ours ("vifrost-datapath", for vifrost-netback) and of Xen's (hotplug-status, hotplug-error).
  */
 #include "policy/vifrostd_priv.h"
 
@@ -11,14 +11,12 @@
 #include <string.h>
 
 #include "netback/kernel_driver.h"
-#include "vswitch/ovs.h"
 
 #define PATH_LEN     96
 #define WRITE_TRIES  8
 #define MTU_MIN	     68
 #define MTU_USUAL    1500
 #define KEY_DATAPATH "vifrost-datapath"
-#define KEY_OFFLOAD  "vifrost-offload"
 
 const char *vif_datapath_name(enum vif_datapath datapath)
 {
@@ -189,26 +187,6 @@ static int write_datapath(struct vifrostd *d, struct vif *vif)
 		return rc;
 	if (!has_driver() && (vif->wanted == VIF_DATAPATH_TAP ? !now[0] : is_connected(vif)))
 		return 0;
-	return write_notes(d, vif, &note, 1);
-}
-
-/*
- * Open vSwitch's user-space datapath reads a TAP as it is: a frame with a checksum to be made, or one
- * to be segmented, would be lost on its way. vifrost-netback then does both.
- */
-static int write_offload(struct vifrostd *d, struct vif *vif)
-{
-	const struct vs_network *n = vs_wanted_network(&d->networks, vif->placement.vif.network);
-	bool is_off = n && ovs_is_in_user_space(n);
-	struct note note = { KEY_OFFLOAD, is_off ? "0" : NULL };
-	char now[8];
-	int rc;
-
-	if (!vif->placement.is_placed)
-		return 0;
-	rc = vif_read_key(d, vif, KEY_OFFLOAD, now, sizeof(now));
-	if (rc || !strcmp(now, is_off ? "0" : ""))
-		return rc;
 	return write_notes(d, vif, &note, 1);
 }
 
@@ -458,8 +436,6 @@ int vif_place(struct vifrostd *d, struct vif *vif)
 	}
 	vif->wanted = vif_decide(d, d->policy, vif, false, &vif->placement);
 	rc = write_datapath(d, vif);
-	if (!rc)
-		rc = write_offload(d, vif);
 	if (rc)
 		return rc;
 	place_link(d, vif);

@@ -146,7 +146,8 @@ struct vifrostd {
 	char store_why[HV_WHY_MAX]; /* why not connected */
 
 	struct htab vifs;
-	char gone[GONE_MAX][IFNAMSIZ]; /* links of vifs that are gone, which were still there then */
+	char gone[GONE_MAX]
+		 [IFNAMSIZ]; /* links of vifs that are gone, which were still there then */
 	size_t nr_gone;
 	struct rpc_server *rpc;
 };

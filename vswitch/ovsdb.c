@@ -70,6 +70,7 @@ void ovs_close(struct ovs *ovs)
 static void replicate(struct ovsdb_idl *idl)
 {
 	static const struct ovsdb_idl_column *const columns[] = {
+		&ovsrec_open_vswitch_col_other_config,
 		&ovsrec_open_vswitch_col_bridges,
 		&ovsrec_open_vswitch_col_cur_cfg,
 		&ovsrec_open_vswitch_col_next_cfg,

@@ -224,8 +224,15 @@ static int put(struct ovs *ovs, const char *name, const json_t *doc, char *why)
 	const struct ovsrec_interface *own;
 	char text[VS_TEXT_LEN];
 	bool is_ours;
-	int rc = ovs_commit(ovs, build, &c, why);
+	int rc;
 
+	/* Ours does: see ovsdb_daemon.c. */
+	if (datapath && !strcmp(datapath, "netdev") && ovs_root(ovs) &&
+	    !smap_get_bool(&ovs_root(ovs)->other_config, "userspace-tso-enable", false))
+		return ovs_fail(-EOPNOTSUPP, why,
+				"datapath netdev: set Open vSwitch's "
+				"other_config:userspace-tso-enable=true and restart it");
+	rc = ovs_commit(ovs, build, &c, why);
 	if (rc)
 		return rc;
 	row = ovs_bridge(ovs, name, &is_ours);
