@@ -7,7 +7,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "policy/place.h"
 #include "policy/policy.h"
+#include "policy/wanted.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 const char *__lsan_default_suppressions(void);
@@ -49,6 +51,21 @@ static char *print(const struct policy *policy, bool yaml, size_t *size)
 	return text;
 }
 
+/* By bridge=, and whatever else the policy says of it. A vif that is let on keeps what it was asked for. */
+static void place(const struct policy *policy, const char *bridge)
+{
+	struct place_vif who = { .domid = 7, .guest = "alpha" };
+	struct placement out;
+
+	snprintf(who.bridge, sizeof(who.bridge), "%s", bridge);
+	snprintf(who.mac, sizeof(who.mac), "00:16:3e:00:00:01");
+	place_vif(policy, &who, true, &out);
+	if (out.is_placed &&
+	    (!out.vif.network[0] || (out.vif.anti_spoof == VS_SPOOF_STRICT && !out.vif.nr_addrs)))
+		abort();
+	json_decref(out.effective);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct policy *policy = load((const char *)data, size);
@@ -57,6 +74,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	static const struct pol_guest_id id = { "alpha", "6d1f6a3e-24c4-4b0e-9d5a-0e3f6c1b7a55",
 						7 };
 	struct pol_effective e;
+	struct vs_wanted wanted;
 
 	if (!policy)
 		return 0;
@@ -80,6 +98,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	json_decref(pol_effective_json(policy));
 	pol_effective(policy, &id, 0, &e);
 	pol_matches_host(policy, "xen01");
+	vs_wanted_init(&wanted);
+	if (pol_wanted(policy, "fuzz", &wanted) || wanted.nr_networks != policy->networks.nr)
+		abort();
+	vs_wanted_fini(&wanted);
+	for (size_t i = 0; i < policy->networks.nr; i++)
+		place(policy, policy->networks.v[i].name);
 	pol_free(policy);
 	return 0;
 }
