@@ -40,6 +40,11 @@ void bridge_empty_link(struct plan_for *p, const char *name);
 int bridge_note_uplink(const struct vs_plan_input *in, const struct vs_network *n,
 		       const struct vs_link *uplink, const struct vs_plan *plan,
 		       struct vs_record_network *rn);
+/* All that can be moved from a link. Return: 0; -ENOMEM. */
+int bridge_note_all(const struct vs_observed *o, int ifindex, struct vs_record_network *rn);
+/* -EINVAL: some of its routes cannot, see in->ds. */
+int bridge_check_routes(const struct vs_plan_input *in, const struct vs_network *n,
+			const struct vs_link *link, const struct vs_observed *o);
 /* A bridge of ours, but without a record: all on it is taken for moved from @port (NULL: none). */
 int bridge_rebuild_record(const struct vs_observed *o, const struct vs_link *bridge,
 			  const struct vs_link *port, const struct vs_network *n,

@@ -92,6 +92,14 @@ static int check_uplink(const struct vs_plan_input *in, const struct vs_network 
 				 uplink->name, plan->record.networks[i].name);
 			return -EINVAL;
 		}
+	for (size_t i = 0; i < plan->record.nr_uplinks; i++)
+		if (!strcmp(plan->record.uplinks[i].uplink, uplink->name) &&
+		    !strcmp(plan->record.uplinks[i].mode, "bond")) {
+			diag_add(in->ds, DIAG_ERROR, "VF0511", &n->place, "name the bond instead",
+				 "uplink %s is %s, which is a member of bond %s", n->uplink_name,
+				 uplink->name, plan->record.uplinks[i].name);
+			return -EINVAL;
+		}
 	if (uplink->master && (!bridge || uplink->master != bridge->ifindex) &&
 	    !vs_observed_doc(&plan->model, VS_DOC_OVS_PORT, uplink->name) &&
 	    !takeover_may_take(&plan->model, uplink)) {
@@ -127,33 +135,47 @@ static int note_addrs(const struct vs_observed *o, int ifindex, struct vs_record
 	return rc;
 }
 
+int bridge_note_all(const struct vs_observed *o, int ifindex, struct vs_record_network *rn)
+{
+	int rc = note_addrs(o, ifindex, rn);
+
+	for (size_t i = 0; !rc && i < o->nr_routes; i++)
+		if (o->routes[i].ifindex == ifindex && !o->routes[i].is_multipath &&
+		    !vs_route_is_automatic(o, &o->routes[i]))
+			rc = note_route(rn, &o->routes[i].route);
+	return rc;
+}
+
+/* Of a route with several next hops, one over @link. */
+int bridge_check_routes(const struct vs_plan_input *in, const struct vs_network *n,
+			const struct vs_link *link, const struct vs_observed *o)
+{
+	char text[VS_ROUTE_TEXT_LEN];
+
+	for (size_t i = 0; i < o->nr_routes; i++) {
+		const struct vs_link_route *r = &o->routes[i];
+
+		if (r->ifindex != link->ifindex || !r->is_multipath || vs_route_is_automatic(o, r))
+			continue;
+		vs_route_text(&r->route, text);
+		diag_add(in->ds, DIAG_ERROR, "VF0513", &n->place,
+			 "split it into routes with different metrics",
+			 "route %s has several next hops, one of them over %s: it cannot be moved",
+			 text, link->name);
+		return -EINVAL;
+	}
+	return 0;
+}
+
 int bridge_note_uplink(const struct vs_plan_input *in, const struct vs_network *n,
 		       const struct vs_link *uplink, const struct vs_plan *plan,
 		       struct vs_record_network *rn)
 {
-	const struct vs_observed *o = &plan->model;
-	char text[VS_ROUTE_TEXT_LEN];
 	int rc = check_uplink(in, n, uplink, plan);
 
 	if (!rc)
-		rc = note_addrs(o, uplink->ifindex, rn);
-	for (size_t i = 0; !rc && i < o->nr_routes; i++) {
-		const struct vs_link_route *r = &o->routes[i];
-
-		if (r->ifindex != uplink->ifindex || vs_route_is_automatic(o, r))
-			continue;
-		if (r->is_multipath) {
-			vs_route_text(&r->route, text);
-			diag_add(
-				in->ds, DIAG_ERROR, "VF0513", &n->place,
-				"split it into routes with different metrics",
-				"route %s has several next hops, one of them over %s: it cannot be moved",
-				text, uplink->name);
-			return -EINVAL;
-		}
-		rc = note_route(rn, &r->route);
-	}
-	return rc;
+		rc = bridge_check_routes(in, n, uplink, &plan->model);
+	return rc ? rc : bridge_note_all(&plan->model, uplink->ifindex, rn);
 }
 
 int bridge_rebuild_record(const struct vs_observed *o, const struct vs_link *bridge,

@@ -110,6 +110,7 @@ static const struct field switch_fields[] = {
 static const struct field record_fields[] = {
 	ARRAY(struct vs_record, networks, network_fields),
 	ARRAY(struct vs_record, switches, switch_fields),
+	ARRAY(struct vs_record, uplinks, network_fields),
 	FIELD_END,
 };
 
@@ -216,7 +217,8 @@ static int array_from_json(const json_t *json, const struct field *f, void *to)
 	void *v = (char *)to + f->offset;
 	size_t *nr = (size_t *)(void *)((char *)to + f->nr_offset);
 	void *element;
-	int rc = json_is_array(json) ? 0 : -EINVAL;
+	/* Not there: by a version that knew of none. */
+	int rc = !json || json_is_array(json) ? 0 : -EINVAL;
 
 	for (size_t i = 0; !rc && i < json_array_size(json); i++) {
 		element = array_add(v, nr, f->size);

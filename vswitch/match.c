@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Which link of this host a policy's uplink means. */
-#include "vswitch/plan_priv.h"
+#include "vswitch/uplinks.h"
 
 #include <errno.h>
 #include <fnmatch.h>
@@ -18,9 +18,11 @@ static bool is_unmanaged(const struct vs_wanted *w, const char *name)
 static bool matches(const struct vs_match *m, const struct vs_link *l)
 {
 	/* A link made on top of another, such as our bridge, shares its address. */
-	static const char *const stacked[] = { "bridge", "vlan", "macvlan", "macvtap", "ipvlan" };
+	static const char *const stacked[] = { "bridge",  "bond",    "vlan",
+					       "macvlan", "macvtap", "ipvlan" };
 
-	if (l->is_loopback || !strcmp(l->kind, "bridge"))
+	if (l->is_loopback || !strcmp(l->kind, "bridge") ||
+	    !strncmp(l->alias, VS_ALIAS_PREFIX, strlen(VS_ALIAS_PREFIX)))
 		return false;
 	if (m->has_mac && memcmp(m->mac, l->permanent_mac, MAC_LEN) != 0)
 		return false;
@@ -46,44 +48,60 @@ static void match_text(const struct vs_match *m, char *text, size_t size)
 
 bool vs_is_uplink(const struct vs_network *n, const struct vs_link *link)
 {
+	const char *made = uplinks_made_for(n);
+
+	if (made)
+		return !strcmp(made, link->name);
 	return n->has_uplink && matches(&n->uplink, link);
 }
 
-int vs_match_uplink(const struct vs_plan_input *in, const struct vs_observed *o,
-		    const struct vs_network *n, const struct vs_link **link_out)
+int vs_match_link(const struct vs_plan_input *in, const struct vs_observed *o,
+		  const struct vs_match *m, const struct diag_place *place, const char *what,
+		  const struct vs_link **link_out)
 {
 	const struct vs_link *found = NULL;
-	char what[192];
+	char text[192];
 
 	*link_out = NULL;
-	match_text(&n->uplink, what, sizeof(what));
+	match_text(m, text, sizeof(text));
 	for (size_t i = 0; i < o->nr_links; i++) {
 		const struct vs_link *l = &o->links[i];
 
-		if (!matches(&n->uplink, l))
+		if (!matches(m, l))
 			continue;
 		if (found) {
-			diag_add(in->ds, DIAG_ERROR, "VF0502", &n->uplink_place,
+			diag_add(in->ds, DIAG_ERROR, "VF0502", place,
 				 "add mac, pci or name so that one link is left",
-				 "uplink %s matches both %s and %s:%s", n->uplink_name, found->name,
-				 l->name, what);
+				 "%s matches both %s and %s:%s", what, found->name, l->name, text);
 			return -EINVAL;
 		}
 		found = l;
 	}
 	if (!found) {
-		diag_add(in->ds, DIAG_ERROR, "VF0501", &n->uplink_place,
-			 "`ip -d link` lists the links", "uplink %s is not on this host:%s",
-			 n->uplink_name, what);
+		diag_add(in->ds, DIAG_ERROR, "VF0501", place, "`ip -d link` lists the links",
+			 "%s is not on this host:%s", what, text);
 		return -EINVAL;
 	}
 	if (is_unmanaged(in->wanted, found->name)) {
-		diag_add(in->ds, DIAG_ERROR, "VF0503", &n->uplink_place,
+		diag_add(in->ds, DIAG_ERROR, "VF0503", place,
 			 "take it out of host.unmanaged or choose another link",
-			 "uplink %s is %s, which host.unmanaged says not to touch", n->uplink_name,
-			 found->name);
+			 "%s is %s, which host.unmanaged says not to touch", what, found->name);
 		return -EINVAL;
 	}
 	*link_out = found;
 	return 0;
+}
+
+int vs_match_uplink(const struct vs_plan_input *in, const struct vs_observed *o,
+		    const struct vs_network *n, const struct vs_link **link_out)
+{
+	const char *made = uplinks_made_for(n);
+	char what[VS_TEXT_LEN];
+
+	if (made) {
+		*link_out = vs_observed_link(o, made);
+		return 0;
+	}
+	snprintf(what, sizeof(what), "uplink %s", n->uplink_name);
+	return vs_match_link(in, o, &n->uplink, &n->uplink_place, what, link_out);
 }

@@ -131,6 +131,39 @@ static int link_del(struct vs_observed *m, const struct vs_op *op, const char *n
 	return 0;
 }
 
+static uint32_t number(const json_t *doc, const char *key)
+{
+	return (uint32_t)json_integer_value(json_object_get(doc, key));
+}
+
+static void set_bond(struct vs_link *link, const json_t *doc)
+{
+	link->bond_hash = (uint8_t)number(doc, "hash");
+	link->bond_mii_ms = number(doc, "mii-ms");
+}
+
+static int stack_add(struct vs_observed *m, const struct vs_op *op)
+{
+	const char *kind = json_string_value(json_object_get(op->doc, "kind"));
+	const char *under = json_string_value(json_object_get(op->doc, "link"));
+	const struct vs_link *lower = under ? find(m, under) : NULL;
+	struct vs_link *link;
+	int ifindex = lower ? lower->ifindex : 0, rc;
+
+	if (!kind || strlen(kind) >= sizeof(link->kind) || (under && !lower))
+		return kind ? -ENODEV : -EINVAL;
+	rc = link_add(m, op, op->link, kind);
+	link = find(m, op->link);
+	if (rc || !link)
+		return rc;
+	link->lower = ifindex;
+	link->vlan_id = (uint16_t)number(op->doc, "id");
+	link->bond_mode = (uint8_t)number(op->doc, "mode");
+	link->bond_lacp_fast = json_is_true(json_object_get(op->doc, "lacp-fast"));
+	set_bond(link, op->doc);
+	return 0;
+}
+
 /* Both ends; the kernel marks only the near one. */
 static int change_patch(struct vs_observed *m, const struct vs_op *op)
 {
@@ -146,16 +179,36 @@ static int change_patch(struct vs_observed *m, const struct vs_op *op)
 	return rc ? rc : link_del(m, op, peer);
 }
 
+/* A member has its bond's address and is up; one that was is down. */
+static void join_or_leave(struct vs_observed *m, struct vs_link *link, const struct vs_link *from,
+			  const struct vs_link *to)
+{
+	if (from && !strcmp(from->kind, "bond")) {
+		memcpy(link->mac, link->permanent_mac, MAC_LEN);
+		link->is_up = false;
+		drop_routes(m, link->ifindex);
+	}
+	if (to && !strcmp(to->kind, "bond")) {
+		memcpy(link->mac, to->mac, MAC_LEN);
+		link->mtu = to->mtu;
+		link->is_up = true;
+	}
+}
+
 static int set_master(struct vs_observed *m, struct vs_link *link, const char *name)
 {
 	const struct vs_link *master = name[0] ? find(m, name) : NULL;
+	const struct vs_link *old = vs_observed_index(m, link->master);
 	int ifindex = master ? master->ifindex : 0;
 
 	if (name[0] && !master)
 		return -ENODEV;
+	if (master && !strcmp(master->kind, "bond") && link->is_up && link->master != ifindex)
+		return -EPERM;
 	if (link->master != ifindex) {
 		link->isolated = false;
 		vs_observed_set_doc(m, VS_DOC_VLANS, link->name, NULL);
+		join_or_leave(m, link, old, master);
 	}
 	link->master = ifindex;
 	return 0;
@@ -214,6 +267,9 @@ static int set_link(struct vs_observed *m, const struct vs_op *op)
 	case VS_OP_SET_STP:
 		link->stp = op->value != 0;
 		return strcmp(link->kind, "bridge") != 0 ? -EOPNOTSUPP : 0;
+	case VS_OP_SET_BOND:
+		set_bond(link, op->doc);
+		return 0;
 	case VS_OP_SET_BRIDGE:
 		return set_bridge(link, op);
 	case VS_OP_SET_ISOLATED:
@@ -379,6 +435,10 @@ int vs_model_apply(struct vs_observed *model, const struct vs_op *op)
 	case VS_OP_BRIDGE_ADD:
 		return link_add(model, op, op->link, "bridge");
 	case VS_OP_LINK_DEL:
+		return link_del(model, op, op->link);
+	case VS_OP_STACK_ADD:
+		return stack_add(model, op);
+	case VS_OP_STACK_DEL:
 		return link_del(model, op, op->link);
 	case VS_OP_PATCH_ADD:
 	case VS_OP_PATCH_DEL:

@@ -17,6 +17,7 @@
 #include "vswitch/l3_priv.h"
 #include "vswitch/ovs.h"
 #include "vswitch/switch.h"
+#include "vswitch/uplinks.h"
 
 static const struct vs_mode *const modes[] = { &vs_mode_bridge, &vs_mode_ovs, &vs_mode_nat,
 					       &vs_mode_isolated, &vs_mode_route };
@@ -152,6 +153,10 @@ static int plan_networks(const struct vs_plan_input *in, struct vs_plan *plan)
 		rc = l3_plan_services_down(in, plan);
 	if (!rc)
 		rc = release_uplinks(in, &taken, plan);
+	if (!rc)
+		rc = uplinks_release(in, plan);
+	if (!rc)
+		rc = uplinks_make(in, plan);
 	for (size_t i = 0; rc != -ENOMEM && i < in->wanted->nr_networks; i++)
 		keep_first(&rc, plan_network(in, &taken, &in->wanted->networks[i], plan));
 	if (!rc)
@@ -180,6 +185,11 @@ struct vs_look vs_look_for(const struct vs_wanted *wanted, const struct vs_recor
 		const struct vs_network *n = &wanted->networks[i];
 
 		look.drivers |= n->uplink.driver[0] || n->uplink.pci[0];
+		for (size_t k = 0; k < n->uplink_bond.nr_members; k++)
+			look.drivers |= n->uplink_bond.members[k].driver[0] ||
+					n->uplink_bond.members[k].pci[0];
+		look.lacks |= n->uplink_bond.nr_members ? VS_LACKS_BONDING : 0;
+		look.lacks |= n->uplink_vlan ? VS_LACKS_8021Q : 0;
 		look.docs |= n->mode->docs;
 		if (n->vlan_filtering && n->mode->segment == VS_SEGMENT_BRIDGE)
 			look.lacks |= VS_LACKS_VLAN_FILTERING;

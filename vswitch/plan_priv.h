@@ -53,6 +53,11 @@ void plan_del_neigh(struct plan_for *p, enum vs_disruption d, const char *link,
 /* Nothing where the switch is not there. */
 void plan_set_link_sysctl(struct plan_for *p, const char *link, enum vs_link_sysctl which,
 			  int value);
+/* @doc: a reference that is taken over; NULL: out of memory. */
+void plan_add_stacked(struct plan_for *p, const char *link, const uint8_t mac[MAC_LEN],
+		      uint32_t mtu, const char *alias, json_t *doc);
+void plan_del_stacked(struct plan_for *p, const char *link);
+void plan_set_bond(struct plan_for *p, enum vs_disruption d, const char *link, json_t *doc);
 void plan_set_sysctl(struct plan_for *p, enum vs_sysctl which, int value);
 /* @doc: a reference that is taken over; NULL: out of memory. */
 void plan_set_doc(struct plan_for *p, enum vs_disruption d, enum vs_doc_kind kind, const char *name,
@@ -107,7 +112,10 @@ bool vs_rules_can_track_bridges(void);
 /* Whether the host forwards: 0, 1; -1: leave it; -EINVAL: see in->ds. @family: AF_INET, AF_INET6. */
 int vs_rules_forwarding(const struct vs_plan_input *in, int family);
 
-/* match.c: the one link that an uplink's match means. -EINVAL: none or several, see in->ds. */
+/*
+ * match.c: the one link that an uplink's match means, or that was made for it; NULL: it is to be made and was
+ * not yet. -EINVAL: none or several, see in->ds.
+ */
 int vs_match_uplink(const struct vs_plan_input *in, const struct vs_observed *o,
 		    const struct vs_network *n, const struct vs_link **link_out);
 /* Whether it is one that @n's match means. */

@@ -329,6 +329,78 @@ void plan_del_patch(struct plan_for *p, const char *link)
 	del_link(p, VS_OP_PATCH_ADD, VS_OP_PATCH_DEL, link);
 }
 
+json_t *vs_bond_json(uint8_t mode, uint8_t hash, bool lacp_fast, uint32_t mii_ms)
+{
+	return json_pack("{ss si si sb si}", "kind", "bond", "mode", mode, "hash", hash,
+			 "lacp-fast", lacp_fast, "mii-ms", (int)mii_ms);
+}
+
+json_t *vs_vlan_json(const char *lower, uint16_t id)
+{
+	return json_pack("{ss ss si}", "kind", "vlan", "link", lower, "id", (int)id);
+}
+
+static json_t *stack_json(const struct vs_observed *o, const struct vs_link *l)
+{
+	const struct vs_link *lower = vs_observed_index(o, l->lower);
+
+	if (!strcmp(l->kind, "bond"))
+		return vs_bond_json(l->bond_mode, l->bond_hash, l->bond_lacp_fast, l->bond_mii_ms);
+	return vs_vlan_json(lower ? lower->name : "", l->vlan_id);
+}
+
+static void add_with_doc(struct plan_for *p, enum vs_disruption d, struct vs_op op,
+			 enum vs_op_kind undo_kind, json_t *doc)
+{
+	struct vs_op undo;
+
+	if (!doc && !p->rc)
+		p->rc = -ENOMEM;
+	op.doc = doc;
+	undo = op;
+	undo.kind = undo_kind;
+	add_step(p, d, &op, &undo);
+	json_decref(doc);
+}
+
+void plan_add_stacked(struct plan_for *p, const char *link, const uint8_t mac[MAC_LEN],
+		      uint32_t mtu, const char *alias, json_t *doc)
+{
+	struct vs_op op = make_op(VS_OP_STACK_ADD, link, mtu);
+
+	memcpy(op.mac, mac, MAC_LEN);
+	snprintf(op.text, sizeof(op.text), "%s", alias);
+	add_with_doc(p, VS_DISRUPTION_NONE, op, VS_OP_STACK_DEL, doc);
+}
+
+void plan_del_stacked(struct plan_for *p, const char *link)
+{
+	const struct vs_link *l = plan_link(p, link);
+	struct vs_op op = make_op(VS_OP_STACK_DEL, link, 0);
+
+	if (!l)
+		return;
+	op.value = l->mtu;
+	memcpy(op.mac, l->mac, MAC_LEN);
+	memcpy(op.text, l->alias, sizeof(op.text));
+	add_with_doc(p, VS_DISRUPTION_BLIP, op, VS_OP_STACK_ADD, stack_json(&p->plan->model, l));
+}
+
+void plan_set_bond(struct plan_for *p, enum vs_disruption d, const char *link, json_t *doc)
+{
+	const struct vs_link *l = plan_link(p, link);
+	struct vs_op op = make_op(VS_OP_SET_BOND, link, 0), undo = op;
+
+	op.doc = doc;
+	undo.doc = l ? stack_json(&p->plan->model, l) : NULL;
+	if ((!doc || (l && !undo.doc)) && !p->rc)
+		p->rc = -ENOMEM;
+	if (l && !json_equal(op.doc, undo.doc))
+		add_step(p, d, &op, &undo);
+	json_decref(op.doc);
+	json_decref(undo.doc);
+}
+
 void plan_set_sysctl(struct plan_for *p, enum vs_sysctl which, int value)
 {
 	int old = p->plan->model.sysctls[which];

@@ -264,7 +264,10 @@ static int rtnl_apply(struct vs_system *sys, const struct vs_op *op, char *why)
 		[VS_OP_ADDR_DEL] = rtnl_addr_apply,	[VS_OP_ROUTE_ADD] = rtnl_route_apply,
 		[VS_OP_ROUTE_DEL] = rtnl_route_apply,	[VS_OP_SYSCTL] = sysctl_apply,
 		[VS_OP_IPV6_OFF] = sysctl_apply,	[VS_OP_ACCEPT_RA] = sysctl_apply,
-		[VS_OP_SET_NAME] = rtnl_link_apply,	[VS_OP_PATCH_ADD] = rtnl_patch_apply,
+		[VS_OP_SET_NAME] = rtnl_link_apply,	[VS_OP_STACK_ADD] = rtnl_stack_apply,
+		[VS_OP_STACK_DEL] = rtnl_stack_apply,	[VS_OP_SET_BOND] = rtnl_stack_apply,
+		[VS_OP_PATCH_ADD] = rtnl_patch_apply,
+
 		[VS_OP_PATCH_DEL] = rtnl_patch_apply,	[VS_OP_DOC] = doc_apply,
 		[VS_OP_NEIGH_ADD] = rtnl_neigh_apply,	[VS_OP_NEIGH_DEL] = rtnl_neigh_apply,
 		[VS_OP_LINK_SYSCTL] = sysctl_apply,	[VS_OP_FLOWS] = flows_apply,

@@ -47,6 +47,35 @@ static void parse_bridge(struct nlattr *info, struct vs_link *out)
 	}
 }
 
+static void parse_stacked(struct nlattr *info, struct vs_link *out)
+{
+	struct nlattr *vlan[IFLA_VLAN_MAX + 1], *bond[IFLA_BOND_MAX + 1];
+
+	if (!strcmp(out->kind, "vlan") && nla_parse_nested(vlan, IFLA_VLAN_MAX, info, NULL) >= 0 &&
+	    vlan[IFLA_VLAN_ID])
+		out->vlan_id = nla_get_u16(vlan[IFLA_VLAN_ID]);
+	if (strcmp(out->kind, "bond") != 0 || nla_parse_nested(bond, IFLA_BOND_MAX, info, NULL) < 0)
+		return;
+	if (bond[IFLA_BOND_MODE])
+		out->bond_mode = nla_get_u8(bond[IFLA_BOND_MODE]);
+	if (bond[IFLA_BOND_XMIT_HASH_POLICY])
+		out->bond_hash = nla_get_u8(bond[IFLA_BOND_XMIT_HASH_POLICY]);
+	if (bond[IFLA_BOND_AD_LACP_RATE])
+		out->bond_lacp_fast = nla_get_u8(bond[IFLA_BOND_AD_LACP_RATE]) != 0;
+	if (bond[IFLA_BOND_MIIMON])
+		out->bond_mii_ms = nla_get_u32(bond[IFLA_BOND_MIIMON]);
+}
+
+/* A member has its bond's address; this is its own. */
+static void parse_member(struct nlattr *info, struct vs_link *out)
+{
+	struct nlattr *tb[IFLA_BOND_SLAVE_MAX + 1];
+
+	if (nla_parse_nested(tb, IFLA_BOND_SLAVE_MAX, info, NULL) >= 0 &&
+	    tb[IFLA_BOND_SLAVE_PERM_HWADDR] && nla_len(tb[IFLA_BOND_SLAVE_PERM_HWADDR]) == MAC_LEN)
+		memcpy(out->permanent_mac, nla_data(tb[IFLA_BOND_SLAVE_PERM_HWADDR]), MAC_LEN);
+}
+
 static void parse_info(struct nlattr *info, struct vs_link *out)
 {
 	struct nlattr *tb[IFLA_INFO_MAX + 1], *port[IFLA_BRPORT_MAX + 1];
@@ -57,9 +86,14 @@ static void parse_info(struct nlattr *info, struct vs_link *out)
 		nla_strlcpy(out->kind, tb[IFLA_INFO_KIND], sizeof(out->kind));
 	if (!strcmp(out->kind, "bridge") && tb[IFLA_INFO_DATA])
 		parse_bridge(tb[IFLA_INFO_DATA], out);
+	else if (tb[IFLA_INFO_DATA])
+		parse_stacked(tb[IFLA_INFO_DATA], out);
 	/* Changed by ovs-vswitchd alone: who has the port is a document's. */
 	if (tb[IFLA_INFO_SLAVE_KIND] && !nla_strcmp(tb[IFLA_INFO_SLAVE_KIND], "openvswitch"))
 		out->master = 0;
+	if (tb[IFLA_INFO_SLAVE_KIND] && !nla_strcmp(tb[IFLA_INFO_SLAVE_KIND], "bond") &&
+	    tb[IFLA_INFO_SLAVE_DATA])
+		parse_member(tb[IFLA_INFO_SLAVE_DATA], out);
 	if (tb[IFLA_INFO_SLAVE_KIND] && !nla_strcmp(tb[IFLA_INFO_SLAVE_KIND], "bridge") &&
 	    tb[IFLA_INFO_SLAVE_DATA] &&
 	    nla_parse_nested(port, IFLA_BRPORT_MAX, tb[IFLA_INFO_SLAVE_DATA], NULL) >= 0 &&
@@ -136,6 +170,9 @@ int rtnl_link_parse(struct nlmsghdr *nlh, struct vs_link *out)
 		nla_strlcpy(out->parent, tb[IFLA_PARENT_DEV_NAME], sizeof(out->parent));
 	if (tb[IFLA_LINKINFO])
 		parse_info(tb[IFLA_LINKINFO], out);
+	/* Of others it may be a number of another namespace. */
+	if (!strcmp(out->kind, "vlan") && tb[IFLA_LINK])
+		out->lower = (int)nla_get_u32(tb[IFLA_LINK]);
 	for (int i = 0; i < VS_LINK_SYSCTL_NR; i++)
 		out->sysctls[i] = -1;
 	if (tb[IFLA_AF_SPEC]) {

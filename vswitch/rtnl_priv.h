@@ -43,6 +43,9 @@ int rtnl_link_apply(struct vs_rtnl *r, const struct vs_op *op);
 /* rtnl_patch.c */
 int rtnl_patch_apply(struct vs_rtnl *r, const struct vs_op *op);
 
+/* rtnl_stack.c */
+int rtnl_stack_apply(struct vs_rtnl *r, const struct vs_op *op);
+
 /* rtnl_probe.c: which of @lacks the kernel does lack. */
 int rtnl_probe(struct vs_rtnl *r, unsigned int lacks, unsigned int *out);
 

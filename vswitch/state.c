@@ -131,8 +131,20 @@ void vs_record_drop_last(struct vs_record *r)
 	free(last->routes);
 }
 
+static void uplinks_fini(struct vs_record *r)
+{
+	for (size_t i = 0; i < r->nr_uplinks; i++) {
+		free(r->uplinks[i].moved_addrs);
+		free(r->uplinks[i].moved_routes);
+		free(r->uplinks[i].addrs);
+		free(r->uplinks[i].routes);
+	}
+	free(r->uplinks);
+}
+
 void vs_record_fini(struct vs_record *r)
 {
+	uplinks_fini(r);
 	while (r->nr_networks)
 		vs_record_drop_last(r);
 	free(r->networks);

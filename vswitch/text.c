@@ -60,6 +60,18 @@ static void neigh_text(const struct vs_op *op, char *text)
 			 is_add ? "add" : "remove", ip, mac, is_add ? "to" : "from", op->link);
 }
 
+static void stack_text(const struct vs_op *op, char text[VS_OP_TEXT_LEN])
+{
+	const char *verb = op->kind == VS_OP_STACK_ADD ? "create" : "delete";
+	const char *lower = json_string_value(json_object_get(op->doc, "link"));
+
+	if (lower)
+		snprintf(text, VS_OP_TEXT_LEN, "%s %s, VLAN %d of %.15s", verb, op->link,
+			 (int)json_integer_value(json_object_get(op->doc, "id")), lower);
+	else
+		snprintf(text, VS_OP_TEXT_LEN, "%s bond %s", verb, op->link);
+}
+
 static void vlans_text(const struct vs_op *op, char text[VS_OP_TEXT_LEN])
 {
 	const char *untagged = json_string_value(json_object_get(op->doc, "untagged"));
@@ -166,6 +178,13 @@ void vs_op_text(const struct vs_op *op, char text[VS_OP_TEXT_LEN])
 		return;
 	case VS_OP_SET_NAME:
 		snprintf(text, VS_OP_TEXT_LEN, "rename %s to %s", op->link, op->text);
+		return;
+	case VS_OP_STACK_ADD:
+	case VS_OP_STACK_DEL:
+		stack_text(op, text);
+		return;
+	case VS_OP_SET_BOND:
+		snprintf(text, VS_OP_TEXT_LEN, "set hash and link monitoring of bond %s", op->link);
 		return;
 	case VS_OP_PATCH_ADD:
 		snprintf(text, VS_OP_TEXT_LEN, "create patch cable %s", op->link);

@@ -66,6 +66,11 @@ struct vs_link {
 	bool is_up, has_carrier, is_loopback;
 	bool stp; /* a bridge's */
 	uint32_t bridge[VS_BRIDGE_NR];
+	int lower; /* of a VLAN: the ifindex of what it is on */
+	uint16_t vlan_id;
+	uint8_t bond_mode, bond_hash; /* enum vs_bond_mode, vs_bond_hash */
+	bool bond_lacp_fast;
+	uint32_t bond_mii_ms;
 	bool isolated; /* a bridge port's */
 	int ipv6_off;  /* disable_ipv6; -1: no IPv6 */
 	int accept_ra; /* -1: no IPv6 */
@@ -201,6 +206,9 @@ enum vs_op_kind {
 	VS_OP_ACCEPT_RA, /* link, value */
 	VS_OP_SET_NAME,	 /* link, text = its new name; the link is down */
 	VS_OP_PATCH_DEL, /* as VS_OP_LINK_DEL */
+	VS_OP_STACK_ADD, /* link, mac, value = MTU, text = alias, doc: vs_bond_json(), vs_vlan_json() */
+	VS_OP_STACK_DEL, /* the same */
+	VS_OP_SET_BOND,	 /* link, doc: what can change under its members: hash, mii-ms */
 	VS_OP_FLOWS, /* doc = tracked connections to be ended, vswitch/conntrack.h; text = whose */
 	VS_OP_DOC,   /* index = enum vs_doc_kind, text = its name, doc; NULL: take it away */
 	VS_OP_NEIGH_ADD, /* link, addr.family, addr.local, mac, value 1: a proxy */
@@ -219,6 +227,10 @@ struct vs_op {
 	struct vs_route route;
 	json_t *doc; /* in a step: a reference of its own */
 };
+
+json_t *vs_bond_json(uint8_t mode, uint8_t hash, bool lacp_fast, uint32_t mii_ms);
+/* The 802.1Q device of that id on @lower. */
+json_t *vs_vlan_json(const char *lower, uint16_t id);
 
 /* What the other end of the patch cable @link is called. */
 void vs_patch_peer(const char *link, char peer[IFNAMSIZ]);
@@ -271,6 +283,12 @@ struct vs_record {
 	size_t nr_networks;
 	struct vs_record_switch *switches;
 	size_t nr_switches;
+	/*
+	 * What we made for networks to stand on: name, its device; mode, "bond" or "vlan"; uplink, what it is
+	 * made of: each member of a bond has an entry.
+	 */
+	struct vs_record_network *uplinks;
+	size_t nr_uplinks;
 	int old_sysctls[VS_SYSCTL_NR]; /* before us; -1: not ours */
 };
 
