@@ -145,6 +145,8 @@ static int give_to_member(struct plan_for *p, const struct vs_record_network *ol
 	struct vs_record_network now = { 0 };
 	int rc = bond && plan_link(p, old->uplink) ? bridge_note_all(o, bond->ifindex, &now) : 0;
 
+	if (now.nr_moved_addrs || now.nr_moved_routes)
+		plan_set_up(p, VS_DISRUPTION_NONE, old->uplink, true);
 	for (size_t i = 0; !rc && i < now.nr_moved_addrs; i++)
 		plan_add_addr(p, VS_DISRUPTION_NONE, old->uplink, &now.moved_addrs[i], true);
 	for (int via = 0; !rc && via < 2; via++)
@@ -159,6 +161,12 @@ static int give_to_member(struct plan_for *p, const struct vs_record_network *ol
 	return rc ? rc : p->rc;
 }
 
+/* How much a member is the one that the host's addresses belong on. */
+static int rank(const struct vs_record_network *u)
+{
+	return u->nr_moved_addrs ? 2 : u->uplink_was_up;
+}
+
 static const struct vs_record_network *first_of_bond(const struct vs_record *r, const char *name)
 {
 	const struct vs_record_network *first = NULL;
@@ -168,7 +176,7 @@ static const struct vs_record_network *first_of_bond(const struct vs_record *r, 
 
 		if (strcmp(u->mode, "bond") != 0 || strcmp(u->name, name) != 0)
 			continue;
-		if (!first || (!first->nr_moved_addrs && u->nr_moved_addrs))
+		if (!first || rank(u) > rank(first))
 			first = u;
 	}
 	return first;

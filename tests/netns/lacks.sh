@@ -1,0 +1,52 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# What this kernel lacks is said, with its name, before the first change.
+# shellcheck source=tests/netns/lib.sh
+. "$(dirname "$0")/lib.sh"
+[ "$(id -u)" = 0 ] || skip "needs root"
+lab_enter "$@"
+set -E
+trap 'test_failed $LINENO "$BASH_COMMAND"' ERR
+lab_network
+daemon_start vifrostd
+
+# $1: what is said; policy on stdin. Nothing may change.
+refused() {
+	local before status=0
+	cat > /run/policy.yaml
+	before=$(ip -br link; ip -4 -br addr; ip route)
+	vifrost apply /run/policy.yaml > /run/out 2>&1 || status=$?
+	cat /run/out
+	[ "$status" != 0 ] || fail "it was applied"
+	grep -qF "$1" /run/out
+	[ "$(ip -br link; ip -4 -br addr; ip route)" = "$before" ] || fail "something was changed"
+}
+lacks=0
+if ! ip link add probe0 type bridge vlan_filtering 1 2> /dev/null; then
+	refused 'bridge VLAN filtering is not in this kernel (CONFIG_BRIDGE_VLAN_FILTERING)' <<-END
+		version: 1
+		networks: { xenbr0: { mode: bridge, vlan-filtering: true } }
+	END
+	: $((lacks++))
+fi
+ip link del probe0 2> /dev/null || true
+if ! ip link add link lan0 name probe0 type vlan id 7 2> /dev/null; then
+	refused '802.1Q VLANs are not in this kernel (CONFIG_VLAN_8021Q)' <<-END
+		version: 1
+		uplinks: { l0: { match: { name: lan0 } }, lab: { vlan: { link: l0, id: 7 } } }
+		networks: { xenbr0: { mode: bridge, uplink: lab } }
+	END
+	: $((lacks++))
+fi
+ip link del probe0 2> /dev/null || true
+if ! ip link add probe0 type bond 2> /dev/null; then
+	refused 'bonding is not in this kernel (CONFIG_BONDING)' <<-END
+		version: 1
+		uplinks: { l0: { match: { name: lan0 } }, bond0: { bond: { mode: active-backup, members: [l0] } } }
+		networks: { xenbr0: { mode: bridge, uplink: bond0 } }
+	END
+	: $((lacks++))
+fi
+lab_daemons_down
+[ "$lacks" != 0 ] || skip "this kernel has all of it"
+echo "lacks.sh: passed, $lacks of 3 are not in this kernel"
