@@ -10,16 +10,17 @@ trap 'test_failed $LINENO "$BASH_COMMAND"' ERR
 lab_network
 daemon_start vifrostd
 
+snapshot() { ip -o link | cut -d ' ' -f 2; ip -o -4 addr; ip route | sed 's, linkdown,,'; }
 # $1: what is said; policy on stdin. Nothing may change.
 refused() {
-	local before status=0
+	local status=0
 	cat > /run/policy.yaml
-	before=$(ip -br link; ip -4 -br addr; ip route)
+	snapshot > /run/before
 	vifrost apply /run/policy.yaml > /run/out 2>&1 || status=$?
 	cat /run/out
 	[ "$status" != 0 ] || fail "it was applied"
 	grep -qF "$1" /run/out
-	[ "$(ip -br link; ip -4 -br addr; ip route)" = "$before" ] || fail "something was changed"
+	diff /run/before <(snapshot) || fail "something was changed"
 }
 lacks=0
 if ! ip link add probe0 type bridge vlan_filtering 1 2> /dev/null; then
