@@ -69,7 +69,7 @@ policy active-backup l1 > /run/one.yaml
 policy 802.3ad l0,l1 ', lacp-rate: fast, hash: layer3+4' > /run/lacp.yaml
 
 vifrost plan /run/bond.yaml
-losing_at_most 20 vifrost apply /run/bond.yaml
+losing_at_most 60 vifrost apply /run/bond.yaml
 [ "$(cat /sys/class/net/bond0/bonding/mode)" = 'active-backup 1' ]
 [ "$(tr ' ' '\n' < /sys/class/net/bond0/bonding/slaves | sort | xargs)" = 'nic0 nic1' ]
 [ "$(ip -j addr show xenbr0 | jq -r '.[0].addr_info[] | select(.scope == "global") | .local' | sort | xargs)" = '192.0.2.10 2001:db8::10' ]
