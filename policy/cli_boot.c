@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * What a boot waits for. vifrostd applies the last confirmed revision by itself, again as links appear; here
- * it is waited for, and a host's first policy is taken from its file. A file that was edited since is not
+ * that is waited for, and a host's first policy is taken from its file. A file that was edited since is not
  * looked at: what nobody has confirmed cannot keep a host from coming back.
  */
 #include "policy/cli.h"
@@ -88,17 +88,23 @@ int cli_boot(const struct cli_command *cmd, struct cli_parsed *parsed)
 	char rundir[RUNDIR_MAX], socket[PATH_MAX];
 	json_int_t limit_ms = TIMEOUT_MS;
 	enum boot_state state;
-	uint64_t end;
+	json_t *answer = NULL;
+	uint64_t end, now;
 
 	(void)cmd;
-	if ((timeout && cli_milliseconds(timeout, &limit_ms)) ||
+	if ((timeout && cli_milliseconds(timeout, &limit_ms)) || limit_ms > INT_MAX ||
 	    rundir_resolve(cli_value(parsed, "run-dir"), rundir))
 		return cli_fail(&o, CLI_USAGE, "usage", "such as 90s, and a short absolute path",
 				"--timeout or --run-dir cannot be used");
 	rundir_file(socket, rundir, RUNDIR_VIFROSTD_SOCKET);
 	end = clock_ms() + (uint64_t)limit_ms;
-	while ((state = look(socket)) == BOOT_WAIT && clock_ms() < end)
-		nanosleep(&pause, NULL);
+	while ((state = look(socket)) == BOOT_WAIT && (now = clock_ms()) < end) {
+		/* Answered when it is in force. */
+		if (rpc_call(socket, "boot", NULL, (int)(end - now), &answer))
+			nanosleep(&pause, NULL);
+		json_decref(answer);
+		answer = NULL;
+	}
 	switch (state) {
 	case BOOT_DONE:
 		return CLI_OK;
