@@ -14,6 +14,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "vswitch/guard.h"
 #include "vswitch/sysctl.h"
 
 #define METRIC_EMULATED 1
@@ -144,6 +145,22 @@ static void nat_addresses(const struct hotplug_call *call, struct vs_vif *vif, u
 	host[3] = (uint8_t)(host[3] + NAT_OFFSET);
 }
 
+/* What ip= allows, and nothing else, before the link is up. */
+static int set_guard(struct vs_system *sys, const struct vs_vif *vif, char why[HOTPLUG_WHY_LEN])
+{
+	struct vs_op op = { .kind = VS_OP_DOC, .index = VS_DOC_NFT };
+	bool is_needed;
+	int rc;
+
+	op.doc = guard_doc(vif, &is_needed);
+	if (!op.doc)
+		return is_needed ? -ENOMEM : 0;
+	guard_name(vif->name, op.text);
+	rc = do_op(sys, &op, why);
+	json_decref(op.doc);
+	return rc;
+}
+
 static int set_link(struct vs_system *sys, const struct vs_vif *vif, char why[HOTPLUG_WHY_LEN])
 {
 	struct vs_op op = { .kind = VS_OP_SET_MTU, .value = vif->mtu };
@@ -180,6 +197,8 @@ int hotplug_l3_up(const struct hotplug_call *call, struct vs_system *sys, const 
 	else
 		rc = host_address(call, sys, host, why);
 	why[0] = rc ? why[0] : '\0';
+	if (!rc)
+		rc = set_guard(sys, &vif, why);
 	if (!rc)
 		rc = set_link(sys, &vif, why);
 	if (!rc)

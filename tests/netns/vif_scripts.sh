@@ -7,7 +7,7 @@
 
 [ "$(id -u)" = 0 ] || skip "needs root"
 [ -e /dev/net/tun ] || skip "/dev/net/tun is not here (CONFIG_TUN)"
-need_programs vifrost vifrostd vifrost-hvd vifrost-hotplug xenstore-write xenstore-read jq
+need_programs nft vifrost vifrostd vifrost-hvd vifrost-hotplug xenstore-write xenstore-read jq
 lab_enter "$@"
 set -E
 trap 'test_failed $LINENO "$BASH_COMMAND"' ERR
@@ -92,6 +92,18 @@ refuses script vif-bridge online 6 3
 refuses script vif-bridge sideways 6 0
 refuses env -u XENBUS_PATH "$TEST_SOURCE/scripts/vif-bridge" online 2> /dev/null
 
+echo "ip= is an allow-list: a guard on the link, which goes with it"
+guards() { nft list tables | grep -c "vifrost-$1\$" || true; }
+offer 5 5 bridge xenbr0 ip "192.0.2.7 2001:db8::7"
+script vif-bridge online 5 5
+[[ $(nft list table netdev vifrost-vif5.5) = *192.0.2.7* ]]
+script vif-bridge offline 5 5
+[ "$(guards vif5.5)" = 0 ] || fail "the guard stayed"
+script vif-bridge online 5 5
+ip link del vif5.5
+script vif-bridge offline 5 5
+[ "$(guards vif5.5)" = 0 ] || fail "the guard of a link that is gone stayed"
+
 echo "arguments go before the environment, xenstore before both"
 offer 5 3
 vif=vif5.3 XENBUS_PATH=/local/domain/0/backend/vif/5/3 bridge=nobr "$TEST_SOURCE/scripts/vif-bridge" bridge=xenbr0 online
@@ -128,6 +140,7 @@ script vif-route online 7 0 netdev=wan0
 ip -j route get 10.9.9.2 | jq -e '.[0].dev == "vif7.0" and .[0].prefsrc == "198.51.100.1"' > /dev/null
 ip -j route show 10.9.8.0/24 | jq -e '.[0].metric == 2' > /dev/null
 [ "$(cat /proc/sys/net/ipv4/conf/vif7.0/proxy_arp)" = 1 ]
+[ "$(guards vif7.0)" = 1 ]
 says 7 0 connected
 script vif-route online 7 0 netdev=wan0
 offer 7 1 ip 10.9.7.2
