@@ -15,7 +15,9 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "vswitch/ovs.h"
 
+#define OVS_MS	      500 /* Open vSwitch is asked, it does not tell */
 #define QUIET_MS      100 /* after the last hint */
 #define LATEST_MS     400 /* after the first */
 #define COST_FACTOR   5	  /* of the time, at most 1/6 goes into looking */
@@ -245,6 +247,15 @@ static void look(struct vifrostd *d)
 	diags_fini(&ds);
 }
 
+static void on_ovs_timer(void *arg)
+{
+	static const struct vs_change change = { .what = "Open vSwitch" };
+	struct vifrostd *d = arg;
+
+	if (d->policy && d->tx.phase == TX_NONE && vs_ovs_changed())
+		on_change(d, &change);
+}
+
 static void on_timer(void *arg)
 {
 	struct vifrostd *d = arg;
@@ -302,6 +313,10 @@ int drift_start(struct vifrostd *d)
 	int rc = loop_timer_add(d->loop, &d->drift.timer, on_timer, d);
 
 	if (!rc)
+		rc = loop_timer_add(d->loop, &d->drift.ovs_timer, on_ovs_timer, d);
+	if (!rc)
+		rc = loop_timer_set(&d->drift.ovs_timer, OVS_MS, OVS_MS);
+	if (!rc)
 		rc = vs_changes_open(d->loop, on_change, d, &d->changes);
 	if (!rc)
 		drift_kick(d);
@@ -313,6 +328,7 @@ void drift_stop(struct vifrostd *d)
 	vs_changes_close(d->changes);
 	d->changes = NULL;
 	loop_timer_del(&d->drift.timer);
+	loop_timer_del(&d->drift.ovs_timer);
 	forget(&d->drift);
 	json_decref(d->drift.adopted);
 	json_decref(d->drift.last);

@@ -25,6 +25,12 @@
 
 #include "vswitch/vswitch.h"
 
+/*
+ * Whether there is reason to look at Open vSwitch again: of ours in its database something changed, a flow
+ * more or less, a daemon of ours that ended. False where it is not used. To be asked now and then.
+ */
+bool vs_ovs_changed(void);
+
 #define OVS_COOKIE	0x7666726f00000000u /* of our flows; the low half is the port's number */
 #define OVS_COOKIE_MASK 0xffffffff00000000u
 

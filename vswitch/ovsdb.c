@@ -20,6 +20,8 @@
 #include <openvswitch/poll-loop.h>
 #include <openvswitch/vlog.h>
 
+#include "vswitch/ovs.h"
+
 #define COMMIT_TRIES 8
 
 static struct ovs *shared; /* of one run directory */
@@ -167,7 +169,7 @@ int ovs_disconnect_and_stop(struct ovs *ovs, char *why)
 	return ovs_daemons_stop(ovs, why);
 }
 
-static int insert_root(struct ovs *ovs, void *arg, char *why)
+static int change_nothing(struct ovs *ovs, void *arg, char *why)
 {
 	(void)arg;
 	(void)why;
@@ -188,8 +190,32 @@ int ovs_ready(struct ovs *ovs, bool start, char *why)
 	if (!ovs->idl)
 		rc = connect_db(ovs, why);
 	if (!rc && !ovs_root(ovs))
-		rc = ovs_commit(ovs, insert_root, NULL, why);
+		rc = ovs_commit(ovs, change_nothing, NULL, why);
+	/* What the database says of a predecessor's work is not true of this one's. */
+	if (!rc && ovs->is_fresh)
+		rc = ovs_commit(ovs, change_nothing, NULL, why);
+	ovs->is_fresh &= rc != 0;
+	if (!rc)
+		ovs->seqno = ovsdb_idl_get_seqno(ovs->idl);
 	return rc;
+}
+
+bool vs_ovs_changed(void)
+{
+	const struct ovsrec_bridge *row;
+	bool changed;
+
+	if (!shared || !shared->dir[0])
+		return false;
+	if (!shared->idl || ovs_daemons_ended(shared) || !is_up_to_date(shared))
+		return true;
+	changed = ovsdb_idl_get_seqno(shared->idl) != shared->seqno;
+	shared->seqno = ovsdb_idl_get_seqno(shared->idl);
+	OVSREC_BRIDGE_FOR_EACH(row, shared->idl)
+	if (!changed && row->fail_mode && !strcmp(row->fail_mode, "secure") &&
+	    smap_get(&row->external_ids, OVS_OWNER_KEY))
+		changed = ovs_flows_changed(shared, row->name);
+	return changed;
 }
 
 const struct ovsrec_open_vswitch *ovs_root(const struct ovs *ovs)
@@ -257,7 +283,7 @@ int ovs_commit(struct ovs *ovs, int (*build)(struct ovs *ovs, void *arg, char *w
 		ovs->txn = NULL;
 		if (!rc && root)
 			ovsdb_idl_txn_increment(txn, &root->header_,
-						&ovsrec_open_vswitch_col_next_cfg, false);
+						&ovsrec_open_vswitch_col_next_cfg, ovs->is_fresh);
 		if (rc)
 			ovsdb_idl_txn_abort(txn);
 		else

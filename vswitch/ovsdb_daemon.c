@@ -103,8 +103,9 @@ static int start_db(const struct ovs *ovs, char *why)
 	return rc;
 }
 
-static int start_switch(const struct ovs *ovs, char *why)
+static int start_switch(struct ovs *ovs, char *why)
 {
+	bool runs = !child_find(ovs->rundir, SWITCH_CHILD, NULL);
 	char dir[PATH_MAX], db[PATH_MAX + 32], ctl[PATH_MAX + 32], pid[PATH_MAX + 32];
 	const char *const args[] = { db, ctl, pid, "-vsyslog:off", "-vconsole:warn", NULL };
 
@@ -112,7 +113,17 @@ static int start_switch(const struct ovs *ovs, char *why)
 	snprintf(db, sizeof(db), "unix:%s/db.sock", dir);
 	snprintf(ctl, sizeof(ctl), "--unixctl=%s/ovs-vswitchd.ctl", dir);
 	snprintf(pid, sizeof(pid), "--pidfile=%s/ovs-vswitchd.pid", dir);
+	ovs->is_fresh |= !runs;
 	return start_one(ovs, SWITCH_CHILD, "ovs-vswitchd", args, why);
+}
+
+bool ovs_daemons_ended(const struct ovs *ovs)
+{
+	char own[PATH_MAX];
+
+	ovs_own_path(ovs, own, "");
+	return !strcmp(ovs->dir, own) && (child_find(ovs->rundir, DB_CHILD, NULL) ||
+					  child_find(ovs->rundir, SWITCH_CHILD, NULL));
 }
 
 /* A database file is a log of records, a line each; the first is the schema. See ovsdb(5). */

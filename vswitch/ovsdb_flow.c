@@ -36,9 +36,10 @@
 #include "vswitch/array.h"
 #include "vswitch/ovs.h"
 
-#define PROTOCOL     OFPUTIL_P_OF14_OXM
-#define OF_VERSION   OFP14_VERSION
-#define BUNDLE_FLAGS (OFPBF_ATOMIC | OFPBF_ORDERED)
+#define PROTOCOL	 OFPUTIL_P_OF14_OXM
+#define OF_VERSION	 OFP14_VERSION
+#define CONNECT_AGAIN_MS 5
+#define BUNDLE_FLAGS	 (OFPBF_ATOMIC | OFPBF_ORDERED)
 
 /* ---- One connection ---- */
 
@@ -75,7 +76,14 @@ static int conn_open(struct conn *c, const struct ovs *ovs, const char *bridge, 
 
 	*c = (struct conn){ .bridge = bridge, .why = why, .end = time_msec() + OVS_OPENFLOW_MS };
 	snprintf(name, sizeof(name), "unix:%s/%s.mgmt", ovs->dir, bridge);
-	error = vconn_open(name, 1u << OF_VERSION, 0, &c->vconn);
+	/* One that has just started comes to its bridges in a moment. */
+	while ((error = vconn_open(name, 1u << OF_VERSION, 0, &c->vconn)) == ENOENT ||
+	       error == ECONNREFUSED) {
+		if (time_msec() >= c->end)
+			break;
+		poll_timer_wait(CONNECT_AGAIN_MS);
+		poll_block();
+	}
 	if (error) {
 		c->vconn = NULL;
 		return conn_fail(c, error);
@@ -250,6 +258,72 @@ static int bundle_commit(struct bundle *b)
 	return b->rc;
 }
 
+/* ---- How many flows there are to be ---- */
+
+static void forget_count(struct ovs *ovs, const char *bridge)
+{
+	for (size_t i = ovs->nr_counts; i-- > 0;)
+		if (!strcmp(ovs->counts[i].bridge, bridge))
+			array_remove(ovs->counts, &ovs->nr_counts, sizeof(*ovs->counts), i);
+}
+
+static void note_count(struct ovs *ovs, const char *bridge, size_t nr)
+{
+	struct ovs_count *count;
+
+	forget_count(ovs, bridge);
+	count = array_add(&ovs->counts, &ovs->nr_counts, sizeof(*count));
+	if (!count)
+		return;
+	snprintf(count->bridge, sizeof(count->bridge), "%s", bridge);
+	count->nr = nr;
+}
+
+static int count_flows(struct conn *c, uint32_t *nr)
+{
+	struct ofputil_flow_stats_request request = { .aggregate = true,
+						      .match = MATCH_CATCHALL_INITIALIZER,
+						      .out_port = OFPP_ANY,
+						      .out_group = OFPG_ANY,
+						      .table_id = OFPTT_ALL };
+	struct ofpbuf *msg = ofputil_encode_flow_stats_request(&request, PROTOCOL);
+	ovs_be32 xid = ((const struct ofp_header *)msg->data)->xid;
+	struct ofputil_aggregate_stats stats = { 0 };
+	int rc = conn_send(c, msg);
+	bool done = false;
+
+	while (!rc && !done) {
+		rc = conn_recv(c, &msg);
+		if (rc)
+			break;
+		done = ((const struct ofp_header *)msg->data)->xid == xid;
+		if (done && ofputil_decode_aggregate_stats_reply(&stats, msg->data))
+			rc = -EPROTO;
+		ofpbuf_delete(msg);
+	}
+	*nr = stats.flow_count;
+	return rc;
+}
+
+bool ovs_flows_changed(struct ovs *ovs, const char *bridge)
+{
+	char why[VS_TEXT_LEN];
+	struct conn c;
+	uint32_t nr;
+	int rc;
+
+	for (size_t i = 0; i < ovs->nr_counts; i++) {
+		if (strcmp(ovs->counts[i].bridge, bridge) != 0)
+			continue;
+		if (conn_open(&c, ovs, bridge, why))
+			return true;
+		rc = count_flows(&c, &nr);
+		vconn_close(c.vconn);
+		return rc || nr != ovs->counts[i].nr;
+	}
+	return true;
+}
+
 /* ---- Packet limits ---- */
 
 static int send_meter(struct conn *c, uint16_t command, unsigned int port, uint64_t pps)
@@ -291,6 +365,7 @@ int ovs_flows_set(struct ovs *ovs, const char *bridge, unsigned int port, const 
 
 	if (rc)
 		return rc;
+	forget_count(ovs, bridge);
 	if (pps)
 		rc = set_meter(&c, port, pps);
 	if (!rc) {
@@ -414,6 +489,7 @@ int ovs_flows_dump(struct ovs *ovs, const char *bridge, struct ovs_dump **dump_o
 	if (!rc) {
 		rc = dump_flows(&c, dump);
 		vconn_close(c.vconn);
+		note_count(ovs, bridge, hmap_count(&dump->flows));
 	}
 	if (rc)
 		ovs_dump_free(dump);
@@ -434,6 +510,9 @@ static void expect_fini(struct ovs_expect *e)
 
 void ovs_expect_free(struct ovs *ovs)
 {
+	free(ovs->counts);
+	ovs->counts = NULL;
+	ovs->nr_counts = 0;
 	for (size_t i = 0; i < ovs->nr_expected; i++)
 		expect_fini(&ovs->expected[i]);
 	free(ovs->expected);
@@ -570,6 +649,7 @@ int ovs_flows_reset(struct ovs *ovs, const struct ovsrec_bridge *bridge, char *w
 		json_decref(guard);
 	}
 	flows = ovs_base_flows();
+	forget_count(ovs, bridge->name);
 	rc = flows ? conn_open(&c, ovs, bridge->name, why) : -ENOMEM;
 	if (!rc) {
 		bundle_open(&b, &c);

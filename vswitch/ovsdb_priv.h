@@ -37,8 +37,15 @@ struct ovs {
 	char rundir[PATH_MAX];
 	char dir[PATH_MAX]; /* where the daemons in use have their sockets; "": none found yet */
 	int users;
+	bool is_fresh; /* our ovs-vswitchd was started and has not said yet that it is done */
 	struct ovsdb_idl *idl;	   /* NULL: not connected */
 	struct ovsdb_idl_txn *txn; /* while one is built */
+	unsigned int seqno;	   /* of the replica, when it was looked at last */
+	struct ovs_count {
+		char bridge[IFNAMSIZ];
+		size_t nr;
+	} * counts; /* flows of secure bridges, when they were looked at last */
+	size_t nr_counts;
 	struct ovs_expect *expected;
 	size_t nr_expected;
 };
@@ -54,6 +61,8 @@ int ovs_fail(int rc, char *why, const char *fmt, ...) __attribute__((format(prin
 int ovs_daemons_find(struct ovs *ovs, bool start, char *why);
 /* End ours, if ours are used, and remove what they leave. */
 int ovs_daemons_stop(struct ovs *ovs, char *why);
+/* Whether one of ours is in use and does not run. */
+bool ovs_daemons_ended(const struct ovs *ovs);
 /* A path below our own daemons' folder. */
 void ovs_own_path(const struct ovs *ovs, char path[PATH_MAX], const char *name);
 
@@ -97,6 +106,8 @@ void ovs_dump_free(struct ovs_dump *dump);
 bool ovs_dump_has(struct ovs *ovs, struct ovs_dump *dump, unsigned int port, const json_t *guard);
 /* Whether there are flows that nobody expected. */
 bool ovs_dump_has_strays(const struct ovs_dump *dump);
+/* Whether the bridge has another number of flows than when they were dumped, or that is not known. */
+bool ovs_flows_changed(struct ovs *ovs, const char *bridge);
 void ovs_expect_free(struct ovs *ovs);
 
 #endif

@@ -37,7 +37,9 @@ forge() {
 	in_lan "$FORGE" capture wan0 "${1:-1.5}" > /run/at-lan 2> /run/ready-lan & pids+=($!)
 	wait_for 5 grep -q ready /run/ready-two
 	wait_for 5 grep -q ready /run/ready-lan
-	nsenter -t "$(guest_pid one)" -n "$FORGE" send eth0 00:16:3e:00:00:1f 192.0.2.31 2001:db8:0:1::31 "$(in_lan cat /sys/class/net/wan0/address)"
+	for _ in $(seq "${2:-1}"); do
+		nsenter -t "$(guest_pid one)" -n "$FORGE" send eth0 00:16:3e:00:00:1f 192.0.2.31 2001:db8:0:1::31 "$(in_lan cat /sys/class/net/wan0/address)"
+	done
 	wait "${pids[@]}"
 	for where in two lan; do
 		grep -Fxf <("$FORGE" names bad) "/run/at-$where" > "/run/leaked-$where" || continue
@@ -58,6 +60,33 @@ wait_for 5 bash -c '! ovs-vsctl --db="unix:$VIFROST_RUN_DIR/ovs/db.sock" list-po
 	fail "left: $(ovs_vsctl list-ports xenbr0)"
 guest_create next 41
 assert_ping next 192.0.2.31
+
+# Restored: every flow is there again, and traffic passes.
+flows() { ovs_ofctl dump-flows xenbr0 --no-stats | sed 's/^ //' | sort; }
+flows > /run/flows
+restored() { [ "$(flows)" = "$(cat /run/flows)" ]; }
+echo "someone flushes the flows, adds one, takes a port away: noticed and repaired"
+ovs_ofctl del-flows xenbr0
+wait_for 5 restored || fail "flows stay away"
+ovs_ofctl add-flow xenbr0 priority=65000,actions=NORMAL
+wait_for 5 restored || fail "a foreign flow stays: $(flows | grep NORMAL)"
+ovs_vsctl --no-wait del-port "vif$(vxl domid two).0"
+wait_for 5 in_guest one ping -c 1 -W 1 192.0.2.32 || fail "the port stays away"
+ovs_vsctl set port "vif$(vxl domid two).0" tag=20
+wait_for 5 in_guest one ping -c 1 -W 1 192.0.2.32 || fail "another VLAN stays"
+grep -q "drift: someone has done: remove Open vSwitch port" "$LAB_LOG/vifrostd.log" || fail "the log does not name it"
+forge || fail "forged frames passed"
+
+echo "the daemons are killed: guards hold while they come back, then traffic passes"
+for daemon in ovs-vswitchd ovsdb-server; do
+	forge 3.5 18 & forger=$!
+	kill -9 "$(ovs_pid $daemon)"
+	wait $forger || fail "forged frames passed while $daemon was killed"
+	wait_for 10 in_guest one ping -c 1 -W 1 192.0.2.32 || fail "no traffic between guests after $daemon"
+	wait_for 10 ping -c 1 -W 1 $LAB_LAN4 || fail "the host has lost its LAN after $daemon"
+	wait_for 10 restored || fail "flows stay away after $daemon"
+done
+forge || fail "forged frames passed after the daemons came back"
 
 echo "without a guard they do arrive"
 sed 's/anti-spoof: .*/anti-spoof: none/' "$TEST_POLICY" > /run/open.yaml
