@@ -22,21 +22,28 @@ static const char *const verdict_chains[] = {
 	[VS_ACCEPT] = "accepted", [VS_DROP] = "dropped", [VS_REJECT] = "rejected"
 };
 
-/* FNV-1a, of texts only: the same document gives the same marks. */
+static uint32_t hash_text(uint32_t hash, const char *text)
+{
+	for (; text && *text; text++)
+		hash = (hash ^ (uint8_t)*text) * 16777619u;
+	return hash;
+}
+
+/* FNV-1a, of what decides: not of comments, which change with every line above a rule. */
 static uint32_t hash_rules(struct rules_doc *d)
 {
-	const json_t *const lists[] = { d->rules, d->sets };
-	uint32_t hash = 2166136261u;
+	char *sets = json_dumps(d->sets, JSON_COMPACT | JSON_SORT_KEYS);
+	uint32_t hash = hash_text(2166136261u, sets);
+	const json_t *rule;
+	size_t i;
 
-	for (size_t i = 0; !d->rc && i < 2; i++) {
-		char *text = json_dumps(lists[i], JSON_COMPACT | JSON_SORT_KEYS);
-
-		if (!text)
-			d->rc = -ENOMEM;
-		for (const char *p = text; p && *p; p++)
-			hash = (hash ^ (uint8_t)*p) * 16777619u;
-		free(text);
+	if (!sets)
+		d->rc = d->rc ? d->rc : -ENOMEM;
+	json_array_foreach (d->rules, i, rule) {
+		hash = hash_text(hash, json_string_value(json_object_get(rule, "chain")));
+		hash = hash_text(hash, json_string_value(json_object_get(rule, "rule")));
 	}
+	free(sets);
 	return hash;
 }
 
