@@ -45,7 +45,7 @@ static void check_keys(struct pol_checks *c, const struct pol_network *n)
 		if (!k->modes || k->modes & POL_MODE_BIT(n->mode.value) || !is_given(n, k))
 			continue;
 		list_modes(k->modes, hint, sizeof(hint));
-		pol_error(c->r, "VF0226", n->node, place_of(n, k->name), hint,
+		pol_error(c->r, "VF0227", n->node, place_of(n, k->name), hint,
 			  "\"%s\" is not for a network of mode %s", k->name,
 			  pol_mode_name(n->mode.value));
 	}
@@ -61,7 +61,7 @@ static void check_custom(struct pol_checks *c, const struct pol_network *n)
 		const struct pol_place *place = place_of(n, keys[i]);
 
 		if (n->uplink_name.text && place != &n->place)
-			pol_error(c->r, "VF0226", n->node, place, "leave it out, or the uplink",
+			pol_error(c->r, "VF0227", n->node, place, "leave it out, or the uplink",
 				  "\"%s\" is not for a network with an uplink", keys[i]);
 	}
 	for (size_t i = 0; i < n->addresses.nr && !n->subnets.nr; i++)
@@ -69,11 +69,11 @@ static void check_custom(struct pol_checks *c, const struct pol_network *n)
 	for (size_t i = 0; i < n->subnets.nr; i++)
 		has_one |= n->subnets.v[i].cidr.family == AF_INET || n->subnets.v[i].nat66.value;
 	if (n->masquerade.value && !has_one)
-		pol_error(c->r, "VF0226", n->node, &n->masquerade.place,
+		pol_error(c->r, "VF0227", n->node, &n->masquerade.place,
 			  "an IPv4 address of the host's on it, or a subnet with nat66, is needed",
 			  "nothing to translate");
 	if (n->egress.source.place.line && !n->masquerade.value)
-		pol_error(c->r, "VF0226", n->node, &n->egress.source.place, "masquerade: true",
+		pol_error(c->r, "VF0227", n->node, &n->egress.source.place, "masquerade: true",
 			  "a source for what is not masqueraded");
 }
 
