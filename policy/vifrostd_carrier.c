@@ -30,6 +30,16 @@ static void segment_text(const struct vs_network *n, char *text, size_t size)
 	}
 }
 
+bool carrier_is_same(const struct vif *vif, const struct vs_network *n)
+{
+	char segment[sizeof(vif->segment)];
+
+	if (!n || vif->mode != n->mode || vif->ovs_datapath != n->ovs_datapath)
+		return false;
+	segment_text(n, segment, sizeof(segment));
+	return !strcmp(segment, vif->segment);
+}
+
 static void set_all(void *arg)
 {
 	struct vifrostd *d = arg;
@@ -65,6 +75,8 @@ int carrier_check(struct vifrostd *d, struct vif *vif, const struct vs_network *
 	segment_text(n, segment, sizeof(segment));
 	is_same = !strcmp(segment, vif->segment);
 	memcpy(vif->segment, segment, sizeof(segment));
+	vif->mode = n->mode;
+	vif->ovs_datapath = n->ovs_datapath;
 	if (is_first) {
 		/* One that was in service before us: we may have died while its carrier was off. */
 		if (strcmp(vif->hotplug_status, "connected") != 0)

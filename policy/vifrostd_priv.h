@@ -51,7 +51,9 @@ struct vif {
 	char reason[PLACE_WHY_LEN]; /* of any state but connected; of that: what is still pending */
 	char logged[PLACE_WHY_LEN]; /* the reason that was logged last */
 	char segment[192];	    /* what it can reach without a router; "": not placed yet */
-	bool is_carrier_off;	    /* for a moment, because that has changed */
+	const struct vs_mode *mode; /* of the network where it stands */
+	enum vs_ovs_datapath ovs_datapath;
+	bool is_carrier_off; /* for a moment, because that has changed */
 	struct log_limit limit;
 };
 
@@ -293,6 +295,8 @@ int carrier_start(struct vifrostd *d);
 void carrier_stop(struct vifrostd *d);
 /* The vif stands in @n now. Return: 0; -ECONNRESET. */
 int carrier_check(struct vifrostd *d, struct vif *vif, const struct vs_network *n);
+/* Whether @n, where it is to stand, is what it stands in already. */
+bool carrier_is_same(const struct vif *vif, const struct vs_network *n);
 
 /* vifrostd_place.c: for Xen's scripts, policy/hotplug.h */
 void rpc_vif_place(void *arg, struct rpc_call *call);

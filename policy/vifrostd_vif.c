@@ -313,7 +313,8 @@ int vif_update_changed(struct vifrostd *d)
 		next = vif_next(d, vif);
 		vif_decide(d, d->policy, vif, false, &p);
 		if (vif->state == VIF_CONNECTED && !vif->reason[0] &&
-		    is_same_place(&vif->placement, &p)) {
+		    is_same_place(&vif->placement, &p) &&
+		    carrier_is_same(vif, vs_wanted_network(&d->networks, p.vif.network))) {
 			memcpy(p.vif.name, vif->placement.vif.name, sizeof(p.vif.name));
 			vif->placement = p;
 		} else {
