@@ -1,17 +1,20 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Chains of a strict guard, each ending in a drop:
+ * The guard of a vif is a base chain on its link, "from-<link>", and mostly one more for the other
+ * direction, in the one table that guards share: what differs from vif to vif stands in its own few rules
+ * and in elements of sets (link . address), the rest is there once:
  *
- *	from_guest -> arp -> arp_own
- *		   -> ip  -> ip_own -> ip_form (options, fragments)
- *				    -> udp
- *		   -> ip6 -> ip6_own -> nd -> nd_target
- *				     -> udp
- *			  -> ip6_new (from ::) -> nd_target
+ *	from-<link> -> strict, trunk -> arp -> arp_own
+ *				     -> ip  -> ip_own -> ip_form (options, fragments), udp, icmp, igmp
+ *				     -> ip6 -> ip6_own -> nd -> nd_target
+ *						       -> udp
+ *					    -> ip6_new (from ::) -> nd_target
+ *		    -> mac, mac_trunk
  *
- * Nothing is accepted because it could not be read: where a rule reads a header that is not there, the
- * rule does not match, so every accept says what it has read. "ip6 nexthdr" only ever narrows what is
- * accepted: neighbour discovery must follow the IPv6 header at once, without extension headers.
+ * Each chain ends in one that counts by link, and drops. Nothing is accepted because it could not be read:
+ * where a rule reads a header that is not there, the rule does not match, so every accept says what it has
+ * read. "ip6 nexthdr" only ever narrows what is accepted: neighbour discovery must follow the IPv6 header
+ * at once, without extension headers.
  */
 #include "vswitch/guard.h"
 
@@ -25,40 +28,246 @@
 
 #include "vswitch/nft.h"
 
-#define ADDRS_PER_RULE 4 /* a rule's text is limited */
-#define FROM_PRIORITY  (-300)
-#define TO_PRIORITY    0
+#define FROM_PRIORITY (-300)
+#define TO_PRIORITY   0
+
+#define RESERVED "ether daddr 01:80:c2:00:00:00-01:80:c2:00:00:0f goto reserved"
+#define IS_NS	 "ip6 nexthdr icmpv6 icmpv6 type nd-neighbor-solicit ip6 length "
+#define IS_NA	 "ip6 nexthdr icmpv6 icmpv6 type nd-neighbor-advert ip6 length "
+#define IS_RS	 "ip6 nexthdr icmpv6 icmpv6 type nd-router-solicit ip6 length "
+
+/* A chain of the table's, and its rules. */
+struct chain_text {
+	const char *name;
+	const char *rules[16];
+};
+
+static const struct chain_text shared[] = {
+	{ "strict",
+	  { RESERVED,
+	    "ether type vmap { ip : goto ip, ip6 : goto ip6, arp : goto arp, 8021q : goto vlan, "
+	    "8021ad : goto vlan }",
+	    "goto l2_form" } },
+	/* Its own tag was looked at and is off: what stands behind it. */
+	{ "trunk",
+	  { RESERVED,
+	    "meta protocol vmap { ip : goto ip, ip6 : goto ip6, arp : goto arp, 8021q : goto vlan, "
+	    "8021ad : goto vlan }",
+	    "goto l2_form" } },
+	{ "mac",
+	  { RESERVED, "ether type 8021q goto vlan", "ether type 8021ad goto vlan",
+	    "goto mac_arp" } },
+	{ "mac_trunk",
+	  { RESERVED, "meta protocol 8021q goto vlan", "meta protocol 8021ad goto vlan",
+	    "goto mac_arp" } },
+	{ "mac_arp",
+	  { "meta protocol rarp goto bad_arp", "arp hlen != 6 goto bad_arp",
+	    "iifname . arp saddr ether != @macs goto bad_arp" } },
+
+	{ "arp",
+	  { "arp htype 1 arp ptype ip arp hlen 6 arp plen 4 iifname . arp saddr ether @macs goto arp_own",
+	    "goto bad_arp" } },
+	/* A probe: whether anybody has an address that is the guest's to ask for. */
+	{ "arp_own",
+	  { "arp operation 1-2 iifname . arp saddr ip @own4 accept",
+	    "arp operation request arp saddr ip 0.0.0.0 iifname . arp daddr ip @own4 accept",
+	    "arp operation 1-2 iifname . arp saddr ip @net4 accept",
+	    "arp operation request arp saddr ip 0.0.0.0 iifname . arp daddr ip @net4 accept",
+	    "goto bad_arp" } },
+
+	{ "ip",
+	  { "iifname . ip saddr @own4 goto ip_own", "iifname . ip saddr @net4 goto ip_own",
+	    "ip saddr 0.0.0.0 ip daddr 255.255.255.255 ip hdrlength 5 ip frag-off & 0x3fff == 0 "
+	    "udp sport 68 udp dport 67 iifname . @th,288,48 @macs goto ip_new",
+	    "goto spoof_ip" } },
+	/* Who has no address of the family has none to ask for. */
+	{ "ip_new", { "iifname @dhcp accept", "goto spoof_ip" } },
+	/* What stands behind the packet's end is padding, and must not be taken for a header. */
+	{ "ip_own",
+	  { "ip hdrlength != 5 goto ip_form", "ip length < 28 goto bad_form",
+	    "ip frag-off & 0x1fff != 0 goto ip_form", "meta l4proto tcp goto l4",
+	    "meta l4proto udp goto udp", "meta l4proto icmp goto icmp",
+	    "meta l4proto igmp goto igmp", "meta l4proto >= 0 accept", "goto bad_form" } },
+	/*
+	 * Group reports carry the router alert option. The first fragment of a packet with a second at 8
+	 * bytes holds too little of TCP to be judged.
+	 */
+	{ "ip_form",
+	  { "ip hdrlength 6 @nh,160,32 0x94040000 ip frag-off & 0x3fff == 0 igmp type != 0x11 accept",
+	    "ip hdrlength 5 ip frag-off & 0x1fff > 1 meta l4proto >= 0 accept", "goto bad_form" } },
+	{ "icmp",
+	  { "icmp type redirect goto rogue_ra", "icmp type router-advertisement goto rogue_ra",
+	    "goto l4" } },
+	{ "igmp", { "igmp type 0x11 goto rogue_querier", "goto l4" } },
+	{ "udp",
+	  { "udp sport 67 goto rogue_dhcp", "udp sport 547 goto rogue_dhcp",
+	    "udp dport 68 goto rogue_dhcp", "udp dport 546 goto rogue_dhcp",
+	    "udp dport 67 iifname . @th,288,48 != @macs goto rogue_dhcp",
+	    "udp dport 3784-3785 goto reserved", "udp dport 4784 goto reserved", "goto l4" } },
+	{ "l4", { "th sport >= 0 accept", "goto bad_form" } },
+
+	{ "ip6",
+	  { "iifname . ip6 saddr @own6 goto ip6_own", "iifname . ip6 saddr @net6 goto ip6_own",
+	    "ip6 saddr :: meta l4proto icmpv6 goto ip6_new", "goto spoof_ip" } },
+	/* Behind a fragment's header, others could reach over the end of the first fragment. */
+	{ "ip6_own",
+	  { "exthdr rt exists goto bad_form",
+	    "frag nexthdr != { tcp, udp, icmpv6, gre, esp, sctp } goto bad_form",
+	    "meta l4proto icmpv6 goto nd", "frag frag-off != 0 meta l4proto >= 0 accept",
+	    "meta l4proto tcp goto l4", "meta l4proto udp goto udp", "meta l4proto >= 0 accept",
+	    "goto bad_form" } },
+	/*
+	 * Length tells which options there are: none, or one of 8 bytes. What the first fragment is has been
+	 * seen where another comes: it is none of neighbour discovery.
+	 */
+	{ "nd",
+	  { "icmpv6 type nd-router-advert goto rogue_ra", "icmpv6 type nd-redirect goto rogue_ra",
+	    "icmpv6 type mld-listener-query goto rogue_querier", "frag frag-off != 0 accept",
+	    IS_NS "24 accept", IS_NS "32 @th,192,16 0x0101 iifname . @th,208,48 @macs accept",
+	    IS_NA "24 goto nd_target",
+	    IS_NA "32 @th,192,16 0x0201 iifname . @th,208,48 @macs goto nd_target",
+	    IS_RS "8 accept", IS_RS "16 @th,64,16 0x0101 iifname . @th,80,48 @macs accept",
+	    "icmpv6 type 1-4 accept", "icmpv6 type 128-129 accept", "icmpv6 type 131-132 accept",
+	    "icmpv6 type mld2-listener-report accept", "goto bad_nd" } },
+	/* Nonces are part of duplicate detection (RFC 7527). */
+	{ "ip6_new",
+	  { "exthdr frag exists goto bad_nd", IS_NS "24 goto nd_target",
+	    IS_NS "32 @th,192,16 0x0e01 goto nd_target", IS_RS "8 goto ip6_rs",
+	    "icmpv6 type 131-132 goto ip6_rs", "icmpv6 type mld2-listener-report goto ip6_rs",
+	    "goto bad_nd" } },
+	{ "ip6_rs", { "iifname @slaac accept", "goto spoof_ip" } },
+	{ "nd_target",
+	  { "iifname . icmpv6 taddr @own6 accept", "iifname . icmpv6 taddr @net6 accept",
+	    "goto bad_nd" } },
+};
+
+/* Where frames end, by reason. */
+static const struct {
+	const char *chain, *reason;
+	bool is_to_guest;
+} ends[] = {
+	{ "spoof_mac", GUARD_SPOOF_MAC, false },
+	{ "vlan", GUARD_VLAN, false },
+	{ "reserved", GUARD_RESERVED, false },
+	{ "l2_form", GUARD_L2_FORM, false },
+	{ "bad_arp", GUARD_ARP, false },
+	{ "spoof_ip", GUARD_SPOOF_IP, false },
+	{ "bad_form", GUARD_IP_FORM, false },
+	{ "bad_nd", GUARD_ND, false },
+	{ "rogue_dhcp", GUARD_ROGUE_DHCP, false },
+	{ "rogue_ra", GUARD_ROGUE_RA, false },
+	{ "rogue_querier", GUARD_ROGUE_QUERIER, false },
+	{ "rate", GUARD_RATE, false },
+	{ "foreign_mac", GUARD_FOREIGN_MAC, true },
+	{ "to_rate", GUARD_TO_RATE, true },
+};
+
+/* What a vif owns: the elements are "<link> . <address>", "<link>". */
+static const struct {
+	const char *name, *type;
+	bool is_interval;
+} sets[] = {
+	{ "macs", "ifname . ether_addr", false },
+	{ "own4", "ifname . ipv4_addr", false },
+	{ "net4", "ifname . ipv4_addr", true },
+	{ "own6", "ifname . ipv6_addr", false },
+	{ "net6", "ifname . ipv6_addr", true },
+	{ "dhcp", "ifname", false },
+	{ "slaac", "ifname", false },
+};
+
+static json_t *shared_chains(void)
+{
+	json_t *chains = json_array();
+	char text[NFT_RULE_LEN];
+
+	for (size_t i = 0; i < sizeof(shared) / sizeof(shared[0]); i++) {
+		json_t *rules = json_array();
+
+		for (size_t r = 0; r < 16 && shared[i].rules[r]; r++)
+			json_array_append_new(rules, json_string(shared[i].rules[r]));
+		json_array_append_new(chains,
+				      json_pack("{ss so}", "name", shared[i].name, "rules", rules));
+	}
+	for (size_t i = 0; i < sizeof(ends) / sizeof(ends[0]); i++) {
+		snprintf(text, sizeof(text), "add @n_%s { %s counter } drop", ends[i].chain,
+			 ends[i].is_to_guest ? "oifname" : "iifname");
+		json_array_append_new(chains,
+				      json_pack("{ss s[s]}", "name", ends[i].chain, "rules", text));
+	}
+	return chains;
+}
+
+static json_t *shared_sets(void)
+{
+	json_t *all = json_array();
+	char name[64];
+
+	for (size_t i = 0; i < sizeof(sets) / sizeof(sets[0]); i++)
+		json_array_append_new(all, sets[i].is_interval
+						   ? json_pack("{ss ss s[s] s[]}", "name",
+							       sets[i].name, "type", sets[i].type,
+							       "flags", "interval", "elements")
+						   : json_pack("{ss ss s[]}", "name", sets[i].name,
+							       "type", sets[i].type, "elements"));
+	for (size_t i = 0; i < sizeof(ends) / sizeof(ends[0]); i++) {
+		snprintf(name, sizeof(name), "n_%s", ends[i].chain);
+		json_array_append_new(all, json_pack("{ss ss s[s] s[]}", "name", name, "type",
+						     "ifname", "flags", "dynamic", "elements"));
+	}
+	return all;
+}
+
+json_t *guard_shared_doc(void)
+{
+	return json_pack("{so so}", "chains", shared_chains(), "sets", shared_sets());
+}
+
+const char *guard_reason(const char *set)
+{
+	for (size_t i = 0; i < sizeof(ends) / sizeof(ends[0]); i++)
+		if (!strncmp(set, "n_", 2) && !strcmp(set + 2, ends[i].chain))
+			return ends[i].reason;
+	return NULL;
+}
+
+const char *guard_set_of(const char *own)
+{
+	bool is_net = strchr(own, '/') != NULL;
+	uint8_t mac[MAC_LEN];
+
+	if (!strcmp(own, "dhcp") || !strcmp(own, "slaac"))
+		return own;
+	if (!parse_mac(own, mac))
+		return "macs";
+	if (strchr(own, ':'))
+		return is_net ? "net6" : "own6";
+	return is_net ? "net4" : "own4";
+}
+
+json_t *guard_chain(const char *link, const json_t *guard, bool is_from)
+{
+	const char *policy = json_string_value(json_object_get(guard, "policy"));
+	char name[NFT_RULE_LEN];
+
+	snprintf(name, sizeof(name), "%s%s", is_from ? GUARD_FROM : GUARD_TO, link);
+	return json_pack("{ss ss ss ss si ss}", "name", name, "type", "filter", "hook",
+			 is_from ? "ingress" : "egress", "device", link, "priority",
+			 is_from ? FROM_PRIORITY : TO_PRIORITY, "policy",
+			 is_from && policy ? policy : "accept");
+}
+
+/* ---- One vif ---- */
 
 /* A document that is being written. */
 struct guard {
 	const struct vs_vif *vif;
-	json_t *chains, *rules; /* of the last chain */
+	json_t *rules, *own; /* rules: of the chain that is being written */
 	bool is_nomem;
-	char mac[MAC_TEXT_LEN], hex[2 * MAC_LEN + 1];
-	struct vs_prefix own[VS_VIF_ADDRS_MAX + 1];
-	size_t nr_own;
+	char mac[MAC_TEXT_LEN];
+	struct vs_prefix addrs[VS_VIF_ADDRS_MAX + 1];
+	size_t nr_addrs;
 };
-
-static void chain(struct guard *g, const char *name)
-{
-	json_t *c = json_pack("{ss s[]}", "name", name, "rules");
-
-	g->rules = json_object_get(c, "rules");
-	if (json_array_append_new(g->chains, c) != 0)
-		g->is_nomem = true;
-}
-
-static void base_chain(struct guard *g, const char *name, const char *hook, int priority,
-		       const char *policy)
-{
-	json_t *c = json_pack("{ss ss ss ss si ss s[]}", "name", name, "type", "filter", "hook",
-			      hook, "device", g->vif->name, "priority", priority, "policy", policy,
-			      "rules");
-
-	g->rules = json_object_get(c, "rules");
-	if (json_array_append_new(g->chains, c) != 0)
-		g->is_nomem = true;
-}
 
 static void rule(struct guard *g, const char *format, ...) __attribute__((format(printf, 2, 3)));
 static void rule(struct guard *g, const char *format, ...)
@@ -73,9 +282,10 @@ static void rule(struct guard *g, const char *format, ...)
 		g->is_nomem = true;
 }
 
-static void drop(struct guard *g, const char *reason, const char *what)
+static void add_own(struct guard *g, const char *text)
 {
-	rule(g, "%s%scounter drop comment \"%s\"", what, what[0] ? " " : "", reason);
+	if (json_array_append_new(g->own, json_string(text)) != 0)
+		g->is_nomem = true;
 }
 
 /* "10.0.0.1", "2001:db8::/64" */
@@ -91,31 +301,10 @@ static void prefix_text(const struct vs_prefix *p, char *text, size_t size)
 		snprintf(text, size, "%s/%u", addr, p->len);
 }
 
-/* Of all own addresses of a family, a few a rule: @format has "%s" where their list stands. */
-static void rules_of_own(struct guard *g, uint8_t family, const char *before, const char *after)
+static bool has_family(const struct guard *g, uint8_t family)
 {
-	char list[ADDRS_PER_RULE * (INET6_ADDRSTRLEN + 6)] = "";
-	char text[INET6_ADDRSTRLEN + 5];
-	size_t nr = 0, len = 0;
-
-	for (size_t i = 0; i <= g->nr_own; i++) {
-		if (nr == ADDRS_PER_RULE || (i == g->nr_own && nr)) {
-			rule(g, "%s { %s } %s", before, list, after);
-			nr = len = 0;
-		}
-		if (i == g->nr_own || g->own[i].family != family)
-			continue;
-		prefix_text(&g->own[i], text, sizeof(text));
-		len += (size_t)snprintf(list + len, sizeof(list) - len, "%s%s", nr ? ", " : "",
-					text);
-		nr++;
-	}
-}
-
-static bool has_own(const struct guard *g, uint8_t family)
-{
-	for (size_t i = 0; i < g->nr_own; i++)
-		if (g->own[i].family == family)
+	for (size_t i = 0; i < g->nr_addrs; i++)
+		if (g->addrs[i].family == family)
 			return true;
 	return false;
 }
@@ -131,19 +320,19 @@ static bool lies_in(const struct vs_prefix *p, const struct vs_prefix *in)
 	return true;
 }
 
-static void add_own(struct guard *g, const struct vs_prefix *p)
+static void add_addr(struct guard *g, const struct vs_prefix *p)
 {
-	for (size_t i = 0; i < g->nr_own; i++)
-		if (lies_in(p, &g->own[i]))
+	for (size_t i = 0; i < g->nr_addrs; i++)
+		if (lies_in(p, &g->addrs[i]))
 			return;
-	for (size_t i = g->nr_own; i-- > 0;)
-		if (lies_in(&g->own[i], p))
-			g->own[i] = g->own[--g->nr_own];
-	g->own[g->nr_own++] = *p;
+	for (size_t i = g->nr_addrs; i-- > 0;)
+		if (lies_in(&g->addrs[i], p))
+			g->addrs[i] = g->addrs[--g->nr_addrs];
+	g->addrs[g->nr_addrs++] = *p;
 }
 
 /* The addresses listed; with any of IPv6 also the link-local one that is made of the MAC. */
-static void take_own(struct guard *g)
+static void write_own(struct guard *g)
 {
 	const uint8_t *m = g->vif->mac;
 	struct vs_prefix link_local = {
@@ -152,269 +341,123 @@ static void take_own(struct guard *g)
 		.address = { 0xfe, 0x80, 0, 0, 0, 0, 0, 0, m[0] ^ 2, m[1], m[2], 0xff, 0xfe, m[3],
 			     m[4], m[5] },
 	};
+	char text[INET6_ADDRSTRLEN + 5];
 
+	add_own(g, g->mac);
+	if (g->vif->anti_spoof != VS_SPOOF_STRICT)
+		return;
 	for (size_t i = 0; i < g->vif->nr_addrs; i++)
-		add_own(g, &g->vif->addrs[i]);
-	if (has_own(g, AF_INET6))
-		add_own(g, &link_local);
+		add_addr(g, &g->vif->addrs[i]);
+	if (has_family(g, AF_INET6))
+		add_addr(g, &link_local);
+	for (size_t i = 0; i < g->nr_addrs; i++) {
+		prefix_text(&g->addrs[i], text, sizeof(text));
+		add_own(g, text);
+	}
+	if (has_family(g, AF_INET))
+		add_own(g, "dhcp");
+	if (has_family(g, AF_INET6))
+		add_own(g, "slaac");
 }
 
-static void write_tags(struct guard *g)
+/* Of a trunk: the tag must be one of its own. */
+static void write_trunk(struct guard *g)
 {
 	const struct vs_vlans *v = &g->vif->vlans;
-	char ids[VS_TRUNK_MAX * 11 + 1] = "", what[sizeof(ids) + 32];
+	char ids[VS_TRUNK_MAX * 11 + 1] = "";
 	size_t len = 0;
 
-	if (!v->nr_trunk) {
-		drop(g, GUARD_VLAN, "ether type { 8021q, 8021ad }");
-		return;
-	}
 	for (size_t i = 0; i < v->nr_trunk; i++) {
 		bool is_range = v->trunk[i].first != v->trunk[i].last;
 
 		len += (size_t)snprintf(ids + len, sizeof(ids) - len, is_range ? "%s%u-%u" : "%s%u",
 					i ? ", " : "", v->trunk[i].first, v->trunk[i].last);
 	}
-	snprintf(what, sizeof(what), "vlan id != { %s }", ids);
-	drop(g, GUARD_VLAN, "ether type 8021ad");
-	drop(g, GUARD_VLAN, what);
-	/* The outer tag is off by now: this one stands behind it. */
-	drop(g, GUARD_VLAN, "meta protocol { 8021q, 8021ad }");
+	rule(g, "ether type 8021ad goto vlan");
+	rule(g, "vlan id != { %s } goto vlan", ids);
 }
 
-static void write_arp(struct guard *g)
+static void write_limit(struct guard *g, uint64_t pps, const char *end)
 {
-	chain(g, "arp");
-	if (has_own(g, AF_INET))
-		rule(g,
-		     "arp htype 1 arp ptype ip arp hlen 6 arp plen 4 arp saddr ether %s goto arp_own",
-		     g->mac);
-	drop(g, GUARD_ARP, "");
-	if (!has_own(g, AF_INET))
-		return;
-	chain(g, "arp_own");
-	rules_of_own(g, AF_INET, "arp operation { request, reply } arp saddr ip", "accept");
-	/* A probe: whether anybody has an address that is the guest's to ask for. */
-	rules_of_own(g, AF_INET, "arp operation request arp saddr ip 0.0.0.0 arp daddr ip",
-		     "accept");
-	drop(g, GUARD_ARP, "");
+	uint64_t burst = pps / 20 + 32;
+
+	if (pps)
+		rule(g, "limit rate over %llu/second burst %llu packets goto %s",
+		     (unsigned long long)pps,
+		     (unsigned long long)(burst > UINT32_MAX ? UINT32_MAX : burst), end);
 }
 
-static void write_ip(struct guard *g)
-{
-	chain(g, "ip");
-	if (has_own(g, AF_INET)) {
-		rules_of_own(g, AF_INET, "ip saddr", "goto ip_own");
-		rule(g,
-		     "ip saddr 0.0.0.0 ip daddr 255.255.255.255 ip hdrlength 5 "
-		     "ip frag-off & 0x3fff == 0 udp sport 68 udp dport 67 @th,288,48 0x%s accept",
-		     g->hex);
-	}
-	drop(g, GUARD_SPOOF_IP, "");
-	if (!has_own(g, AF_INET))
-		return;
-	chain(g, "ip_own");
-	rule(g, "ip hdrlength != 5 goto ip_form");
-	/* What stands behind the packet's end is padding, and must not be taken for a header. */
-	drop(g, GUARD_IP_FORM, "ip length < 28");
-	rule(g, "ip frag-off & 0x1fff != 0 goto ip_form");
-	rule(g, "meta l4proto tcp th sport >= 0 accept");
-	rule(g, "meta l4proto udp goto udp");
-	drop(g, GUARD_ROGUE_RA, "icmp type { redirect, router-advertisement }");
-	rule(g, "icmp type >= 0 accept");
-	drop(g, GUARD_ROGUE_QUERIER, "igmp type 0x11");
-	rule(g, "igmp type >= 0 accept");
-	rule(g, "meta l4proto != { icmp, igmp, tcp, udp } accept");
-	drop(g, GUARD_IP_FORM, "");
-
-	chain(g, "ip_form");
-	/* Group reports carry the router alert option. */
-	rule(g, "ip hdrlength 6 @nh,160,32 0x94040000 ip frag-off & 0x3fff == 0 "
-		"igmp type != 0x11 accept");
-	/* The first fragment of such a packet holds too little of TCP to be judged. */
-	rule(g, "ip hdrlength 5 ip frag-off & 0x1fff > 1 meta l4proto >= 0 accept");
-	drop(g, GUARD_IP_FORM, "");
-}
-
-static void write_udp(struct guard *g)
-{
-	chain(g, "udp");
-	drop(g, GUARD_ROGUE_DHCP, "udp sport { 67, 547 }");
-	drop(g, GUARD_ROGUE_DHCP, "udp dport { 68, 546 }");
-	rule(g, "udp dport 67 @th,288,48 != 0x%s counter drop comment \"" GUARD_ROGUE_DHCP "\"",
-	     g->hex);
-	drop(g, GUARD_RESERVED, "udp dport { 3784, 3785, 4784 }");
-	rule(g, "udp length >= 8 accept");
-	drop(g, GUARD_IP_FORM, "");
-}
-
-/*
- * Length tells which options there are: none, or one of 8 bytes. Nonces are part of duplicate
- * detection (RFC 7527).
- */
-static void write_nd(struct guard *g)
-{
-	chain(g, "nd");
-	drop(g, GUARD_ROGUE_RA,
-	     "icmpv6 type { mld-listener-query, nd-router-advert, 137-138, 141-142, 151, 153 }");
-	/* What the first fragment is has been seen: it is none of neighbour discovery. */
-	rule(g, "frag frag-off != 0 accept");
-	rule(g, "ip6 nexthdr icmpv6 icmpv6 type nd-neighbor-solicit ip6 length 24 accept");
-	rule(g,
-	     "ip6 nexthdr icmpv6 icmpv6 type nd-neighbor-solicit ip6 length 32 "
-	     "@th,192,64 0x0101%s accept",
-	     g->hex);
-	rule(g, "ip6 nexthdr icmpv6 icmpv6 type nd-neighbor-advert ip6 length 24 goto nd_target");
-	rule(g,
-	     "ip6 nexthdr icmpv6 icmpv6 type nd-neighbor-advert ip6 length 32 "
-	     "@th,192,64 0x0201%s goto nd_target",
-	     g->hex);
-	rule(g, "ip6 nexthdr icmpv6 icmpv6 type nd-router-solicit ip6 length 8 accept");
-	rule(g,
-	     "ip6 nexthdr icmpv6 icmpv6 type nd-router-solicit ip6 length 16 @th,64,64 0x0101%s accept",
-	     g->hex);
-	rule(g, "icmpv6 type { 1-4, 128-129, 131-132, 143 } accept");
-	drop(g, GUARD_ND, "");
-
-	chain(g, "ip6_new");
-	drop(g, GUARD_ND, "exthdr frag exists");
-	rule(g, "ip6 nexthdr icmpv6 icmpv6 type nd-neighbor-solicit ip6 length 24 goto nd_target");
-	rule(g, "ip6 nexthdr icmpv6 icmpv6 type nd-neighbor-solicit ip6 length 32 "
-		"@th,192,16 0x0e01 goto nd_target");
-	rule(g, "ip6 nexthdr icmpv6 icmpv6 type nd-router-solicit ip6 length 8 accept");
-	rule(g, "icmpv6 type { 131-132, 143 } accept");
-	drop(g, GUARD_ND, "");
-
-	chain(g, "nd_target");
-	rules_of_own(g, AF_INET6, "icmpv6 taddr", "accept");
-	drop(g, GUARD_ND, "");
-}
-
-static void write_ip6(struct guard *g)
-{
-	chain(g, "ip6");
-	if (has_own(g, AF_INET6)) {
-		rules_of_own(g, AF_INET6, "ip6 saddr", "goto ip6_own");
-		rule(g, "ip6 saddr :: meta l4proto icmpv6 goto ip6_new");
-	}
-	drop(g, GUARD_SPOOF_IP, "");
-	if (!has_own(g, AF_INET6))
-		return;
-	chain(g, "ip6_own");
-	drop(g, GUARD_IP_FORM, "exthdr rt exists");
-	/* Else the last header could lie behind the end of the first fragment. */
-	drop(g, GUARD_IP_FORM, "frag nexthdr { 0, 43, 44, 51, 60, 135, 139, 140 }");
-	rule(g, "meta l4proto icmpv6 goto nd");
-	rule(g, "frag frag-off != 0 meta l4proto >= 0 accept");
-	rule(g, "meta l4proto tcp th sport >= 0 accept");
-	rule(g, "meta l4proto udp goto udp");
-	rule(g, "meta l4proto != { icmpv6, tcp, udp } accept");
-	drop(g, GUARD_IP_FORM, "");
-	write_nd(g);
-}
-
-static void write_from_guest(struct guard *g)
+static void write_from(struct guard *g)
 {
 	const struct vs_vif *vif = g->vif;
-	bool is_strict = vif->anti_spoof == VS_SPOOF_STRICT;
-	uint64_t pps = vif->from_guest.packets_per_s;
-	bool has_vlan = vif->vlans.access || vif->vlans.nr_trunk;
-	char what[64];
+	bool is_trunk = vif->vlans.nr_trunk != 0;
 
-	base_chain(g, "from_guest", "ingress", FROM_PRIORITY, is_strict ? "drop" : "accept");
-	if (pps)
-		rule(g,
-		     "limit rate over %llu/second burst %llu packets counter drop "
-		     "comment \"" GUARD_RATE "\"",
-		     (unsigned long long)pps, (unsigned long long)(pps / 20 + 32));
-	if (vif->anti_spoof == VS_SPOOF_ANY) {
-		if (has_vlan)
-			write_tags(g);
+	write_limit(g, vif->from_guest.packets_per_s, "rate");
+	if (vif->anti_spoof != VS_SPOOF_ANY && !vif->has_mac) {
+		/* Nothing is known that the guest could be held to: it stays silent. */
+		rule(g, "goto spoof_mac");
 		return;
 	}
-	/* Nothing is known that the guest could be held to: it stays silent. */
-	if (!vif->has_mac) {
-		drop(g, GUARD_SPOOF_MAC, "");
-		return;
-	}
-	snprintf(what, sizeof(what), "ether saddr != %s", g->mac);
-	drop(g, GUARD_SPOOF_MAC, what);
-	drop(g, GUARD_RESERVED, "ether daddr 01:80:c2:00:00:00-01:80:c2:00:00:0f");
-	write_tags(g);
-	if (is_strict) {
-		rule(g, "meta protocol vmap { ip : goto ip, ip6 : goto ip6, arp : goto arp }");
-		drop(g, GUARD_ARP, "meta protocol rarp");
-		drop(g, GUARD_L2_FORM, "");
-		return;
-	}
-	drop(g, GUARD_ARP, "meta protocol rarp");
-	drop(g, GUARD_ARP, "arp hlen != 6");
-	snprintf(what, sizeof(what), "arp saddr ether != %s", g->mac);
-	drop(g, GUARD_ARP, what);
+	if (vif->anti_spoof != VS_SPOOF_ANY)
+		rule(g, "ether saddr != %s goto spoof_mac", g->mac);
+	if (is_trunk)
+		write_trunk(g);
+	if (vif->anti_spoof == VS_SPOOF_STRICT)
+		rule(g, "goto %s", is_trunk ? "trunk" : "strict");
+	else if (vif->anti_spoof == VS_SPOOF_MAC)
+		rule(g, "goto %s", is_trunk ? "mac_trunk" : "mac");
+	else if (vif->vlans.access)
+		for (int i = 0; i < 2; i++)
+			rule(g, "ether type %s goto vlan", i ? "8021ad" : "8021q");
 }
 
-static void write_to_guest(struct guard *g)
+static void write_to(struct guard *g)
 {
-	uint64_t pps = g->vif->to_guest.packets_per_s;
-	char what[120];
-
-	if (g->vif->anti_spoof == VS_SPOOF_ANY && !pps)
-		return;
-	base_chain(g, "to_guest", "egress", TO_PRIORITY, "accept");
-	if (g->vif->anti_spoof != VS_SPOOF_ANY && g->vif->has_mac) {
-		snprintf(what, sizeof(what),
-			 "ether daddr & 01:00:00:00:00:00 == 00:00:00:00:00:00 ether daddr != %s",
-			 g->mac);
-		drop(g, GUARD_FOREIGN_MAC, what);
-	}
-	if (pps)
+	if (g->vif->anti_spoof != VS_SPOOF_ANY && g->vif->has_mac)
 		rule(g,
-		     "limit rate over %llu/second burst %llu packets counter drop "
-		     "comment \"" GUARD_TO_RATE "\"",
-		     (unsigned long long)pps, (unsigned long long)(pps / 20 + 32));
+		     "ether daddr & 01:00:00:00:00:00 == 00:00:00:00:00:00 ether daddr != %s "
+		     "goto foreign_mac",
+		     g->mac);
+	write_limit(g, g->vif->to_guest.packets_per_s, "to_rate");
 }
 
 json_t *guard_doc(const struct vs_vif *vif, bool *is_needed)
 {
 	struct guard g = { .vif = vif };
-	const uint8_t *m = vif->mac;
 	json_t *doc;
 
 	*is_needed = vif->anti_spoof != VS_SPOOF_ANY || vif->vlans.access || vif->vlans.nr_trunk ||
 		     vif->from_guest.packets_per_s || vif->to_guest.packets_per_s;
 	if (!*is_needed)
 		return NULL;
-	doc = json_pack("{s[]}", "chains");
-	g.chains = json_object_get(doc, "chains");
-	format_mac(m, g.mac);
-	snprintf(g.hex, sizeof(g.hex), "%02x%02x%02x%02x%02x%02x", m[0], m[1], m[2], m[3], m[4],
-		 m[5]);
-	take_own(&g);
-	write_from_guest(&g);
-	if (vif->anti_spoof == VS_SPOOF_STRICT) {
-		write_arp(&g);
-		write_ip(&g);
-		write_ip6(&g);
-		if (g.nr_own)
-			write_udp(&g);
-	}
-	write_to_guest(&g);
-	if (!doc || g.is_nomem) {
+	format_mac(vif->mac, g.mac);
+	doc = json_pack("{s{ss s[]} s[] s[]}", "from", "policy",
+			vif->anti_spoof == VS_SPOOF_STRICT ? "drop" : "accept", "rules", "to",
+			"own");
+	g.rules = json_object_get(json_object_get(doc, "from"), "rules");
+	g.own = json_object_get(doc, "own");
+	if (vif->anti_spoof != VS_SPOOF_ANY && vif->has_mac)
+		write_own(&g);
+	write_from(&g);
+	g.rules = json_object_get(doc, "to");
+	write_to(&g);
+	if (!doc || g.is_nomem || nft_sort(g.own) != 0) {
 		json_decref(doc);
 		doc = NULL;
 	}
 	return doc;
 }
 
+/* The stack gets nothing from the link; what goes to the guest is as ever. */
 static json_t *stack_guard_doc(const struct vs_vif *vif)
 {
 	struct guard g = { .vif = vif };
-	json_t *doc = json_pack("{s[]}", "chains");
+	json_t *doc = json_pack("{s{ss s[]} s[] s[]}", "from", "policy", "drop", "rules", "to",
+				"own");
 
-	g.chains = json_object_get(doc, "chains");
 	format_mac(vif->mac, g.mac);
-	base_chain(&g, "from_guest", "ingress", FROM_PRIORITY, "drop");
-	write_to_guest(&g);
+	g.rules = json_object_get(doc, "to");
+	write_to(&g);
 	if (!doc || g.is_nomem) {
 		json_decref(doc);
 		doc = NULL;

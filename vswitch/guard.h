@@ -1,7 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What a guest may send: the table "netdev vifrost-<link>" on its vif's own link, before bridge, Open
- * vSwitch and IP stack see a frame. docs/operator.md has the verdicts, docs/design.md the chains.
+ * What a guest may send: rules on its vif's own link, before bridge, Open vSwitch and IP stack see a
+ * frame. The document "netdev vifrost-<link>" is
+ *
+ *	{ "from": { "policy", "rules": [text] }, "to": [text], "own": [address...] }
+ *
+ * of which nft_guard.c makes chains and elements of sets in the table "netdev vifrost", which all guards
+ * share. docs/operator.md has the verdicts, docs/design.md the chains.
  */
 #ifndef VSWITCH_GUARD_H
 #define VSWITCH_GUARD_H
@@ -26,6 +31,17 @@
 
 /* NULL: no memory, or (*is_needed false) nothing is forbidden. Pure. */
 json_t *guard_doc(const struct vs_vif *vif, bool *is_needed);
+#define GUARD_TABLE "netdev vifrost"
+#define GUARD_FROM  "from-"
+#define GUARD_TO    "to-"
+/* What all guards share: an nftables document of GUARD_TABLE, its sets without elements. */
+json_t *guard_shared_doc(void);
+/* The set that something of a document's "own" belongs to. */
+const char *guard_set_of(const char *own);
+/* The reason that a set of counters stands for; NULL: it is none. */
+const char *guard_reason(const char *set);
+/* A base chain of a document, without its rules. @guard: the document's "from", or NULL. */
+json_t *guard_chain(const char *link, const json_t *guard, bool is_from);
 /* "netdev vifrost-<link>" */
 void guard_name(const char *link, char name[VS_TEXT_LEN]);
 

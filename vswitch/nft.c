@@ -21,6 +21,7 @@
 
 #include "vswitch/array.h"
 #include "vswitch/docs.h"
+#include "vswitch/guard.h"
 
 #define ANSWER_SIZE (128 * 1024)
 #define RECV_BUFFER (4 << 20)
@@ -121,6 +122,8 @@ static int sync_docs(struct nft *n)
 	forget(n);
 	for (int i = 0; i < DUMP_TRIES; i++) {
 		rc = nft_dump(n, &n->docs);
+		if (!rc)
+			rc = nft_guard_split(n->docs);
 		if (!rc)
 			rc = nft_generation(n, &after);
 		if (!rc && before == after) {
@@ -244,6 +247,20 @@ static int send_batch(struct nft *n, const struct nft_batch *batch, char *why)
 	return rc;
 }
 
+/* What guards share comes with the first of them, goes with the last. */
+static void remember_shared(struct nft *n, const char *guard, const json_t *doc)
+{
+	json_t *shared = json_object_get(n->docs, GUARD_TABLE);
+
+	if (!doc && nft_guard_is_last(n->docs, guard))
+		json_object_del(n->docs, GUARD_TABLE);
+	/* It was made anew, and others with it, not all as they had been. */
+	else if (shared && !json_equal(shared, n->shared))
+		forget(n);
+	else if (json_object_set(n->docs, GUARD_TABLE, n->shared) != 0)
+		forget(n);
+}
+
 /* After a commit of ours: what is remembered is right, unless others committed too. */
 static void remember(struct nft *n, const char *name, const json_t *doc)
 {
@@ -260,6 +277,23 @@ static void remember(struct nft *n, const char *name, const json_t *doc)
 		json_object_del(n->docs, name);
 	else if (json_object_set(n->docs, name, (json_t *)(uintptr_t)doc) != 0)
 		forget(n);
+	if (n->docs && nft_guard_link(name))
+		remember_shared(n, name, doc);
+}
+
+static int set_guard(struct nft *n, const char *name, const json_t *doc, char *why)
+{
+	struct nft_batch batch;
+	int rc;
+
+	nft_batch_begin(&batch, n->seq + 1);
+	rc = nft_guard_build(name, n->docs, doc, n->shared, &batch, why);
+	if (!rc)
+		rc = nft_batch_end(&batch);
+	if (!rc)
+		rc = send_batch(n, &batch, why);
+	nft_batch_fini(&batch);
+	return rc;
 }
 
 static int replace(struct nft *n, const char *name, const json_t *doc, bool is_there, char *why)
@@ -269,6 +303,8 @@ static int replace(struct nft *n, const char *name, const json_t *doc, bool is_t
 	uint8_t family;
 	int rc = nft_name_parse(name, &family, &table);
 
+	if (!rc && nft_guard_link(name))
+		return set_guard(n, name, doc, why);
 	if (rc)
 		return rc;
 	nft_batch_begin(&batch, n->seq + 1);
@@ -316,7 +352,7 @@ int nft_apply(struct nft *n, const char *name, const json_t *doc, char *why)
 	have = json_object_get(n->docs, name);
 	if (doc ? have && json_equal(have, doc) : !have)
 		return 0;
-	rc = have && doc ? update_sets(n, name, have, doc, why) : -EAGAIN;
+	rc = have && doc && !nft_guard_link(name) ? update_sets(n, name, have, doc, why) : -EAGAIN;
 	if (rc)
 		rc = replace(n, name, doc, have != NULL, why);
 	/* Someone made or removed the table in between. */
@@ -326,10 +362,10 @@ int nft_apply(struct nft *n, const char *name, const json_t *doc, char *why)
 		if (!rc)
 			rc = replace(n, name, doc, json_object_get(n->docs, name) != NULL, why);
 	}
-	if (!rc)
-		remember(n, name, doc);
-	else
+	if (rc)
 		forget(n);
+	else
+		remember(n, name, doc);
 	if (rc && !why[0])
 		snprintf(why, VS_TEXT_LEN, "nftables: %s", strerror(-rc));
 	return rc;
@@ -369,7 +405,8 @@ int nft_open(struct nft **nft_out)
 	if (!n)
 		return rc;
 	n->answer = malloc(ANSWER_SIZE);
-	rc = n->answer ? open_socket(n) : -ENOMEM;
+	n->shared = guard_shared_doc();
+	rc = n->answer && n->shared ? open_socket(n) : -ENOMEM;
 	if (rc)
 		nft_close(n);
 	else
@@ -384,6 +421,7 @@ void nft_close(struct nft *n)
 	forget(n);
 	if (n->nl)
 		mnl_socket_close(n->nl);
+	json_decref(n->shared);
 	free(n->answer);
 	free(n);
 }
@@ -438,7 +476,11 @@ static int doc_observe(void *ctx, struct vs_observed *o, char *why)
 		return rc;
 	/* No name is there twice: nothing is looked for. */
 	json_object_foreach (((struct nft *)ctx)->docs, name, doc) {
-		struct vs_doc *d = array_add(&o->docs, &o->nr_docs, sizeof(*d));
+		struct vs_doc *d;
+
+		if (!strcmp(name, GUARD_TABLE))
+			continue;
+		d = array_add(&o->docs, &o->nr_docs, sizeof(*d));
 
 		if (!d)
 			return -ENOMEM;

@@ -141,6 +141,22 @@ static void fill_chain(struct nftnl_chain *c, const char *table, const json_t *c
 	nftnl_chain_set_data(c, NFTNL_CHAIN_USERDATA, udata, 2u + udata[1]);
 }
 
+void nft_del_chain(struct nft_batch *batch, uint8_t family, const char *table, const char *name)
+{
+	struct nlmsghdr *nlh = message(batch, NFT_MSG_DELCHAIN, family, NLM_F_ACK);
+	struct nftnl_chain *c = nlh ? nftnl_chain_alloc() : NULL;
+
+	if (!c) {
+		batch->is_nomem = true;
+		return;
+	}
+	nftnl_chain_set_str(c, NFTNL_CHAIN_TABLE, table);
+	nftnl_chain_set_str(c, NFTNL_CHAIN_NAME, name);
+	nftnl_chain_nlmsg_build_payload(nlh, c);
+	nftnl_chain_free(c);
+	commit(batch, nlh);
+}
+
 void nft_put_chain(struct nft_batch *batch, uint8_t family, const char *table, const json_t *chain)
 {
 	struct nlmsghdr *nlh = message(batch, NFT_MSG_NEWCHAIN, family, NLM_F_CREATE);
@@ -183,6 +199,7 @@ static void fill_set(struct nftnl_set *s, const char *table, const struct nft_se
 
 	flags |= set->is_map ? NFT_SET_MAP : 0;
 	flags |= set->is_interval ? NFT_SET_INTERVAL : 0;
+	flags |= set->is_dynamic ? NFT_SET_EVAL : 0;
 	if (set->is_interval && set->key.nr > 1) {
 		flags |= NFT_SET_CONCAT;
 		nftnl_set_set_data(s, NFTNL_SET_DESC_CONCAT, set->key.sizes, (uint32_t)set->key.nr);

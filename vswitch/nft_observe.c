@@ -268,12 +268,25 @@ static void fill_set_name(struct nlmsghdr *nlh, const void *arg)
 	mnl_attr_put_strz(nlh, NFTA_SET_ELEM_LIST_SET, name->set);
 }
 
+/* Packets make its elements. */
+static bool is_dynamic(const json_t *set)
+{
+	const json_t *flags = json_object_get(set, "flags"), *flag;
+	size_t i;
+
+	json_array_foreach (flags, i, flag)
+		if (json_is_string(flag) && !strcmp(json_string_value(flag), "dynamic"))
+			return true;
+	return false;
+}
+
 static int read_elements(struct dump *d, struct seen *s, json_t *set)
 {
 	struct set_name name = { s->table, json_string_value(json_object_get(set, "name")) };
 	json_t *elements = json_array();
-	int rc = nft_ask(d->nft, NFT_MSG_GETSETELEM, s->family, NLM_F_DUMP, fill_set_name, &name,
-			 on_elements, elements);
+	int rc = is_dynamic(set) ? 0
+				 : nft_ask(d->nft, NFT_MSG_GETSETELEM, s->family, NLM_F_DUMP,
+					   fill_set_name, &name, on_elements, elements);
 
 	if (!rc)
 		rc = nft_sort(elements);
@@ -378,6 +391,21 @@ static int finish_table(struct dump *d, struct seen *s, json_t *docs)
 	return rc ? rc : json_object_set(docs, s->name, s->doc) ? -ENOMEM : 0;
 }
 
+static void fill_table_name(struct nlmsghdr *nlh, const void *arg)
+{
+	const struct seen *s = arg;
+
+	mnl_attr_put_strz(nlh, NFTA_RULE_TABLE, s->table);
+}
+
+/* Table by table: each part of a dump begins with a walk over all rules before it. */
+static int read_rules(struct dump *d, struct seen *s)
+{
+	d->last = s;
+	return nft_ask(d->nft, NFT_MSG_GETRULE, s->family, NLM_F_DUMP, fill_table_name, s, on_rule,
+		       d);
+}
+
 static int read_once(struct dump *d, json_t *docs)
 {
 	static const struct {
@@ -385,8 +413,7 @@ static int read_once(struct dump *d, json_t *docs)
 		int (*fn)(const struct nlmsghdr *nlh, void *data);
 	} dumps[] = { { NFT_MSG_GETTABLE, on_table },
 		      { NFT_MSG_GETCHAIN, on_chain },
-		      { NFT_MSG_GETSET, on_set },
-		      { NFT_MSG_GETRULE, on_rule } };
+		      { NFT_MSG_GETSET, on_set } };
 	int rc = 0;
 
 	for (size_t i = 0; !rc && i < sizeof(dumps) / sizeof(dumps[0]); i++) {
@@ -398,6 +425,8 @@ static int read_once(struct dump *d, json_t *docs)
 			rc = nft_ask(d->nft, dumps[i].type, NFPROTO_UNSPEC, NLM_F_DUMP, NULL, NULL,
 				     dumps[i].fn, d);
 	}
+	for (size_t i = 0; !rc && i < d->nr; i++)
+		rc = read_rules(d, &d->seen[i]);
 	for (size_t i = 0; !rc && i < d->nr; i++)
 		rc = finish_table(d, &d->seen[i], docs);
 	return rc;

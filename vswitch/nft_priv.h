@@ -124,7 +124,7 @@ struct nft_elem {
 struct nft_set {
 	char name[NFT_NAME_LEN];
 	uint32_t id; /* within the batch */
-	bool is_map, is_interval, is_anonymous;
+	bool is_map, is_interval, is_dynamic, is_anonymous;
 	struct nft_key key, data;
 	struct nft_elem *elems;
 	size_t nr;
@@ -202,6 +202,7 @@ bool nft_has_chain(const struct nft_scope *scope, const char *name);
 int nft_match(struct nft_build *b);
 /* A statement. As nft_match(). */
 int nft_stmt(struct nft_build *b);
+int nft_stmt_add(struct nft_build *b);
 int nft_stmt_masquerade(struct nft_build *b);
 int nft_stmt_redirect(struct nft_build *b);
 int nft_stmt_snat(struct nft_build *b);
@@ -271,6 +272,7 @@ void nft_batch_fini(struct nft_batch *batch);
 /* @flags: NFT_TABLE_* */
 void nft_put_table(struct nft_batch *batch, uint8_t family, const char *table, uint8_t flags);
 void nft_del_table(struct nft_batch *batch, uint8_t family, const char *table);
+void nft_del_chain(struct nft_batch *batch, uint8_t family, const char *table, const char *name);
 void nft_put_chain(struct nft_batch *batch, uint8_t family, const char *table, const json_t *chain);
 void nft_put_set(struct nft_batch *batch, uint8_t family, const char *table,
 		 const struct nft_set *set);
@@ -290,6 +292,7 @@ struct nft {
 	uint32_t portid, seq;
 	uint32_t sent_room; /* of the socket's send buffer */
 	json_t *docs;	    /* as of @generation, by name; NULL: unknown */
+	json_t *shared;	    /* guard_shared_doc() */
 	uint32_t generation;
 	char *answer; /* room for one */
 };
@@ -310,6 +313,20 @@ int nft_generation(struct nft *n, uint32_t *generation);
 /* nft_update.c. -EAGAIN: more than elements of sets must change. */
 int nft_update_build(const char *name, const json_t *have, const json_t *want,
 		     struct nft_batch *batch, char *why);
+
+/* ---- nft_guard.c: guards, that share a table ---- */
+
+/* The link of a guard's document; NULL: it is another's. */
+const char *nft_guard_link(const char *name);
+/* In @docs the one table becomes a document for each guard, and what they share. -ENOMEM. */
+int nft_guard_split(json_t *docs);
+/* Whether there is no other guard than @name's. */
+bool nft_guard_is_last(const json_t *docs, const char *name);
+/* Whether its rules are such as can be compiled. */
+bool nft_guard_check(const json_t *doc);
+/* @docs: what is there; @doc NULL: to be taken away. */
+int nft_guard_build(const char *name, const json_t *docs, const json_t *doc, const json_t *shared,
+		    struct nft_batch *batch, char *why);
 
 /* ---- nft_observe.c: documents as the kernel has them ---- */
 

@@ -170,8 +170,10 @@ static int read_definition(const json_t *json, struct nft_set *set, char *why)
 		return -EINVAL;
 	strcpy(set->name, name);
 	json_array_foreach (flags, i, flag)
-		if (json_is_string(flag) && !strcmp(json_string_value(flag), "interval"))
-			set->is_interval = true;
+		if (json_is_string(flag)) {
+			set->is_interval |= !strcmp(json_string_value(flag), "interval");
+			set->is_dynamic |= !strcmp(json_string_value(flag), "dynamic");
+		}
 	rc = nft_key_parse(type, &set->key, why);
 	if (rc || !map)
 		return rc;
@@ -207,9 +209,14 @@ void nft_set_fini(struct nft_set *set)
 	*set = (struct nft_set){ 0 };
 }
 
+/* @b's raw bytes may stand for any type of their size. */
 static bool same_key(const struct nft_key *a, const struct nft_key *b)
 {
-	return a->nr == b->nr && !memcmp(a->types, b->types, a->nr) &&
+	for (size_t i = 0; i < a->nr && a->nr == b->nr; i++)
+		if (a->types[i] != b->types[i] &&
+		    (b->types[i] != NFT_T_INT || a->sizes[i] != b->sizes[i]))
+			return false;
+	return a->nr == b->nr &&
 	       (a->types[0] == NFT_T_VERDICT || !memcmp(a->sizes, b->sizes, a->nr));
 }
 
@@ -287,5 +294,42 @@ int nft_lookup(struct nft_build *b, const struct nft_key *key, const struct nft_
 	nftnl_expr_set_u32(e, NFTNL_EXPR_LOOKUP_SET_ID, set->id);
 	if (is_inverted)
 		nftnl_expr_set_u32(e, NFTNL_EXPR_LOOKUP_FLAGS, NFT_LOOKUP_F_INV);
+	return 1;
+}
+
+/* "add @set { FIELD counter }": the element is made by the first such packet, and counts. */
+int nft_stmt_add(struct nft_build *b)
+{
+	const struct nft_set *set = NULL;
+	const struct nft_field *single;
+	struct nftnl_expr *e, *counter;
+	struct nft_field raw;
+	struct nft_key key;
+	size_t at = b->lex.pos, end;
+	int rc;
+
+	b->lex.pos++;
+	rc = nft_take(&b->lex, "{") ? nft_key_take(b, &key, &single, &raw) : 0;
+	if (rc <= 0)
+		return rc ? rc : nft_fail(b, "'@set { FIELD counter }' is missing");
+	end = b->lex.pos;
+	b->lex.pos = at;
+	set = nft_peek(&b->lex)[0] == '@' ? find_named(b, &key, NULL) : NULL;
+	if (!set || !set->is_dynamic)
+		return set ? nft_fail(b, "the set lacks flag \"dynamic\"") : -EINVAL;
+	b->lex.pos = end;
+	if (!nft_take(&b->lex, "counter") || !nft_take(&b->lex, "}"))
+		return nft_fail(b, "'counter }' is missing");
+	e = nft_expr(b, "dynset");
+	counter = e ? nftnl_expr_alloc("counter") : NULL;
+	if (!counter) {
+		b->is_nomem = true;
+		return 1;
+	}
+	nftnl_expr_set_u32(e, NFTNL_EXPR_DYNSET_SREG_KEY, NFT_REG_1);
+	nftnl_expr_set_u32(e, NFTNL_EXPR_DYNSET_OP, NFT_DYNSET_OP_ADD);
+	nftnl_expr_set_str(e, NFTNL_EXPR_DYNSET_SET_NAME, set->name);
+	nftnl_expr_set_u32(e, NFTNL_EXPR_DYNSET_SET_ID, set->id);
+	nftnl_expr_add_expr(e, NFTNL_EXPR_DYNSET_EXPR, counter);
 	return 1;
 }

@@ -347,6 +347,7 @@ static const struct {
 	int (*fn)(struct nft_build *b);
 } stmts[] = {
 	{ "counter", stmt_counter },
+	{ "add", nft_stmt_add },
 	{ "limit", stmt_limit },
 	{ "log", stmt_log },
 	{ "reject", stmt_reject },

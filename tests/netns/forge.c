@@ -169,7 +169,7 @@ static void send_all(void)
 {
 	uint8_t frame[FORGE_SIZE];
 
-	for (size_t i = 0; i < forge_nr_frames; i++) {
+	for (size_t i = 0; i < forge_count(); i++) {
 		size_t size = forge_build(i, &id, frame);
 
 		/* A link that is down refuses: that is part of it. */
@@ -184,18 +184,18 @@ static int judge(unsigned int verdict)
 {
 	int bad = 0;
 
-	for (size_t i = 0; i < forge_nr_frames; i++) {
+	for (size_t i = 0; i < forge_count(); i++) {
 		int must = verdict ? forge_arrives(i, verdict) : 0;
 		unsigned int total = 0;
 
 		for (size_t p = 1; p < nr_ports; p++) {
 			total += ports[p].arrived[i];
 			if (!must && ports[p].arrived[i])
-				printf("leak: %s at %s, %u of %u\n", forge_frames[i].name,
+				printf("leak: %s at %s, %u of %u\n", forge_frame(i)->name,
 				       ports[p].name, ports[p].arrived[i], sent[i]);
 		}
 		if (must > 0 && !total)
-			printf("lost: %s, all %u\n", forge_frames[i].name, sent[i]);
+			printf("lost: %s, all %u\n", forge_frame(i)->name, sent[i]);
 		bad += (must > 0 && !total) || (!must && total);
 	}
 	return bad;
@@ -242,6 +242,6 @@ int main(int argc, char **argv)
 	for (quiet = now_ms() + QUIET_MS; now_ms() < quiet; usleep(1000))
 		receive();
 	bad = judge(verdicts[v].verdict);
-	printf("%zu kinds of frames, %d wrong\n", forge_nr_frames, bad);
+	printf("%zu kinds of frames, %d wrong\n", forge_count(), bad);
 	return bad != 0;
 }

@@ -35,8 +35,9 @@ struct forge_frame {
 	void (*build)(struct forge *f, const struct forge_id *id);
 };
 
-extern const struct forge_frame forge_frames[];
-extern const size_t forge_nr_frames;
+size_t forge_count(void);
+/* NULL: there are not so many. */
+const struct forge_frame *forge_frame(size_t i);
 
 /* Frame @i into @frame. Return: its size. */
 size_t forge_build(size_t i, const struct forge_id *id, uint8_t frame[FORGE_SIZE]);

@@ -1,0 +1,195 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# Timeout: 120
+# What a hostile guest sends, on a Linux bridge: no forged frame comes out at another guest, at the LAN or at
+# the host, whatever happens meanwhile, and honest ones do. The toolstack is played by xenstore-write, the
+# backend by TAPs into which netns-forge writes.
+#
+#	netns-forge -> vif5.0 -+		+- vif6.0 -> netns-forge
+#			       red (bridge) ----+
+#					|	+- lan0 -- wan0 in "lan" -> netns-forge
+# shellcheck source=tests/netns/lib.sh
+. "$(dirname "$0")/lib.sh"
+
+[ "$(id -u)" = 0 ] || skip "needs root"
+[ -e /dev/net/tun ] || skip "/dev/net/tun is not here (CONFIG_TUN)"
+need_programs vifrost vifrostd vifrost-hvd xenstore-write xenstore-read jq nft
+lab_enter "$@"
+set -E
+trap 'test_failed $LINENO "$BASH_COMMAND"' ERR
+lab_network
+
+mac=00:16:3e:00:00:01 ip4=192.0.2.51 ip6=2001:db8:0:1::51
+others="other-mac=00:16:3e:00:00:02 other-ip4=192.0.2.52 other-ip6=2001:db8:0:1::52"
+lan="to-ip4=$LAB_LAN4 to-ip6=$LAB_LAN6"
+# $1 verdict, $2 seconds, $3 the sender's link; the rest: who it is, if not the usual guest.
+forge() {
+	local verdict=$1 seconds=$2 from=$3
+	shift 3
+	# shellcheck disable=SC2086 # lists of words
+	netns-forge "$verdict" "$seconds" "$from" tap:vif6.0 wan0@/run/netns/lan \
+		mac=$mac ip4=$ip4 ip6=$ip6 $others $lan "$@" > "$LAB_LOG/forge" || {
+		cat "$LAB_LOG/forge"
+		return 1
+	}
+}
+# As forge, while a command is run over and over; at least once.
+forge_while() {
+	local verdict=$1 seconds=$2 from=$3
+	shift 3
+	rm -f /run/witness
+	WITNESS=/run/witness forge "$verdict" "$seconds" "$from" &
+	local forger=$! rounds=0
+	wait_for 5 test -e /run/witness
+	while kill -0 $forger 2> /dev/null; do
+		"$@"
+		rounds=$((rounds + 1))
+	done
+	wait $forger || fail "while: $*"
+	echo "	$rounds times: $*"
+}
+
+announce() {
+	local area=/local/domain/0/backend/vif/$1/$3
+	xenstore-write "/local/domain/$1/name" "$2" "/local/domain/$1/vm" "/vm/00000000-0000-0000-0000-00000000000$1" \
+		"$area/mac" "$4" "$area/frontend-id" "$1" "$area/handle" "$3" "$area/state" 1
+}
+offer() { ip tuntap add "vif$1.$2" mode tap && xenstore-write "/local/domain/0/backend/vif/$1/$2/state" 2; }
+retract() {
+	xenstore-write "/local/domain/0/backend/vif/$1/$2/state" 6
+	xenstore-rm "/local/domain/0/backend/vif/$1/$2"
+	ip link del "vif$1.$2"
+}
+says() { [ "$(xenstore-read "/local/domain/0/backend/vif/$1/$2/hotplug-status")" = "$3" ]; }
+store_up() {
+	vifrost-hvd --run-dir "$VIFROST_RUN_DIR" < /dev/null >> "$LAB_LOG/vifrost-hvd.log" 2>&1 &
+	lab_pid[vifrost-hvd]=$!
+	wait_for 10 xenstore-list /
+}
+# $1 anti-spoof of the guest; $2 more of its vif
+policy() {
+	cat > /run/policy.yaml <<-END
+		version: 1
+		uplinks:
+		  lan0: { match: { name: lan0 } }
+		networks:
+		  red: { mode: bridge, uplink: lan0 }
+		guests:
+		  villain:
+		    vifs:
+		      - { devid: 0, network: red, mac: "$mac", addresses: [$ip4, "$ip6"], anti-spoof: $1 ${2:-} }
+		  witness:
+		    vifs:
+		      - { devid: 0, network: red, anti-spoof: none }
+	END
+}
+apply() {
+	vifrost apply -q /run/policy.yaml
+	# Reports of groups go to routers only otherwise, and must be seen to arrive.
+	ip link set red type bridge mcast_snooping 0
+}
+guards() { nft -j list table netdev vifrost 2> /dev/null | jq -r '.nftables[].chain | select(.hook == "ingress") | .name'; }
+
+store_up
+announce 5 villain 0 $mac
+announce 6 witness 0 00:16:3e:00:00:09
+offer 5 0
+offer 6 0
+policy strict
+
+echo "boot: silent until there is a guard, honest from then on"
+forge silent 0 tap:vif5.0
+rm -f /run/witness
+WITNESS=/run/witness forge strict 6 tap:vif5.0 &
+forger=$!
+wait_for 5 test -e /run/witness
+daemon_start vifrostd
+apply
+wait_for 5 says 5 0 connected
+wait $forger || fail "at boot"
+[ "$(guards)" = from-vif5.0 ]
+
+echo "steady, each verdict"
+for verdict in none mac strict; do
+	policy $verdict
+	apply
+	[ $verdict != none ] || [ -z "$(guards)" ] || fail "a guard that is not wanted"
+	forge $verdict 0 tap:vif5.0
+done
+
+echo "again: nothing to do"
+before=$(nft -a list table netdev vifrost)
+vifrost apply /run/policy.yaml > /run/again
+[ "$(nft -a list table netdev vifrost)" = "$before" ] || fail "a second apply changed the guard"
+
+echo "counted by reason"
+for set in spoof_mac vlan reserved l2_form bad_arp spoof_ip bad_form bad_nd rogue_dhcp rogue_ra rogue_querier; do
+	[[ $(nft list set netdev vifrost n_$set) = *vif5.0* ]] || fail "nothing counted in $set"
+done
+
+echo "policy changed under load"
+turn=0
+change() {
+	turn=$((turn + 1))
+	case $((turn % 3)) in
+	0) policy strict ;;
+	1) policy strict ", rate: { egress-pps: 100k }" ;;
+	2) policy strict ", mtu: 1400" ;;
+	esac
+	sed -i "s/addresses: \\[/&192.0.2.$((60 + turn % 7)), /" /run/policy.yaml
+	apply
+}
+forge_while strict 4 tap:vif5.0 change
+
+echo "vifrostd killed, and back"
+forge_while strict 3 tap:vif5.0 eval 'daemon_stop vifrostd KILL; sleep 0.3; daemon_start vifrostd'
+
+echo "hotplug under load"
+policy strict
+apply
+retract 5 0
+xenstore-rm /local/domain/5
+wait_for 5 eval '[ -z "$(guards)" ]'
+ip tuntap add vif7.0 mode tap
+rm -f /run/witness
+WITNESS=/run/witness forge strict 3 tap:vif7.0 &
+forger=$!
+wait_for 5 test -e /run/witness
+announce 7 villain 0 $mac
+xenstore-write /local/domain/0/backend/vif/7/0/state 2
+wait_for 5 says 7 0 connected
+wait $forger || fail "at hotplug"
+[ "$(guards)" = from-vif7.0 ]
+
+echo "a guard that cannot be set: the link stays down"
+retract 7 0
+wait_for 5 eval '[ -z "$(guards)" ]'
+# The table of somebody who does not share it, as long as that lives.
+exec 7> >(exec nft -i > /dev/null)
+owner=$!
+echo "add table netdev vifrost { flags owner; }" >&7
+wait_for 5 nft list table netdev vifrost
+announce 7 villain 0 $mac
+offer 7 0
+wait_for 5 says 7 0 error
+forge silent 0 tap:vif7.0
+[[ $(ip link show vif7.0) != *,UP* ]] || fail "it is up"
+[[ $(xenstore-read /local/domain/0/backend/vif/7/0/hotplug-error) = *"cannot put vif7.0 on red: "* ]]
+exec 7>&-
+wait_for 5 process_gone $owner
+apply
+wait_for 5 eval '[ "$(guards)" = from-vif7.0 ]'
+forge strict 0 tap:vif7.0
+
+echo "flushed by others, and what is shared changed: set right by the next apply"
+nft flush ruleset
+apply
+forge strict 0 tap:vif7.0
+nft add rule netdev vifrost strict accept
+nft add element netdev vifrost own4 "{ vif7.0 . 192.0.2.52 }"
+nft insert rule netdev vifrost from-vif7.0 accept
+apply
+forge strict 0 tap:vif7.0
+
+daemon_stop vifrostd
+daemon_stop vifrost-hvd
