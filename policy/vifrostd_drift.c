@@ -17,7 +17,7 @@
 #include "base/clock.h"
 #include "vswitch/ovs.h"
 
-#define OVS_MS	      500 /* Open vSwitch is asked, it does not tell */
+#define POLL_MS	      500 /* Open vSwitch and our daemons are asked, they do not tell */
 #define QUIET_MS      100 /* after the last hint */
 #define LATEST_MS     400 /* after the first */
 #define COST_FACTOR   5	  /* of the time, at most 1/6 goes into looking */
@@ -247,13 +247,18 @@ static void look(struct vifrostd *d)
 	diags_fini(&ds);
 }
 
-static void on_ovs_timer(void *arg)
+static void on_poll_timer(void *arg)
 {
-	static const struct vs_change change = { .what = "Open vSwitch" };
+	static const struct vs_change ovs = { .what = "Open vSwitch" };
+	static const struct vs_change service = { .what = "a daemon" };
 	struct vifrostd *d = arg;
 
-	if (d->policy && d->tx.phase == TX_NONE && vs_ovs_changed())
-		on_change(d, &change);
+	if (!d->policy || d->tx.phase != TX_NONE)
+		return;
+	if (vs_ovs_changed())
+		on_change(d, &ovs);
+	if (vs_services_died(d->rundir))
+		on_change(d, &service);
 }
 
 static void on_timer(void *arg)
@@ -313,9 +318,9 @@ int drift_start(struct vifrostd *d)
 	int rc = loop_timer_add(d->loop, &d->drift.timer, on_timer, d);
 
 	if (!rc)
-		rc = loop_timer_add(d->loop, &d->drift.ovs_timer, on_ovs_timer, d);
+		rc = loop_timer_add(d->loop, &d->drift.poll_timer, on_poll_timer, d);
 	if (!rc)
-		rc = loop_timer_set(&d->drift.ovs_timer, OVS_MS, OVS_MS);
+		rc = loop_timer_set(&d->drift.poll_timer, POLL_MS, POLL_MS);
 	if (!rc)
 		rc = vs_changes_open(d->loop, on_change, d, &d->changes);
 	if (!rc)
@@ -328,7 +333,7 @@ void drift_stop(struct vifrostd *d)
 	vs_changes_close(d->changes);
 	d->changes = NULL;
 	loop_timer_del(&d->drift.timer);
-	loop_timer_del(&d->drift.ovs_timer);
+	loop_timer_del(&d->drift.poll_timer);
 	forget(&d->drift);
 	json_decref(d->drift.adopted);
 	json_decref(d->drift.last);

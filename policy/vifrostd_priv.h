@@ -100,7 +100,7 @@ struct tx {
 
 /* Where what is there differs from the policy in force. */
 struct drift {
-	struct loop_timer timer, ovs_timer;
+	struct loop_timer timer, poll_timer;
 	uint64_t first_hint_ms; /* of those not yet looked at; 0: none */
 	uint64_t not_before_ms; /* the next look */
 	char by[DRIFT_BY_LEN];	/* who is behind the hints; "": unknown */

@@ -53,12 +53,26 @@ int bridge_rebuild_record(const struct vs_observed *o, const struct vs_link *bri
 void bridge_take_uplink(const struct vs_plan_input *in, struct plan_for *p,
 			const struct vs_network *n, const struct vs_record_network *rn,
 			const char *uplink);
-void bridge_add_routes(struct plan_for *p, const struct vs_network *n,
-		       const struct vs_record_network *rn);
+void bridge_add_addrs(const struct vs_plan_input *in, struct plan_for *p,
+		      const struct vs_network *n, const struct vs_record_network *rn);
+void bridge_add_routes(const struct vs_plan_input *in, struct plan_for *p,
+		       const struct vs_network *n, const struct vs_record_network *rn);
 void bridge_strip_uplink(struct plan_for *p, const struct vs_record_network *rn,
 			 const char *uplink);
 /* All the way back. @n: as the network is wanted now; NULL: no more. */
 void bridge_give_back(struct plan_for *p, const struct vs_record_network *old,
 		      const struct vs_network *n);
+
+/* bridge_lease.c: whether our DHCP client is to say if what was moved still holds. */
+bool bridge_is_clients_addr(const struct vs_plan_input *in, const struct plan_for *p,
+			    const struct vs_network *n, const struct vs_record_network *rn,
+			    const struct vs_addr *a);
+bool bridge_is_clients_route(const struct vs_plan_input *in, const struct plan_for *p,
+			     const struct vs_network *n, const struct vs_record_network *rn,
+			     const struct vs_route *r);
+/* What is on the link in place of @a, whose time was over. NULL: nothing. */
+const struct vs_addr *bridge_successor(const struct vs_observed *o, int ifindex,
+				       const struct vs_record_network *old,
+				       const struct vs_addr *a);
 
 #endif

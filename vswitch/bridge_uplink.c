@@ -283,14 +283,25 @@ static bool policy_has_key(const struct vs_network *n, const struct vs_route *r)
 	return false;
 }
 
+void bridge_add_addrs(const struct vs_plan_input *in, struct plan_for *p,
+		      const struct vs_network *n, const struct vs_record_network *rn)
+{
+	for (size_t i = 0; i < rn->nr_moved_addrs; i++)
+		if (!bridge_is_clients_addr(in, p, n, rn, &rn->moved_addrs[i]))
+			plan_add_addr(p, VS_DISRUPTION_NONE, n->name, &rn->moved_addrs[i], true);
+	for (size_t i = 0; i < n->nr_addrs; i++)
+		plan_add_addr(p, VS_DISRUPTION_NONE, n->name, &n->addrs[i], false);
+}
+
 /* Those without a gateway first, because gateways are reached by them. */
-void bridge_add_routes(struct plan_for *p, const struct vs_network *n,
-		       const struct vs_record_network *rn)
+void bridge_add_routes(const struct vs_plan_input *in, struct plan_for *p,
+		       const struct vs_network *n, const struct vs_record_network *rn)
 {
 	for (int via = 0; via < 2; via++) {
 		for (size_t i = 0; i < rn->nr_moved_routes; i++)
 			if (rn->moved_routes[i].has_via == via &&
-			    !policy_has_key(n, &rn->moved_routes[i]))
+			    !policy_has_key(n, &rn->moved_routes[i]) &&
+			    !bridge_is_clients_route(in, p, n, rn, &rn->moved_routes[i]))
 				plan_add_route(p, VS_DISRUPTION_NONE, n->name,
 					       &rn->moved_routes[i]);
 		for (size_t i = 0; i < n->nr_routes; i++)
@@ -373,6 +384,9 @@ void bridge_give_back(struct plan_for *p, const struct vs_record_network *old,
 		/* As it is now: the lifetime of a lease has gone on meanwhile, or was renewed. */
 		now = bridge ? vs_find_addr(&p->plan->model, bridge->ifindex, &old->moved_addrs[i])
 			     : NULL;
+		if (!now && bridge)
+			now = bridge_successor(&p->plan->model, bridge->ifindex, old,
+					       &old->moved_addrs[i]);
 		a = now ? *now : old->moved_addrs[i];
 		plan_add_addr(p, VS_DISRUPTION_NONE, old->uplink, &a, true);
 	}

@@ -31,8 +31,6 @@
 #define USER_NOBODY "nobody"
 
 static const char *const inner_dirs[] = { HOSTS_DIR, NAMES_DIR };
-static const char *const all_files[] = { CONF_FILE, PID_FILE,  HOSTS_FILE,  NAMES_FILE,
-					 HOSTS_DIR, NAMES_DIR, LEASES_FILE, DEVICE_FILE };
 
 struct dnsmasq {
 	const char *rundir;
@@ -226,7 +224,7 @@ static int dnsmasq_apply(void *ctx, const char *name, const json_t *doc, char *w
 	if (rc)
 		snprintf(why, VS_TEXT_LEN, "cannot end dnsmasq: %s", strerror(-rc));
 	else
-		service_remove_dir(&s, all_files, sizeof(all_files) / sizeof(all_files[0]));
+		service_remove(&s);
 	return rc;
 }
 

@@ -12,9 +12,8 @@
 #include "vswitch/docs.h"
 
 bool dnsmasq_is_needed(const struct vs_network *n);
-/* NULL with *is_needed: out of memory; without: @n needs none. Pure. */
-json_t *dnsmasq_doc(const struct vs_wanted *w, const struct vs_network *n, bool has_ipv6,
-		    bool *is_needed);
+/* NULL: out of memory. Pure. */
+json_t *dnsmasq_doc(const struct vs_wanted *w, const struct vs_network *n, bool has_ipv6);
 
 extern const struct vs_doc_ops dnsmasq_doc_ops;
 

@@ -270,8 +270,7 @@ bool dnsmasq_is_needed(const struct vs_network *n)
 	return needs && n->nr_subnets;
 }
 
-json_t *dnsmasq_doc(const struct vs_wanted *w, const struct vs_network *n, bool has_ipv6,
-		    bool *is_needed)
+json_t *dnsmasq_doc(const struct vs_wanted *w, const struct vs_network *n, bool has_ipv6)
 {
 	static const char *const devices[] = {
 		[VS_SEGMENT_BRIDGE] = "bridge",
@@ -281,9 +280,6 @@ json_t *dnsmasq_doc(const struct vs_wanted *w, const struct vs_network *n, bool 
 	struct making m = { .wanted = w, .n = n, .has_ipv6 = has_ipv6 };
 	json_t *doc = NULL;
 
-	*is_needed = dnsmasq_is_needed(n);
-	if (!*is_needed)
-		return NULL;
 	m.config = json_array();
 	m.hosts = json_array();
 	m.names = json_array();

@@ -5,13 +5,14 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "vswitch/dhcpcd.h"
 #include "vswitch/dnsmasq.h"
 #include "vswitch/nft.h"
 
 const struct vs_doc_ops *const vs_doc_ops[VS_DOC_NR] = {
-	[VS_DOC_NFT] = &nft_doc_ops,	    [VS_DOC_OVS_BRIDGE] = &ovs_bridge_ops,
-	[VS_DOC_OVS_PORT] = &ovs_port_ops,  [VS_DOC_DNSMASQ] = &dnsmasq_doc_ops,
-	[VS_DOC_VLANS] = &vs_vlans_doc_ops,
+	[VS_DOC_NFT] = &nft_doc_ops,	   [VS_DOC_OVS_BRIDGE] = &ovs_bridge_ops,
+	[VS_DOC_OVS_PORT] = &ovs_port_ops, [VS_DOC_DNSMASQ] = &dnsmasq_doc_ops,
+	[VS_DOC_DHCP] = &dhcpcd_doc_ops,   [VS_DOC_VLANS] = &vs_vlans_doc_ops,
 };
 
 static const struct {

@@ -128,10 +128,7 @@ static int plan_ours(const struct vs_plan_input *in, const struct vs_record_netw
 		return rc;
 	plan_settings(&p, in, n, uplink);
 	l3_plan_device(&p, n);
-	for (size_t i = 0; i < rn->nr_moved_addrs; i++)
-		plan_add_addr(&p, VS_DISRUPTION_NONE, n->name, &rn->moved_addrs[i], true);
-	for (size_t i = 0; i < n->nr_addrs; i++)
-		plan_add_addr(&p, VS_DISRUPTION_NONE, n->name, &n->addrs[i], false);
+	bridge_add_addrs(in, &p, n, rn);
 	plan_set_up(&p, VS_DISRUPTION_NONE, n->name, true);
 	if (uplink)
 		bridge_take_uplink(in, &p, n, rn, uplink->name);
@@ -141,7 +138,7 @@ static int plan_ours(const struct vs_plan_input *in, const struct vs_record_netw
 	plan_stp(&p, n);
 	/* Last: a port that forwards already goes on, one that comes later listens for 30 s first. */
 	plan_set_stp(&p, VS_DISRUPTION_NONE, n->name, n->stp);
-	bridge_add_routes(&p, n, rn);
+	bridge_add_routes(in, &p, n, rn);
 	if (uplink)
 		bridge_strip_uplink(&p, rn, uplink->name);
 	bridge_drop_unwanted(&p, old, rn);

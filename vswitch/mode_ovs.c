@@ -85,15 +85,12 @@ static int plan_ours(const struct vs_plan_input *in, const struct vs_record_netw
 		plan_make_mac(in->wanted->host_id, n->name, mac);
 	plan_set_doc(&p, VS_DISRUPTION_NONE, VS_DOC_OVS_BRIDGE, n->name, ovs_bridge_doc(n, mac));
 	l3_plan_device(&p, n);
-	for (size_t i = 0; i < rn->nr_moved_addrs; i++)
-		plan_add_addr(&p, VS_DISRUPTION_NONE, n->name, &rn->moved_addrs[i], true);
-	for (size_t i = 0; i < n->nr_addrs; i++)
-		plan_add_addr(&p, VS_DISRUPTION_NONE, n->name, &n->addrs[i], false);
+	bridge_add_addrs(in, &p, n, rn);
 	plan_set_up(&p, VS_DISRUPTION_NONE, n->name, true);
 	drop_ports(&p, in, n->name, uplink ? uplink->name : "");
 	if (uplink)
 		bridge_take_uplink(in, &p, n, rn, uplink->name);
-	bridge_add_routes(&p, n, rn);
+	bridge_add_routes(in, &p, n, rn);
 	if (uplink)
 		bridge_strip_uplink(&p, rn, uplink->name);
 	bridge_drop_unwanted(&p, old, rn);

@@ -5,12 +5,14 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/child.h"
 #include "base/file.h"
 
 #define FILE_MAX (16 * 1024 * 1024)
@@ -71,20 +73,48 @@ int service_make_dirs(const struct service *s, const char *const *inner, size_t 
 	return rc;
 }
 
-void service_remove_dir(const struct service *s, const char *const *files, size_t nr)
+void service_unlink(const struct service *s, const char *file)
 {
 	char path[PATH_MAX];
 
-	for (size_t i = 0; i < nr; i++) {
-		file_path(s, files[i], path);
-		/* A folder after what is in it. */
-		if (unlink(path) < 0 && errno == EISDIR)
-			rmdir(path);
+	file_path(s, file, path);
+	unlink(path);
+}
+
+/* One folder deep. Links are taken away, never followed. */
+static void remove_inside(int dir_fd, bool with_folders)
+{
+	DIR *dir = fdopendir(dir_fd);
+	struct dirent *entry;
+	int inner;
+
+	if (!dir) {
+		close(dir_fd);
+		return;
 	}
-	file_path(s, NEW_FILE, path);
-	unlink(path);
-	file_path(s, DOC_FILE, path);
-	unlink(path);
+	while ((entry = readdir(dir))) {
+		if (!strcmp(entry->d_name, ".") || !strcmp(entry->d_name, "..") ||
+		    unlinkat(dirfd(dir), entry->d_name, 0) == 0 || !with_folders)
+			continue;
+		inner = openat(dirfd(dir), entry->d_name,
+			       O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+		if (inner >= 0)
+			remove_inside(inner, false);
+		unlinkat(dirfd(dir), entry->d_name, AT_REMOVEDIR);
+	}
+	closedir(dir);
+}
+
+void service_remove(const struct service *s)
+{
+	char path[PATH_MAX];
+	int fd;
+
+	/* First: without it, what is left is nothing's. */
+	service_unlink(s, DOC_FILE);
+	fd = open(s->dir, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (fd >= 0)
+		remove_inside(fd, true);
 	rmdir(s->dir);
 	snprintf(path, sizeof(path), "%.3000s/%.64s.log", s->rundir, s->name);
 	unlink(path);
@@ -153,14 +183,6 @@ bool service_holds(const struct service *s, const char *file, const char *text)
 	return same;
 }
 
-void service_unlink(const struct service *s, const char *file)
-{
-	char path[PATH_MAX];
-
-	file_path(s, file, path);
-	unlink(path);
-}
-
 bool service_has(const struct service *s, const char *file)
 {
 	char path[PATH_MAX];
@@ -208,6 +230,65 @@ json_t *service_read_doc(const struct service *s)
 	return doc;
 }
 
+/* The session that the process known by that name has, or had. 0: none. */
+static pid_t session_of(const struct service *s)
+{
+	char path[PATH_MAX];
+	int pid = 0;
+	FILE *file;
+
+	snprintf(path, sizeof(path), "%.3000s/%.64s.child", s->rundir, s->name);
+	file = fopen(path, "re");
+	if (!file)
+		return 0;
+	if (fscanf(file, "%d", &pid) != 1)
+		pid = 0;
+	fclose(file);
+	return pid;
+}
+
+/* By what /proc says of a process: "pid (name) state ppid pgrp session". */
+static bool is_of_session(const char *pid, const char *program, pid_t session)
+{
+	char path[64], text[256] = "", name[64], *end;
+	int its = 0, fd;
+	ssize_t n;
+
+	snprintf(path, sizeof(path), "/proc/%.16s/stat", pid);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	n = fd < 0 ? -1 : read(fd, text, sizeof(text) - 1);
+	if (fd >= 0)
+		close(fd);
+	end = n > 0 ? strrchr(text, ')') : NULL;
+	snprintf(name, sizeof(name), "(%.32s)", program);
+	return end && sscanf(end, ") %*c %*d %*d %d", &its) == 1 && its == session &&
+	       strstr(text, name);
+}
+
+static void end_orphans(const char *program, pid_t session)
+{
+	DIR *proc = opendir("/proc");
+	struct dirent *entry;
+	uint32_t pid;
+
+	while (proc && (entry = readdir(proc)))
+		if (!parse_u32(entry->d_name, INT32_MAX, &pid) && pid > 1 &&
+		    is_of_session(entry->d_name, program, session))
+			kill((pid_t)pid, SIGKILL);
+	if (proc)
+		closedir(proc);
+}
+
+int service_stop(const struct service *s, const char *program, int timeout_ms)
+{
+	pid_t session = session_of(s);
+	int rc = child_stop(s->rundir, s->name, timeout_ms);
+
+	if (!rc && session > 1)
+		end_orphans(program, session);
+	return rc;
+}
+
 void service_last_words(const struct service *s, char *why, size_t size)
 {
 	char path[PATH_MAX], text[1024] = "", *line;
@@ -240,6 +321,34 @@ bool service_find_program(const char *name, char path[PATH_MAX])
 	while ((dir = strsep(&rest, ":"))) {
 		snprintf(path, PATH_MAX, "%.3000s/%.64s", dir, name);
 		if (dir[0] == '/' && access(path, X_OK) == 0)
+			return true;
+	}
+	return false;
+}
+
+struct roll_call {
+	const char *rundir, *kind;
+};
+
+/* Return: 1: it should be there, and is not. */
+static int is_dead(void *arg, const char *network)
+{
+	const struct roll_call *call = arg;
+	struct service s;
+
+	if (service_init(&s, call->rundir, call->kind, network) || !service_has(&s, DOC_FILE))
+		return 0;
+	return child_find(s.rundir, s.name, NULL) == -ESRCH;
+}
+
+bool vs_services_died(const char *rundir)
+{
+	static const char *const kinds[] = { "dnsmasq", "dhcpcd" };
+
+	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
+		struct roll_call call = { .rundir = rundir, .kind = kinds[i] };
+
+		if (service_each(rundir, kinds[i], is_dead, &call) > 0)
 			return true;
 	}
 	return false;

@@ -24,8 +24,8 @@ struct service {
 int service_init(struct service *s, const char *rundir, const char *kind, const char *network);
 /* Its folder, and those in it, readable for a daemon without rights. */
 int service_make_dirs(const struct service *s, const char *const *inner, size_t nr);
-/* The folder and all that is known in it, but for other folders' files. */
-void service_remove_dir(const struct service *s, const char *const *files, size_t nr);
+/* Its folder with all that is in it, and what it said. */
+void service_remove(const struct service *s);
 /* Whole at any time for whoever reads it. @file: in the service's folder. */
 int service_write(const struct service *s, const char *file, const char *text);
 /* *text_out: the caller's. -ENOENT. */
@@ -39,6 +39,11 @@ char *service_lines(const json_t *list);
 int service_write_doc(const struct service *s, const json_t *doc);
 /* NULL: none. A reference of the caller's. */
 json_t *service_read_doc(const struct service *s);
+/*
+ * End its process, and what one of that name that died otherwise has left: processes called @program of the
+ * session that it had been given. Return: as child_stop().
+ */
+int service_stop(const struct service *s, const char *program, int timeout_ms);
 /* The last line that it said before it died. */
 void service_last_words(const struct service *s, char *why, size_t size);
 /* A program on PATH or where Debian has daemons. Return: false: not installed. */

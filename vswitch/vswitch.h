@@ -380,6 +380,9 @@ int vs_model_apply(struct vs_observed *model, const struct vs_op *op);
 int vs_step_do(struct vs_system *sys, const struct vs_step *step, char *why);
 int vs_step_undo(struct vs_system *sys, const struct vs_step *step, char *why);
 
+/* Whether a daemon that works for a network has died: it is made again by a plan. */
+bool vs_services_died(const char *rundir);
+
 /* ---- Modes ---- */
 
 struct vs_plan_input {

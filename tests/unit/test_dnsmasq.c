@@ -83,8 +83,8 @@ static void address(struct vs_entry *e, const char *ip)
 /* Whether @line is one of the document's lines under @key. */
 static bool says(const char *key, const char *line, bool has_ipv6)
 {
-	bool is_needed, found = false;
-	json_t *doc = dnsmasq_doc(&wanted, &wanted.networks[0], has_ipv6, &is_needed), *one;
+	bool found = false;
+	json_t *doc = dnsmasq_doc(&wanted, &wanted.networks[0], has_ipv6), *one;
 	size_t i;
 
 	assert_non_null(doc);
@@ -97,12 +97,12 @@ static bool says(const char *key, const char *line, bool has_ipv6)
 static void test_not_needed(void **state)
 {
 	struct vs_network *n = want(&vs_mode_nat);
-	bool is_needed;
 
 	(void)state;
 	subnet(n, "10.20.0.0", 24);
-	assert_null(dnsmasq_doc(&wanted, n, true, &is_needed));
-	assert_false(is_needed);
+	assert_false(dnsmasq_is_needed(n));
+	n->dns.given = true;
+	assert_true(dnsmasq_is_needed(n));
 }
 
 static void test_ranges(void **state)

@@ -512,6 +512,105 @@ static void test_hears_routers_while_forwarding(void **state)
 	assert_int_equal(vs_observed_link(&h->fake->model, "eth0")->accept_ra, 1);
 }
 
+/* ---- Daemons for networks ---- */
+
+static bool has_doc(struct host *h, enum vs_doc_kind kind, const char *name)
+{
+	return vs_observed_doc(&h->fake->model, kind, name) != NULL;
+}
+
+static void test_dnsmasq_comes_and_goes(void **state)
+{
+	struct host *h = *state;
+
+	want_nat(h);
+	h->wanted.networks[0].dns.given = true;
+	apply(h);
+	assert_true(has_doc(h, VS_DOC_DNSMASQ, "nat0"));
+	apply(h);
+	assert_int_equal(h->plan.nr, 0);
+	h->wanted.networks[0].dns.given = false;
+	apply(h);
+	assert_false(has_doc(h, VS_DOC_DNSMASQ, "nat0"));
+}
+
+static void test_program_that_is_not_installed(void **state)
+{
+	struct host *h = *state;
+
+	want_nat(h);
+	h->wanted.networks[0].dns.given = true;
+	h->fake->model.lacks = VS_LACKS_DNSMASQ;
+	assert_int_equal(vs_plan_make(&h->wanted, &h->fake->model, &h->record, &h->ds, &h->plan),
+			 -EINVAL);
+	assert_int_equal(h->ds.nr, 1);
+	assert_string_equal(h->ds.v[0].code, "VF0515");
+	assert_non_null(strstr(h->ds.v[0].hint, "dnsmasq-base"));
+}
+
+static struct vs_addr lease(const char *ip, uint32_t valid_s)
+{
+	struct vs_addr a = {
+		.family = AF_INET, .prefix_len = 24, .valid_s = valid_s, .preferred_s = valid_s
+	};
+
+	assert_int_equal(inet_pton(AF_INET, ip, a.local), 1);
+	memcpy(a.peer, a.local, sizeof(a.peer));
+	return a;
+}
+
+static void change_addr(struct host *h, enum vs_op_kind kind, const char *link, struct vs_addr a)
+{
+	struct vs_op op = { .kind = kind, .addr = a };
+
+	strcpy(op.link, link);
+	assert_int_equal(vs_model_apply(&h->fake->model, &op), 0);
+}
+
+/* eth0 with a lease goes under xenbr0, which asks for one. */
+static void move_lease(struct host *h)
+{
+	struct vs_network *n = want(h, "xenbr0", &vs_mode_bridge);
+
+	n->has_uplink = n->host_dhcp4 = true;
+	strcpy(n->uplink_name, "lan0");
+	strcpy(n->uplink.name, "eth0");
+	change_addr(h, VS_OP_ADDR_ADD, "eth0", lease("192.0.2.100", 600));
+	apply(h);
+}
+
+static void test_lease_moves_and_is_kept(void **state)
+{
+	struct host *h = *state;
+	json_t *doc;
+
+	move_lease(h);
+	assert_true(is_there(h, "addr xenbr0 192.0.2.100/24 flags 0 valid 600"));
+	doc = vs_observed_doc(&h->fake->model, VS_DOC_DHCP, "xenbr0");
+	assert_non_null(doc);
+	assert_string_equal(json_string_value(json_object_get(doc, "request")), "192.0.2.100");
+	apply(h);
+	assert_int_equal(h->plan.nr, 0);
+}
+
+static void test_lease_is_the_clients(void **state)
+{
+	struct host *h = *state;
+
+	move_lease(h);
+	change_addr(h, VS_OP_ADDR_DEL, "xenbr0", lease("192.0.2.100", 600));
+	change_addr(h, VS_OP_ADDR_ADD, "xenbr0", lease("192.0.2.101", 700));
+	/* Not put back: the client has another now. */
+	apply(h);
+	assert_int_equal(h->plan.nr, 0);
+	/* And it is that which the uplink gets. */
+	vs_wanted_fini(&h->wanted);
+	apply(h);
+	assert_true(is_there(h, "addr eth0 192.0.2.101/24 flags 0 valid 700"));
+	assert_false(is_there(h, "192.0.2.100"));
+	assert_false(has_doc(h, VS_DOC_DHCP, "xenbr0"));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -538,6 +637,11 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_routed_guest_is_placed_alone, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_hears_routers_while_forwarding, setup,
 						teardown),
+		cmocka_unit_test_setup_teardown(test_dnsmasq_comes_and_goes, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_program_that_is_not_installed, setup,
+						teardown),
+		cmocka_unit_test_setup_teardown(test_lease_moves_and_is_kept, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_lease_is_the_clients, setup, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
