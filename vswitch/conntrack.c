@@ -2,6 +2,8 @@
 #include "vswitch/conntrack.h"
 
 #include <errno.h>
+#include <pthread.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,12 +16,12 @@
 #include <linux/netfilter/nfnetlink.h>
 #include <linux/netfilter/nfnetlink_conntrack.h>
 
+#include "base/log.h"
 #include "vswitch/array.h"
 #include "vswitch/vswitch.h"
 
 #define MSG_SIZE	4096
 #define TIMEOUT_SEC	5
-#define FILTER_IP_SRC	1u /* the kernel's CTA_FILTER_FLAG(CTA_IP_SRC), in no header */
 #define TUPLE_ATTRS_MAX 256
 
 struct address {
@@ -33,11 +35,10 @@ struct tuple {
 	uint16_t to_port;
 };
 
-/* One question: who is it about, and what besides. */
+/* Who is it about, and what besides. */
 struct wish {
 	struct address end;
-	bool is_responder; /* @end answered; else it began */
-	bool is_forward;   /* by a forward of these ports */
+	bool is_forward; /* @end answered, by a forward of these ports; else it answered or began */
 	uint8_t protocol;
 	uint16_t first, last;
 };
@@ -52,7 +53,8 @@ struct entry {
 struct purge {
 	struct mnl_socket *nl;
 	unsigned int seq;
-	const struct wish *wish;
+	struct wish *wishes;
+	size_t nr_wishes;
 	struct entry *entries;
 	size_t nr;
 	bool is_nomem;
@@ -103,8 +105,7 @@ static void read_tuple(const struct nlattr *nested, struct tuple *t)
 		t->to_port = ntohs(mnl_attr_get_u16(proto[CTA_PROTO_DST_PORT]));
 }
 
-/* The kernel has looked already, but one before 5.8 gives all. */
-static bool is_wished(const struct wish *w, const struct nlattr *const *tb)
+static bool is_wished(const struct purge *p, const struct nlattr *const *tb)
 {
 	struct tuple orig, reply;
 	uint32_t status = 0;
@@ -113,10 +114,17 @@ static bool is_wished(const struct wish *w, const struct nlattr *const *tb)
 	read_tuple(tb[CTA_TUPLE_REPLY], &reply);
 	if (tb[CTA_STATUS] && mnl_attr_get_payload_len(tb[CTA_STATUS]) >= 4)
 		status = ntohl(mnl_attr_get_u32(tb[CTA_STATUS]));
-	if (memcmp(w->is_responder ? &reply.source : &orig.source, &w->end, sizeof(w->end)) != 0)
-		return false;
-	return !w->is_forward || (orig.protocol == w->protocol && orig.to_port >= w->first &&
-				  orig.to_port <= w->last && (status & IPS_DST_NAT));
+	for (size_t i = 0; i < p->nr_wishes; i++) {
+		const struct wish *w = &p->wishes[i];
+		bool is_end = !memcmp(&reply.source, &w->end, sizeof(w->end));
+
+		if (!w->is_forward && (is_end || !memcmp(&orig.source, &w->end, sizeof(w->end))))
+			return true;
+		if (w->is_forward && is_end && orig.protocol == w->protocol &&
+		    orig.to_port >= w->first && orig.to_port <= w->last && (status & IPS_DST_NAT))
+			return true;
+	}
+	return false;
 }
 
 static int take_entry(const struct nlmsghdr *nlh, void *data)
@@ -128,7 +136,7 @@ static int take_entry(const struct nlmsghdr *nlh, void *data)
 	struct entry *e;
 
 	mnl_attr_parse(nlh, sizeof(*nfg), take_attrs, tb);
-	if (!tb[CTA_TUPLE_ORIG] || !is_wished(p->wish, tb))
+	if (!tb[CTA_TUPLE_ORIG] || !is_wished(p, tb))
 		return MNL_CB_OK;
 	e = array_add(&p->entries, &p->nr, sizeof(*e));
 	if (!e) {
@@ -182,26 +190,6 @@ static int talk(struct purge *p, const struct nlmsghdr *nlh, mnl_cb_t fn)
 	return r < 0 ? -errno : 0;
 }
 
-static int find(struct purge *p, const struct wish *w)
-{
-	char buf[MSG_SIZE];
-	uint16_t tuple = w->is_responder ? CTA_TUPLE_REPLY : CTA_TUPLE_ORIG;
-	uint16_t flags = w->is_responder ? CTA_FILTER_REPLY_FLAGS : CTA_FILTER_ORIG_FLAGS;
-	bool is_v4 = w->end.family == AF_INET;
-	struct nlmsghdr *nlh = begin(p, buf, IPCTNL_MSG_CT_GET, NLM_F_DUMP, w->end.family);
-	struct nlattr *outer = mnl_attr_nest_start(nlh, tuple), *inner;
-
-	inner = mnl_attr_nest_start(nlh, CTA_TUPLE_IP);
-	mnl_attr_put(nlh, is_v4 ? CTA_IP_V4_SRC : CTA_IP_V6_SRC, is_v4 ? 4 : 16, w->end.bytes);
-	mnl_attr_nest_end(nlh, inner);
-	mnl_attr_nest_end(nlh, outer);
-	outer = mnl_attr_nest_start(nlh, CTA_FILTER);
-	mnl_attr_put_u32(nlh, flags, FILTER_IP_SRC);
-	mnl_attr_nest_end(nlh, outer);
-	p->wish = w;
-	return talk(p, nlh, take_entry);
-}
-
 static int end_all(struct purge *p)
 {
 	char buf[MSG_SIZE];
@@ -221,27 +209,57 @@ static int end_all(struct purge *p)
 	return rc;
 }
 
+static int purge(struct purge *p, char *why)
+{
+	struct timeval timeout = { .tv_sec = TIMEOUT_SEC };
+	char buf[MSG_SIZE];
+	int rc;
+
+	p->nl = mnl_socket_open2(NETLINK_NETFILTER, SOCK_CLOEXEC);
+	if (!p->nl || mnl_socket_bind(p->nl, 0, MNL_SOCKET_AUTOPID) < 0 ||
+	    setsockopt(mnl_socket_get_fd(p->nl), SOL_SOCKET, SO_RCVTIMEO, &timeout,
+		       sizeof(timeout)) < 0)
+		rc = -errno;
+	else
+		rc = talk(p, begin(p, buf, IPCTNL_MSG_CT_GET, NLM_F_DUMP, AF_UNSPEC), take_entry);
+	if (!rc)
+		rc = end_all(p);
+	/* What nfnetlink says of a part that it does not have. */
+	if (rc == -EINVAL || rc == -EOPNOTSUPP)
+		snprintf(why, VS_TEXT_LEN,
+			 "tracked connections can't be ended (CONFIG_NF_CT_NETLINK)");
+	free(p->entries);
+	if (p->nl)
+		mnl_socket_close(p->nl);
+	return rc ? rc : (int)p->nr;
+}
+
 /* ---- Wishes ---- */
 
-static int end_addresses(struct purge *p, const json_t *ends)
+static int add_wish(struct wish **v, size_t *nr, const char *address, const struct wish *w)
 {
-	struct wish w = { 0 };
+	struct wish *added = array_add(v, nr, sizeof(*added));
+
+	if (!added)
+		return -ENOMEM;
+	*added = *w;
+	return parse_address(address, &added->end) ? 0 : -EINVAL;
+}
+
+static int add_ends(struct wish **v, size_t *nr, const json_t *ends)
+{
+	const struct wish any = { 0 };
 	const json_t *end;
 	int rc = 0;
 	size_t i;
 
-	json_array_foreach (ends, i, end) {
-		if (!parse_address(json_string_value(end), &w.end))
-			return -EINVAL;
-		for (int k = 0; !rc && k < 2; k++) {
-			w.is_responder = k;
-			rc = find(p, &w);
-		}
-	}
+	json_array_foreach (ends, i, end)
+		if (!rc)
+			rc = add_wish(v, nr, json_string_value(end), &any);
 	return rc;
 }
 
-static int end_forwards(struct purge *p, const json_t *forwards)
+static int add_forwards(struct wish **v, size_t *nr, const json_t *forwards)
 {
 	const json_t *f;
 	int rc = 0;
@@ -249,45 +267,103 @@ static int end_forwards(struct purge *p, const json_t *forwards)
 
 	json_array_foreach (forwards, i, f) {
 		struct wish w = {
-			.is_responder = true,
 			.is_forward = true,
 			.protocol = (uint8_t)json_integer_value(json_object_get(f, "protocol")),
 			.first = (uint16_t)json_integer_value(json_object_get(f, "first")),
 			.last = (uint16_t)json_integer_value(json_object_get(f, "last")),
 		};
 
-		if (!parse_address(json_string_value(json_object_get(f, "to")), &w.end))
-			return -EINVAL;
 		if (!rc)
-			rc = find(p, &w);
+			rc = add_wish(v, nr, json_string_value(json_object_get(f, "to")), &w);
 	}
 	return rc;
 }
 
 int vs_conntrack_end(const json_t *which, char *why)
 {
-	struct timeval timeout = { .tv_sec = TIMEOUT_SEC };
-	struct purge p = { .nl = mnl_socket_open2(NETLINK_NETFILTER, SOCK_CLOEXEC) };
+	struct purge p = { 0 };
+	int rc = add_ends(&p.wishes, &p.nr_wishes, json_object_get(which, "ends"));
+
+	if (!rc)
+		rc = add_forwards(&p.wishes, &p.nr_wishes, json_object_get(which, "forwards"));
+	if (!rc && p.nr_wishes)
+		rc = purge(&p, why);
+	free(p.wishes);
+	return rc;
+}
+
+/* ---- Beside ---- */
+
+/* What is asked while the thread walks is for its next walk. */
+static struct {
+	pthread_mutex_t lock;
+	pthread_cond_t idle;
+	struct wish *wishes;
+	size_t nr;
+	bool is_running;
+} later = { .lock = PTHREAD_MUTEX_INITIALIZER, .idle = PTHREAD_COND_INITIALIZER };
+
+static void *work(void *arg)
+{
+	char why[VS_TEXT_LEN] = "";
 	int rc;
 
-	if (!p.nl || mnl_socket_bind(p.nl, 0, MNL_SOCKET_AUTOPID) < 0 ||
-	    setsockopt(mnl_socket_get_fd(p.nl), SOL_SOCKET, SO_RCVTIMEO, &timeout,
-		       sizeof(timeout)) < 0) {
-		rc = -errno;
-		goto out;
+	pthread_mutex_lock(&later.lock);
+	while (later.nr) {
+		struct purge p = { .wishes = later.wishes, .nr_wishes = later.nr };
+
+		later.wishes = NULL;
+		later.nr = 0;
+		pthread_mutex_unlock(&later.lock);
+		rc = purge(&p, why);
+		if (rc < 0)
+			log_warning("connections of a reused address may live on: %s",
+				    why[0] ? why : strerror(-rc));
+		free(p.wishes);
+		pthread_mutex_lock(&later.lock);
 	}
-	rc = end_addresses(&p, json_object_get(which, "ends"));
+	later.is_running = false;
+	pthread_cond_broadcast(&later.idle);
+	pthread_mutex_unlock(&later.lock);
+	return arg;
+}
+
+/* The lock is held. */
+static int start(void)
+{
+	sigset_t all, old;
+	pthread_t thread;
+	int r;
+
+	if (later.is_running || !later.nr)
+		return 0;
+	/* Signals are the main thread's. */
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &old);
+	r = pthread_create(&thread, NULL, work, NULL);
+	pthread_sigmask(SIG_SETMASK, &old, NULL);
+	later.is_running = !r;
+	if (!r)
+		pthread_detach(thread);
+	return -r;
+}
+
+int vs_conntrack_end_soon(const json_t *which)
+{
+	int rc;
+
+	pthread_mutex_lock(&later.lock);
+	rc = add_ends(&later.wishes, &later.nr, json_object_get(which, "ends"));
 	if (!rc)
-		rc = end_forwards(&p, json_object_get(which, "forwards"));
-	if (!rc)
-		rc = end_all(&p);
-	/* What nfnetlink says of a part that it does not have. */
-	if (rc == -EINVAL || rc == -EOPNOTSUPP)
-		snprintf(why, VS_TEXT_LEN,
-			 "tracked connections can't be ended (CONFIG_NF_CT_NETLINK)");
-out:
-	free(p.entries);
-	if (p.nl)
-		mnl_socket_close(p.nl);
-	return rc ? rc : (int)p.nr;
+		rc = start();
+	pthread_mutex_unlock(&later.lock);
+	return rc;
+}
+
+void vs_conntrack_wait(void)
+{
+	pthread_mutex_lock(&later.lock);
+	while (later.is_running)
+		pthread_cond_wait(&later.idle, &later.lock);
+	pthread_mutex_unlock(&later.lock);
 }

@@ -6,7 +6,9 @@
  *	"forwards"	[ { "protocol", "first", "last", "to" } ]: those that came by a forward of
  *			these ports to that address
  *
- * The kernel looks through its table for each address and hands over only what has it.
+ * The kernel has no index by address: each question walks through its whole table, 25 ms with the usual
+ * 262144 buckets however few entries there are. So one walk serves all that is asked, and what a vif's
+ * attach asks for is done beside it by a thread.
  */
 #ifndef VSWITCH_CONNTRACK_H
 #define VSWITCH_CONNTRACK_H
@@ -15,5 +17,9 @@
 
 /* @why: VS_TEXT_LEN bytes. Return: how many have been ended; -errno. */
 int vs_conntrack_end(const json_t *which, char *why);
+/* The same soon, of "ends" alone; failures are logged. Return: 0; -EINVAL; -ENOMEM; -EAGAIN: no thread. */
+int vs_conntrack_end_soon(const json_t *which);
+/* Wait until all of that is done. */
+void vs_conntrack_wait(void);
 
 #endif

@@ -247,10 +247,15 @@ static int doc_apply(struct vs_rtnl *r, const struct vs_op *op)
 
 static int flows_apply(struct vs_rtnl *r, const struct vs_op *op)
 {
-	int nr = vs_conntrack_end(op->doc, r->why);
+	int nr = 0, rc = 0;
 
+	/* A guest's link does not wait for it. */
+	if (!json_object_get(op->doc, "forwards"))
+		rc = vs_conntrack_end_soon(op->doc);
+	else
+		nr = vs_conntrack_end(op->doc, r->why);
 	r->sys.nr_changes += nr > 0;
-	return nr < 0 ? nr : 0;
+	return nr < 0 ? nr : rc;
 }
 
 static int rtnl_apply(struct vs_system *sys, const struct vs_op *op, char *why)
@@ -290,6 +295,7 @@ static void rtnl_close(struct vs_system *sys)
 {
 	struct vs_rtnl *r = (struct vs_rtnl *)sys;
 
+	vs_conntrack_wait();
 	vs_docs_close(&r->docs);
 	nl_socket_free(r->sk);
 	if (r->ioctl_fd >= 0)

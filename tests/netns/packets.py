@@ -5,7 +5,7 @@
     serve NAME tcp|udp PORT         answer who asks with "NAME <its address>"
     ask tcp|udp ADDRESS PORT [FROM] print the answer, or "refused", "timeout", "unreachable"
     flow tcp|udp ADDRESS PORT       a connection that lives; says "alive" or "dead" for each line it reads
-    forge DEVICE SOURCE DESTINATION PORT [MAC]   one UDP packet, whatever its source
+    forge DEVICE SOURCE DESTINATION PORT MAC [FROM-PORT]   one UDP packet, whatever its source, to that router
     watch DEVICE SECONDS            print "SOURCE DESTINATION PORT" of each UDP packet seen
 """
 import ipaddress
@@ -144,10 +144,10 @@ def device_mac(device):
         return mac_bytes(f.read().strip())
 
 
-def forge(device, source, destination, port, mac):
+def forge(device, source, destination, port, mac, sport=4000):
     s = raw_socket(device)
     own = s.getsockname()[4]
-    s.send(frame(mac_bytes(mac), own, ip_packet(source, destination, 17, udp(source, destination, 4000, int(port)))))
+    s.send(frame(mac_bytes(mac), own, ip_packet(source, destination, 17, udp(source, destination, int(sport), int(port)))))
 
 
 def watch(device, seconds):
