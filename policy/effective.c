@@ -234,41 +234,12 @@ static const struct pol_vif *find_vif(const struct pol_guest *guest, uint32_t de
 	return any;
 }
 
-/* All that the entry gives must hold. 3: by uuid; 2: by domid; 1: by name; 0: not meant. */
-static int selects(const struct pol_guest *g, const struct pol_guest_id *id)
-{
-	const struct pol_guest_match *m = &g->match;
-	bool by_uuid = m->uuid.text, by_domid = m->domid.place.line;
-	const char *name = m->name.text ? m->name.text : by_uuid || by_domid ? NULL : g->name;
-
-	if (by_uuid && (!id->uuid || strcasecmp(m->uuid.text, id->uuid) != 0))
-		return 0;
-	if (by_domid && m->domid.value != id->domid)
-		return 0;
-	if (name && strcmp(name, id->name) != 0)
-		return 0;
-	return by_uuid ? 3 : by_domid ? 2 : 1;
-}
-
 int pol_effective(const struct policy *policy, const struct pol_guest_id *id, uint32_t devid,
 		  struct pol_effective *out)
 {
-	const struct pol_guest *any = NULL, *best = NULL;
+	const struct pol_guest *any = policy->finder.any, *best = pol_find_entry(policy, id);
 	const struct pol_vif *vif = NULL;
-	int best_rank = 0;
 
-	for (size_t i = 0; i < policy->guests.nr; i++) {
-		const struct pol_guest *g = &policy->guests.v[i];
-		bool is_any = !strcmp(g->name, POL_ANY_GUEST);
-		int rank = is_any ? 0 : selects(g, id);
-
-		if (is_any)
-			any = g;
-		if (rank > best_rank) {
-			best = g;
-			best_rank = rank;
-		}
-	}
 	if (best)
 		vif = find_vif(best, devid);
 	if (!vif) {

@@ -196,4 +196,9 @@ bool pol_prefix_covers(const struct pol_prefix *a, const struct pol_prefix *b);
 /* Clears the bits behind the prefix length. */
 void pol_prefix_mask(struct pol_prefix *prefix);
 
+/* Of a policy without errors. Memory that ran out is noted in @r. */
+void pol_finder_make(struct pol_reader *r, struct policy *policy);
+/* The entry that is meant for @id alone; NULL: none, POL_ANY_GUEST may be. */
+const struct pol_guest *pol_find_entry(const struct policy *policy, const struct pol_guest_id *id);
+
 #endif

@@ -217,6 +217,8 @@ static int read_policy(struct pol_reader *r, const char *text, size_t size, stru
 	pol_read_map(r, root, &pol_policy_map, policy);
 	if (!r->rc)
 		pol_check(r, policy);
+	if (!pol_has_errors(r))
+		pol_finder_make(r, policy);
 	if (r->rc)
 		return r->rc;
 	return r->ds->nr_errors > r->errors_before ? -EINVAL : 0;

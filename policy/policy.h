@@ -555,9 +555,19 @@ struct pol_forward {
 	const struct pol_vif *vif;
 };
 
+enum pol_find { POL_FIND_UUID, POL_FIND_DOMID, POL_FIND_NAME, POL_FIND_NR };
+
+/* Guests' entries by what finds them, each list sorted by it. */
+struct pol_finder {
+	const struct pol_guest **v[POL_FIND_NR];
+	size_t nr[POL_FIND_NR];
+	const struct pol_guest *any; /* POL_ANY_GUEST; NULL: none */
+};
+
 struct policy {
 	struct pol_place place;
 	const struct pol_node *node;
+	struct pol_finder finder; /* set by the checks */
 	struct pol_u32 version;
 	struct pol_host host;
 	struct pol_apply apply;
