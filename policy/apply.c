@@ -54,38 +54,91 @@ static int make_id(const struct apply_wish *wish, json_t *steps, char id[APPLY_I
 	return 0;
 }
 
-int apply_undo(struct apply *a, const struct vs_step *steps, size_t nr, char *why, size_t size)
+/* After it a name may stand for another thing: what follows must not be undone before it was done. */
+static bool changes_links(const struct vs_op *op)
 {
-	char reason[VS_TEXT_LEN], text[VS_OP_TEXT_LEN];
-	int rc = 0, r;
-
-	while (nr-- > 0) {
-		fault_point(a);
-		r = vs_step_undo(a->sys, &steps[nr], reason);
-		if (!r)
-			continue;
-		vs_op_text(&steps[nr].undo, text);
-		log_err("rollback: cannot %s: %s", text, reason);
-		if (!rc)
-			snprintf(why, size, "rollback: cannot %s: %s", text, reason);
-		if (!rc)
-			rc = r;
+	switch (op->kind) {
+	case VS_OP_BRIDGE_ADD:
+	case VS_OP_LINK_DEL:
+	case VS_OP_PATCH_ADD:
+	case VS_OP_PATCH_DEL:
+	case VS_OP_SET_NAME:
+		return true;
+	case VS_OP_DOC:
+		return op->index == VS_DOC_OVS_BRIDGE;
+	default:
+		return false;
 	}
-	return rc;
 }
 
 /*
  * Undoing what was never done does no harm: so one entry starts many steps. What moves the host's own
  * addresses gets one for itself, or more of them would be moved to and fro than need be.
  */
+static bool stands_alone(const struct vs_step *step)
+{
+	return step->disruption == VS_DISRUPTION_MANAGEMENT || changes_links(&step->op);
+}
+
+/* Before step @i and some below it are undone, with all above it undone already. */
+static void note_back(struct apply *a, const struct vs_step *steps, size_t nr, size_t i, size_t *run)
+{
+	bool is_new = i + 1 == nr || stands_alone(&steps[i]) || stands_alone(&steps[i + 1]) ||
+		      ++*run >= BATCH_MAX;
+
+	if (!is_new || a->open.journal.fd < 0)
+		return;
+	*run = 0;
+	/* Without it the next start undoes more than need be. */
+	journal_append(&a->open.journal, json_pack("{ss si}", "type", "back", "step", (int)i));
+	fault_point(a);
+}
+
+static int undo_step(struct apply *a, const struct vs_step *steps, size_t i, char *why, size_t size)
+{
+	char reason[VS_TEXT_LEN], text[VS_OP_TEXT_LEN];
+	int rc;
+
+	fault_point(a);
+	rc = vs_step_undo(a->sys, &steps[i], reason);
+	if (!rc)
+		return 0;
+	vs_op_text(&steps[i].undo, text);
+	log_err("rollback: cannot %s: %s", text, reason);
+	if (!why[0])
+		snprintf(why, size, "rollback: cannot %s: %s", text, reason);
+	if (a->open.journal.fd >= 0)
+		journal_append(&a->open.journal,
+			       json_pack("{ss si}", "type", "stuck", "step", (int)i));
+	return rc;
+}
+
+int apply_undo(struct apply *a, const struct vs_step *steps, size_t nr, const bool *todo, char *why,
+	       size_t size)
+{
+	size_t run = 0;
+	int rc = 0, r;
+
+	why[0] = '\0';
+	for (size_t i = nr; i-- > 0;) {
+		if (todo && !todo[i])
+			continue;
+		note_back(a, steps, nr, i, &run);
+		r = undo_step(a, steps, i, why, size);
+		rc = rc ? rc : r;
+	}
+	if (rc && a->open.journal.fd >= 0)
+		journal_append(&a->open.journal, json_pack("{ss si}", "type", "back", "step", -1));
+	return rc;
+}
+
 static size_t batch_end(const struct vs_plan *plan, size_t first)
 {
 	size_t i = first + 1;
 
-	if (plan->steps[first].disruption == VS_DISRUPTION_MANAGEMENT)
+	if (stands_alone(&plan->steps[first]))
 		return i;
-	while (i < plan->nr && i < first + BATCH_MAX &&
-	       plan->steps[i].disruption != VS_DISRUPTION_MANAGEMENT)
+	while (i < plan->nr && i < first + BATCH_MAX && !stands_alone(&plan->steps[i]))
 		i++;
 	return i;
 }
@@ -151,7 +204,7 @@ static int end_rollback(struct apply *a, size_t nr, struct apply_result *result)
 {
 	struct apply_open *o = &a->open;
 	char why[256] = "";
-	int rc = apply_undo(a, o->steps, nr, why, sizeof(why));
+	int rc = apply_undo(a, o->steps, nr, NULL, why, sizeof(why));
 	size_t len = strlen(result->why);
 
 	a->is_broken = rc != 0;

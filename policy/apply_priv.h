@@ -16,8 +16,15 @@ int apply_state_save(struct apply *a, const json_t *state);
 /* What cannot be read is no state. Return: 0; -ENOMEM. */
 int apply_state_load(struct apply *a);
 
-/* apply.c: undo steps @nr-1 to 0, all of them whatever fails. Return: the first failure. */
-int apply_undo(struct apply *a, const struct vs_step *steps, size_t nr, char *why, size_t size);
+/*
+ * apply.c: undo steps @nr-1 to 0, all of them whatever fails, and write into the open journal, if there is
+ * one, how far it has come.
+ * @todo: only those; NULL: all
+ * @why: Of the first failure; "": none
+ * Return: the first failure.
+ */
+int apply_undo(struct apply *a, const struct vs_step *steps, size_t nr, const bool *todo, char *why,
+	       size_t size);
 void apply_open_fini(struct apply_open *o);
 
 /*

@@ -57,22 +57,57 @@ static size_t count_started(const json_t *entries, size_t nr_steps)
 	return started;
 }
 
-static int undo_entries(struct apply *a, const json_t *entries, const json_t *begin)
+/*
+ * Which steps are still to be undone: all that may have begun; where that was under way already, those below
+ * the last "back", and those that were stuck. Return: NULL: out of memory.
+ */
+static bool *list_todo(const json_t *entries, size_t nr_steps, size_t *nr)
+{
+	bool *todo = calloc(nr_steps + 1, sizeof(*todo));
+	size_t left = count_started(entries, nr_steps);
+
+	for (size_t i = 1; todo && i < json_array_size(entries); i++) {
+		const json_t *entry = json_array_get(entries, i);
+		json_int_t k = json_integer_value(json_object_get(entry, "step"));
+
+		if (!strcmp(type_of(entry), "back") && k >= -1 && k < (json_int_t)left)
+			left = (size_t)(k + 1);
+		else if (!strcmp(type_of(entry), "stuck") && k >= 0 && (size_t)k < nr_steps)
+			todo[k] = true;
+	}
+	for (size_t i = 0; todo && i < left; i++)
+		todo[i] = true;
+	*nr = 0;
+	for (size_t i = 0; todo && i < nr_steps; i++)
+		*nr += todo[i];
+	return todo;
+}
+
+/* @torn: what is appended would not be believed. */
+static int undo_entries(struct apply *a, const json_t *entries, const json_t *begin, bool torn)
 {
 	struct vs_step *steps;
-	size_t nr, started;
+	size_t nr, nr_todo;
+	bool *todo;
 	char why[256];
 	int rc = steps_from_json(json_object_get(begin, "steps"), &steps, &nr);
 
 	if (rc)
 		return rc;
-	started = count_started(entries, nr);
-	log_warning("undoing %zu of %zu steps of an apply that was %s", started, nr,
-		    has_entry(entries, "done") ? "not confirmed" : "cut short");
-	rc = apply_undo(a, steps, started, why, sizeof(why));
+	todo = list_todo(entries, nr, &nr_todo);
+	rc = todo ? 0 : -ENOMEM;
+	if (!rc) {
+		log_warning("undoing %zu of %zu steps of an apply that was %s", nr_todo, nr,
+			    has_entry(entries, "done") ? "not confirmed" : "cut short");
+		if (!torn)
+			journal_open(a->dir, &a->open.journal);
+		rc = apply_undo(a, steps, nr, todo, why, sizeof(why)) ? -ENOTRECOVERABLE : 0;
+		journal_close(&a->open.journal);
+	}
+	free(todo);
 	vs_steps_free(steps, nr);
 	a->is_broken = rc != 0;
-	return rc ? -ENOTRECOVERABLE : 0;
+	return rc;
 }
 
 static json_t *notes_of(const json_t *entries)
@@ -145,7 +180,7 @@ int apply_resume(struct apply *a, bool (*keep)(void *arg, const json_t *meta, co
 			json_decref(entries);
 			return 0;
 		}
-		rc = undo_entries(a, entries, begin);
+		rc = undo_entries(a, entries, begin, torn);
 	}
 	json_decref(entries);
 	return rc ? rc : journal_remove(a->dir);

@@ -8,6 +8,8 @@
  *		state: to be saved when all are done; meta: for whom, apply.h
  *	{"type": "start", "step": k, "last": m}		steps k to m may or may not have happened
  *	{"type": "done"}				all of them have
+ *	{"type": "back", "step": k}			undone: all above k; k and below may be
+ *	{"type": "stuck", "step": k}			could not be undone
  *	{"type": "note", "note": ...}			what was said of it since
  */
 #ifndef POLICY_JOURNAL_H

@@ -15,6 +15,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "policy/wanted.h"
 #include "vswitch/ovs.h"
 
 #define POLL_MS	      500 /* Open vSwitch and our daemons are asked, they do not tell */
@@ -233,7 +234,10 @@ static void look(struct vifrostd *d)
 	int rc;
 
 	vs_wanted_init(&wanted);
-	rc = rpc_wanted(d, d->policy, &wanted);
+	/* Vifs that are not placed yet wait for something, and have their own way there. */
+	rc = d->policy ? pol_wanted(d->policy, d->host_id, &wanted) : 0;
+	if (!rc)
+		rc = vif_wanted(d, d->policy, true, &wanted);
 	if (!rc)
 		rc = apply_plan(&d->apply, &wish, &ds, &result);
 	if (rc) {
@@ -245,6 +249,20 @@ static void look(struct vifrostd *d)
 	vs_wanted_fini(&wanted);
 	apply_result_fini(&result);
 	diags_fini(&ds);
+}
+
+/* An idle host sleeps, but where those who must be asked are in use. */
+static int arm_poll(struct vifrostd *d)
+{
+	uint64_t ms = 0;
+
+	for (size_t i = 0; i < d->networks.nr_networks; i++) {
+		const struct vs_network *n = &d->networks.networks[i];
+
+		if (n->mode == &vs_mode_ovs || n->nr_subnets || n->host_dhcp4 || n->host_dhcp6)
+			ms = POLL_MS;
+	}
+	return loop_timer_set(&d->drift.poll_timer, ms, ms);
 }
 
 static void on_poll_timer(void *arg)
@@ -298,6 +316,8 @@ void drift_reset(struct vifrostd *d)
 	dr->repairs = 0;
 	dr->is_fight = false;
 	dr->not_before_ms = 0;
+	if (d->changes)
+		arm_poll(d);
 	drift_kick(d);
 }
 
@@ -320,7 +340,7 @@ int drift_start(struct vifrostd *d)
 	if (!rc)
 		rc = loop_timer_add(d->loop, &d->drift.poll_timer, on_poll_timer, d);
 	if (!rc)
-		rc = loop_timer_set(&d->drift.poll_timer, POLL_MS, POLL_MS);
+		rc = arm_poll(d);
 	if (!rc)
 		rc = vs_changes_open(d->loop, on_change, d, &d->changes);
 	if (!rc)

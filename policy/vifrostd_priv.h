@@ -189,8 +189,9 @@ void vif_forget_all(struct vifrostd *d);
 const char *vif_state_name(enum vif_state state);
 /* Of a vif that the kernel serves, where @reason is "": it tells by the store alone how it is doing. */
 void vif_ask_store(struct vifrostd *d, const struct vif *vif, char *reason, size_t size);
-/* Where @policy (NULL: none) wants the vifs that are ready. */
-int vif_wanted(struct vifrostd *d, const struct policy *policy, struct vs_wanted *wanted);
+/* Where @policy (NULL: none) wants the vifs that are ready; @placed_only: of those the ones that stand somewhere. */
+int vif_wanted(struct vifrostd *d, const struct policy *policy, bool placed_only,
+	       struct vs_wanted *wanted);
 
 /* vifrostd_link.c */
 /* Read who the guest is, have the vif served and its link placed as the policy says. Return: 0; -ECONNRESET. */

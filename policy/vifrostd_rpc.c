@@ -13,7 +13,7 @@ int rpc_wanted(struct vifrostd *d, const struct policy *policy, struct vs_wanted
 {
 	int rc = policy ? pol_wanted(policy, d->host_id, wanted) : 0;
 
-	return rc ? rc : vif_wanted(d, policy, wanted);
+	return rc ? rc : vif_wanted(d, policy, false, wanted);
 }
 
 void rpc_read_request(struct rpc_call *call, struct tx_request *r)

@@ -436,13 +436,14 @@ void vif_ask_store(struct vifrostd *d, const struct vif *vif, char *reason, size
 			 "the guest has not connected: is xen-netfront loaded in it?");
 }
 
-int vif_wanted(struct vifrostd *d, const struct policy *policy, struct vs_wanted *wanted)
+int vif_wanted(struct vifrostd *d, const struct policy *policy, bool placed_only,
+	       struct vs_wanted *wanted)
 {
 	struct placement p;
 	struct vs_vif *added;
 
 	for (struct vif *vif = vif_next(d, NULL); vif; vif = vif_next(d, vif)) {
-		if (!vif->is_ready)
+		if (!vif->is_ready || (placed_only && vif->state != VIF_CONNECTED))
 			continue;
 		vif_decide(d, policy, vif, false, &p);
 		added = vs_wanted_add_vif(wanted);

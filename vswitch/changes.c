@@ -11,6 +11,7 @@
 #include <arpa/inet.h>
 
 #include <linux/fib_rules.h>
+#include <linux/filter.h>
 #include <linux/netconf.h>
 #include <linux/netfilter/nf_tables.h>
 #include <linux/netfilter/nfnetlink.h>
@@ -166,6 +167,37 @@ static void on_readable(void *arg, uint32_t events)
 	}
 }
 
+/*
+ * Neighbours are learned and forgotten all the time, and an idle host is to sleep: the kernel itself passes on
+ * only those that are permanent or proxies. Loads see big endian, the messages are the host's.
+ */
+static int filter_neighbours(int fd)
+{
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+#define STATE_OFFSET (NLMSG_HDRLEN + offsetof(struct ndmsg, ndm_state))
+#else
+#define STATE_OFFSET (NLMSG_HDRLEN + offsetof(struct ndmsg, ndm_state) + 1)
+#endif
+	struct sock_filter code[] = {
+		BPF_STMT(BPF_LD | BPF_H | BPF_ABS, offsetof(struct nlmsghdr, nlmsg_type)),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, htons(RTM_NEWNEIGH), 1, 0),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, htons(RTM_DELNEIGH), 0, 6),
+		BPF_STMT(BPF_LD | BPF_B | BPF_ABS, NLMSG_HDRLEN),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, AF_BRIDGE, 5, 0),
+		BPF_STMT(BPF_LD | BPF_B | BPF_ABS, STATE_OFFSET),
+		BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K, NUD_PERMANENT, 2, 0),
+		BPF_STMT(BPF_LD | BPF_B | BPF_ABS,
+			 NLMSG_HDRLEN + offsetof(struct ndmsg, ndm_flags)),
+		BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K, NTF_PROXY, 0, 1),
+		BPF_STMT(BPF_RET | BPF_K, MESSAGE_MAX),
+		BPF_STMT(BPF_RET | BPF_K, 0),
+	};
+	struct sock_fprog program = { .len = sizeof(code) / sizeof(code[0]), .filter = code };
+
+	return setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof(program)) < 0 ? -errno
+											   : 0;
+}
+
 static int open_source(struct loop *loop, struct source *s, int protocol, const int *groups)
 {
 	struct sockaddr_nl self = { .nl_family = AF_NETLINK };
@@ -204,6 +236,8 @@ int vs_changes_open(struct loop *loop, void (*fn)(void *arg, const struct vs_cha
 	c->route = (struct source){ .all = c, .fd = -1, .take = take_route };
 	c->nft = (struct source){ .all = c, .fd = -1, .take = take_nft };
 	rc = open_source(loop, &c->route, NETLINK_ROUTE, route_groups);
+	if (!rc)
+		rc = filter_neighbours(c->route.fd);
 	/* A kernel without nftables has nothing of ours there. */
 	if (!rc && open_source(loop, &c->nft, NETLINK_NETFILTER, nft_groups)) {
 		loop_fd_del(&c->nft.watcher);

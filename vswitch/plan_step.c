@@ -241,6 +241,29 @@ static void add_link(struct plan_for *p, enum vs_op_kind add, enum vs_op_kind de
 }
 
 /* Whoever stands on it was moved by steps of their own. */
+/* A step that changes nothing, but whose inverse says again what a link that was made anew has forgotten. */
+static void remember_value(struct plan_for *p, enum vs_op_kind kind, const char *link,
+			   uint32_t index, int value, int fresh)
+{
+	struct vs_op op = make_op(kind, link, (uint32_t)value);
+
+	op.index = index;
+	if (value >= 0 && value != fresh)
+		add_step(p, VS_DISRUPTION_NONE, &op, &op);
+}
+
+static void remember_link(struct plan_for *p, const struct vs_link *l)
+{
+	char name[IFNAMSIZ];
+	int ipv6_off = l->ipv6_off, accept_ra = l->accept_ra;
+	int redirects = l->sysctls[VS_LINK_SEND_REDIRECTS];
+
+	memcpy(name, l->name, sizeof(name));
+	remember_value(p, VS_OP_LINK_SYSCTL, name, VS_LINK_SEND_REDIRECTS, redirects, 1);
+	remember_value(p, VS_OP_ACCEPT_RA, name, 0, accept_ra, 1);
+	remember_value(p, VS_OP_IPV6_OFF, name, 0, ipv6_off, 1);
+}
+
 static void del_link(struct plan_for *p, enum vs_op_kind add, enum vs_op_kind del, const char *link)
 {
 	const struct vs_link *l = plan_link(p, link);
@@ -248,6 +271,8 @@ static void del_link(struct plan_for *p, enum vs_op_kind add, enum vs_op_kind de
 
 	if (!l)
 		return;
+	if (add == VS_OP_BRIDGE_ADD)
+		remember_link(p, l);
 	op.value = l->mtu;
 	memcpy(op.mac, l->mac, MAC_LEN);
 	memcpy(op.text, l->alias, sizeof(op.text));

@@ -205,6 +205,10 @@ int vs_step_undo(struct vs_system *sys, const struct vs_step *step, char *why)
 	if (step->undo.kind == VS_OP_NONE)
 		return 0;
 	rc = sys->ops->apply(sys, &step->undo, why);
+	/* What bears the name is not what the step has made: that is gone already. */
+	if (rc == -EPERM &&
+	    (step->undo.kind == VS_OP_LINK_DEL || step->undo.kind == VS_OP_PATCH_DEL))
+		rc = 0;
 	/* What is gone cannot be put back as it was, nor is it in the way. */
 	return rc == -ENODEV ? 0 : rc;
 }

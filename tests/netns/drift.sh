@@ -42,9 +42,9 @@ repaired() {
 	count=$(status -r '.drift.repaired // 0')
 	"$@"
 	began=$(now_us)
-	wait_for 3 good || { dump | diff /run/good - || true; fail "$name: not repaired"; }
+	wait_for 5 good || { dump | diff /run/good - || true; fail "$name: not repaired"; }
 	echo "$name: repaired after $(ms_since "$began") ms"
-	[ "$(ms_since "$began")" -lt 1500 ] || fail "$name: too late"
+	[ "$(ms_since "$began")" -lt 4000 ] || fail "$name: too late"
 	wait_for 1 status ".drift.repaired > $count" || fail "$name: not told: $(vifrost status -j)"
 	# Five repairs in ten seconds are taken for a fight.
 	sleep 2.1
