@@ -43,15 +43,15 @@ static void place_other(struct vifrostd *d, struct vif *vif, const char *link,
 					  rc ? why : "", "network", p.vif.network, "link", link));
 }
 
-/* Off any network, as the link's end would do it. Not there (any more): done. */
-static void take_off(struct vifrostd *d, const struct vif *vif, const char *link,
+/* Off any network, as the link's end would do it. Not there (any more): done. @vif: NULL: it goes. */
+static void take_off(struct vifrostd *d, const struct vif *vif, const char *link, const char *name,
 		     struct rpc_call *call)
 {
 	struct vs_vif where = { .name = "" };
 	char why[VS_TEXT_LEN] = "";
 	int rc = -ENODEV;
 
-	snprintf(where.name, sizeof(where.name), "%s", link ? link : vif ? vif->link : "");
+	snprintf(where.name, sizeof(where.name), "%s", link ? link : vif ? vif->link : name);
 	if (where.name[0])
 		rc = vs_place_vif(d->sys, NULL, &where, why);
 	if (rc && rc != -ENODEV)
@@ -85,6 +85,7 @@ void rpc_vif_place(void *arg, struct rpc_call *call)
 	const char *link = json_string_value(json_object_get(rpc_params(call), "link"));
 	bool is_gone = json_is_true(json_object_get(rpc_params(call), "gone"));
 	uint16_t domid, devid;
+	char name[IFNAMSIZ];
 	struct vif *vif;
 	int rc = 0;
 
@@ -104,10 +105,11 @@ void rpc_vif_place(void *arg, struct rpc_call *call)
 		return;
 	}
 	vif = vif_find(d, domid, devid);
+	snprintf(name, sizeof(name), "vif%u.%u", domid, devid);
 	if (!d->policy)
 		leave_to_script(d, domid, devid, call);
 	else if (is_gone)
-		take_off(d, vif, link, call);
+		take_off(d, vif, link, name, call);
 	else if (!vif)
 		rpc_fail(call, DAEMON_ERROR_NOT_FOUND, "vif%u.%u has no area in xenstore", domid,
 			 devid);

@@ -143,7 +143,28 @@ if has ovs; then
 	detach g2 1
 	ok "vif-openvswitch: bridge=ovsbr0.10"
 fi
-xl destroy g2
-wait_for 20 vif_gone "$(xl domid g2 2> /dev/null || echo 0)" 0
 vifrost down
+
+ip addr add $XEN_HOST4/24 dev lan0
+# Link-local addresses come and go by themselves.
+addresses() { ip -j addr | jq -c '.[] | select(.ifname | startswith("vif") | not) | [.ifname, .master, .mtu, [.addr_info[].local | select(startswith("fe80") | not)]]' | sort; }
+addresses > /run/before
+"$dir/network-bridge" start netdev=lan0 vifnum=5
+attach g2 1 mac=00:16:3e:00:02:27 bridge=xenbr5 "script=$dir/vif-bridge"
+eth1 g2 192.0.2.32/24
+reach g2 $XEN_LAN4
+detach g2 1
+"$dir/network-bridge" stop vifnum=5
+addresses | diff /run/before -
+ok "network-bridge: a guest on xenbr5, then all as before"
+if has ovs; then
+	"$dir/network-openvswitch" start netdev=lan0 vifnum=5
+	attach g2 1 mac=00:16:3e:00:02:28 bridge=ovsbr5 "script=$dir/vif-openvswitch"
+	eth1 g2 192.0.2.33/24
+	reach g2 $XEN_LAN4
+	detach g2 1
+	"$dir/network-openvswitch" stop vifnum=5
+	addresses | diff /run/before -
+	ok "network-openvswitch: a guest on ovsbr5, then all as before"
+fi
 xen_end
