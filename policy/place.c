@@ -187,6 +187,13 @@ static const struct pol_network *find_by_script(const struct policy *policy, con
 	return found;
 }
 
+/* vif-nat and vif-route never looked at bridge=, which libxl fills in with xenbr0. */
+static bool ignores_bridge(const struct pol_network *n, const struct pol_network *by_script)
+{
+	return (by_script->mode.value == POL_MODE_NAT || by_script->mode.value == POL_MODE_ROUTE) &&
+	       (n->mode.value == POL_MODE_BRIDGE || n->mode.value == POL_MODE_OVS);
+}
+
 /* What xl appends to a name while the guest migrates. */
 static void settle_name(char *name)
 {
@@ -212,7 +219,7 @@ void place_vif(const struct policy *policy, const struct place_vif *vif, bool ex
 	const struct pol_network *n, *by_script;
 	struct vs_vlans vlans;
 	struct pol_effective e;
-	bool has_entry, is_any;
+	bool has_entry, is_any, is_by_script;
 
 	settle_name(settled.guest);
 	*out = (struct placement){ 0 };
@@ -225,10 +232,15 @@ void place_vif(const struct policy *policy, const struct place_vif *vif, bool ex
 	is_any = has_entry && !strcmp(e.guest->name, POL_ANY_GUEST);
 	n = find_bridge(policy, who, &vlans);
 	by_script = find_by_script(policy, who->script);
+	is_by_script = by_script && (n ? ignores_bridge(n, by_script) : !has_entry);
 	if (has_entry && !is_any) {
 		snprintf(out->why, sizeof(out->why), "the policy's entry for guest %s",
 			 e.guest->name);
 		accept_vif(&e, who, explain, &e.vif->place, &vlans, out);
+	} else if (is_by_script) {
+		snprintf(out->why, sizeof(out->why),
+			 "script=%s of its configuration means this network", who->script);
+		accept_network(by_script, who, explain, &vlans, out);
 	} else if (n) {
 		snprintf(out->why, sizeof(out->why),
 			 "bridge=%.63s of its configuration names this network", who->bridge);
@@ -240,10 +252,6 @@ void place_vif(const struct policy *policy, const struct place_vif *vif, bool ex
 			 who->bridge[0] ? ", and bridge=" : "", who->bridge,
 			 who->bridge[0] ? " is no network of the policy" : "");
 		accept_vif(&e, who, explain, &e.vif->place, &vlans, out);
-	} else if (by_script) {
-		snprintf(out->why, sizeof(out->why),
-			 "script=%s of its configuration means this network", who->script);
-		accept_network(by_script, who, explain, &vlans, out);
 	} else if (who->bridge[0]) {
 		quarantine(
 			out, NULL,

@@ -33,7 +33,8 @@ struct placement {
 
 /**
  * place_vif() - Guests entry by uuid, domid, name, devid; else bridge= naming a network, its VLANs behind
- * it or not; else "*"; else the only network of the mode that script= names
+ * it or not; else "*"; else the only network of the mode that script= names. vif-nat and vif-route name theirs
+ * before a bridge= of another kind.
  * Where the policy gives the vif no addresses or VLANs, ip= and vlan= do.
  * While a guest migrates, xl names it web--incoming here and web--migratedaway there: it is web.
  * @policy:	NULL: none is applied
