@@ -122,7 +122,7 @@ ok "vif-bridge hands over to vifrostd, and tells xl of a refusal"
 
 if has nat; then
 	attach g2 1 mac=00:16:3e:00:02:24 bridge=nat0 "script=$dir/vif-nat"
-	eth1 g2 10.20.0.50/24
+	eth1 g2 10.20.0.50/24 10.20.0.1
 	in_guest g2 'ip route add default via 10.20.0.1 dev eth1 2> /dev/null; true'
 	reach g2 10.20.0.1
 	reach g2 $XEN_LAN4
@@ -147,7 +147,7 @@ vifrost down
 
 ip addr add $XEN_HOST4/24 dev lan0
 # Link-local addresses come and go by themselves.
-addresses() { ip -j addr | jq -c '.[] | select(.ifname | startswith("vif") | not) | [.ifname, .master, .mtu, [.addr_info[].local | select(startswith("fe80") | not)]]' | sort; }
+addresses() { ip -j addr | jq -c '.[] | select(.ifname | startswith("vif") or startswith("vfspare") or . == "ovs-system" | not) | [.ifname, .master, .mtu, [.addr_info[].local | select(startswith("fe80") | not)]]' | sort; }
 addresses > /run/before
 "$dir/network-bridge" start netdev=lan0 vifnum=5
 attach g2 1 mac=00:16:3e:00:02:27 bridge=xenbr5 "script=$dir/vif-bridge"
