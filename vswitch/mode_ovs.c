@@ -66,6 +66,17 @@ static const struct vs_link *find_uplink(const struct vs_observed *o, const char
 	return NULL;
 }
 
+static void set_bridge(struct plan_for *p, const struct vs_network *n, json_t *doc)
+{
+	const json_t *old = vs_observed_doc(&p->plan->model, VS_DOC_OVS_BRIDGE, n->name);
+	enum vs_disruption d = VS_DISRUPTION_NONE;
+
+	/* Each port passes again once its own flows are there. */
+	if (old && !json_equal(json_object_get(old, "secure"), json_object_get(doc, "secure")))
+		d = VS_DISRUPTION_BLIP;
+	plan_set_doc(p, d, VS_DOC_OVS_BRIDGE, n->name, doc);
+}
+
 /* @uplink: a copy, because steps change the model. */
 static int plan_ours(const struct vs_plan_input *in, const struct vs_record_network *old,
 		     const struct vs_network *n, const struct vs_link *uplink, struct vs_plan *plan)
@@ -83,7 +94,7 @@ static int plan_ours(const struct vs_plan_input *in, const struct vs_record_netw
 		memcpy(mac, uplink->mac, MAC_LEN);
 	else
 		plan_make_mac(in->wanted->host_id, n->name, mac);
-	plan_set_doc(&p, VS_DISRUPTION_NONE, VS_DOC_OVS_BRIDGE, n->name, ovs_bridge_doc(n, mac));
+	set_bridge(&p, n, ovs_bridge_doc(n, mac));
 	l3_plan_device(&p, n);
 	bridge_add_addrs(in, &p, n, rn);
 	plan_set_up(&p, VS_DISRUPTION_NONE, n->name, true);
@@ -97,6 +108,54 @@ static int plan_ours(const struct vs_plan_input *in, const struct vs_record_netw
 	return p.rc;
 }
 
+static int ovs_plan_down(const struct vs_plan_input *in, const struct vs_record_network *old,
+			 struct vs_plan *plan)
+{
+	struct plan_for p = { .plan = plan, .network = old->name };
+
+	(void)in;
+	if (old->is_adopted || !vs_observed_doc(&plan->model, VS_DOC_OVS_BRIDGE, old->name))
+		return 0;
+	drop_ports(&p, NULL, old->name, "");
+	if (plan_link(&p, old->name)) {
+		bridge_empty_link(&p, old->name);
+		plan_set_up(&p, VS_DISRUPTION_NONE, old->name, false);
+	}
+	plan_del_doc(&p, VS_DISRUPTION_LINK_DOWN, VS_DOC_OVS_BRIDGE, old->name);
+	return p.rc;
+}
+
+static int check_mirrors(const struct vs_plan_input *in, const struct vs_network *n)
+{
+	for (size_t i = 0; i < n->nr_mirrors; i++)
+		if (n->mirrors[i].max_bits_per_s) {
+			diag_add(in->ds, DIAG_ERROR, "VF0550", &n->place,
+				 "limit the vif that it is copied to, by its rate",
+				 "mirror %s: Open vSwitch cannot limit a mirror",
+				 n->mirrors[i].name);
+			return -EINVAL;
+		}
+	return 0;
+}
+
+/* The other datapath is another device: everything goes back, and comes anew. */
+static int start_again(const struct vs_plan_input *in, const struct vs_record_network *old,
+		       struct vs_plan *plan)
+{
+	struct plan_for p = { .plan = plan, .network = old->name };
+
+	bridge_give_back(&p, old, NULL);
+	return p.rc ? p.rc : ovs_plan_down(in, old, plan);
+}
+
+static bool changes_datapath(const struct vs_plan *plan, const struct vs_network *n)
+{
+	const json_t *old = vs_observed_doc(&plan->model, VS_DOC_OVS_BRIDGE, n->name);
+	const char *datapath = json_string_value(json_object_get(old, "datapath"));
+
+	return datapath && strcmp(datapath, ovs_is_in_user_space(n) ? "netdev" : "system") != 0;
+}
+
 static int plan_network(const struct vs_plan_input *in, const struct vs_record_network *old,
 			const struct vs_network *n, struct vs_plan *plan)
 {
@@ -108,10 +167,21 @@ static int plan_network(const struct vs_plan_input *in, const struct vs_record_n
 
 	if (n->has_uplink)
 		rc = vs_match_uplink(in, &plan->model, n, &found);
+	if (!rc)
+		rc = check_mirrors(in, n);
 	if (rc)
 		return rc;
 	if (found)
 		uplink = *found;
+	if (old && !old->is_adopted && changes_datapath(plan, n)) {
+		rc = start_again(in, old, plan);
+		old = NULL;
+		link = vs_observed_link(&plan->model, n->name);
+		if (found)
+			uplink = *vs_observed_link(&plan->model, uplink.name);
+	}
+	if (rc)
+		return rc;
 	if (link && !vs_observed_doc(&plan->model, VS_DOC_OVS_BRIDGE, n->name))
 		return bridge_refuse(in, n, "no Open vSwitch bridge of ours");
 	if (link && !old) {
@@ -136,23 +206,6 @@ static int ovs_plan(const struct vs_plan_input *in, const struct vs_record_netwo
 		rc = plan_network(in, old, &own, plan);
 	l3_end(&own);
 	return rc;
-}
-
-static int ovs_plan_down(const struct vs_plan_input *in, const struct vs_record_network *old,
-			 struct vs_plan *plan)
-{
-	struct plan_for p = { .plan = plan, .network = old->name };
-
-	(void)in;
-	if (old->is_adopted || !vs_observed_doc(&plan->model, VS_DOC_OVS_BRIDGE, old->name))
-		return 0;
-	drop_ports(&p, NULL, old->name, "");
-	if (plan_link(&p, old->name)) {
-		bridge_empty_link(&p, old->name);
-		plan_set_up(&p, VS_DISRUPTION_NONE, old->name, false);
-	}
-	plan_del_doc(&p, VS_DISRUPTION_LINK_DOWN, VS_DOC_OVS_BRIDGE, old->name);
-	return p.rc;
 }
 
 static int ovs_attach(const struct vs_network *n, const struct vs_vif *vif, struct vs_plan *plan)

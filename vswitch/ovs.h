@@ -7,7 +7,7 @@
  *	mac, mtu	of its own link
  *	secure		true: nothing passes but by our flows; else it forwards like any switch
  *	stp, rstp	{"max-age","forward-delay","hello","priority"}: on
- *	mirrors		[{"name","guests","guest","devid"}]: copies for a guest's vif
+ *	mirrors		[{"name","guests","output"}]: copies for a guest's vif, "ids0/1"
  *	flows		true: a secure bridge has the flows that its ports' guards build on
  *
  * VS_DOC_OVS_PORT, by the link's name:

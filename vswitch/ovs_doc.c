@@ -37,6 +37,24 @@ static json_t *tree_doc(const struct vs_network *n)
 	return tree;
 }
 
+static json_t *mirrors_doc(const struct vs_network *n)
+{
+	json_t *list = json_array(), *guests;
+	char output[VS_NAME_LEN + 16];
+
+	for (size_t i = 0; i < n->nr_mirrors; i++) {
+		const struct vs_mirror *m = &n->mirrors[i];
+
+		guests = json_array();
+		for (size_t k = 0; k < m->nr_guests; k++)
+			json_array_append_new(guests, json_string(m->guests[k]));
+		snprintf(output, sizeof(output), "%s/%u", m->output_guest, m->output_devid);
+		json_array_append_new(list, json_pack("{s:s,s:o,s:s}", "name", m->name, "guests",
+						      guests, "output", output));
+	}
+	return list;
+}
+
 json_t *ovs_bridge_doc(const struct vs_network *n, const uint8_t mac[MAC_LEN])
 {
 	char text[MAC_TEXT_LEN];
@@ -48,6 +66,8 @@ json_t *ovs_bridge_doc(const struct vs_network *n, const uint8_t mac[MAC_LEN])
 			ovs_is_secure(n), "mac", text, "mtu", (json_int_t)n->mtu);
 	if (doc && ovs_is_secure(n))
 		json_object_set_new(doc, "flows", json_true());
+	if (doc && n->nr_mirrors)
+		json_object_set_new(doc, "mirrors", mirrors_doc(n));
 	if (doc && (n->stp || n->rstp))
 		json_object_set_new(doc, n->rstp ? "rstp" : "stp", tree_doc(n));
 	return doc;

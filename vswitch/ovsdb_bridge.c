@@ -61,6 +61,7 @@ static json_t *read_bridge(const struct ovsrec_bridge *row)
 	const char *mac = smap_get(&row->other_config, "hwaddr");
 	json_t *doc = json_pack("{s:s,s:b}", "datapath", is_netdev ? "netdev" : "system", "secure",
 				is_secure);
+	json_t *mirrors;
 
 	if (!doc)
 		return NULL;
@@ -72,6 +73,10 @@ static json_t *read_bridge(const struct ovsrec_bridge *row)
 		json_object_set_new(doc, "stp", read_tree(row, false));
 	if (row->rstp_enable)
 		json_object_set_new(doc, "rstp", read_tree(row, true));
+	mirrors = ovs_mirrors_read(row);
+	if (json_array_size(mirrors))
+		json_object_set(doc, "mirrors", mirrors);
+	json_decref(mirrors);
 	return doc;
 }
 
@@ -203,7 +208,7 @@ static int build(struct ovs *ovs, void *arg, char *why)
 	if (!row)
 		row = insert(ovs, c->name);
 	write_bridge(row, c->doc);
-	return 0;
+	return ovs_mirrors_write(ovs, row, json_object_get(c->doc, "mirrors"));
 }
 
 static bool knows_datapath(const struct ovs *ovs, const char *type)

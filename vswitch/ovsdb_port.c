@@ -244,7 +244,7 @@ static int take_away(struct ovs *ovs, const char *name, char *why)
 	rc = ovs_commit(ovs, build, &c, why);
 	if (!rc && has_guard && number)
 		rc = ovs_flows_set(ovs, bridge, number, NULL, 0, why);
-	return rc;
+	return rc ? rc : ovs_mirrors_refresh(ovs, bridge, why);
 }
 
 /* ovs-vswitchd has done what it could: whether that is what was asked for. */
@@ -304,7 +304,9 @@ static int put(struct ovs *ovs, const char *name, const json_t *doc, char *why)
 		rc = set_guard(ovs, bridge, c.number, guard, why);
 	if (!rc)
 		rc = ovs_commit(ovs, build, &c, why);
-	return rc ? rc : check(ovs, &c, guard, why);
+	if (!rc)
+		rc = check(ovs, &c, guard, why);
+	return rc ? rc : ovs_mirrors_refresh(ovs, bridge, why);
 }
 
 /* ---- The kind of document ---- */

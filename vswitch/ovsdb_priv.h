@@ -6,6 +6,7 @@
  *	ovsdb.c		the database's replica, transactions
  *	ovsdb_bridge.c	documents of bridges
  *	ovsdb_port.c	documents of ports
+ *	ovsdb_mirror.c	the mirrors of bridges' documents
  *	ovsdb_flow.c	OpenFlow
  *
  * Every wait is bounded. On error @why (VS_TEXT_LEN) says cause and cure.
@@ -91,6 +92,14 @@ unsigned int ovs_port_number(const struct ovsrec_port *port);
 /* The guard that the port is to have, a new reference; NULL: none. */
 json_t *ovs_port_guard(const struct ovsrec_port *port);
 json_t *ovs_port_read(const struct ovsrec_port *port, const struct ovsrec_bridge *on);
+
+/* ovsdb_mirror.c: a document's "mirrors" */
+/* Those that select and copy as they should; a new reference, NULL: out of memory. */
+json_t *ovs_mirrors_read(const struct ovsrec_bridge *on);
+/* In a transaction. @mirrors: NULL: none. -ENOMEM. */
+int ovs_mirrors_write(struct ovs *ovs, const struct ovsrec_bridge *on, const json_t *mirrors);
+/* Ports have come or gone: a transaction of its own, if there are mirrors. */
+int ovs_mirrors_refresh(struct ovs *ovs, const char *bridge, char *why);
 
 /* ovsdb_flow.c */
 struct ovs_dump; /* all flows of a bridge, and which of them were expected */
