@@ -18,6 +18,7 @@
 
 /* So that a frame larger than the credit of one window still goes. */
 #define BURST_MIN (128u << 10)
+#define FRAME_MAX (64u << 10)
 
 static int16_t *slot_status(struct nb_scratch *s, unsigned int i)
 {
@@ -49,7 +50,10 @@ static void take_slot(struct nb_queue *q, struct nb_scratch *s, struct nb_from_p
 	q->from_ring.req_cons++;
 }
 
-/* True: the frame may go now. Credit is given as Linux's netback gives it. */
+/*
+ * True: the frame may go now. Credit is given as Linux's netback gives it, but what a window has left because
+ * the next frame is larger, and the time until somebody looks, are not lost: the rate is met in the mean.
+ */
 static bool credit_allows(struct nb_queue *q, uint32_t size, uint64_t now_ns)
 {
 	struct nb_credit *c = q->credit;
@@ -58,7 +62,7 @@ static bool credit_allows(struct nb_queue *q, uint32_t size, uint64_t now_ns)
 	if (!window_ns)
 		return true;
 	bytes = nb_counted(&c->rate.bytes);
-	burst = bytes > BURST_MIN ? bytes : BURST_MIN;
+	burst = bytes + FRAME_MAX > BURST_MIN ? bytes + FRAME_MAX : BURST_MIN;
 	if (!c->window_ns) {
 		c->window_ns = now_ns;
 		c->left = bytes;
@@ -67,7 +71,9 @@ static bool credit_allows(struct nb_queue *q, uint32_t size, uint64_t now_ns)
 		c->left += bytes;
 		if (c->left > burst)
 			c->left = burst;
-		c->window_ns = now_ns;
+		c->window_ns += window_ns;
+		if (now_ns >= c->window_ns + window_ns)
+			c->window_ns = now_ns;
 	}
 	if (size > c->left) {
 		q->credit_wait_ns = c->window_ns + window_ns;

@@ -185,6 +185,7 @@ static int start(struct vifrostd *d, const struct vifrostd_options *options)
 		log_err("cannot hear of changes by others: %s", strerror(-rc));
 		return rc;
 	}
+	vif_measure_start(d);
 	store_start(d);
 	rundir_file(path, d->rundir, RUNDIR_VIFROSTD_SOCKET);
 	rc = rpc_server_create(d->loop, path, vifrostd_methods, d, &d->rpc);
@@ -199,6 +200,7 @@ static void stop(struct vifrostd *d)
 	drift_stop(d);
 	rpc_server_destroy(d->rpc);
 	store_stop(d);
+	vif_measure_stop(d);
 	vif_forget_all(d);
 	htab_fini(&d->vifs);
 	vs_events_close(d->events);

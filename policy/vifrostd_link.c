@@ -51,11 +51,7 @@ int vif_read_key(struct vifrostd *d, const struct vif *vif, const char *key, cha
 	return vif_read_text(d, path, text, size);
 }
 
-struct note {
-	const char *key, *value; /* NULL: removed */
-};
-
-static int write_note(struct vifrostd *d, uint32_t tx, const char *area, const struct note *n)
+static int write_note(struct vifrostd *d, uint32_t tx, const char *area, const struct vif_note *n)
 {
 	char path[2 * PATH_LEN];
 	int rc;
@@ -72,7 +68,7 @@ static int write_note(struct vifrostd *d, uint32_t tx, const char *area, const s
  * toolstack has just removed. Return: 0; -ECONNRESET.
  */
 static int write_area(struct vifrostd *d, struct vif *vif, const char *area,
-		      const struct note *notes, size_t nr)
+		      const struct vif_note *notes, size_t nr)
 {
 	char path[2 * PATH_LEN], *state;
 	uint32_t tx;
@@ -101,7 +97,7 @@ static int write_area(struct vifrostd *d, struct vif *vif, const char *area,
 	return 0;
 }
 
-static int write_notes(struct vifrostd *d, struct vif *vif, const struct note *notes, size_t nr)
+int vif_write_notes(struct vifrostd *d, struct vif *vif, const struct vif_note *notes, size_t nr)
 {
 	char area[PATH_LEN];
 
@@ -176,7 +172,7 @@ enum vif_datapath vif_decide(struct vifrostd *d, const struct policy *policy, co
 /* Tell vifrost-netback who is to serve the vif. Needed where there is a choice, or was. */
 static int write_datapath(struct vifrostd *d, struct vif *vif)
 {
-	struct note note = { KEY_DATAPATH, vif_datapath_name(vif->wanted) };
+	struct vif_note note = { KEY_DATAPATH, vif_datapath_name(vif->wanted) };
 	char now[16];
 	int rc;
 
@@ -187,7 +183,7 @@ static int write_datapath(struct vifrostd *d, struct vif *vif)
 		return rc;
 	if (!has_driver() && (vif->wanted == VIF_DATAPATH_TAP ? !now[0] : is_connected(vif)))
 		return 0;
-	return write_notes(d, vif, &note, 1);
+	return vif_write_notes(d, vif, &note, 1);
 }
 
 /* Linux's xenbus makes a device of the area; the kernel's link belongs to that. */
@@ -303,6 +299,7 @@ static void place_link(struct vifrostd *d, struct vif *vif)
 	if (!rc && p->is_placed && take_vifname(d, vif, &link))
 		return;
 	if (!rc) {
+		vif->ifindex = link.ifindex;
 		memcpy(vif->link, link.name, sizeof(vif->link));
 		memcpy(p->vif.name, link.name, sizeof(p->vif.name));
 		rc = vs_place_vif(d->sys, vs_wanted_network(&d->networks, p->vif.network), &p->vif,
@@ -330,7 +327,7 @@ static int tell_mtu(struct vifrostd *d, struct vif *vif)
 {
 	uint32_t mtu = vif->placement.vif.mtu, now = MTU_USUAL;
 	char area[PATH_LEN], path[2 * PATH_LEN], text[16];
-	struct note note = { "mtu", text };
+	struct vif_note note = { "mtu", text };
 	int rc;
 
 	if (!d->is_xen || !mtu)
@@ -348,17 +345,18 @@ static int tell_mtu(struct vifrostd *d, struct vif *vif)
 
 int vif_write_carrier(struct vifrostd *d, struct vif *vif, bool on)
 {
-	struct note note = { "carrier", on ? "1" : "0" };
+	struct vif_note note = { "carrier", on ? "1" : "0" };
 
-	return write_notes(d, vif, &note, 1);
+	return vif_write_notes(d, vif, &note, 1);
 }
 
 /* hotplug-status, for the backend and the toolstack; only what is not so already is written. */
 static int tell(struct vifrostd *d, struct vif *vif)
 {
-	const struct note good[] = { { "hotplug-status", "connected" }, { "hotplug-error", NULL } };
-	const struct note bad[] = { { "hotplug-error", vif->reason },
-				    { "hotplug-status", "error" } };
+	const struct vif_note good[] = { { "hotplug-status", "connected" },
+					 { "hotplug-error", NULL } };
+	const struct vif_note bad[] = { { "hotplug-error", vif->reason },
+					{ "hotplug-status", "error" } };
 	int rc;
 
 	if (vif->state == VIF_WAITING)
@@ -374,8 +372,8 @@ static int tell(struct vifrostd *d, struct vif *vif)
 	if (is_connected(vif))
 		return 0;
 	if (vif->state != VIF_CONNECTED)
-		return write_notes(d, vif, bad, 2);
-	rc = write_notes(d, vif, good, vif->hotplug_status[0] ? 2 : 1);
+		return vif_write_notes(d, vif, bad, 2);
+	rc = vif_write_notes(d, vif, good, vif->hotplug_status[0] ? 2 : 1);
 	if (!rc)
 		snprintf(vif->hotplug_status, sizeof(vif->hotplug_status), "connected");
 	return rc;
@@ -436,6 +434,8 @@ int vif_place(struct vifrostd *d, struct vif *vif)
 	}
 	vif->wanted = vif_decide(d, d->policy, vif, false, &vif->placement);
 	rc = write_datapath(d, vif);
+	if (!rc)
+		rc = vif_limit(d, vif);
 	if (rc)
 		return rc;
 	place_link(d, vif);

@@ -33,9 +33,12 @@ enum vif_state {
 enum vif_datapath { VIF_DATAPATH_ANY, VIF_DATAPATH_TAP, VIF_DATAPATH_KERNEL };
 
 /* One vif of the store's backend/vif/<domid>/<devid>. */
+#define RATE_LEN 32
+
 struct vif {
-	struct htab_node node;
+	struct htab_node node, measured;
 	uint16_t domid, devid;
+	int ifindex;		/* of its link; 0: there is none */
 	char name[IFNAMSIZ];	/* vif<domid>.<devid> */
 	char vifname[IFNAMSIZ]; /* what its link is to be called instead; "" */
 	char link[IFNAMSIZ];	/* what it is called; "": there is none */
@@ -47,6 +50,15 @@ struct vif {
 	struct placement placement;
 	enum vif_datapath wanted, actual; /* actual: of the link */
 	bool is_moving;			  /* its link is the other datapath's */
+	bool has_rate;
+	/* What passes, measured while there is a limit. */
+	struct vif_flow {
+		uint64_t at_ns; /* of the counters; 0: none yet */
+		struct vs_counters counters;
+		uint64_t from_guest_bps, to_guest_bps; /* bits per second */
+		bool is_measured;
+	} flow;
+	char rate[RATE_LEN]; /* what its backend was told; "": no limit of ours */
 	char hotplug_status[16];
 	char reason[PLACE_WHY_LEN]; /* of any state but connected; of that: what is still pending */
 	char logged[PLACE_WHY_LEN]; /* the reason that was logged last */
@@ -142,6 +154,7 @@ struct vifrostd {
 	struct hv_store *store; /* NULL: not connected */
 	struct loop_fd store_watcher;
 	struct loop_timer store_timer; /* next try to connect */
+	struct loop_timer measure_timer;
 	struct loop_timer again_timer; /* a write was refused: all vifs are looked at again */
 	struct loop_timer carrier_timer;
 	uint64_t store_retry_ms;
@@ -202,10 +215,24 @@ int vif_assign(struct vifrostd *d, struct vif *vif);
 enum vif_datapath vif_decide(struct vifrostd *d, const struct policy *policy, const struct vif *vif,
 			     bool explain, struct placement *out);
 const char *vif_datapath_name(enum vif_datapath datapath);
+struct vif_note {
+	const char *key, *value; /* NULL: removed */
+};
+
+/* Into the vif's backend area, if that is still there. Return: 0; -ECONNRESET. */
+int vif_write_notes(struct vifrostd *d, struct vif *vif, const struct vif_note *notes, size_t nr);
 /* Value of a node as text, cut to @size; "" when it is not there. Return: 0; -ECONNRESET. */
 int vif_read_text(struct vifrostd *d, const char *path, char *text, size_t size);
 int vif_read_key(struct vifrostd *d, const struct vif *vif, const char *key, char *text,
 		 size_t size);
+
+/* vifrostd_rate.c. Tell the backend how much may come from the guest. Return: 0; -ECONNRESET. */
+int vif_limit(struct vifrostd *d, struct vif *vif);
+
+void vif_measure_start(struct vifrostd *d);
+void vif_measure_stop(struct vifrostd *d);
+/* {"to-guest":{limit, what passes},"from-guest":...}; NULL: no limit. */
+json_t *vif_rate_json(const struct vif *vif);
 
 /* vifrostd.c: from now on @policy (NULL: none) is in force; taken over on success. Return: 0; -ENOMEM. */
 int vifrostd_take_policy(struct vifrostd *d, struct policy *policy);

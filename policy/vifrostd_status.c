@@ -24,13 +24,14 @@ json_t *status_vif_json(struct vifrostd *d, const struct vif *vif)
 
 	memcpy(reason, vif->reason, sizeof(reason));
 	vif_ask_store(d, vif, reason, sizeof(reason));
-	return json_pack("{ss ss* si si ss* ss* ss* ss* ss* ss ss*}", "name", vif->name, "link",
+	return json_pack("{ss ss* si si ss* ss* ss* ss* ss* ss ss* so*}", "name", vif->name, "link",
 			 text_or_null(link), "domid", vif->domid, "devid", vif->devid, "guest",
 			 text_or_null(vif->who.guest), "uuid", text_or_null(vif->who.uuid), "mac",
 			 text_or_null(vif->who.mac), "network",
 			 text_or_null(vif->placement.vif.network), "datapath",
 			 text_or_null(vif_datapath_name(datapath)), "state",
-			 vif_state_name(vif->state), "reason", text_or_null(reason));
+			 vif_state_name(vif->state), "reason", text_or_null(reason), "rate",
+			 vif_rate_json(vif));
 }
 
 static int compare_vifs(const void *a, const void *b)

@@ -16,6 +16,7 @@
 #include "vswitch/guard.h"
 #include "vswitch/l3_priv.h"
 #include "vswitch/ovs.h"
+#include "vswitch/rate.h"
 #include "vswitch/switch.h"
 #include "vswitch/uplinks.h"
 
@@ -178,7 +179,7 @@ struct vs_look vs_look_for(const struct vs_wanted *wanted, const struct vs_recor
 	struct vs_look look = { 0 };
 
 	if (wanted->nr_networks || record->nr_networks)
-		look.docs |= VS_DOC_BIT(VS_DOC_NFT);
+		look.docs |= VS_DOC_BIT(VS_DOC_NFT) | VS_DOC_BIT(VS_DOC_RATE);
 	if (vs_rules_track_bridges(wanted))
 		look.lacks |= VS_LACKS_BRIDGE_CONNTRACK;
 	for (size_t i = 0; i < wanted->nr_networks; i++) {
@@ -313,6 +314,8 @@ int vs_plan_vif(const struct vs_network *n, const struct vs_vif *vif, struct vs_
 				  plan);
 	if (!overlaps)
 		guard_stack(&p, n, vif);
+	if (n)
+		plan_rate(&p, vif);
 	if (!p.rc && n)
 		p.rc = plan_join(n, vif, plan);
 	if (!p.rc && overlaps)
@@ -368,7 +371,7 @@ static int look_at_docs(struct vs_system *sys, unsigned int docs, const char *li
 /* Of a vif on @n. */
 static unsigned int docs_of(const struct vs_network *n)
 {
-	unsigned int docs = n->mode->docs | VS_DOC_BIT(VS_DOC_NFT);
+	unsigned int docs = n->mode->docs | VS_DOC_BIT(VS_DOC_NFT) | VS_DOC_BIT(VS_DOC_RATE);
 
 	return n->vlan_filtering ? docs : docs & ~VS_DOC_BIT(VS_DOC_VLANS);
 }

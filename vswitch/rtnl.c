@@ -306,6 +306,7 @@ static void rtnl_close(struct vs_system *sys)
 static const struct vs_system_ops rtnl_ops = {
 	.observe = rtnl_observe,
 	.link = rtnl_link,
+	.counters = rtnl_counters,
 	.doc = rtnl_doc,
 	.apply = rtnl_apply,
 	.close = rtnl_close,

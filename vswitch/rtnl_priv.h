@@ -43,6 +43,10 @@ int rtnl_link_apply(struct vs_rtnl *r, const struct vs_op *op);
 /* rtnl_patch.c */
 int rtnl_patch_apply(struct vs_rtnl *r, const struct vs_op *op);
 
+/* rtnl_rate.c */
+int rtnl_counters(struct vs_system *sys, void (*fn)(void *arg, const struct vs_counters *c),
+		  void *arg);
+
 /* rtnl_stack.c */
 int rtnl_stack_apply(struct vs_rtnl *r, const struct vs_op *op);
 

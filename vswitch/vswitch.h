@@ -351,12 +351,21 @@ struct vs_look {
 	unsigned int lacks; /* enum vs_lack: whether the kernel lacks these; may load its modules */
 };
 
+/* Of a vif's link, what it receives comes from the guest. */
+struct vs_counters {
+	int ifindex;
+	uint64_t from_guest_bytes, to_guest_bytes, from_guest_packets, to_guest_packets;
+};
+
 struct vs_system_ops {
 	/* All links, addresses, routes, and what @look names. On error @why (VS_TEXT_LEN) says more. */
 	int (*observe)(struct vs_system *sys, const struct vs_look *look, struct vs_observed *out,
 		       char *why);
 	/* One link by name. -ENODEV. */
 	int (*link)(struct vs_system *sys, const char *name, struct vs_link *out);
+	/* Bytes of all links so far. NULL: this system has no counters. */
+	int (*counters)(struct vs_system *sys, void (*fn)(void *arg, const struct vs_counters *c),
+			void *arg);
 	/* One document, a reference of the caller's; *doc NULL: there is none. */
 	int (*doc)(struct vs_system *sys, enum vs_doc_kind kind, const char *name, json_t **doc,
 		   char *why);

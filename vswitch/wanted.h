@@ -178,8 +178,8 @@ struct vs_network {
 	bool masquerade; /* a custom bridge's; nat always does */
 	struct vs_dns dns;
 	bool proxy_neighbours; /* route: answer ARP and ND for guests on the egress network */
-	bool ports_closed;	       /* the firewall lets nothing pass between its guests: vs_rules_prepare() */
-	bool is_routed_l2;     /* route: guests share a segment; else /32 and /128 per vif */
+	bool ports_closed; /* the firewall lets nothing pass between its guests: vs_rules_prepare() */
+	bool is_routed_l2; /* route: guests share a segment; else /32 and /128 per vif */
 };
 
 /* ---- Vifs ---- */
