@@ -79,11 +79,18 @@ static void check_custom(struct pol_checks *c, const struct pol_network *n)
 
 static void check_needed(struct pol_checks *c, const struct pol_network *n)
 {
+	const struct pol_host_addresses *a = &n->addresses;
+	const struct pol_place *asked = a->dhcp.line	? &a->dhcp
+					: a->dhcp6.line ? &a->dhcp6
+							: &a->ra;
 	bool is_served = n->mode.value == POL_MODE_NAT || n->mode.value == POL_MODE_ROUTE;
 
 	if (is_served && !n->subnets.nr)
 		pol_error(c->r, "VF0230", n->node, &n->place, "give it subnets",
 			  "a network of mode %s without subnets", pol_mode_name(n->mode.value));
+	if (asked->line && !n->uplink_name.text)
+		pol_error(c->r, "VF0230", n->node, asked, "give it an uplink, or an address",
+			  "an address that is to be asked of a LAN, on a network without uplink");
 	if (!n->subnets.nr && n->dns.place.line)
 		pol_error(c->r, "VF0230", n->node, &n->dns.place, "give it subnets",
 			  "dns in a network without subnets");

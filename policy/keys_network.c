@@ -84,7 +84,6 @@ static const struct pol_quantity max_age = { UNIT_DURATION, 6 * SECOND, 40 * SEC
 static const struct pol_quantity forward_delay = { UNIT_DURATION, 4 * SECOND, 30 * SECOND, false,
 						   SECOND };
 static const struct pol_quantity hello_time = { UNIT_DURATION, SECOND, 10 * SECOND, false, SECOND };
-static const struct pol_quantity mirror_rate = { UNIT_RATE, 8000, 1000000000000, false, 0 };
 
 static const struct pol_key match_keys[] = {
 	FIELD(struct pol_match, mac, "mac", POL_KIND_MAC, NULL),
@@ -241,7 +240,7 @@ static const struct pol_map mirror_output_map = { .what = "a mirror's output",
 static const struct pol_key mirror_keys[] = {
 	NEEDED(struct pol_mirror, select, "select", POL_KIND_MAP, &mirror_select_map),
 	NEEDED(struct pol_mirror, output, "output", POL_KIND_MAP, &mirror_output_map),
-	FIELD(struct pol_mirror, max_rate, "max-rate", POL_KIND_QUANTITY, &mirror_rate),
+	LATER_SO("max-rate", "leave it out, Open vSwitch cannot limit a mirror"),
 	END,
 };
 static const struct pol_map mirror_map = {

@@ -306,7 +306,6 @@ struct pol_mirror {
 	const char *name;
 	struct pol_mirror_select select;
 	struct pol_mirror_output output;
-	struct pol_u64 max_rate;
 
 	/* Set by the checks. */
 	const struct pol_vif *output_vif;

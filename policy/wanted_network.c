@@ -204,7 +204,6 @@ static int take_mirror(const struct pol_mirror *from, struct vs_mirror *to)
 		COPY_TEXT(to->guests[to->nr_guests], guests->v[to->nr_guests].text);
 	COPY_TEXT(to->output_guest, from->output_guest->name);
 	to->output_devid = from->output_vif->devid.value;
-	to->max_bits_per_s = from->max_rate.value;
 	return 0;
 }
 

@@ -38,7 +38,7 @@ static const char text[] =
 	"    rstp: true\n"
 	"    fail-mode: secure\n"
 	"    datapath: netdev\n"
-	"    mirrors: { m: { select: { guests: [web, \"@db\"] }, output: { vif: db/3 }, max-rate: 5Mbit } }\n"
+	"    mirrors: { m: { select: { guests: [web, \"@db\"] }, output: { vif: db/3 } } }\n"
 	"    profile: fast\n"
 	"  ovs1: { mode: ovs, uplink: v31, datapath: kernel }\n"
 	"  nat0:\n"
@@ -195,7 +195,6 @@ static void switches(void **state)
 	assert_string_equal(m->guests[1], "@db");
 	assert_string_equal(m->output_guest, "db");
 	assert_int_equal(m->output_devid, 3);
-	assert_int_equal(m->max_bits_per_s, 5000000);
 	n = get(state, "ovs1");
 	assert_int_equal(n->ovs_datapath, VS_OVS_KERNEL);
 	assert_false(n->fail_secure);
