@@ -45,7 +45,36 @@ rules_guest() {
 	rules_guests+=("$name")
 }
 
-# A second address in the LAN, and a stranger there.
+# The lab where no backend runs: its part is rules_vif's.
+rules_begin_vifs() {
+	test_lab "$@"
+	need_programs python3 nft
+	lab_network
+	daemon_start vifrost-hvd
+	daemon_start vifrostd
+	PACKETS=$TEST_SOURCE/tests/netns/packets.py
+}
+
+# $1 number, $2 guest: its vif as a backend makes it, attached by the daemon; its frames in namespace $2 at eth0.
+rules_vif() {
+	local area=/local/domain/0/backend/vif/$1/0
+	ip netns add "$2"
+	ip -n "$2" link set lo up
+	xenstore-write "/local/domain/$1/name" "$2" "$area/frontend-id" "$1" "$area/handle" 0 \
+		"$area/mac" "00:16:3e:00:00:0$1" "$area/state" 1
+	ip link add "vif$1.0" type veth peer name eth0 netns "$2"
+	ip -n "$2" link set eth0 address "00:16:3e:00:00:0$1" up
+	xenstore-write "$area/state" 2
+	wait_for 10 rules_vif_connected "$1"
+}
+rules_vif_connected() { [ "$(xenstore-read "/local/domain/0/backend/vif/$1/0/hotplug-status")" = connected ]; }
+rules_vif_down() {
+	xenstore-rm "/local/domain/0/backend/vif/$1"
+	ip link del "vif$1.0"
+	ip netns del "$2"
+}
+
+# $1: a guest, "lan" or "host"; the rest: a command there.
 rules_in() {
 	local where=$1
 	shift

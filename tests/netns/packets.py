@@ -65,7 +65,8 @@ def ask(protocol, address, port, source=""):
     if source:
         s.bind((source, 0))
     try:
-        s.connect((address, int(port)))
+        # With its scope, where it has one.
+        s.connect(socket.getaddrinfo(address, int(port), family(address), kind)[0][4])
         if protocol == "udp":
             s.send(b"who")
         print(s.recv(200).decode().strip())

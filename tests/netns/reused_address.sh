@@ -6,12 +6,7 @@
 . "$(dirname "$0")/lib.sh"
 # shellcheck source=tests/netns/guests.bash
 . "$(dirname "$0")/guests.bash"
-test_lab "$@"
-need_programs python3
-lab_network
-daemon_start vifrost-hvd
-daemon_start vifrostd
-PACKETS=$TEST_SOURCE/tests/netns/packets.py
+rules_begin_vifs "$@"
 
 # $1: whose the address is
 policy() {
@@ -25,24 +20,11 @@ policy() {
 	vifrost apply /run/policy.yaml > /run/log/apply
 }
 
-# $1 number, $2 guest: its vif as a backend would make it, its frames in namespace $2.
-vif_up() {
-	local area=/local/domain/0/backend/vif/$1/0
-	ip netns add "$2"
-	xenstore-write "/local/domain/$1/name" "$2" "$area/frontend-id" "$1" "$area/handle" 0 \
-		"$area/mac" "00:16:3e:00:00:0$1" "$area/state" 1
-	ip link add "vif$1.0" type veth peer name eth0 netns "$2"
-	ip -n "$2" link set eth0 address "00:16:3e:00:00:0$1" up
-	xenstore-write "$area/state" 2
-	wait_for 10 vif_connected_here "$1"
+# $1 number, $2 guest
+guest_up() {
+	rules_vif "$1" "$2"
 	ip -n "$2" addr add 10.20.0.11/24 dev eth0
 	ip -n "$2" route add default via 10.20.0.1
-}
-vif_connected_here() { [ "$(xenstore-read "/local/domain/0/backend/vif/$1/0/hotplug-status")" = connected ]; }
-vif_down() {
-	xenstore-rm "/local/domain/0/backend/vif/$1"
-	ip link del "vif$1.0"
-	ip netns del "$2"
 }
 
 # Whether what the LAN says to the old guest's connection arrives in namespace $1.
@@ -57,11 +39,11 @@ arrives() {
 }
 
 policy old
-vif_up 1 old
+guest_up 1 old
 rules_in old python3 "$PACKETS" forge eth0 10.20.0.11 $LAB_LAN4 4100 "$(cat /sys/class/net/nat0/address)"
 wait_for 5 ip netns exec old ping -c 1 -W 1 10.20.0.1
 arrives old || fail "the guest's own connection does not work"
-vif_down 1 old
+rules_vif_down 1 old
 
 # The entry outlives the guest: who is put there by hand has what was its.
 rules_guest stranger nat0 10.20.0.11/24
@@ -71,9 +53,9 @@ ip link del stranger
 ip netns del stranger
 
 policy new
-vif_up 2 new
+guest_up 2 new
 wait_for 5 ip netns exec new ping -c 1 -W 1 10.20.0.1
 ! arrives new || fail "the next guest gets what was the last one's"
-vif_down 2 new
+rules_vif_down 2 new
 vifrost down > /run/log/down
 echo "${0##*/}: passed"
