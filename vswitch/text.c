@@ -103,6 +103,16 @@ static void bridge_text(const struct vs_op *op, char text[VS_OP_TEXT_LEN])
 			 op->value / settings[op->index].unit, op->link);
 }
 
+static void doc_text(const struct vs_op *op, char text[VS_OP_TEXT_LEN])
+{
+	if (op->index == VS_DOC_VLANS && op->doc)
+		vlans_text(op, text);
+	else
+		snprintf(text, VS_OP_TEXT_LEN, "%s %s %s", op->doc ? "set" : "remove",
+			 op->index < VS_DOC_NR ? vs_doc_text((enum vs_doc_kind)op->index) : "?",
+			 op->text);
+}
+
 void vs_op_text(const struct vs_op *op, char text[VS_OP_TEXT_LEN])
 {
 	char addr[VS_ADDR_TEXT_LEN], route[VS_ROUTE_TEXT_LEN], mac[MAC_TEXT_LEN], name[VS_TEXT_LEN];
@@ -196,13 +206,7 @@ void vs_op_text(const struct vs_op *op, char text[VS_OP_TEXT_LEN])
 		snprintf(text, VS_OP_TEXT_LEN, "end tracked connections of %s", op->text);
 		return;
 	case VS_OP_DOC:
-		if (op->index == VS_DOC_VLANS && op->doc)
-			vlans_text(op, text);
-		else
-			snprintf(text, VS_OP_TEXT_LEN, "%s %s %s", op->doc ? "set" : "remove",
-				 op->index < VS_DOC_NR ? vs_doc_text((enum vs_doc_kind)op->index)
-						       : "?",
-				 op->text);
+		doc_text(op, text);
 		return;
 	default:
 		snprintf(text, VS_OP_TEXT_LEN, "nothing");
