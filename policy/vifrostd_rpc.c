@@ -8,6 +8,7 @@
 
 #include "policy/daemon_api.h"
 #include "policy/wanted.h"
+#include "vswitch/guard.h"
 
 int rpc_wanted(struct vifrostd *d, const struct policy *policy, struct vs_wanted *wanted)
 {
@@ -160,6 +161,32 @@ static void rpc_show(void *arg, struct rpc_call *call)
 			       effective ? pol_effective_json(d->policy) : pol_json(d->policy));
 }
 
+struct dropped {
+	const char *link;
+	json_t *by_reason;
+};
+
+static void note_dropped(void *arg, const struct guard_count *count)
+{
+	struct dropped *d = arg;
+
+	if (!strcmp(count->link, d->link))
+		json_object_set_new(d->by_reason, count->reason,
+				    json_integer((json_int_t)count->packets));
+}
+
+/* Packets of the guest's, and to it, by why its guard has dropped them. NULL: none. */
+static json_t *dropped_json(const struct vif *vif)
+{
+	struct dropped d = { .link = vif->link, .by_reason = json_object() };
+
+	if (d.by_reason && (guard_counters(note_dropped, &d) || !json_object_size(d.by_reason))) {
+		json_decref(d.by_reason);
+		d.by_reason = NULL;
+	}
+	return d.by_reason;
+}
+
 static void rpc_explain(void *arg, struct rpc_call *call)
 {
 	struct vifrostd *d = arg;
@@ -173,10 +200,10 @@ static void rpc_explain(void *arg, struct rpc_call *call)
 		return;
 	}
 	vif_decide(d, d->policy, vif, true, &p);
-	reply_or_nomem(call,
-		       json_pack("{so ss ss* so* so*}", "vif", status_vif_json(d, vif), "why",
-				 p.why, "file", p.line ? p.file : NULL, "line",
-				 p.line ? json_integer(p.line) : NULL, "effective", p.effective));
+	reply_or_nomem(call, json_pack("{so ss ss* so* so* so*}", "vif", status_vif_json(d, vif),
+				       "why", p.why, "file", p.line ? p.file : NULL, "line",
+				       p.line ? json_integer(p.line) : NULL, "effective",
+				       p.effective, "dropped", dropped_json(vif)));
 }
 
 const struct rpc_method vifrostd_methods[] = {

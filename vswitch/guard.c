@@ -143,23 +143,24 @@ static const struct chain_text shared[] = {
 
 /* Where frames end, by reason. */
 static const struct {
-	const char *chain, *reason;
+	const char *set,
+		*reason; /* of counters by link; the chain's name is the same without "n_" */
 	bool is_to_guest;
 } ends[] = {
-	{ "spoof_mac", GUARD_SPOOF_MAC, false },
-	{ "vlan", GUARD_VLAN, false },
-	{ "reserved", GUARD_RESERVED, false },
-	{ "l2_form", GUARD_L2_FORM, false },
-	{ "bad_arp", GUARD_ARP, false },
-	{ "spoof_ip", GUARD_SPOOF_IP, false },
-	{ "bad_form", GUARD_IP_FORM, false },
-	{ "bad_nd", GUARD_ND, false },
-	{ "rogue_dhcp", GUARD_ROGUE_DHCP, false },
-	{ "rogue_ra", GUARD_ROGUE_RA, false },
-	{ "rogue_querier", GUARD_ROGUE_QUERIER, false },
-	{ "rate", GUARD_RATE, false },
-	{ "foreign_mac", GUARD_FOREIGN_MAC, true },
-	{ "to_rate", GUARD_TO_RATE, true },
+	{ "n_spoof_mac", GUARD_SPOOF_MAC, false },
+	{ "n_vlan", GUARD_VLAN, false },
+	{ "n_reserved", GUARD_RESERVED, false },
+	{ "n_l2_form", GUARD_L2_FORM, false },
+	{ "n_bad_arp", GUARD_ARP, false },
+	{ "n_spoof_ip", GUARD_SPOOF_IP, false },
+	{ "n_bad_form", GUARD_IP_FORM, false },
+	{ "n_bad_nd", GUARD_ND, false },
+	{ "n_rogue_dhcp", GUARD_ROGUE_DHCP, false },
+	{ "n_rogue_ra", GUARD_ROGUE_RA, false },
+	{ "n_rogue_querier", GUARD_ROGUE_QUERIER, false },
+	{ "n_rate", GUARD_RATE, false },
+	{ "n_foreign_mac", GUARD_FOREIGN_MAC, true },
+	{ "n_to_rate", GUARD_TO_RATE, true },
 };
 
 /* What a vif owns: the elements are "<link> . <address>", "<link>". */
@@ -190,10 +191,10 @@ static json_t *shared_chains(void)
 				      json_pack("{ss so}", "name", shared[i].name, "rules", rules));
 	}
 	for (size_t i = 0; i < sizeof(ends) / sizeof(ends[0]); i++) {
-		snprintf(text, sizeof(text), "add @n_%s { %s counter } drop", ends[i].chain,
+		snprintf(text, sizeof(text), "add @%s { %s counter } drop", ends[i].set,
 			 ends[i].is_to_guest ? "oifname" : "iifname");
-		json_array_append_new(chains,
-				      json_pack("{ss s[s]}", "name", ends[i].chain, "rules", text));
+		json_array_append_new(
+			chains, json_pack("{ss s[s]}", "name", ends[i].set + 2, "rules", text));
 	}
 	return chains;
 }
@@ -201,7 +202,6 @@ static json_t *shared_chains(void)
 static json_t *shared_sets(void)
 {
 	json_t *all = json_array();
-	char name[64];
 
 	for (size_t i = 0; i < sizeof(sets) / sizeof(sets[0]); i++)
 		json_array_append_new(all, sets[i].is_interval
@@ -210,11 +210,10 @@ static json_t *shared_sets(void)
 							       "flags", "interval", "elements")
 						   : json_pack("{ss ss s[]}", "name", sets[i].name,
 							       "type", sets[i].type, "elements"));
-	for (size_t i = 0; i < sizeof(ends) / sizeof(ends[0]); i++) {
-		snprintf(name, sizeof(name), "n_%s", ends[i].chain);
-		json_array_append_new(all, json_pack("{ss ss s[s] s[]}", "name", name, "type",
-						     "ifname", "flags", "dynamic", "elements"));
-	}
+	for (size_t i = 0; i < sizeof(ends) / sizeof(ends[0]); i++)
+		json_array_append_new(all,
+				      json_pack("{ss ss s[s] s[]}", "name", ends[i].set, "type",
+						"ifname", "flags", "dynamic", "elements"));
 	return all;
 }
 
@@ -226,9 +225,14 @@ json_t *guard_shared_doc(void)
 const char *guard_reason(const char *set)
 {
 	for (size_t i = 0; i < sizeof(ends) / sizeof(ends[0]); i++)
-		if (!strncmp(set, "n_", 2) && !strcmp(set + 2, ends[i].chain))
+		if (!strcmp(set, ends[i].set))
 			return ends[i].reason;
 	return NULL;
+}
+
+const char *guard_counter_set(size_t i)
+{
+	return i < sizeof(ends) / sizeof(ends[0]) ? ends[i].set : NULL;
 }
 
 const char *guard_set_of(const char *own)

@@ -40,6 +40,18 @@ json_t *guard_shared_doc(void);
 const char *guard_set_of(const char *own);
 /* The reason that a set of counters stands for; NULL: it is none. */
 const char *guard_reason(const char *set);
+/* The sets of counters; NULL: there are not so many. */
+const char *guard_counter_set(size_t i);
+
+struct guard_count {
+	char link[IFNAMSIZ];
+	const char *reason; /* GUARD_* */
+	uint64_t packets, bytes;
+};
+
+/* What guards have dropped since each was there first, as the kernel counts; @fn of each that is not 0. */
+int guard_counters(void (*fn)(void *arg, const struct guard_count *count), void *arg);
+
 /* A base chain of a document, without its rules. @guard: the document's "from", or NULL. */
 json_t *guard_chain(const char *link, const json_t *guard, bool is_from);
 /* "netdev vifrost-<link>" */

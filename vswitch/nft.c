@@ -281,13 +281,34 @@ static void remember(struct nft *n, const char *name, const json_t *doc)
 		remember_shared(n, name, doc);
 }
 
+struct counted {
+	const char *link, *sets[32];
+	size_t nr;
+};
+
+static void note_count(void *arg, const struct guard_count *count)
+{
+	struct counted *c = arg;
+	const char *set;
+
+	for (size_t i = 0; (set = guard_counter_set(i)); i++)
+		if (!strcmp(count->link, c->link) && c->nr < 32 &&
+		    !strcmp(guard_reason(set), count->reason))
+			c->sets[c->nr++] = set;
+}
+
 static int set_guard(struct nft *n, const char *name, const json_t *doc, char *why)
 {
+	struct counted c = { .link = nft_guard_link(name) };
 	struct nft_batch batch;
-	int rc;
+	int rc = doc ? 0 : nft_counts(n, note_count, &c);
 
+	/* The next link of that name begins at 0. */
 	nft_batch_begin(&batch, n->seq + 1);
-	rc = nft_guard_build(name, n->docs, doc, n->shared, &batch, why);
+	if (!rc)
+		rc = nft_guard_uncount(c.link, c.sets, c.nr, n->shared, &batch, why);
+	if (!rc)
+		rc = nft_guard_build(name, n->docs, doc, n->shared, &batch, why);
 	if (!rc)
 		rc = nft_batch_end(&batch);
 	if (!rc)

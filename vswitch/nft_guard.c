@@ -197,17 +197,16 @@ static const json_t *set_json(const json_t *shared, const char *name)
 	return NULL;
 }
 
-/* One element of the vif's, into its set or out of it. */
-static int put_element(struct guard_batch *g, const char *link, const char *own, bool is_delete)
+/* One element of the vif's, into its set or out of it. @own "": of the link alone. */
+static int put_in_set(struct guard_batch *g, const char *link, const char *name, const char *own,
+		      bool is_delete)
 {
-	const char *name = guard_set_of(own);
 	const json_t *json = set_json(g->shared, name);
 	struct nft_set set = { 0 };
 	char text[VS_TEXT_LEN];
 	int rc = json ? nft_set_from_json(json, &set, g->why) : -EINVAL;
 
-	snprintf(text, sizeof(text), own == name || !strcmp(own, name) ? "%s" : "%s . %s", link,
-		 own);
+	snprintf(text, sizeof(text), own[0] ? "%s . %s" : "%s", link, own);
 	if (!rc)
 		rc = nft_set_add(&set, text, g->why);
 	g->batch->what = "address of";
@@ -215,6 +214,24 @@ static int put_element(struct guard_batch *g, const char *link, const char *own,
 	if (!rc)
 		nft_put_elems(g->batch, NFPROTO_NETDEV, table(), &set, is_delete);
 	nft_set_fini(&set);
+	return rc;
+}
+
+static int put_element(struct guard_batch *g, const char *link, const char *own, bool is_delete)
+{
+	const char *name = guard_set_of(own);
+
+	return put_in_set(g, link, name, strcmp(own, name) ? own : "", is_delete);
+}
+
+int nft_guard_uncount(const char *link, const char *const *names, size_t nr, const json_t *shared,
+		      struct nft_batch *batch, char *why)
+{
+	struct guard_batch g = { .batch = batch, .shared = shared, .why = why };
+	int rc = 0;
+
+	for (size_t i = 0; !rc && i < nr; i++)
+		rc = put_in_set(&g, link, names[i], "", true);
 	return rc;
 }
 
@@ -310,6 +327,11 @@ int nft_guard_build(const char *name, const json_t *docs, const json_t *doc, con
 	const char *link = nft_guard_link(name);
 	int rc = 0;
 
+	if (doc && !json_object_get(doc, "own")) {
+		snprintf(why, VS_TEXT_LEN, "'%.60s' is a guard's name: its document has \"own\"",
+			 name);
+		return -EINVAL;
+	}
 	if (!doc && nft_guard_is_last(docs, name)) {
 		batch->what = "table";
 		batch->text = table();

@@ -314,6 +314,11 @@ int nft_generation(struct nft *n, uint32_t *generation);
 int nft_update_build(const char *name, const json_t *have, const json_t *want,
 		     struct nft_batch *batch, char *why);
 
+struct guard_count;
+
+/* nft_count.c */
+int nft_counts(struct nft *n, void (*fn)(void *arg, const struct guard_count *count), void *arg);
+
 /* ---- nft_guard.c: guards, that share a table ---- */
 
 /* The link of a guard's document; NULL: it is another's. */
@@ -324,6 +329,9 @@ int nft_guard_split(json_t *docs);
 bool nft_guard_is_last(const json_t *docs, const char *name);
 /* Whether its rules are such as can be compiled. */
 bool nft_guard_check(const json_t *doc);
+/* The link's counters go, @sets of them. */
+int nft_guard_uncount(const char *link, const char *const *sets, size_t nr, const json_t *shared,
+		      struct nft_batch *batch, char *why);
 /* @docs: what is there; @doc NULL: to be taken away. */
 int nft_guard_build(const char *name, const json_t *docs, const json_t *doc, const json_t *shared,
 		    struct nft_batch *batch, char *why);

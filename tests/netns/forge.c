@@ -4,7 +4,8 @@
  *
  *	netns-forge VERDICT SECONDS FROM TO... [KEY=VALUE...]
  *
- * VERDICT: none, mac, strict: what anti-spoof of the guest's vif is; silent: nothing at all may arrive.
+ * VERDICT: none, mac, strict: what anti-spoof of the guest's vif is; untagged: none, but its port takes no
+ * tags; silent: nothing at all may arrive.
  * SECONDS: 0 for every frame once, else over and over for so long. FROM and TO: LINK, LINK@NETNS (a file:
  * /run/netns/x, /proc/PID/ns/net), tap:LINK (the far end of a TAP that exists). KEY: mac ip4 ip6 of the
  * guest, other-mac other-ip4 other-ip6 of whom it claims to be, to-mac to-ip4 to-ip6.
@@ -218,16 +219,17 @@ int main(int argc, char **argv)
 	} verdicts[] = { { "none", FORGE_NONE },
 			 { "mac", FORGE_MAC },
 			 { "strict", FORGE_STRICT },
+			 { "untagged", FORGE_UNTAGGED },
 			 { "silent", 0 } };
 	uint64_t end, quiet;
 	uint32_t seconds;
 	size_t v = 0;
 	int bad;
 
-	while (argc > 1 && v < 4 && strcmp(verdicts[v].name, argv[1]) != 0)
+	while (argc > 1 && v < 5 && strcmp(verdicts[v].name, argv[1]) != 0)
 		v++;
 	errno = EINVAL;
-	if (argc < 5 || v == 4 || parse_u32(argv[2], 600, &seconds))
+	if (argc < 5 || v == 5 || parse_u32(argv[2], 600, &seconds))
 		die("usage:", "netns-forge VERDICT SECONDS FROM TO... [KEY=VALUE...]");
 	for (int i = 3; i < argc; i++)
 		if (strchr(argv[i], '='))

@@ -123,9 +123,12 @@ vifrost apply /run/policy.yaml > /run/again
 [ "$(nft -a list table netdev vifrost)" = "$before" ] || fail "a second apply changed the guard"
 
 echo "counted by reason"
-for set in spoof_mac vlan reserved l2_form bad_arp spoof_ip bad_form bad_nd rogue_dhcp rogue_ra rogue_querier; do
-	[[ $(nft list set netdev vifrost n_$set) = *vif5.0* ]] || fail "nothing counted in $set"
+netns-nft counts > /run/counts
+for reason in spoof-mac vlan reserved l2-form arp spoof-ip ip-form nd rogue-dhcp rogue-ra rogue-querier; do
+	grep -q "^vif5.0 $reason [1-9]" /run/counts || fail "nothing counted as $reason"
 done
+
+[ "$(vifrost explain -j vif5.0 | jq '.dropped["spoof-mac"]')" -gt 0 ] || fail "explain does not say so"
 
 echo "policy changed under load"
 turn=0
@@ -160,6 +163,7 @@ xenstore-write /local/domain/0/backend/vif/7/0/state 2
 wait_for 5 says 7 0 connected
 wait $forger || fail "at hotplug"
 [ "$(guards)" = from-vif7.0 ]
+[[ $(netns-nft counts) != *vif5.0* ]] || fail "counters of a link that is gone"
 
 echo "a guard that cannot be set: the link stays down"
 retract 7 0
@@ -181,15 +185,30 @@ apply
 wait_for 5 eval '[ "$(guards)" = from-vif7.0 ]'
 forge strict 0 tap:vif7.0
 
-echo "flushed by others, and what is shared changed: set right by the next apply"
+echo "flushed by others: there again within a second"
+began=$(now_us)
 nft flush ruleset
-apply
+wait_for 5 eval '[ "$(guards)" = from-vif7.0 ]'
+echo "	after $(ms_since "$began") ms"
 forge strict 0 tap:vif7.0
+grep -q "drift.*nft" "$LAB_LOG/vifrostd.log" || fail "nobody is told"
+
+echo "what guards share changed by others: set right"
 nft add rule netdev vifrost strict accept
 nft add element netdev vifrost own4 "{ vif7.0 . 192.0.2.52 }"
 nft insert rule netdev vifrost from-vif7.0 accept
-apply
+wait_for 5 eval '[[ $(nft list table netdev vifrost) != *"192.0.2.52"* ]]'
 forge strict 0 tap:vif7.0
 
+echo "a port of one VLAN takes no tags"
 daemon_stop vifrostd
+netns-guard-doc vif7.0 none $mac access=10 | netns-nft apply "netdev vifrost-vif7.0"
+forge untagged 0 tap:vif7.0
+netns-guard-doc vif7.0 none $mac trunk=20-30 | netns-nft apply "netdev vifrost-vif7.0"
+forge untagged 0 tap:vif7.0
+netns-guard-doc vif7.0 none $mac from-pps=100 | netns-nft apply "netdev vifrost-vif7.0"
+forge silent 1 tap:vif7.0 > /dev/null && fail "nothing passes"
+passed=$(awk -F'[ ,]+' '/^leak: .* at wan0/ { n += $5 } END { print n }' "$LAB_LOG/forge")
+[ "$passed" -gt 50 ] && [ "$passed" -lt 400 ] || fail "of 100 a second, $passed passed in 1.4 s"
+
 daemon_stop vifrost-hvd

@@ -4,11 +4,13 @@
  *
  *	netns-nft apply NAME	the document on standard input; "null" takes the table away
  *	netns-nft show		all of ours, as read from the kernel
+ *	netns-nft counts	what guards have dropped: link, reason, packets
  */
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
+#include "vswitch/guard.h"
 #include "vswitch/nft.h"
 
 static int apply(void *ctx, const char *name, char *why)
@@ -39,9 +41,15 @@ static int show(void *ctx, char *why)
 	return rc;
 }
 
+static void print_count(void *arg, const struct guard_count *count)
+{
+	(void)arg;
+	printf("%s %s %llu\n", count->link, count->reason, (unsigned long long)count->packets);
+}
+
 int main(int argc, char **argv)
 {
-	char why[VS_TEXT_LEN] = "usage: netns-nft apply NAME | show";
+	char why[VS_TEXT_LEN] = "usage: netns-nft apply NAME | show | counts";
 	void *ctx = NULL;
 	int rc = -EINVAL;
 
@@ -51,6 +59,8 @@ int main(int argc, char **argv)
 		rc = apply(ctx, argv[2], why);
 	else if (!rc && !strcmp(argv[1], "show"))
 		rc = show(ctx, why);
+	else if (!rc && !strcmp(argv[1], "counts"))
+		rc = guard_counters(print_count, NULL);
 	if (rc)
 		fprintf(stderr, "%s\n", why);
 	if (ctx)

@@ -47,7 +47,14 @@ size_t forge_which(const uint8_t *frame, size_t size)
 
 int forge_arrives(size_t i, unsigned int verdict)
 {
-	if (verdict == FORGE_NONE && (forge_frame(i)->arrives & FORGE_EITHER))
+	unsigned int arrives = forge_frame(i)->arrives;
+
+	if (verdict == FORGE_UNTAGGED) {
+		if (arrives & FORGE_TAGGED)
+			return 0;
+		verdict = FORGE_NONE;
+	}
+	if (verdict == FORGE_NONE && (arrives & (FORGE_EITHER | FORGE_TAGGED)))
 		return -1;
-	return (forge_frame(i)->arrives & verdict) != 0;
+	return (arrives & verdict) != 0;
 }

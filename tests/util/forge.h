@@ -20,6 +20,10 @@
 #define FORGE_ALL    7
 /* Under "none" it depends on the mode: bridges keep some to themselves. */
 #define FORGE_EITHER 8
+/* Tagged: under "none" as the mode has it, at a port that takes no tags never. */
+#define FORGE_TAGGED 16
+/* A verdict: as "none", of a port that takes no tags. */
+#define FORGE_UNTAGGED 32
 
 struct forge; /* a frame that is being built */
 
@@ -43,7 +47,7 @@ const struct forge_frame *forge_frame(size_t i);
 size_t forge_build(size_t i, const struct forge_id *id, uint8_t frame[FORGE_SIZE]);
 /* Which of them @frame is; SIZE_MAX: none. */
 size_t forge_which(const uint8_t *frame, size_t size);
-/* Whether frame @i has to arrive under FORGE_NONE, FORGE_MAC or FORGE_STRICT. 1 yes, 0 no, -1 either. */
+/* Whether frame @i has to arrive under FORGE_NONE, FORGE_MAC, FORGE_STRICT, FORGE_UNTAGGED. 1 yes, 0 no, -1 either. */
 int forge_arrives(size_t i, unsigned int verdict);
 
 #endif
