@@ -141,6 +141,28 @@ static int sync_docs(struct nft *n)
 	return rc ? rc : -EBUSY;
 }
 
+/* As sync_docs(), and guards whose links have gone are known to be gone. */
+static int sync_guards(struct nft *n, const char *link)
+{
+	const json_t *doc = NULL;
+	char name[VS_TEXT_LEN];
+	bool is_there = true;
+	int rc = sync_docs(n);
+
+	if (!rc && link) {
+		guard_name(link, name);
+		doc = json_object_get(n->docs, name);
+		if (json_object_get(doc, "from"))
+			rc = nft_guard_is_there(n, link, &is_there);
+	} else if (!rc) {
+		rc = nft_guard_all_there(n, n->docs, &is_there);
+	}
+	if (rc || is_there)
+		return rc;
+	forget(n);
+	return sync_docs(n);
+}
+
 /* ---- Transactions ---- */
 
 /* The kernel's own words to a refused message. */
@@ -362,8 +384,9 @@ static int update_sets(struct nft *n, const char *name, const json_t *have, cons
 
 int nft_apply(struct nft *n, const char *name, const json_t *doc, char *why)
 {
+	const char *link = nft_guard_link(name);
 	const json_t *have;
-	int rc = sync_docs(n);
+	int rc = link ? sync_guards(n, link) : sync_docs(n);
 
 	why[0] = '\0';
 	if (rc) {
@@ -394,7 +417,8 @@ int nft_apply(struct nft *n, const char *name, const json_t *doc, char *why)
 
 int nft_get(struct nft *n, const char *name, json_t **doc)
 {
-	int rc = sync_docs(n);
+	const char *link = nft_guard_link(name);
+	int rc = link ? sync_guards(n, link) : sync_docs(n);
 
 	*doc = rc ? NULL : json_incref(json_object_get(n->docs, name));
 	return rc;
@@ -491,7 +515,7 @@ static int doc_observe(void *ctx, struct vs_observed *o, char *why)
 {
 	const char *name;
 	json_t *doc;
-	int rc = unreadable(sync_docs(ctx), why);
+	int rc = unreadable(sync_guards(ctx, NULL), why);
 
 	if (rc)
 		return rc;

@@ -11,6 +11,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <linux/netfilter.h>
+#include <linux/netfilter/nfnetlink.h>
+
+#include <libmnl/libmnl.h>
 
 #include "vswitch/guard.h"
 
@@ -109,6 +112,75 @@ int nft_guard_split(json_t *docs)
 		if (!rc && nft_guard_link(name))
 			rc = nft_sort(json_object_get(doc, "own"));
 	return rc;
+}
+
+/* ---- Whether they are still there ---- */
+
+/*
+ * With its device a base chain goes too, on kernels before 6.17, and no generation tells of it: what is
+ * remembered of guards holds only as long as their chains are there.
+ */
+struct chains {
+	const char *name; /* NULL: all are counted */
+	size_t nr;
+};
+
+static int on_chain(const struct nlmsghdr *nlh, void *data)
+{
+	struct chains *c = data;
+	const char *in = "", *name = "";
+	const struct nlattr *attr;
+	bool has_hook = false;
+
+	mnl_attr_for_each(attr, nlh, sizeof(struct nfgenmsg))
+	{
+		if (mnl_attr_get_type(attr) == NFTA_CHAIN_TABLE)
+			in = mnl_attr_get_str(attr);
+		else if (mnl_attr_get_type(attr) == NFTA_CHAIN_NAME)
+			name = mnl_attr_get_str(attr);
+		else if (mnl_attr_get_type(attr) == NFTA_CHAIN_HOOK)
+			has_hook = true;
+	}
+	c->nr += has_hook && !strcmp(in, table()) && (!c->name || !strcmp(c->name, name));
+	return 0;
+}
+
+static void fill_chain_name(struct nlmsghdr *nlh, const void *name)
+{
+	mnl_attr_put_strz(nlh, NFTA_CHAIN_TABLE, table());
+	mnl_attr_put_strz(nlh, NFTA_CHAIN_NAME, name);
+}
+
+int nft_guard_is_there(struct nft *n, const char *link, bool *is_there)
+{
+	char name[VS_TEXT_LEN];
+	struct chains c = { .name = name };
+	int rc;
+
+	snprintf(name, sizeof(name), "%s%s", GUARD_FROM, link);
+	rc = nft_ask(n, NFT_MSG_GETCHAIN, NFPROTO_NETDEV, 0, fill_chain_name, name, on_chain, &c);
+	*is_there = c.nr > 0;
+	return rc == -ENOENT ? 0 : rc;
+}
+
+int nft_guard_all_there(struct nft *n, const json_t *docs, bool *are_there)
+{
+	struct chains c = { 0 };
+	size_t nr = 0;
+	const char *name;
+	json_t *doc;
+	int rc;
+
+	json_object_foreach ((json_t *)(uintptr_t)docs, name, doc)
+		if (nft_guard_link(name))
+			nr += (json_object_get(doc, "from") != NULL) +
+			      (json_array_size(json_object_get(doc, "to")) != 0);
+	*are_there = true;
+	if (!nr)
+		return 0;
+	rc = nft_ask(n, NFT_MSG_GETCHAIN, NFPROTO_NETDEV, NLM_F_DUMP, NULL, NULL, on_chain, &c);
+	*are_there = rc == -EINTR || c.nr == nr;
+	return rc == -EINTR ? 0 : rc;
 }
 
 /* ---- From documents to messages ---- */

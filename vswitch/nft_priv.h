@@ -327,6 +327,9 @@ const char *nft_guard_link(const char *name);
 int nft_guard_split(json_t *docs);
 /* Whether there is no other guard than @name's. */
 bool nft_guard_is_last(const json_t *docs, const char *name);
+/* Whether the chains of one guard, of all that @docs tells of, are in the kernel. */
+int nft_guard_is_there(struct nft *n, const char *link, bool *is_there);
+int nft_guard_all_there(struct nft *n, const json_t *docs, bool *are_there);
 /* Whether its rules are such as can be compiled. */
 bool nft_guard_check(const json_t *doc);
 /* The link's counters go, @sets of them. */
