@@ -295,19 +295,6 @@ static int bring_up(const struct hotplug_call *call, const struct hotplug_keys *
 	return hotplug_l3_up(call, sys, vif, why);
 }
 
-/* What was made for a link that is gone already. */
-static int forget(const struct hotplug_call *call, struct vs_system *sys, const char *link,
-		  char *said)
-{
-	struct vs_op op = { .kind = VS_OP_DOC, .index = VS_DOC_OVS_PORT };
-	int rc = vs_forget_link(sys, link, said);
-
-	snprintf(op.text, sizeof(op.text), "%s", link);
-	if (!rc && call->mode == HOTPLUG_OVS)
-		rc = sys->ops->apply(sys, &op, said);
-	return rc;
-}
-
 static int take_down(const struct hotplug_call *call, struct vs_system *sys,
 		     const struct vs_vif *vif, char why[HOTPLUG_WHY_LEN])
 {
@@ -317,7 +304,7 @@ static int take_down(const struct hotplug_call *call, struct vs_system *sys,
 	if (!rc && (call->mode == HOTPLUG_NAT || call->mode == HOTPLUG_ROUTE))
 		return hotplug_l3_down(sys, vif->name, why);
 	if (rc == -ENODEV)
-		rc = forget(call, sys, vif->name, said);
+		rc = vs_forget_link(sys, vif->name, said);
 	if (rc)
 		snprintf(why, HOTPLUG_WHY_LEN, "cannot take %s down: %s", vif->name, said);
 	return rc;

@@ -23,8 +23,9 @@ static int refuse(char why[HOTPLUG_WHY_LEN], const char *fmt, ...)
 
 static int read_vlan(const char *text, uint16_t *id, char why[HOTPLUG_WHY_LEN])
 {
-	uint32_t value;
+	uint32_t value = 0;
 
+	*id = 0;
 	if (parse_u32(text, VLAN_MAX, &value) || !value)
 		return refuse(why, "VLAN %.32s is none from 1 to %d", text, VLAN_MAX);
 	*id = (uint16_t)value;

@@ -107,7 +107,7 @@ static int connect_daemon(struct job *j, bool start)
 
 static int apply(struct job *j)
 {
-	json_t *networks = json_object_get(j->policy, "networks"), *result;
+	json_t *networks = json_object_get(j->policy, "networks"), *result = NULL;
 	char *text, code[32];
 	int rc;
 

@@ -95,10 +95,11 @@ refuses script vif-bridge sideways 6 0
 refuses env -u XENBUS_PATH "$TEST_SOURCE/scripts/vif-bridge" online 2> /dev/null
 
 echo "ip= is an allow-list: a guard on the link, which goes with it"
-guards() { nft list tables | grep -c "vifrost-$1\$" || true; }
+# Lines of our nftables that speak of link $1.
+guards() { nft list ruleset | grep -cF "$1" || true; }
 offer 5 5 bridge xenbr0 ip "192.0.2.7 2001:db8::7"
 script vif-bridge online 5 5
-[[ $(nft list table netdev vifrost-vif5.5) = *192.0.2.7* ]]
+[ "$(guards vif5.5)" -gt 1 ] && [ "$(guards 192.0.2.7)" -gt 0 ]
 script vif-bridge offline 5 5
 [ "$(guards vif5.5)" = 0 ] || fail "the guard stayed"
 script vif-bridge online 5 5
@@ -144,7 +145,7 @@ script vif-route online 7 0 netdev=wan0
 ip -j route get 10.9.9.2 | jq -e '.[0].dev == "vif7.0" and .[0].prefsrc == "198.51.100.1"' > /dev/null
 ip -j route show 10.9.8.0/24 | jq -e '.[0].metric == 2' > /dev/null
 [ "$(cat /proc/sys/net/ipv4/conf/vif7.0/proxy_arp)" = 1 ]
-[ "$(guards vif7.0)" = 1 ]
+[ "$(guards vif7.0)" -gt 1 ]
 says 7 0 connected
 script vif-route online 7 0 netdev=wan0
 offer 7 1 ip 10.9.7.2
