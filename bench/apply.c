@@ -34,8 +34,10 @@ static char *make_policy(unsigned int nr)
 	for (unsigned int domid = FIRST_DOMID; domid < FIRST_DOMID + nr; domid++)
 		fprintf(out,
 			"  bench%u: { vifs: [ { devid: 0, network: " BENCH_BRIDGE
-			", mac: 00:16:3e:00:%02x:%02x } ] }\n",
-			domid, domid >> 8 & 0xff, domid & 0xff);
+			", mac: 00:16:3e:00:%02x:%02x, anti-spoof: strict,"
+			" addresses: [10.0.%u.%u, \"2001:db8::%x\"] } ] }\n",
+			domid, domid >> 8 & 0xff, domid & 0xff, domid >> 8 & 0xff, domid & 0xff,
+			domid);
 	bench_must(fclose(out) ? -ENOMEM : 0, "policy");
 	return text;
 }

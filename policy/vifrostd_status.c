@@ -43,24 +43,34 @@ static int compare_vifs(const void *a, const void *b)
 	return x->devid < y->devid ? -1 : x->devid > y->devid;
 }
 
-/* netback's own words to the vif, when it has any; and its reason where we have none. */
-static void merge_netback(json_t *vif, const json_t *netback_vifs, bool whole)
+/* netback's vifs, each borrowed from @netback_vifs by its name. NULL: out of memory. */
+static json_t *by_name(const json_t *netback_vifs)
 {
-	const char *name = json_string_value(json_object_get(vif, "name"));
-	const char *theirs, *reason;
+	json_t *names = json_object(), *entry;
+	const char *name;
 	size_t i;
-	json_t *entry;
 
 	json_array_foreach (netback_vifs, i, entry) {
-		theirs = json_string_value(json_object_get(entry, "name"));
-		if (!theirs || !name || strcmp(theirs, name) != 0)
-			continue;
-		reason = json_string_value(json_object_get(entry, "reason"));
-		if (reason && *reason && !json_object_get(vif, "reason"))
-			json_object_set_new(vif, "reason", json_string(reason));
-		if (whole)
-			json_object_set(vif, "netback", entry);
+		name = json_string_value(json_object_get(entry, "name"));
+		if (name)
+			json_object_set(names, name, entry);
 	}
+	return names;
+}
+
+/* netback's own words to the vif, when it has any; and its reason where we have none. */
+static void merge_netback(json_t *vif, const json_t *names, bool whole)
+{
+	const char *name = json_string_value(json_object_get(vif, "name")), *reason;
+	json_t *entry = name ? json_object_get(names, name) : NULL;
+
+	if (!entry)
+		return;
+	reason = json_string_value(json_object_get(entry, "reason"));
+	if (reason && *reason && !json_object_get(vif, "reason"))
+		json_object_set_new(vif, "reason", json_string(reason));
+	if (whole)
+		json_object_set(vif, "netback", entry);
 }
 
 /* A vif that is closed has no place of ours any more, but what netback says of it is worth knowing. */
@@ -91,6 +101,7 @@ static void append_closed(struct vifrostd *d, const json_t *netback_vifs, bool w
 static json_t *vifs_json(struct vifrostd *d, const json_t *netback, bool whole)
 {
 	const json_t *netback_vifs = json_object_get(netback, "vifs");
+	json_t *names = by_name(netback_vifs);
 	struct vif **sorted = calloc(d->vifs.nr_entries + 1, sizeof(*sorted));
 	json_t *list = json_array();
 	size_t nr = 0;
@@ -102,7 +113,7 @@ static json_t *vifs_json(struct vifrostd *d, const json_t *netback, bool whole)
 		qsort(sorted, nr, sizeof(struct vif *), compare_vifs);
 	for (size_t i = 0; list && i < nr; i++) {
 		one = status_vif_json(d, sorted[i]);
-		merge_netback(one, netback_vifs, whole);
+		merge_netback(one, names, whole);
 		if (!netback && sorted[i]->state == VIF_WAITING &&
 		    sorted[i]->wanted != VIF_DATAPATH_KERNEL)
 			json_object_set_new(
@@ -116,6 +127,7 @@ static json_t *vifs_json(struct vifrostd *d, const json_t *netback, bool whole)
 	if (list)
 		append_closed(d, netback_vifs, whole, list);
 	free(sorted);
+	json_decref(names);
 	return list;
 }
 

@@ -333,16 +333,21 @@ static int look_at(struct vs_system *sys, const char *name, struct vs_observed *
 
 int vs_rename_link(struct vs_system *sys, const char *name, const char *new_name, char *why)
 {
-	struct vs_op op = { .kind = VS_OP_SET_UP };
+	struct vs_op down = { .kind = VS_OP_SET_UP }, op = { .kind = VS_OP_SET_NAME };
 	struct vs_link link;
 	int rc = sys->ops->link(sys, name, &link);
 
 	snprintf(why, VS_TEXT_LEN, "%s", rc ? strerror(-rc) : "");
+	if (rc)
+		return rc;
+	snprintf(down.link, sizeof(down.link), "%s", name);
 	snprintf(op.link, sizeof(op.link), "%s", name);
-	if (!rc && link.is_up)
-		rc = sys->ops->apply(sys, &op, why);
-	op.kind = VS_OP_SET_NAME;
 	snprintf(op.text, sizeof(op.text), "%s", new_name);
+	rc = sys->ops->apply(sys, &op, why);
+	/* Linux renames a link that is up from 6.2 on only. */
+	if (rc != -EBUSY)
+		return rc;
+	rc = sys->ops->apply(sys, &down, why);
 	return rc ? rc : sys->ops->apply(sys, &op, why);
 }
 

@@ -463,7 +463,7 @@ int vs_leave_vif(struct vs_system *sys, const struct vs_network *n, const struct
 		 char *why);
 
 /**
- * vs_rename_link() - Give a link another name; it goes down for that
+ * vs_rename_link() - Give a link another name; it goes down for that where Linux wants it so
  * @why:	VS_TEXT_LEN bytes
  * Return: 0; -ENODEV; -EEXIST: another link has the name; -errno.
  */
