@@ -27,8 +27,15 @@
 #include "policy/wanted.h"
 #include "vswitch/fake.h"
 
-#define HEAD "version: 1\nuplinks: { lan0: { match: { name: eth0 } } }\nnetworks:\n"
+#define HEAD	"version: 1\nuplinks: { lan0: { match: { name: eth0 } } }\nnetworks:\n"
 #define NR_VIFS 3
+
+/* A child costs many times as much with a sanitizer. */
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define IS_SLOW true
+#else
+#define IS_SLOW false
+#endif
 
 static const struct {
 	const char *name, *text; /* text NULL: no policy */
@@ -220,8 +227,8 @@ static bool check_whole(struct host *h, size_t from, size_t to, const char *what
 
 	if (!is_old && !is_new) {
 		fprintf(stderr, "--- now\n%s--- old\n%s--- new\n%s", now, h->old_text, h->new_text);
-		fail_msg("%s to %s, %s %zu: neither nor", policies[from].name, policies[to].name, what,
-			 n);
+		fail_msg("%s to %s, %s %zu: neither nor", policies[from].name, policies[to].name,
+			 what, n);
 	}
 	if (text)
 		assert_string_equal(h->apply.state.text, text);
@@ -253,9 +260,7 @@ static int noted_apply(struct vs_system *sys, const struct vs_op *op, char *why)
 static void note_ops(struct host *h)
 {
 	static struct vs_system_ops ops;
-	int fds[2];
 
-	(void)fds;
 	real_ops = h->fake->sys.ops;
 	ops = *real_ops;
 	ops.apply = noted_apply;
@@ -425,11 +430,11 @@ static void test_every_pair(void **state)
 
 	for (size_t from = 0; from < NR_POLICIES; from++)
 		for (size_t to = 0; to < NR_POLICIES; to++)
-			if (from != to) {
+			if (from != to && (!IS_SLOW || to == (from + 1) % NR_POLICIES)) {
 				try_pair(h, from, to);
 				nr++;
 			}
-	assert_int_equal(nr, NR_POLICIES * (NR_POLICIES - 1));
+	assert_int_equal(nr, IS_SLOW ? NR_POLICIES : NR_POLICIES * (NR_POLICIES - 1));
 }
 
 int main(void)

@@ -2,32 +2,25 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # vifrostd is killed at every point of an apply, and of a down: the next start ends in the state before
 # or in the state after, never between, with nothing of the journal left.
+# Timeout: 240
 # shellcheck source=tests/netns/lib.sh
 . "$(dirname "$0")/lib.sh"
 
 [ "$(id -u)" = 0 ] || skip "needs root"
-need_programs vifrost vifrostd jq
+need_programs vifrost vifrostd jq nft
 lab_enter "$@"
 set -E
 trap 'test_failed $LINENO "$BASH_COMMAND"' ERR
 
-# The state by which old and new are told from each other; a link's addresses in the kernel's order.
-dump() {
-	ip -j -d link show | jq -S 'sort_by(.ifname) | map({ifname, mtu, master, ifalias, flags: (.flags - ["NO-CARRIER"]),
-		address, stp: .linkinfo.info_data.stp_state})'
-	ip -j addr show | jq -S 'sort_by(.ifname) | map({ifname, a: (.addr_info | map(select(.scope == "global")
-		| {l: .local, prefixlen, n: .label, tentative}))})'
-	ip -j -4 route show table all | jq -S 'map(del(.flags)) | sort_by(.type, .dst, .dev, .metric)'
-	ip -j -6 route show table main | jq -S 'map(select(.dst != "fe80::/64") | del(.flags)) | sort_by(.dst, .dev)'
-	sysctl net.bridge 2> /dev/null || true
-}
+# shellcheck source=tests/util/dump.sh
+. "$TEST_SOURCE/tests/util/dump.sh"
 
 cat > /run/policy.yaml <<-END
 	version: 1
 	uplinks: { lan0: { match: { name: lan0 }, mtu: 1480 } }
 	networks:
 	  xenbr0: { mode: bridge, uplink: lan0, addresses: [203.0.113.5/28] }
-	  priv0: { mode: bridge, addresses: [10.9.0.1/24] }
+	  nat0: { mode: nat, subnets: [ { cidr: 10.9.0.0/24 } ], egress: { network: xenbr0 } }
 END
 lab_network
 ip addr add 192.0.2.11/24 dev lan0

@@ -27,17 +27,15 @@ dump_routes() {
 }
 
 dump_rest() {
-	local dev
-	nft -s list ruleset 2> /dev/null | sed -E 's/ comment "[^"]*"$//'
-	for dev in $(ip -j link show | jq -r '.[].ifname' | sort); do
-		tc qdisc show dev "$dev" | sed -E 's/^qdisc (\S+) [0-9a-f]+:/qdisc \1/'
-	done
-	sysctl net.bridge net.ipv4.ip_forward net.ipv6.conf.all.forwarding 2> /dev/null || true
-	for dev in $(ip -j link show | jq -r '.[].ifname' | sort); do
-		sysctl "net.ipv4.conf.${dev//.//}.forwarding" "net.ipv4.conf.${dev//.//}.proxy_arp" \
-			"net.ipv4.conf.${dev//.//}.rp_filter" "net.ipv6.conf.${dev//.//}.disable_ipv6" \
-			"net.ipv6.conf.${dev//.//}.accept_ra" "net.ipv6.conf.${dev//.//}.proxy_ndp" 2> /dev/null || true
-	done
+	local family table
+	# Listed as they were made: sorted here.
+	while read -r _ family table; do
+		nft -s list table "$family" "$table" | sed -E 's/ comment "[^"]*"$//'
+	done < <(nft list tables 2> /dev/null | sort)
+	tc qdisc show | sed -E 's/^qdisc (\S+) [0-9a-f]+:/qdisc \1/' | sort
+	(cd /proc/sys/net && grep -s . bridge/* ipv4/ip_forward \
+		ipv4/conf/*/{forwarding,proxy_arp,rp_filter,send_redirects} \
+		ipv6/conf/*/{forwarding,disable_ipv6,accept_ra,proxy_ndp}) || true
 }
 
 dump() { dump_links; dump_routes; dump_rest; }
