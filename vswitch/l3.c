@@ -28,11 +28,14 @@ bool l3_has_ipv6(const struct vs_observed *o)
 
 void l3_gateway(const struct vs_subnet *s, bool is_alone, struct vs_addr *a)
 {
-	uint8_t all = s->prefix.family == AF_INET ? 32 : 128;
+	bool is_ipv6 = s->prefix.family == AF_INET6;
+	/* dnsmasq tells guests of a prefix where it finds that on the link; a route is not meant. */
+	bool is_told = is_ipv6 && is_alone && s->ra != VS_RA_NONE;
+	uint8_t all = is_ipv6 ? 128 : 32;
 
 	*a = (struct vs_addr){
 		.family = s->prefix.family,
-		.prefix_len = is_alone ? all : s->prefix.len,
+		.prefix_len = is_alone && !is_told ? all : s->prefix.len,
 		.scope = RT_SCOPE_UNIVERSE,
 		.valid_s = UINT32_MAX,
 		.preferred_s = UINT32_MAX,
@@ -40,7 +43,7 @@ void l3_gateway(const struct vs_subnet *s, bool is_alone, struct vs_addr *a)
 		 * The subnet is ours to give. Detection would begin with the first guest's link and
 		 * leave that without a gateway for a second.
 		 */
-		.flags = s->prefix.family == AF_INET6 ? IFA_F_NODAD : 0,
+		.flags = (is_ipv6 ? IFA_F_NODAD : 0u) | (is_told ? IFA_F_NOPREFIXROUTE : 0u),
 	};
 	memcpy(a->local, s->gateway, sizeof(a->local));
 	memcpy(a->peer, s->gateway, sizeof(a->peer));

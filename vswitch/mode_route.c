@@ -94,7 +94,8 @@ static bool wants_addr(const struct vs_network *n, const struct vs_addr *a)
 /* The kernel gives links addresses, too. */
 static bool is_ours(const struct vs_addr *a)
 {
-	return a->prefix_len == (a->family == AF_INET ? 32 : 128) || vs_addr_same(a, &gateway_ll);
+	return a->prefix_len == (a->family == AF_INET ? 32 : 128) ||
+	       a->flags & IFA_F_NOPREFIXROUTE || vs_addr_same(a, &gateway_ll);
 }
 
 /* What is on the link and not wanted for @vif on @n; both NULL: nothing is. */

@@ -8,7 +8,7 @@
 #							rt0: 198.51.100.65, 2001:db8:40::1
 # shellcheck source=tests/netns/lib.sh
 . "$(dirname "$0")/lib.sh"
-need_programs tcpdump jq
+need_programs tcpdump jq dnsmasq dhcpcd
 TEST_POLICY=/run/policy.yaml
 test_lab "$@"
 
@@ -19,11 +19,14 @@ cat > /run/policy.yaml <<-END
 	  xenbr0: { mode: bridge, uplink: lan0 }
 	  rt0:
 	    mode: route
-	    subnets: [ { cidr: 198.51.100.64/27 }, { cidr: "2001:db8:40::/64" } ]
+	    subnets:
+	      - { cidr: 198.51.100.64/27, dhcp: { range: 198.51.100.80-198.51.100.90 } }
+	      - { cidr: "2001:db8:40::/64", ra: slaac }
 	    egress: { network: xenbr0 }
 	guests:
 	  r1: { vifs: [ { devid: 0, network: rt0, mac: "00:16:3e:00:01:01", addresses: [198.51.100.70, "2001:db8:40::70"] } ] }
 	  r2: { vifs: [ { devid: 0, network: rt0, mac: "00:16:3e:00:01:02", addresses: [198.51.100.71, "2001:db8:40::71"] } ] }
+	  r3: { vifs: [ { devid: 0, network: rt0, mac: "00:16:3e:00:01:03", addresses: [198.51.100.72, "2001:db8:40::72"] } ] }
 END
 sed 's/egress: .*/&\n    advertise: none/' /run/policy.yaml > /run/silent.yaml
 cat > /run/bridge.yaml <<-END
@@ -35,7 +38,7 @@ END
 # $1 name, $2 number: a guest that configures itself as its owner was told.
 routed_guest() {
 	guest_start "$1" "mac=00:16:3e:00:01:0$2" \
-		"ip addr add 198.51.100.7$(($2 - 1))/27 dev eth0; ip addr add 2001:db8:40::7$(($2 - 1))/64 dev eth0 nodad;" \
+		"ip addr add 198.51.100.7$(($2 - 1))/27 dev eth0; ip addr add 2001:db8:40::7$(($2 - 1))/128 dev eth0 nodad;" \
 		"ip route add default via 198.51.100.65; ip route add default via fe80::1 dev eth0;"
 }
 lan_pings() { in_lan ping -c 1 -W 1 "$1"; }
@@ -83,9 +86,26 @@ assert_ping r1 198.51.100.71
 
 # The host answers for guests that are there, and for nothing else of their subnet.
 [ "$(in_lan ip -j neigh show 198.51.100.70 | jq -r '.[0].lladdr')" = "$(cat /sys/class/net/xenbr0/address)" ]
-! lan_pings 198.51.100.72 > /dev/null || fail "an address without a guest answers"
-[[ $(in_lan ip neigh show 198.51.100.72) != *lladdr* ]] || fail "the host answers for 198.51.100.72"
+! lan_pings 198.51.100.79 > /dev/null || fail "an address without a guest answers"
+[[ $(in_lan ip neigh show 198.51.100.79) != *lladdr* ]] || fail "the host answers for 198.51.100.79"
 proxies_are 4 || fail "proxies: $(proxies)"
+
+# One that knows nothing of itself is told: its addresses, and the way out.
+guest_start r3 "mac=00:16:3e:00:01:03" ""
+# shellcheck disable=SC2016 # expanded by the inner shell
+nsenter -t "$(guest_pid r3)" -n -- unshare -m bash -c \
+	'mkdir -p /var/lib/dhcpcd /run; mount -t tmpfs none /var/lib/dhcpcd; mount -t tmpfs none /run
+	exec dhcpcd --config /dev/null --nobackground --script /dev/null --noarp eth0' > "$LAB_LOG/dhcpcd-r3" 2>&1 &
+test_helpers+=($!)
+has() { in_guest "$1" ip -o addr show dev eth0 | grep -q " $2/"; }
+wait_for 20 has r3 198.51.100.72 || { guest_dump r3; fail "r3 has not got its address"; }
+wait_for 20 has r3 2001:db8:40::72 || { guest_dump r3; fail "r3 has not got its IPv6 address"; }
+assert_ping r3 $LAB_LAN4
+assert_ping r3 $LAB_LAN6
+assert_ping r3 198.51.100.70
+assert_ping r3 2001:db8:40::70
+vxl destroy r3
+wait_for 5 proxies_are 4 || fail "still answered for: $(proxies)"
 
 # A guest leaves: nothing of it stays.
 vxl destroy r2
