@@ -13,6 +13,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 #include "policy/wanted.h"
@@ -52,12 +53,13 @@ static void on_change(void *arg, const struct vs_change *change)
 {
 	struct vifrostd *d = arg;
 	struct drift *dr = &d->drift;
+	bool is_others = change->pid != getpid();
 
-	/* The first of a burst is its cause more often than the last. */
-	if (change->pid > 0 && change->process[0] && !dr->by[0])
+	/* The first of a burst is its cause more often than the last; what we do is nobody's fault. */
+	if (is_others && change->pid > 0 && change->process[0] && !dr->by[0])
 		snprintf(dr->by, sizeof(dr->by), "%s, process %d", change->process,
 			 (int)change->pid);
-	else if (change->pid > 0 && !dr->by_pid)
+	else if (is_others && change->pid > 0 && !dr->by_pid)
 		dr->by_pid = change->pid;
 	schedule(d);
 }

@@ -211,10 +211,10 @@ bool vs_ovs_changed(void)
 		return true;
 	changed = ovsdb_idl_get_seqno(shared->idl) != shared->seqno;
 	shared->seqno = ovsdb_idl_get_seqno(shared->idl);
-	OVSREC_BRIDGE_FOR_EACH(row, shared->idl)
-	if (!changed && row->fail_mode && !strcmp(row->fail_mode, "secure") &&
-	    smap_get(&row->external_ids, OVS_OWNER_KEY))
-		changed = ovs_flows_changed(shared, row->name);
+	OVSREC_BRIDGE_FOR_EACH (row, shared->idl)
+		if (!changed && row->fail_mode && !strcmp(row->fail_mode, "secure") &&
+		    smap_get(&row->external_ids, OVS_OWNER_KEY))
+			changed = ovs_flows_changed(shared, row->name);
 	return changed;
 }
 
@@ -300,8 +300,7 @@ const struct ovsrec_bridge *ovs_bridge(const struct ovs *ovs, const char *name, 
 	const struct ovsrec_bridge *row;
 	const char *owner;
 
-	OVSREC_BRIDGE_FOR_EACH(row, ovs->idl)
-	{
+	OVSREC_BRIDGE_FOR_EACH (row, ovs->idl) {
 		if (strcmp(row->name, name) != 0)
 			continue;
 		owner = smap_get(&row->external_ids, OVS_OWNER_KEY);
@@ -317,12 +316,12 @@ const struct ovsrec_port *ovs_port(const struct ovs *ovs, const char *name,
 {
 	const struct ovsrec_bridge *row;
 
-	OVSREC_BRIDGE_FOR_EACH(row, ovs->idl)
-	for (size_t i = 0; i < row->n_ports; i++)
-		if (!strcmp(row->ports[i]->name, name)) {
-			if (on)
-				*on = row;
-			return row->ports[i];
-		}
+	OVSREC_BRIDGE_FOR_EACH (row, ovs->idl)
+		for (size_t i = 0; i < row->n_ports; i++)
+			if (!strcmp(row->ports[i]->name, name)) {
+				if (on)
+					*on = row;
+				return row->ports[i];
+			}
 	return NULL;
 }

@@ -267,8 +267,8 @@ static int take_away(struct ovs *ovs, const char *name, char *why)
 
 	if (rc)
 		return rc;
-	OVSREC_BRIDGE_FOR_EACH(row, ovs->idl)
-	return 0;
+	OVSREC_BRIDGE_FOR_EACH (row, ovs->idl)
+		return 0;
 	return ovs_disconnect_and_stop(ovs, why);
 }
 
@@ -291,8 +291,7 @@ static int bridge_observe(void *ctx, struct vs_observed *o, char *why)
 		return 0;
 	if (rc)
 		return rc;
-	OVSREC_BRIDGE_FOR_EACH(row, ovs->idl)
-	{
+	OVSREC_BRIDGE_FOR_EACH (row, ovs->idl) {
 		owner = smap_get(&row->external_ids, OVS_OWNER_KEY);
 		if (!owner || strcmp(owner, OVS_OWNER) != 0)
 			continue;

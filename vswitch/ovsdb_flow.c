@@ -413,9 +413,9 @@ void ovs_dump_free(struct ovs_dump *dump)
 
 	if (!dump)
 		return;
-	HMAP_FOR_EACH_POP(s, node, &dump->flows)
-	{
+	HMAP_FOR_EACH_POP (s, node, &dump->flows) {
 		free((void *)(uintptr_t)s->fs.ofpacts);
+		/* cppcheck-suppress uninitvar */
 		free(s);
 	}
 	hmap_destroy(&dump->flows);
@@ -577,12 +577,12 @@ static struct seen *find_seen(const struct ovs_dump *dump, const struct ofputil_
 {
 	struct seen *s;
 
-	HMAP_FOR_EACH_WITH_HASH(s, node, hash_flow(match, fm->table_id, (unsigned)fm->priority),
-				&dump->flows)
-	if (s->fs.table_id == fm->table_id && s->fs.priority == fm->priority &&
-	    s->fs.cookie == fm->new_cookie && match_equal(&s->fs.match, match) &&
-	    ofpacts_equal(s->fs.ofpacts, s->fs.ofpacts_len, fm->ofpacts, fm->ofpacts_len))
-		return s;
+	HMAP_FOR_EACH_WITH_HASH (s, node, hash_flow(match, fm->table_id, (unsigned)fm->priority),
+				 &dump->flows)
+		if (s->fs.table_id == fm->table_id && s->fs.priority == fm->priority &&
+		    s->fs.cookie == fm->new_cookie && match_equal(&s->fs.match, match) &&
+		    ofpacts_equal(s->fs.ofpacts, s->fs.ofpacts_len, fm->ofpacts, fm->ofpacts_len))
+			return s;
 	return NULL;
 }
 
@@ -606,9 +606,10 @@ bool ovs_dump_has_strays(const struct ovs_dump *dump)
 {
 	struct seen *s;
 
-	HMAP_FOR_EACH(s, node, &dump->flows)
-	if (!s->is_expected)
-		return true;
+	HMAP_FOR_EACH (s, node, &dump->flows)
+		/* cppcheck-suppress uninitvar */
+		if (!s->is_expected)
+			return true;
 	return false;
 }
 
@@ -617,8 +618,8 @@ static void bundle_del_strays(struct bundle *b, const struct ovs_dump *dump)
 	struct ofputil_flow_mod fm;
 	struct seen *s;
 
-	HMAP_FOR_EACH(s, node, &dump->flows)
-	{
+	HMAP_FOR_EACH (s, node, &dump->flows) {
+		/* cppcheck-suppress uninitvar */
 		if (s->is_expected)
 			continue;
 		fm = (struct ofputil_flow_mod){ .command = OFPFC_DELETE_STRICT,

@@ -76,9 +76,9 @@ json_t *ovs_port_read(const struct ovsrec_port *port, const struct ovsrec_bridge
 	const struct smap_node *node;
 
 	if (port->n_interfaces)
-		SMAP_FOR_EACH(node, &port->interfaces[0]->external_ids)
-	if (strcmp(node->key, OVS_OWNER_KEY) != 0)
-		json_object_set_new(ids, node->key, json_string(node->value));
+		SMAP_FOR_EACH (node, &port->interfaces[0]->external_ids)
+			if (strcmp(node->key, OVS_OWNER_KEY) != 0)
+				json_object_set_new(ids, node->key, json_string(node->value));
 	if (doc && json_object_size(ids))
 		json_object_set(doc, "ids", ids);
 	json_decref(ids);
@@ -347,13 +347,14 @@ static int port_observe(void *ctx, struct vs_observed *o, char *why)
 	const struct ovsrec_bridge *row;
 	int rc = ovs_ready(ovs, false, why);
 
-	if (rc == -ENOENT)
-		return 0;
-	if (!rc)
-		OVSREC_BRIDGE_FOR_EACH(row, ovs->idl)
-	if (!rc)
+	if (rc)
+		return rc == -ENOENT ? 0 : rc;
+	OVSREC_BRIDGE_FOR_EACH (row, ovs->idl) {
 		rc = observe_bridge(ovs, row, o, why);
-	return rc;
+		if (rc)
+			return rc;
+	}
+	return 0;
 }
 
 static int port_get(void *ctx, const char *name, json_t **doc, char *why)

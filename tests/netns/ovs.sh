@@ -53,11 +53,14 @@ forge || fail "forged frames passed"
 [ "$("$FORGE" names good | sort | tr '\n' ' ')" = "$(tr '\n' ' ' < /run/at-lan)" ] ||
 	fail "not all that is allowed arrived: $(tr '\n' ' ' < /run/at-lan)"
 
+# Of domain $1, in the database or the flow table, whose cookies end in ports' numbers.
+no_port() { ! ovs_vsctl list-ports xenbr0 | grep -q "^vif$1[.]" && [ "$(flow_ports)" = "$(db_ports)" ]; }
+flow_ports() { ovs_ofctl dump-flows xenbr0 | sed -n 's/.*cookie=0x7666726f0*\([0-9a-f]*\),.*/\1/p' | sort -u | grep -c .; }
+db_ports() { ovs_vsctl list-ports xenbr0 | wc -l; }
 echo "a guest that goes leaves no port, and its TAP serves the next one"
 domid=$(vxl domid free)
 vxl destroy free
-wait_for 5 bash -c '! ovs-vsctl --db="unix:$VIFROST_RUN_DIR/ovs/db.sock" list-ports xenbr0 | grep -q "vif$1"' - "$domid" ||
-	fail "left: $(ovs_vsctl list-ports xenbr0)"
+wait_for 5 no_port "$domid" || fail "left: $(ovs_vsctl list-ports xenbr0)"
 guest_create next 41
 assert_ping next 192.0.2.31
 
@@ -75,7 +78,9 @@ kill $tcpdump; wait $tcpdump || true
 vifrost plan /run/mirror.yaml | grep -q 'nothing to do' || fail "a mirror is never as wanted"
 vifrost apply -q "$TEST_POLICY"
 [ -z "$(ovs_vsctl list mirror)" ] || fail "a mirror is left"
+domid=$(vxl domid ids)
 vxl destroy ids
+wait_for 5 no_port "$domid" || fail "left: $(ovs_vsctl list-ports xenbr0)"
 
 # Restored: every flow is there again, and traffic passes.
 flows() { ovs_ofctl dump-flows xenbr0 --no-stats | sed 's/^ //' | sort; }
