@@ -125,19 +125,6 @@ static int ovs_plan_down(const struct vs_plan_input *in, const struct vs_record_
 	return p.rc;
 }
 
-static int check_mirrors(const struct vs_plan_input *in, const struct vs_network *n)
-{
-	for (size_t i = 0; i < n->nr_mirrors; i++)
-		if (n->mirrors[i].max_bits_per_s) {
-			diag_add(in->ds, DIAG_ERROR, "VF0550", &n->place,
-				 "limit the vif that it is copied to, by its rate",
-				 "mirror %s: Open vSwitch cannot limit a mirror",
-				 n->mirrors[i].name);
-			return -EINVAL;
-		}
-	return 0;
-}
-
 /* The other datapath is another device: everything goes back, and comes anew. */
 static int start_again(const struct vs_plan_input *in, const struct vs_record_network *old,
 		       struct vs_plan *plan)
@@ -167,8 +154,6 @@ static int plan_network(const struct vs_plan_input *in, const struct vs_record_n
 
 	if (n->has_uplink)
 		rc = vs_match_uplink(in, &plan->model, n, &found);
-	if (!rc)
-		rc = check_mirrors(in, n);
 	if (rc)
 		return rc;
 	if (found)
