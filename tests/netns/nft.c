@@ -3,6 +3,7 @@
  * Our end of nftables by hand, for tests:
  *
  *	netns-nft apply NAME	the document on standard input; "null" takes the table away
+ *	netns-nft twice NAME FILE	the document in FILE, and again after a line on standard input
  *	netns-nft show		all of ours, as read from the kernel
  *	netns-nft counts	what guards have dropped: link, reason, packets
  */
@@ -23,6 +24,20 @@ static int apply(void *ctx, const char *name, char *why)
 		rc = nft_doc_ops.apply(ctx, name, json_is_null(doc) ? NULL : doc, why);
 	else
 		snprintf(why, VS_TEXT_LEN, "%.100s", error.text);
+	json_decref(doc);
+	return rc;
+}
+
+static int apply_twice(void *ctx, const char *name, const char *file, char *why)
+{
+	json_t *doc = json_load_file(file, 0, NULL);
+	int rc = doc ? nft_doc_ops.apply(ctx, name, doc, why) : -EINVAL;
+
+	while (!rc && getchar() != '\n')
+		if (feof(stdin))
+			break;
+	if (!rc)
+		rc = nft_doc_ops.apply(ctx, name, doc, why);
 	json_decref(doc);
 	return rc;
 }
@@ -57,6 +72,8 @@ int main(int argc, char **argv)
 		rc = nft_doc_ops.open("", &ctx, why);
 	if (!rc && argc == 3 && !strcmp(argv[1], "apply"))
 		rc = apply(ctx, argv[2], why);
+	else if (!rc && argc == 4 && !strcmp(argv[1], "twice"))
+		rc = apply_twice(ctx, argv[2], argv[3], why);
 	else if (!rc && !strcmp(argv[1], "show"))
 		rc = show(ctx, why);
 	else if (!rc && !strcmp(argv[1], "counts"))
