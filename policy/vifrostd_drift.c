@@ -19,21 +19,24 @@
 #include "policy/wanted.h"
 #include "vswitch/ovs.h"
 
-#define POLL_MS	      500 /* Open vSwitch and our daemons are asked, they do not tell */
-#define QUIET_MS      100 /* after the last hint */
-#define LATEST_MS     400 /* after the first */
-#define COST_FACTOR   5	  /* of the time, at most 1/6 goes into looking */
-#define REPAIRS_MAX   5	  /* within */
-#define REPAIRS_MS    10000
-#define PAUSE_MS      30000
-#define BOOT_RETRY_MS 2000
-#define STEPS_LOGGED  8
+#define POLL_MS		500 /* Open vSwitch and our daemons are asked, they do not tell */
+#define QUIET_MS	100 /* after the last hint */
+#define LATEST_MS	400 /* after the first */
+#define COST_FACTOR	5   /* of the time, at most 1/6 goes into looking */
+#define VIF_QUIET_MS	300
+#define VIF_COST_FACTOR 100
+#define REPAIRS_MAX	5 /* within */
+#define REPAIRS_MS	10000
+#define PAUSE_MS	30000
+#define BOOT_RETRY_MS	2000
+#define STEPS_LOGGED	8
 
 static void schedule(struct vifrostd *d)
 {
 	struct drift *dr = &d->drift;
 	uint64_t now = clock_ms(), at = now + QUIET_MS;
 
+	dr->is_due = true;
 	if (!dr->first_hint_ms)
 		dr->first_hint_ms = now;
 	if (at > dr->first_hint_ms + LATEST_MS)
@@ -49,12 +52,30 @@ void drift_kick(struct vifrostd *d)
 		schedule(d);
 }
 
+/* Guests come and go, mostly by our own doing: that is worth a look, but not many. */
+static void schedule_vif(struct vifrostd *d)
+{
+	struct drift *dr = &d->drift;
+	uint64_t now = clock_ms(), at = now + VIF_QUIET_MS;
+
+	if (dr->is_due)
+		return;
+	dr->is_due = true;
+	if (at < dr->vif_not_before_ms)
+		at = dr->vif_not_before_ms;
+	loop_timer_set(&dr->timer, at - now, 0);
+}
+
 static void on_change(void *arg, const struct vs_change *change)
 {
 	struct vifrostd *d = arg;
 	struct drift *dr = &d->drift;
 	bool is_others = change->pid != getpid();
 
+	if (change->link[0] && vif_find_name(d, change->link)) {
+		schedule_vif(d);
+		return;
+	}
 	/* The first of a burst is its cause more often than the last; what we do is nobody's fault. */
 	if (is_others && change->pid > 0 && change->process[0] && !dr->by[0])
 		snprintf(dr->by, sizeof(dr->by), "%s, process %d", change->process,
@@ -225,6 +246,28 @@ static void cannot_plan(struct drift *dr, const struct diags *ds, const struct a
 	}
 }
 
+/* Ports of guests are not to go because we do not know the guests, yet or for the moment. */
+static int may_repair_plan(void *arg, const struct apply *a, const struct vs_observed *before,
+			   const struct vs_plan *plan, struct apply_result *result)
+{
+	struct vifrostd *d = arg;
+
+	(void)a;
+	(void)before;
+	(void)result;
+	for (size_t i = 0; i < plan->nr; i++) {
+		const struct vs_op *op = &plan->steps[i].op;
+		const struct vif *vif;
+
+		if (op->kind != VS_OP_DOC || op->index != VS_DOC_OVS_PORT || op->doc)
+			continue;
+		vif = vif_find_name(d, op->text);
+		if (!d->store || (vif && vif->state != VIF_QUARANTINED))
+			return -EAGAIN;
+	}
+	return 0;
+}
+
 static void look(struct vifrostd *d)
 {
 	struct apply_result result = { 0 };
@@ -232,7 +275,9 @@ static void look(struct vifrostd *d)
 	struct vs_wanted wanted;
 	struct apply_wish wish = { .wanted = &wanted,
 				   .file = d->apply.state.file,
-				   .text = d->apply.state.text };
+				   .text = d->apply.state.text,
+				   .may = may_repair_plan,
+				   .arg = d };
 	int rc;
 
 	vs_wanted_init(&wanted);
@@ -242,7 +287,9 @@ static void look(struct vifrostd *d)
 		rc = vif_wanted(d, d->policy, true, &wanted);
 	if (!rc)
 		rc = apply_plan(&d->apply, &wish, &ds, &result);
-	if (rc) {
+	if (rc == -EAGAIN) {
+		log_debug("drift: guests are not known well enough to be looked at");
+	} else if (rc) {
 		cannot_plan(&d->drift, &ds, &result, rc);
 	} else {
 		d->drift.why[0] = '\0';
@@ -288,6 +335,7 @@ static void on_timer(void *arg)
 	uint64_t begin = clock_ms(), end;
 
 	dr->first_hint_ms = 0;
+	dr->is_due = false;
 	/* What is under way looks at all anyway, and asks for a look when it is done. */
 	if (d->tx.phase != TX_NONE || d->apply.is_broken)
 		return;
@@ -305,6 +353,7 @@ static void on_timer(void *arg)
 	end = clock_ms();
 	if (dr->not_before_ms < end + COST_FACTOR * (end - begin))
 		dr->not_before_ms = end + COST_FACTOR * (end - begin);
+	dr->vif_not_before_ms = end + VIF_COST_FACTOR * (end - begin);
 }
 
 void drift_reset(struct vifrostd *d)

@@ -113,11 +113,13 @@ struct tx {
 /* Where what is there differs from the policy in force. */
 struct drift {
 	struct loop_timer timer, poll_timer;
-	uint64_t first_hint_ms; /* of those not yet looked at; 0: none */
-	uint64_t not_before_ms; /* the next look */
-	char by[DRIFT_BY_LEN];	/* who is behind the hints; "": unknown */
-	pid_t by_pid;		/* or as much as is known */
-	json_t *steps;		/* what a repair would do; NULL: there is none */
+	uint64_t first_hint_ms;	    /* of those not yet looked at; 0: none */
+	bool is_due;		    /* the timer runs */
+	uint64_t vif_not_before_ms; /* the next look for the sake of a vif */
+	uint64_t not_before_ms;	    /* the next look */
+	char by[DRIFT_BY_LEN];	    /* who is behind the hints; "": unknown */
+	pid_t by_pid;		    /* or as much as is known */
+	json_t *steps;		    /* what a repair would do; NULL: there is none */
 	char culprit[DRIFT_BY_LEN];
 	char why[200];	 /* no repair can be planned; "": it can */
 	json_t *adopted; /* texts of steps that are not wanted any more */

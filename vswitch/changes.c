@@ -93,6 +93,21 @@ static bool is_noise(const struct nlmsghdr *h)
 	}
 }
 
+/* Its first attribute; less than 0: all links'. */
+static int netconf_index(const struct nlmsghdr *h)
+{
+	const char *data = (const char *)NLMSG_DATA(h) + NLMSG_ALIGN(sizeof(struct netconfmsg));
+	struct nlattr a;
+	int ifindex = 0;
+
+	if (h->nlmsg_len < NLMSG_LENGTH(NLMSG_ALIGN(sizeof(struct netconfmsg))) + sizeof(a) + 4)
+		return 0;
+	memcpy(&a, data, sizeof(a));
+	if (a.nla_type == NETCONFA_IFINDEX && a.nla_len == sizeof(a) + sizeof(ifindex))
+		memcpy(&ifindex, data + sizeof(a), sizeof(ifindex));
+	return ifindex;
+}
+
 static void take_route(struct vs_changes *c, const struct nlmsghdr *h)
 {
 	struct vs_change change = { .pid = (pid_t)h->nlmsg_pid };
@@ -107,6 +122,8 @@ static void take_route(struct vs_changes *c, const struct nlmsghdr *h)
 		if (kinds[i].index)
 			memcpy(&ifindex, (const char *)NLMSG_DATA(h) + kinds[i].index,
 			       sizeof(ifindex));
+		else if (kinds[i].first == RTM_NEWNETCONF)
+			ifindex = netconf_index(h);
 		if (ifindex > 0)
 			if_indextoname((unsigned int)ifindex, change.link);
 		find_process(&change);

@@ -180,7 +180,7 @@ is_vif vif9.0 connected
 echo "idle costs nothing"
 ticks() { awk '{ print $14 + $15 }' "/proc/${lab_pid[vifrostd]}/stat"; }
 switches() { awk '/voluntary_ctxt/ { n += $2 } END { print n }' "/proc/${lab_pid[vifrostd]}/status"; }
-sleep 1 # what it heard last is still to be looked at
+sleep 3 # what it heard last is still to be looked at
 before=$(ticks) woken=$(switches)
 sleep 2
 [ "$(ticks)" = "$before" ] && [ "$(switches)" = "$woken" ] || fail "it wakes up when idle"
