@@ -75,10 +75,10 @@ ok "the same again has nothing to do"
 
 forge() {
 	local pids=() where
-	ip netns exec two "$FORGE" capture eth0 2.5 > /run/at-two 2> /run/ready-two & pids+=($!)
-	ip netns exec lan "$FORGE" capture wan0 2.5 > /run/at-lan 2> /run/ready-lan & pids+=($!)
-	wait_for 5 grep -q ready /run/ready-two
-	wait_for 5 grep -q ready /run/ready-lan
+	ip netns exec two "$FORGE" capture eth0 12 > /run/at-two 2> /run/ready-two & pids+=($!)
+	ip netns exec lan "$FORGE" capture wan0 12 > /run/at-lan 2> /run/ready-lan & pids+=($!)
+	wait_for 11 grep -q ready /run/ready-two
+	wait_for 11 grep -q ready /run/ready-lan
 	ip netns exec one "$FORGE" send eth0 00:16:3e:00:00:01 192.0.2.31 2001:db8:0:1::31 "$(ip netns exec lan cat /sys/class/net/wan0/address)"
 	wait "${pids[@]}"
 	for where in two lan; do
