@@ -180,7 +180,7 @@ wait_for 5 eval '! [ -e /sys/class/net/lan0 ]'
 lab_network
 daemon_start vifrostd
 ip -br addr show xenbr0 | grep -F 203.0.113.5 > /dev/null
-! ip -br addr show xenbr0 | grep -F 203.0.113.6 > /dev/null
+! ip -br addr show xenbr0 | grep -F 203.0.113.6 > /dev/null || fail "the try came back"
 [ "$(vifrost history -j | jq -r '.[-1].message')" = first ]
 vifrost down -q
 daemon_stop vifrostd
