@@ -371,8 +371,12 @@ static int tell(struct vifrostd *d, struct vif *vif)
 	/* A vif that once was connected has a running frontend: its link is down, and that is all. */
 	if (is_connected(vif))
 		return 0;
-	if (vif->state != VIF_CONNECTED)
-		return vif_write_notes(d, vif, bad, 2);
+	if (vif->state != VIF_CONNECTED) {
+		rc = vif_write_notes(d, vif, bad, 2);
+		if (!rc)
+			snprintf(vif->hotplug_status, sizeof(vif->hotplug_status), "error");
+		return rc;
+	}
 	rc = vif_write_notes(d, vif, good, vif->hotplug_status[0] ? 2 : 1);
 	if (!rc)
 		snprintf(vif->hotplug_status, sizeof(vif->hotplug_status), "connected");
@@ -424,8 +428,13 @@ int vif_place(struct vifrostd *d, struct vif *vif)
 		return 0;
 	}
 	rc = read_who(d, vif);
-	if (rc)
-		return rc;
+	return rc ? rc : vif_place_known(d, vif);
+}
+
+int vif_place_known(struct vifrostd *d, struct vif *vif)
+{
+	int rc;
+
 	if (is_scripts(d, vif)) {
 		vif->state = VIF_UNMANAGED;
 		snprintf(vif->reason, sizeof(vif->reason),

@@ -157,6 +157,7 @@ struct vifrostd {
 	struct loop_fd store_watcher;
 	struct loop_timer store_timer; /* next try to connect */
 	struct loop_timer measure_timer;
+	bool is_measuring;
 	struct loop_timer again_timer; /* a write was refused: all vifs are looked at again */
 	struct loop_timer carrier_timer;
 	uint64_t store_retry_ms;
@@ -211,6 +212,8 @@ int vif_wanted(struct vifrostd *d, const struct policy *policy, bool placed_only
 /* vifrostd_link.c */
 /* Read who the guest is, have the vif served and its link placed as the policy says. Return: 0; -ECONNRESET. */
 int vif_place(struct vifrostd *d, struct vif *vif);
+/* The same for one that lives and whose guest was read just now, for a plan. */
+int vif_place_known(struct vifrostd *d, struct vif *vif);
 /* On a real Xen, before it has a link: who is to serve it. Return: 0; -ECONNRESET. */
 int vif_assign(struct vifrostd *d, struct vif *vif);
 /* What @policy (NULL: none) says of it, as far as the host can do it. */

@@ -44,6 +44,20 @@ static void rate_text(struct vifrostd *d, const struct vif *vif, char text[RATE_
 	snprintf(text, RATE_LEN, "%" PRIu64 ",%" PRIu64, bytes ? bytes : 1, usec);
 }
 
+static bool has_limit(const struct vif *vif)
+{
+	const struct vs_vif *v = &vif->placement.vif;
+
+	return vif->placement.is_placed &&
+	       (v->from_guest.bits_per_s || v->to_guest.bits_per_s || v->from_guest.packets_per_s ||
+		v->to_guest.packets_per_s);
+}
+
+static bool is_limited(const struct vif *vif)
+{
+	return has_limit(vif) && vif->link[0];
+}
+
 /*
  * What may come from the guest is its backend's to limit, by "rate". What the guest's configuration has there is
  * kept aside as long as the policy says something.
@@ -54,6 +68,10 @@ int vif_limit(struct vifrostd *d, struct vif *vif)
 	struct vif_note notes[2] = { { "rate", NULL }, { KEY_RATE, NULL } };
 	int rc;
 
+	if (has_limit(vif) && !d->is_measuring) {
+		d->is_measuring = true;
+		loop_timer_set(&d->measure_timer, MEASURE_MS, MEASURE_MS);
+	}
 	rate_text(d, vif, want);
 	if (vif->has_rate && !strcmp(want, vif->rate))
 		return 0;
@@ -73,15 +91,6 @@ int vif_limit(struct vifrostd *d, struct vif *vif)
 		return 0;
 	notes[0].value = strcmp(own, "-") != 0 ? own : NULL;
 	return vif_write_notes(d, vif, notes, 2);
-}
-
-static bool is_limited(const struct vif *vif)
-{
-	const struct vs_vif *v = &vif->placement.vif;
-
-	return vif->placement.is_placed && vif->link[0] &&
-	       (v->from_guest.bits_per_s || v->to_guest.bits_per_s || v->from_guest.packets_per_s ||
-		v->to_guest.packets_per_s);
 }
 
 static uint64_t bits_since(uint64_t before, uint64_t now, uint64_t ns)
@@ -119,7 +128,7 @@ static void take_counters(void *arg, const struct vs_counters *c)
 	f->at_ns = m->now_ns;
 }
 
-/* One dump of all links' counters, when any vif has a limit. */
+/* One dump of all links' counters; when no vif has a limit any more, the last. */
 static void measure(void *arg)
 {
 	struct vifrostd *d = arg;
@@ -133,13 +142,18 @@ static void measure(void *arg)
 				    htab_hash(&m.by_ifindex, &vif->ifindex, sizeof(vif->ifindex)));
 	if (m.by_ifindex.nr_entries && d->sys->ops->counters)
 		d->sys->ops->counters(d->sys, take_counters, &m);
+	d->is_measuring = m.by_ifindex.nr_entries != 0;
+	if (!d->is_measuring)
+		loop_timer_set(&d->measure_timer, 0, 0);
 	htab_fini(&m.by_ifindex);
 }
 
 void vif_measure_start(struct vifrostd *d)
 {
-	if (!loop_timer_add(d->loop, &d->measure_timer, measure, d))
-		loop_timer_set(&d->measure_timer, MEASURE_MS, MEASURE_MS);
+	int rc = loop_timer_add(d->loop, &d->measure_timer, measure, d);
+
+	if (rc)
+		log_warning("what passes of limited vifs is not measured: %s", strerror(-rc));
 }
 
 void vif_measure_stop(struct vifrostd *d)

@@ -317,6 +317,8 @@ int vif_update_changed(struct vifrostd *d)
 		    carrier_is_same(vif, vs_wanted_network(&d->networks, p.vif.network))) {
 			memcpy(p.vif.name, vif->placement.vif.name, sizeof(p.vif.name));
 			vif->placement = p;
+		} else if (vif->is_ready && !vif->is_dead && vif->link[0]) {
+			rc = vif_place_known(d, vif);
 		} else {
 			rc = vif_update(d, vif->domid, vif->devid);
 		}
