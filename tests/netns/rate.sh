@@ -82,7 +82,8 @@ vifrost apply -q /run/free.yaml
 ! tc qdisc show dev "$vif" | grep tbf || fail "the bucket is still there"
 ! xenstore-exists "/local/domain/0/backend/vif/${vif:3:-2}/0/rate" || fail "the limit is still there"
 in_lan iperf3 -c 192.0.2.21 -t 2 -R > /dev/null &
+pid=$!
 sleep 0.5
 [ "$(rate_of rx_bytes "$vif" 1)" -gt 200000 ]
-
+wait "$pid"
 test_end
