@@ -81,7 +81,8 @@ static bool stands_alone(const struct vs_step *step)
 }
 
 /* Before step @i and some below it are undone, with all above it undone already. */
-static void note_back(struct apply *a, const struct vs_step *steps, size_t nr, size_t i, size_t *run)
+static void note_back(struct apply *a, const struct vs_step *steps, size_t nr, size_t i,
+		      size_t *run)
 {
 	bool is_new = i + 1 == nr || stands_alone(&steps[i]) || stands_alone(&steps[i + 1]) ||
 		      ++*run >= BATCH_MAX;
