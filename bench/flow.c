@@ -8,6 +8,7 @@
  */
 #include <arpa/inet.h>
 #include <errno.h>
+#include <inttypes.h>
 #include <netinet/in.h>
 #include <poll.h>
 #include <stdio.h>
@@ -111,11 +112,11 @@ static int receive(int fd, uint64_t seconds)
 
 static int transmit(int fd, uint64_t rate, uint64_t seconds)
 {
-	uint64_t begin = clock_ns(), refused = 0, due;
+	uint64_t nr = rate * seconds, begin = clock_ns(), refused = 0, due;
 	char data[PAYLOAD] = { 0 };
 	struct timespec at;
 
-	for (uint64_t i = 0; i < rate * seconds; i++) {
+	for (uint64_t i = 0; i < nr; i++) {
 		due = begin + i * NS / rate;
 		at = (struct timespec){ .tv_sec = (time_t)(due / NS), .tv_nsec = (long)(due % NS) };
 		clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &at, NULL);
@@ -124,8 +125,7 @@ static int transmit(int fd, uint64_t rate, uint64_t seconds)
 		if (send(fd, data, sizeof(data), 0) < 0)
 			refused++;
 	}
-	printf("{\"sent\": %llu, \"refused\": %llu}\n", (unsigned long long)(rate * seconds),
-	       (unsigned long long)refused);
+	printf("{\"sent\": %" PRIu64 ", \"refused\": %" PRIu64 "}\n", nr, refused);
 	return 0;
 }
 

@@ -75,6 +75,7 @@ static int look(struct question *q, struct rpc_call *call, const struct policy *
 		rc = apply_plan(&d->apply, wish, &q->ds, result);
 	if (rc)
 		tx_fail(call, rc, &q->ds, result);
+	wish->wanted = NULL;
 	vs_wanted_fini(&wanted);
 	diags_fini(&q->ds);
 	return rc;

@@ -277,9 +277,8 @@ static void remember_shared(struct nft *n, const char *guard, const json_t *doc)
 	if (!doc && nft_guard_is_last(n->docs, guard))
 		json_object_del(n->docs, GUARD_TABLE);
 	/* It was made anew, and others with it, not all as they had been. */
-	else if (shared && !json_equal(shared, n->shared))
-		forget(n);
-	else if (json_object_set(n->docs, GUARD_TABLE, n->shared) != 0)
+	else if ((shared && !json_equal(shared, n->shared)) ||
+		 json_object_set(n->docs, GUARD_TABLE, n->shared) != 0)
 		forget(n);
 }
 

@@ -45,7 +45,7 @@ static json_t *parse(struct nlattr *options)
 	memcpy(&opt, nla_data(tb[TCA_TBF_PARMS]), sizeof(opt));
 	bytes_per_s = tb[TCA_TBF_RATE64] ? nla_get_u64(tb[TCA_TBF_RATE64]) : opt.rate.rate;
 	/* The kernel keeps the burst as a time, not to the byte; so it is what the limit is above the queue. */
-	return json_pack("{sI sI}", "bits-per-s", (json_int_t)(bytes_per_s * 8), "burst",
+	return json_pack("{sI sI}", "bits-per-s", (json_int_t)bytes_per_s * 8, "burst",
 			 (json_int_t)opt.limit - (json_int_t)queue_of(bytes_per_s));
 }
 

@@ -103,8 +103,10 @@ static void make_comment(const char *name, const struct diag_place *place, char 
 			*c = '?';
 }
 
-static json_t *make_rule(struct rules_doc *d, const char *chain, const char *name,
-			 const struct diag_place *place, const char *format, va_list args)
+__attribute__((format(printf, 5, 0))) static json_t *make_rule(struct rules_doc *d,
+							       const char *chain, const char *name,
+							       const struct diag_place *place,
+							       const char *format, va_list args)
 {
 	char text[RULES_TEXT_LEN], comment[COMMENT_LEN];
 	int len = vsnprintf(text, sizeof(text), format, args);

@@ -106,3 +106,51 @@ const struct vs_network *vs_wanted_network(const struct vs_wanted *w, const char
 			return &w->networks[i];
 	return NULL;
 }
+
+static bool same_rate(const struct vs_rate *a, const struct vs_rate *b)
+{
+	return a->bits_per_s == b->bits_per_s && a->packets_per_s == b->packets_per_s &&
+	       a->burst_bytes == b->burst_bytes;
+}
+
+static bool same_vlans(const struct vs_vlans *a, const struct vs_vlans *b)
+{
+	if (a->access != b->access || a->native != b->native || a->nr_trunk != b->nr_trunk)
+		return false;
+	for (size_t i = 0; i < a->nr_trunk; i++)
+		if (a->trunk[i].first != b->trunk[i].first || a->trunk[i].last != b->trunk[i].last)
+			return false;
+	return true;
+}
+
+static bool same_addrs(const struct vs_vif *a, const struct vs_vif *b)
+{
+	if (a->nr_addrs != b->nr_addrs)
+		return false;
+	for (size_t i = 0; i < a->nr_addrs; i++)
+		if (a->addrs[i].family != b->addrs[i].family ||
+		    a->addrs[i].len != b->addrs[i].len ||
+		    memcmp(a->addrs[i].address, b->addrs[i].address, sizeof(a->addrs[i].address)))
+			return false;
+	return true;
+}
+
+static bool same_guest(const struct vs_vif *a, const struct vs_vif *b)
+{
+	if (a->domid != b->domid || a->devid != b->devid || strcmp(a->guest, b->guest) != 0 ||
+	    strcmp(a->uuid, b->uuid) != 0 || a->nr_tags != b->nr_tags)
+		return false;
+	for (size_t i = 0; i < a->nr_tags; i++)
+		if (strcmp(a->tags[i], b->tags[i]) != 0)
+			return false;
+	return true;
+}
+
+bool vs_vif_same(const struct vs_vif *a, const struct vs_vif *b)
+{
+	return !strcmp(a->network, b->network) && a->mtu == b->mtu &&
+	       a->isolation == b->isolation && a->anti_spoof == b->anti_spoof &&
+	       a->has_mac == b->has_mac && !memcmp(a->mac, b->mac, MAC_LEN) && same_addrs(a, b) &&
+	       same_vlans(&a->vlans, &b->vlans) && same_rate(&a->from_guest, &b->from_guest) &&
+	       same_rate(&a->to_guest, &b->to_guest) && same_guest(a, b);
+}

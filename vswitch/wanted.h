@@ -336,6 +336,8 @@ struct vs_mirror *vs_network_add_mirror(struct vs_network *n);
 struct vs_vlan_range *vs_network_add_vlans(struct vs_network *n);
 /* Once all is filled in: what the firewall means for single networks. */
 void vs_rules_prepare(struct vs_wanted *w);
+/* Whether the same is wanted of both, whatever their links are called. */
+bool vs_vif_same(const struct vs_vif *a, const struct vs_vif *b);
 /* NULL: none of that name. */
 const struct vs_network *vs_wanted_network(const struct vs_wanted *w, const char *name);
 

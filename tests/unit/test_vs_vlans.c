@@ -221,7 +221,7 @@ static void turned_on_and_off_under_guests(void **state)
 	for (int i = 1; i < 4; i++) {
 		char name[IFNAMSIZ];
 
-		snprintf(name, sizeof(name), "vif%d.0", i);
+		snprintf(name, sizeof(name), "vif%u.0", (uint16_t)i);
 		assert_true(find_doc(h, name) < find_setting(h, VS_BRIDGE_VLAN_FILTERING));
 	}
 	for (size_t i = 0; i < h->plan.nr; i++)
