@@ -296,11 +296,8 @@ int vif_update_all(struct vifrostd *d)
 /* Whether the same is wanted of a vif; by which line of the policy does not matter. */
 static bool is_same_place(const struct placement *a, const struct placement *b)
 {
-	struct vs_vif there = a->vif;
-
-	memcpy(there.name, b->vif.name, sizeof(there.name));
 	return a->is_placed && b->is_placed && a->datapath == b->datapath &&
-	       !memcmp(&there, &b->vif, sizeof(there));
+	       vs_vif_same(&a->vif, &b->vif);
 }
 
 int vif_update_changed(struct vifrostd *d)
@@ -399,12 +396,12 @@ static struct vif *find_nameless(struct vifrostd *d, const struct vs_link *link)
 void vif_on_link(void *arg, const struct vs_link *link, bool is_gone)
 {
 	struct vifrostd *d = arg;
-	char why[VS_TEXT_LEN];
 	struct vif *vif = NULL;
 	int rc = 0;
 
-	if (link && is_gone && vs_forget_link(d->sys, link->name, why))
-		log_warning("what is left of %s cannot be removed: %s", link->name, why);
+	/* Another may have its name by now: Open vSwitch's bridge that of Linux's. */
+	if (link && is_gone)
+		clear_link(d, link->name);
 	clear_gone(d);
 	if (link)
 		vif = is_gone ? find_nameless(d, link) : find_waiting(d, link);

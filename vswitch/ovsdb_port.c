@@ -170,6 +170,10 @@ static int build(struct ovs *ovs, void *arg, char *why)
 		if (!on)
 			return ovs_fail(-ENONET, why, "Open vSwitch has no bridge %s", bridge);
 	}
+	/* A bridge's own comes and goes with it. */
+	if (port && !strcmp(old_on->name, c->name))
+		return c->doc ? ovs_fail(-EEXIST, why, "%s is a bridge of Open vSwitch", c->name)
+			      : 0;
 	if (port && on != old_on) {
 		ovsrec_bridge_update_ports_delvalue(old_on, port);
 		ovsrec_port_delete(port);

@@ -67,6 +67,12 @@ vif_is() { [ "$(xenstore-read "/local/domain/0/backend/vif/$1/0/hotplug-status")
 
 # In namespace $1 at device $2: an address.
 give() { ip -n "$1" addr add "$3" dev "$2"; }
-pings() { ip netns exec "$1" ping -q -c 1 -W 1 "$2" > /dev/null; }
-# Both ways of asking must fail: the first may fail for want of an ARP answer alone.
-silent() { not pings "$1" "$2" && not pings "$1" "$2"; }
+# An emulated machine may take its time; the first is also lost where an ARP answer is awaited.
+pings() {
+	local try
+	for try in 1 2 3; do
+		! ip netns exec "$1" ping -q -c 1 -W "$try" "$2" > /dev/null || return 0
+	done
+	return 1
+}
+silent() { not pings "$1" "$2"; }

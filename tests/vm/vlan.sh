@@ -21,6 +21,7 @@ daemons_up
 policy() {
 	cat <<-END
 		version: 1
+		drift: report
 		uplinks: { lan0: { match: { name: lan0 } } }
 		networks:
 		  xenbr0: { mode: bridge, uplink: lan0, ${1:-vlan-filtering: true, vlans: { web: 10, db: 20 \} }, addresses: [192.0.2.10/24] }
