@@ -69,7 +69,7 @@ static void add_vifs(struct vs_wanted *w)
 		struct vs_vif *vif = vs_wanted_add_vif(w);
 
 		assert_non_null(vif);
-		snprintf(vif->name, sizeof(vif->name), "vif%d.0", i + 1);
+		snprintf(vif->name, sizeof(vif->name), "vif%u.0", (uint8_t)(i + 1));
 		vif->domid = (uint16_t)(i + 1);
 		strcpy(vif->network, "net0");
 		vif->mtu = 1500;
@@ -119,7 +119,7 @@ static int setup(void **state)
 	assert_int_equal(vs_fake_open(&h->fake), 0);
 	assert_non_null(vs_fake_add_link(h->fake, "eth0", ""));
 	for (int i = 0; i < NR_VIFS; i++) {
-		snprintf(name, sizeof(name), "vif%d.0", i + 1);
+		snprintf(name, sizeof(name), "vif%u.0", (uint8_t)(i + 1));
 		assert_non_null(vs_fake_add_link(h->fake, name, "tun"));
 	}
 	for (int i = 0; i < VS_SYSCTL_NR; i++)
