@@ -213,7 +213,8 @@ def main():
                 paths[path] = (f"good policy {number}, /{'/'.join(map(str, at))} {how}", document)
                 with open(path, "w", encoding="utf-8") as f:
                     f.write(text)
-        names = list(paths)
+        # A slow build takes a part of them.
+        names = list(paths)[::int(os.environ.get("VIFROST_EVERY", "1"))]
         for start in range(0, len(names), 2000):
             for path, codes in loader_verdicts(vifrost, names[start:start + 2000]).items():
                 what, document = paths[path]
