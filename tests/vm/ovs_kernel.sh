@@ -40,6 +40,8 @@ policy secure > /run/secure.yaml
 policy standalone true > /run/stp.yaml
 daemons_up
 
+# Started in a machine's first seconds, ovs-vswitchd 3.1 gets none of the kernel's upcalls, by hand too.
+until [ "$(cut -d. -f1 /proc/uptime)" -ge 14 ]; do sleep 1; done
 modprobe openvswitch
 vifrost apply /run/ovs.yaml
 n=0
