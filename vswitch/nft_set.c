@@ -308,13 +308,15 @@ int nft_stmt_add(struct nft_build *b)
 	size_t at = b->lex.pos, end;
 	int rc;
 
+	if (nft_peek(&b->lex)[0] != '@')
+		return nft_fail(b, "'@set { FIELD counter }' is missing");
 	b->lex.pos++;
 	rc = nft_take(&b->lex, "{") ? nft_key_take(b, &key, &single, &raw) : 0;
 	if (rc <= 0)
 		return rc ? rc : nft_fail(b, "'@set { FIELD counter }' is missing");
 	end = b->lex.pos;
 	b->lex.pos = at;
-	set = nft_peek(&b->lex)[0] == '@' ? find_named(b, &key, NULL) : NULL;
+	set = find_named(b, &key, NULL);
 	if (!set || !set->is_dynamic)
 		return set ? nft_fail(b, "the set lacks flag \"dynamic\"") : -EINVAL;
 	b->lex.pos = end;
