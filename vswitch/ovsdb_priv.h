@@ -7,7 +7,7 @@
  *	ovsdb_bridge.c	documents of bridges
  *	ovsdb_port.c	documents of ports
  *	ovsdb_mirror.c	the mirrors of bridges' documents
- *	ovsdb_flow.c	OpenFlow
+ *	ovsdb_openflow.h who speaks OpenFlow
  *
  * Every wait is bounded. On error @why (VS_TEXT_LEN) says cause and cure.
  */
@@ -101,12 +101,14 @@ int ovs_mirrors_write(struct ovs *ovs, const struct ovsrec_bridge *on, const jso
 /* Ports have come or gone: a transaction of its own, if there are mirrors. */
 int ovs_mirrors_refresh(struct ovs *ovs, const char *bridge, char *why);
 
-/* ovsdb_flow.c */
-struct ovs_dump; /* all flows of a bridge, and which of them were expected */
-
+/* ovsdb_bundle.c */
 /* In one bundle: all flows of @port (0: the bridge's own) go, @flows come. @pps: 0: no limit. */
 int ovs_flows_set(struct ovs *ovs, const char *bridge, unsigned int port, const json_t *flows,
 		  uint64_t pps, char *why);
+
+/* ovsdb_dump.c */
+struct ovs_dump; /* all flows of a bridge, and which of them were expected */
+
 /* The bridge's own flows come, and all that nobody expects go. */
 int ovs_flows_reset(struct ovs *ovs, const struct ovsrec_bridge *bridge, char *why);
 int ovs_flows_dump(struct ovs *ovs, const char *bridge, struct ovs_dump **dump_out, char *why);
