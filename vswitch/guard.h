@@ -31,6 +31,8 @@
 
 /* NULL: no memory, or (*is_needed false) nothing is forbidden. Pure. */
 json_t *guard_doc(const struct vs_vif *vif, bool *is_needed);
+/* Of a link that a program reads before its hooks: the stack gets nothing from it. NULL: no memory. Pure. */
+json_t *guard_stack_doc(const struct vs_vif *vif);
 #define GUARD_TABLE "netdev vifrost"
 #define GUARD_FROM  "from-"
 #define GUARD_TO    "to-"
