@@ -24,6 +24,14 @@ static int error_of(const struct store_reply *reply)
 	return -EINVAL;
 }
 
+/* What the answer to a request of @type says. */
+static int result_of(uint32_t type, const struct store_reply *reply)
+{
+	if (reply->type == XS_ERROR)
+		return error_of(reply);
+	return reply->type == type ? 0 : -EPROTO;
+}
+
 /* @reply_out NULL: only success matters. */
 static int request(struct hv_store *s, uint32_t type, uint32_t tx, const struct iovec *body, int nr,
 		   struct store_reply *reply_out)
@@ -37,10 +45,8 @@ static int request(struct hv_store *s, uint32_t type, uint32_t tx, const struct 
 	if (size > XENSTORE_PAYLOAD_MAX)
 		return -E2BIG;
 	rc = s->ops->call(s, type, tx, body, nr, &reply);
-	if (rc == 0 && reply.type == XS_ERROR)
-		rc = error_of(&reply);
-	else if (rc == 0 && reply.type != type)
-		rc = -EPROTO;
+	if (rc == 0)
+		rc = result_of(type, &reply);
 	if (rc == 0 && reply_out)
 		*reply_out = reply;
 	else
@@ -106,6 +112,63 @@ int hv_store_read_u32(struct hv_store *s, uint32_t tx, const char *path, uint32_
 	/* A NUL within would hide what stands behind it. */
 	rc = strlen(value) == size ? parse_u32(value, max, value_out) : -EINVAL;
 	free(value);
+	return rc;
+}
+
+static int call_each(struct hv_store *s, uint32_t tx, struct store_call *calls, unsigned int nr)
+{
+	int rc = 0;
+
+	for (unsigned int i = 0; i < nr && !rc; i++) {
+		rc = s->ops->call(s, calls[i].type, tx, calls[i].body, calls[i].nr,
+				  &calls[i].reply);
+		for (unsigned int k = 0; rc && k < i; k++)
+			free(calls[k].reply.data);
+	}
+	return rc;
+}
+
+static struct store_call call_of(const struct hv_store_op *op)
+{
+	static const uint32_t types[] = {
+		[HV_STORE_READ] = XS_READ,
+		[HV_STORE_WRITE] = XS_WRITE,
+		[HV_STORE_RM] = XS_RM,
+	};
+	struct store_call call = { .type = types[op->what], .body = { text(op->path) }, .nr = 1 };
+
+	/* A write of nothing has no second part. */
+	if (op->what == HV_STORE_WRITE && op->text[0])
+		call.body[call.nr++] = (struct iovec){ (void *)(uintptr_t)op->text,
+						       strlen(op->text) };
+	return call;
+}
+
+int hv_store_all(struct hv_store *s, uint32_t tx, struct hv_store_op *ops, unsigned int nr)
+{
+	struct store_call *calls = calloc(nr ? nr : 1, sizeof(*calls));
+	int rc = calls ? 0 : -ENOMEM;
+
+	for (unsigned int i = 0; i < nr && !rc; i++) {
+		ops[i].value = NULL;
+		calls[i] = call_of(&ops[i]);
+		if (calls[i].body[0].iov_len + calls[i].body[1].iov_len > XENSTORE_PAYLOAD_MAX)
+			rc = -E2BIG;
+	}
+	if (!rc)
+		rc = (s->ops->call_all ? s->ops->call_all : call_each)(s, tx, calls, nr);
+	for (unsigned int i = 0; i < nr && !rc; i++) {
+		struct store_reply *reply = &calls[i].reply;
+
+		ops[i].rc = result_of(calls[i].type, reply);
+		if (!ops[i].rc && ops[i].what == HV_STORE_READ) {
+			ops[i].value = reply->data;
+			ops[i].size = reply->size;
+		} else {
+			free(reply->data);
+		}
+	}
+	free(calls);
 	return rc;
 }
 

@@ -35,6 +35,23 @@ int hv_store_printf(struct hv_store *s, uint32_t tx, const char *path, const cha
 /* A strictly decimal value up to @max. -EINVAL, -ERANGE; -ENOENT. */
 int hv_store_read_u32(struct hv_store *s, uint32_t tx, const char *path, uint32_t max,
 		      uint32_t *value_out);
+
+/* One of several requests that need nothing of each other's answers. */
+struct hv_store_op {
+	enum { HV_STORE_READ, HV_STORE_WRITE, HV_STORE_RM } what;
+	const char *path;
+	const char *text; /* to be written, without its NUL */
+	int rc;		  /* set: as the call of one returns */
+	char *value;	  /* set, of a read that went well: malloc()ed, the caller's; else NULL */
+	size_t size;
+};
+
+/*
+ * Done in their order, as by one call each, but sent together: the server is woken once, not once a
+ * request. 0; -errno of the connection: what each has become is not known, and no value is set.
+ */
+int hv_store_all(struct hv_store *s, uint32_t tx, struct hv_store_op *ops, unsigned int nr);
+
 int hv_store_mkdir(struct hv_store *s, uint32_t tx, const char *path);
 /* Removes the subtree. */
 int hv_store_rm(struct hv_store *s, uint32_t tx, const char *path);

@@ -21,10 +21,19 @@ struct store_reply {
 	char *data; /* malloc()ed, with a NUL behind it that @size does not count */
 };
 
+struct store_call {
+	uint32_t type;
+	struct iovec body[2];
+	int nr;
+	struct store_reply reply;
+};
+
 struct store_ops {
 	/* Send one request and wait for its answer, whatever it is. 0 or -errno of the transport. */
 	int (*call)(struct hv_store *s, uint32_t type, uint32_t tx, const struct iovec *body,
 		    int nr, struct store_reply *reply);
+	/* As many, with fewer turns of the server. NULL: one after the other. On failure no reply is set. */
+	int (*call_all)(struct hv_store *s, uint32_t tx, struct store_call *calls, unsigned int nr);
 	/* An event that has come; -EAGAIN. As hv_store_next_event(). */
 	int (*next_event)(struct hv_store *s, char **path_out, char **token_out);
 	int (*fd)(struct hv_store *s);

@@ -15,6 +15,8 @@
 
 #include "hv/store_priv.h"
 
+#define CALLS_AT_ONCE 32
+
 struct queued_event {
 	struct list link;
 	size_t size;
@@ -99,31 +101,25 @@ static int send_request(struct store_stream *st, const struct xsd_sockmsg *msg,
 	return rc < 0 && rc != -ERESTART ? broken(st, rc) : rc;
 }
 
-/* One request and its answer, events queued meanwhile. -ERESTART: the server started anew. */
-static int exchange(struct store_stream *st, uint32_t type, uint32_t tx, const struct iovec *body,
-		    int nr, struct store_reply *reply)
+/* The answer to request @req, events queued meanwhile. -ERESTART: the server started anew. */
+static int take_answer(struct store_stream *st, uint32_t type, uint32_t req,
+		       struct store_reply *reply)
 {
-	struct xsd_sockmsg msg = { .type = type, .req_id = ++st->next_req, .tx_id = tx };
+	struct xsd_sockmsg msg;
 	int rc;
 
-	for (int i = 0; i < nr; i++)
-		msg.len += (uint32_t)body[i].iov_len;
-	rc = send_request(st, &msg, body, nr);
-	while (rc == 0) {
+	do {
 		rc = next_message(st, true, &msg);
-		if (rc == -EAGAIN) {
-			rc = 0;
-			continue;
+		if (rc == 0 && msg.type == XS_WATCH_EVENT) {
+			rc = queue_event(st, msg.len);
+			if (rc < 0)
+				return broken(st, rc);
+			rc = -EAGAIN;
 		}
-		if (rc < 0 || msg.type != XS_WATCH_EVENT)
-			break;
-		rc = queue_event(st, msg.len);
-		if (rc < 0)
-			broken(st, rc);
-	}
+	} while (rc == -EAGAIN);
 	if (rc < 0)
 		return rc;
-	if (msg.req_id != st->next_req || (msg.type != type && msg.type != XS_ERROR))
+	if (msg.req_id != req || (msg.type != type && msg.type != XS_ERROR))
 		return broken(st, -EPROTO);
 	reply->data = malloc(msg.len + 1);
 	if (!reply->data)
@@ -133,6 +129,26 @@ static int exchange(struct store_stream *st, uint32_t type, uint32_t tx, const s
 	reply->size = msg.len;
 	reply->type = msg.type;
 	return 0;
+}
+
+static struct xsd_sockmsg header(struct store_stream *st, uint32_t type, uint32_t tx,
+				 const struct iovec *body, int nr)
+{
+	struct xsd_sockmsg msg = { .type = type, .req_id = ++st->next_req, .tx_id = tx };
+
+	for (int i = 0; i < nr; i++)
+		msg.len += (uint32_t)body[i].iov_len;
+	return msg;
+}
+
+/* One request and its answer. -ERESTART: the server started anew. */
+static int exchange(struct store_stream *st, uint32_t type, uint32_t tx, const struct iovec *body,
+		    int nr, struct store_reply *reply)
+{
+	struct xsd_sockmsg msg = header(st, type, tx, body, nr);
+	int rc = send_request(st, &msg, body, nr);
+
+	return rc < 0 ? rc : take_answer(st, type, msg.req_id, reply);
 }
 
 static int register_again(struct store_stream *st)
@@ -304,6 +320,74 @@ static int stream_call(struct hv_store *s, uint32_t type, uint32_t tx, const str
 			       : exchange(st, type, tx, body, nr, reply);
 }
 
+static size_t put(char *to, const void *from, size_t size)
+{
+	memcpy(to, from, size);
+	return size;
+}
+
+/*
+ * As many of @calls as fit in one message to the server, and their answers. So few bytes never fill a
+ * socket, and so few answers neither: nobody waits for the other to read. Return: how many; -errno.
+ */
+static int exchange_some(struct store_stream *st, uint32_t tx, struct store_call *calls,
+			 unsigned int nr)
+{
+	char out[2 * (sizeof(struct xsd_sockmsg) + XENSTORE_PAYLOAD_MAX)];
+	struct iovec all = { out, 0 };
+	uint32_t first = st->next_req + 1;
+	unsigned int n = 0;
+	int rc;
+
+	for (; n < nr && n < CALLS_AT_ONCE; n++) {
+		const struct store_call *c = &calls[n];
+		struct xsd_sockmsg msg = header(st, c->type, tx, c->body, c->nr);
+
+		if (all.iov_len + sizeof(msg) + msg.len > sizeof(out)) {
+			st->next_req--;
+			break;
+		}
+		all.iov_len += put(out + all.iov_len, &msg, sizeof(msg));
+		for (int i = 0; i < c->nr; i++)
+			all.iov_len += put(out + all.iov_len, c->body[i].iov_base,
+					   c->body[i].iov_len);
+	}
+	rc = st->ops->send(st, &all, 1);
+	if (rc < 0)
+		return broken(st, rc);
+	for (unsigned int i = 0; i < n; i++) {
+		rc = take_answer(st, calls[i].type, first + i, &calls[i].reply);
+		/* The answers behind it would be taken for another's. */
+		if (rc < 0)
+			return broken(st, rc);
+	}
+	return (int)n;
+}
+
+static int stream_call_all(struct hv_store *s, uint32_t tx, struct store_call *calls,
+			   unsigned int nr)
+{
+	struct store_stream *st = (struct store_stream *)s;
+	unsigned int done = 0;
+	int rc = st->broken ? -ECONNRESET : 0;
+
+	while (rc >= 0 && done < nr) {
+		/* A ring is smaller than many requests, and its server may start anew between two. */
+		if (st->restartable) {
+			struct store_call *c = &calls[done];
+
+			rc = call_restartable(st, c->type, tx, c->body, c->nr, &c->reply);
+			done += !rc;
+		} else {
+			rc = exchange_some(st, tx, calls + done, nr - done);
+			done += rc > 0 ? (unsigned int)rc : 0;
+		}
+	}
+	for (unsigned int i = 0; rc < 0 && i < nr; i++)
+		free(calls[i].reply.data);
+	return rc < 0 ? rc : 0;
+}
+
 static int take_queued(struct store_stream *st, char **path_out, char **token_out)
 {
 	struct queued_event *event;
@@ -370,6 +454,7 @@ static void stream_close(struct hv_store *s)
 
 static const struct store_ops stream_store_ops = {
 	.call = stream_call,
+	.call_all = stream_call_all,
 	.next_event = stream_next_event,
 	.fd = stream_fd,
 	.close = stream_close,

@@ -42,6 +42,30 @@ static const struct flag_key flag_keys[] = {
 	FLAG("request-multicast-control", mcast_control, false, false),
 };
 
+/* What a frontend of one queue has. */
+static int read_ahead(struct nb_vif *vif, char *why)
+{
+	static const char *const names[] = {
+		"request-rx-copy", "xdp-headroom",	 "multi-queue-num-queues", "tx-ring-ref",
+		"rx-ring-ref",	   "event-channel-tx",	 "event-channel-rx",	   "event-channel",
+		"ctrl-ring-ref",   "event-channel-ctrl",
+	};
+	struct nb_key keys[NB_AHEAD_MAX];
+	unsigned int nr = 0;
+	int rc;
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		keys[nr++] = (struct nb_key){ NB_FRONTEND, names[i] };
+	for (size_t i = 0; i < sizeof(flag_keys) / sizeof(flag_keys[0]); i++)
+		keys[nr++] = (struct nb_key){ NB_FRONTEND, flag_keys[i].key };
+	_Static_assert(sizeof(names) / sizeof(names[0]) +
+				       sizeof(flag_keys) / sizeof(flag_keys[0]) <=
+			       NB_AHEAD_MAX,
+		       "room for all keys");
+	rc = nb_xb_read_ahead(vif, keys, nr);
+	return rc ? fail(why, rc, "frontend keys", "") : 0;
+}
+
 static int read_features(struct nb_vif *vif, struct nb_features *f, char *why)
 {
 	uint32_t value;
@@ -49,7 +73,7 @@ static int read_features(struct nb_vif *vif, struct nb_features *f, char *why)
 	int rc;
 
 	memset(f, 0, sizeof(*f));
-	rc = nb_xb_read_default(vif, true, "request-rx-copy", 1, 0, &value);
+	rc = nb_xb_read_default(vif, NB_FRONTEND, "request-rx-copy", 1, 0, &value);
 	if (rc)
 		return fail(why, rc, "frontend key ", "request-rx-copy");
 	if (!value)
@@ -57,12 +81,12 @@ static int read_features(struct nb_vif *vif, struct nb_features *f, char *why)
 	for (i = 0; i < sizeof(flag_keys) / sizeof(flag_keys[0]); i++) {
 		const struct flag_key *k = &flag_keys[i];
 
-		rc = nb_xb_read_default(vif, true, k->key, 1, k->absent, &value);
+		rc = nb_xb_read_default(vif, NB_FRONTEND, k->key, 1, k->absent, &value);
 		if (rc)
 			return fail(why, rc, "frontend key ", k->key);
 		*((bool *)(void *)f + k->offset) = k->inverted ? !value : value;
 	}
-	rc = nb_xb_read_default(vif, true, "xdp-headroom", NB_HEADROOM_MAX, 0, &value);
+	rc = nb_xb_read_default(vif, NB_FRONTEND, "xdp-headroom", NB_HEADROOM_MAX, 0, &value);
 	if (rc)
 		return fail(why, rc, "frontend key ", "xdp-headroom");
 	f->headroom = (uint16_t)value;
@@ -80,7 +104,7 @@ static int read_refs(struct nb_vif *vif, const char *dir, struct nb_queue_refs *
 
 #define READ(name, field)                                                                          \
 	(snprintf(key, sizeof(key), "%s%s", dir, name),                                            \
-	 nb_xb_read_u32(vif, true, key, UINT32_MAX, &refs->field))
+	 nb_xb_read_u32(vif, NB_FRONTEND, key, UINT32_MAX, &refs->field))
 	rc = READ("tx-ring-ref", from_ref);
 	if (!rc)
 		rc = READ("rx-ring-ref", to_ref);
@@ -100,7 +124,8 @@ static int read_refs(struct nb_vif *vif, const char *dir, struct nb_queue_refs *
 static int read_nr_queues(struct nb_vif *vif, uint32_t *nr, char *why)
 {
 	/* Not only what we offer: the frontend may have read another backend's offer. */
-	int rc = nb_xb_read_default(vif, true, "multi-queue-num-queues", NB_MAX_QUEUES, 1, nr);
+	int rc = nb_xb_read_default(vif, NB_FRONTEND, "multi-queue-num-queues", NB_MAX_QUEUES, 1,
+				    nr);
 
 	if (!rc && !*nr)
 		rc = -ERANGE;
@@ -169,11 +194,11 @@ static int connect_ctrl(struct nb_vif *vif, bool *have_out, char *why)
 	int rc;
 
 	*have_out = false;
-	rc = nb_xb_read_u32(vif, true, "ctrl-ring-ref", UINT32_MAX, &ref);
+	rc = nb_xb_read_u32(vif, NB_FRONTEND, "ctrl-ring-ref", UINT32_MAX, &ref);
 	if (rc == -ENOENT)
 		return 0;
 	if (!rc)
-		rc = nb_xb_read_u32(vif, true, "event-channel-ctrl", UINT32_MAX, &port);
+		rc = nb_xb_read_u32(vif, NB_FRONTEND, "event-channel-ctrl", UINT32_MAX, &port);
 	if (rc)
 		return fail(why, rc, "frontend key ", "ctrl-ring-ref or event-channel-ctrl");
 	rc = nb_queue_connect_ctrl(&vif->queues[0], vif->domid, ref, port, &text);
@@ -222,7 +247,9 @@ int nb_vif_connect(struct nb_vif *vif, char *why)
 	bool together;
 	int rc;
 
-	rc = read_features(vif, &vif->features, why);
+	rc = read_ahead(vif, why);
+	if (!rc)
+		rc = read_features(vif, &vif->features, why);
 	if (!rc)
 		rc = read_nr_queues(vif, &nr, why);
 	if (rc)
@@ -283,7 +310,7 @@ int nb_vif_reconfigure(struct nb_vif *vif, char *why)
 	uint32_t headroom;
 	int rc;
 
-	rc = nb_xb_read_default(vif, true, "xdp-headroom", NB_HEADROOM_MAX, 0, &headroom);
+	rc = nb_xb_read_default(vif, NB_FRONTEND, "xdp-headroom", NB_HEADROOM_MAX, 0, &headroom);
 	if (rc)
 		return fail(why, rc, "frontend key ", "xdp-headroom");
 	if (headroom == vif->features.headroom)
@@ -301,7 +328,7 @@ int nb_vif_read_rate(struct nb_vif *vif)
 
 	if (vif->rate_known)
 		return 0;
-	rc = nb_xb_read_text(vif, false, "rate", text, sizeof(text));
+	rc = nb_xb_read_text(vif, NB_BACKEND, "rate", text, sizeof(text));
 	if (nb_xb_failed(rc))
 		return rc;
 	vif->rate_known = true;
@@ -333,7 +360,7 @@ static bool is_name_of_another(const struct nb_vif *vif, const char *name)
 static int read_port_name(struct nb_vif *vif, char *why)
 {
 	char name[IFNAMSIZ];
-	int rc = nb_xb_read_text(vif, false, "vifname", name, sizeof(name));
+	int rc = nb_xb_read_text(vif, NB_BACKEND, "vifname", name, sizeof(name));
 
 	memcpy(vif->port_name, vif->name, sizeof(vif->name));
 	if (rc == -ENOENT || (!rc && !name[0]))
@@ -359,7 +386,7 @@ int nb_vif_open_port(struct nb_vif *vif, char *why)
 
 	if (vif->port_fd >= 0)
 		return 0;
-	rc = nb_xb_read_default(vif, false, "mtu", MTU_MAX, MTU_DEFAULT, &vif->mtu);
+	rc = nb_xb_read_default(vif, NB_BACKEND, "mtu", MTU_MAX, MTU_DEFAULT, &vif->mtu);
 	if (!rc && vif->mtu < 68)
 		rc = -ERANGE;
 	if (rc)

@@ -30,7 +30,7 @@ static const char *sysfs(const struct nb_vif *vif)
 static int read_wanted(struct nb_vif *vif, enum nb_datapath *wanted_out)
 {
 	char text[16];
-	int rc = nb_xb_read_text(vif, false, "vifrost-datapath", text, sizeof(text));
+	int rc = nb_xb_read_text(vif, NB_BACKEND, "vifrost-datapath", text, sizeof(text));
 
 	*wanted_out = NB_DATAPATH_UNSET;
 	if (!rc && !strcmp(text, "tap"))

@@ -46,7 +46,7 @@ static void tell_hotplug_error(struct nb_vif *vif)
 {
 	char error[NB_REASON_MAX - 32], text[NB_REASON_MAX];
 
-	if (nb_xb_read_text(vif, false, "hotplug-error", error, sizeof(error)))
+	if (nb_xb_read_text(vif, NB_BACKEND, "hotplug-error", error, sizeof(error)))
 		snprintf(error, sizeof(error), "no hotplug-error says why");
 	snprintf(text, sizeof(text), "its hotplug failed: %s", error);
 	nb_trouble(vif, text);

@@ -227,7 +227,7 @@ static int follow_frontend(struct nb_vif *vif)
 static int read_hotplug(struct nb_vif *vif)
 {
 	char text[32];
-	int rc = nb_xb_read_text(vif, false, "hotplug-status", text, sizeof(text));
+	int rc = nb_xb_read_text(vif, NB_BACKEND, "hotplug-status", text, sizeof(text));
 
 	if (nb_xb_failed(rc))
 		return rc;
@@ -239,28 +239,48 @@ static int read_hotplug(struct nb_vif *vif)
 /* The domain's identity. Return: 1 when it is another than before. */
 static int read_generation(struct nb_vif *vif)
 {
-	char path[64], *value = NULL;
-	int rc, changed = 0;
+	char text[NB_GENERATION_MAX];
+	int rc = nb_xb_read_text(vif, NB_DOMAIN, "vm", text, sizeof(text));
+	int changed = 0;
 
-	snprintf(path, sizeof(path), "/local/domain/%u/vm", vif->domid);
-	rc = hv_store_read(vif->nb->hv->store, 0, path, &value, NULL);
 	if (nb_xb_failed(rc))
 		return rc;
-	if (!rc && strlen(value) < sizeof(vif->generation)) {
-		changed = vif->generation[0] && strcmp(vif->generation, value);
-		strcpy(vif->generation, value);
+	if (!rc) {
+		changed = vif->generation[0] && strcmp(vif->generation, text);
+		strcpy(vif->generation, text);
 	}
-	free(value);
 	return changed;
+}
+
+static int read_ahead(struct nb_vif *vif)
+{
+	struct nb_key keys[9] = {
+		{ NB_BACKEND, "state" },  { NB_DOMAIN, "vm" },
+		{ NB_BACKEND, "online" }, { NB_BACKEND, "hotplug-status" },
+		{ NB_FRONTEND, "state" },
+	};
+	unsigned int nr = 5;
+
+	if (vif->nb->config.sysfs)
+		keys[nr++] = (struct nb_key){ NB_BACKEND, "vifrost-datapath" };
+	if (!vif->rate_known)
+		keys[nr++] = (struct nb_key){ NB_BACKEND, "rate" };
+	if (vif->port_fd < 0) {
+		keys[nr++] = (struct nb_key){ NB_BACKEND, "mtu" };
+		keys[nr++] = (struct nb_key){ NB_BACKEND, "vifname" };
+	}
+	return nb_xb_read_ahead(vif, keys, nr);
 }
 
 /* All that matters of both areas. -ENOENT: ours is gone. 1: it is another domain's than before. */
 static int read_areas(struct nb_vif *vif)
 {
 	uint32_t state = 0, value;
-	int rc;
+	int rc = read_ahead(vif);
 
-	rc = nb_xb_read_u32(vif, false, "state", UINT32_MAX, &state);
+	if (rc)
+		return rc;
+	rc = nb_xb_read_u32(vif, NB_BACKEND, "state", UINT32_MAX, &state);
 	if (nb_xb_failed(rc) || rc == -ENOENT)
 		return rc;
 	if (rc || (state > XenbusStateClosed && state != XenbusStateReconfigured))
@@ -269,14 +289,14 @@ static int read_areas(struct nb_vif *vif)
 	rc = read_generation(vif);
 	if (rc)
 		return rc;
-	rc = nb_xb_read_default(vif, false, "online", 1, 0, &value);
+	rc = nb_xb_read_default(vif, NB_BACKEND, "online", 1, 0, &value);
 	if (rc)
 		return nb_xb_failed(rc) ? rc : 0;
 	vif->online = value;
 	rc = read_hotplug(vif);
 	if (rc)
 		return rc;
-	rc = nb_xb_read_default(vif, true, "state", UINT32_MAX, XenbusStateUnknown, &value);
+	rc = nb_xb_read_default(vif, NB_FRONTEND, "state", UINT32_MAX, XenbusStateUnknown, &value);
 	if (nb_xb_failed(rc))
 		return rc;
 	vif->frontend_state = rc ? UINT32_MAX : value;
@@ -391,6 +411,7 @@ int nb_vif_update(struct nb_vif *vif)
 	if (rc == -ENOENT || rc == 1) {
 		bool again = rc == 1;
 
+		nb_xb_forget_ahead(nb);
 		nb_vif_destroy(vif, true);
 		rc = again ? nb_vif_create(nb, domid, devid, &vif) : 0;
 		if (!rc && again)
@@ -403,6 +424,7 @@ int nb_vif_update(struct nb_vif *vif)
 		rc = nb_vif_read_rate(vif);
 	if (!rc)
 		rc = follow(vif);
+	nb_xb_forget_ahead(nb);
 	if (rc != -ECONNRESET && (nb_xb_failed(rc) || vif->unwritten || vif->unwatched))
 		return store_refuses(vif, rc);
 	if (!rc && vif->refused) {

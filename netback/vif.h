@@ -97,6 +97,23 @@ struct nb_vif {
 	bool carrier;
 };
 
+/* Whose keys: the vif's in the backend's or the frontend's folder, or its domain's. */
+enum nb_area { NB_BACKEND, NB_FRONTEND, NB_DOMAIN };
+
+struct nb_key {
+	enum nb_area area;
+	const char *name;
+};
+
+#define NB_AHEAD_MAX 20
+
+/* Keys of one vif that were read together. */
+struct nb_ahead {
+	unsigned int nr;
+	char paths[NB_AHEAD_MAX][128];
+	struct hv_store_op ops[NB_AHEAD_MAX];
+};
+
 struct netback {
 	struct netback_config config;
 	struct loop *loop;
@@ -108,6 +125,7 @@ struct netback {
 	unsigned int nr_vifs;
 	int alert_fd; /* workers have something to say */
 	bool check_domains;
+	struct nb_ahead ahead;
 	uint64_t store_lost, domains_died;
 	struct loop_fd store_watcher, alert_watcher;
 	struct loop_timer retry, prepare, look;
@@ -156,13 +174,17 @@ void nb_vif_release_port(struct nb_vif *vif);
 /* xenbus.c: the vif's two areas. */
 /* Whether @rc says that the store failed, and not what it holds. */
 bool nb_xb_failed(int rc);
-int nb_xb_read_u32(struct nb_vif *vif, bool frontend, const char *key, uint32_t max,
+/* The next of nb_xb_read_*() find these @nr keys read; what was read ahead before is dropped. */
+int nb_xb_read_ahead(struct nb_vif *vif, const struct nb_key *keys, unsigned int nr);
+void nb_xb_forget_ahead(struct netback *nb);
+int nb_xb_read_u32(struct nb_vif *vif, enum nb_area area, const char *key, uint32_t max,
 		   uint32_t *value_out);
 /* As above, @absent when there is none. */
-int nb_xb_read_default(struct nb_vif *vif, bool frontend, const char *key, uint32_t max,
+int nb_xb_read_default(struct nb_vif *vif, enum nb_area area, const char *key, uint32_t max,
 		       uint32_t absent, uint32_t *value_out);
 /* A text of at most @size - 1 printable bytes. -ENOENT, -E2BIG, -EINVAL. */
-int nb_xb_read_text(struct nb_vif *vif, bool frontend, const char *key, char *text, size_t size);
+int nb_xb_read_text(struct nb_vif *vif, enum nb_area area, const char *key, char *text,
+		    size_t size);
 /* Write our state, and with @features what we offer, if our area is still there. -ENOENT. */
 int nb_xb_write_state(struct nb_vif *vif, uint32_t state, bool features);
 /* NULL: none any more. */

@@ -22,13 +22,15 @@
 #define TX_RETRIES  10
 #define DOMAINS_MAX 32768
 
-static void area_path(const struct nb_vif *vif, bool frontend, const char *key, char path[128])
+static void area_path(const struct nb_vif *vif, enum nb_area area, const char *key, char path[128])
 {
-	if (frontend)
+	if (area == NB_FRONTEND)
 		snprintf(path, 128, "/local/domain/%u/device/vif/%u/%s", vif->domid, vif->devid,
 			 key);
-	else
+	else if (area == NB_BACKEND)
 		snprintf(path, 128, BACKEND_DIR "/%u/%u/%s", vif->domid, vif->devid, key);
+	else
+		snprintf(path, 128, "/local/domain/%u/%s", vif->domid, key);
 }
 
 bool nb_xb_failed(int rc)
@@ -43,19 +45,73 @@ static int noted(struct nb_vif *vif, int rc)
 	return rc;
 }
 
-int nb_xb_read_u32(struct nb_vif *vif, bool frontend, const char *key, uint32_t max,
-		   uint32_t *value_out)
+void nb_xb_forget_ahead(struct netback *nb)
 {
-	char path[128];
+	struct nb_ahead *ahead = &nb->ahead;
 
-	area_path(vif, frontend, key, path);
-	return noted(vif, hv_store_read_u32(vif->nb->hv->store, 0, path, max, value_out));
+	while (ahead->nr)
+		free(ahead->ops[--ahead->nr].value);
 }
 
-int nb_xb_read_default(struct nb_vif *vif, bool frontend, const char *key, uint32_t max,
+int nb_xb_read_ahead(struct nb_vif *vif, const struct nb_key *keys, unsigned int nr)
+{
+	struct nb_ahead *ahead = &vif->nb->ahead;
+	int rc;
+
+	nb_xb_forget_ahead(vif->nb);
+	for (unsigned int i = 0; i < nr && i < NB_AHEAD_MAX; i++) {
+		area_path(vif, keys[i].area, keys[i].name, ahead->paths[i]);
+		ahead->ops[i] = (struct hv_store_op){ .what = HV_STORE_READ,
+						      .path = ahead->paths[i] };
+		ahead->nr++;
+	}
+	rc = noted(vif, hv_store_all(vif->nb->hv->store, 0, ahead->ops, ahead->nr));
+	if (rc)
+		ahead->nr = 0;
+	return rc;
+}
+
+/* A value that was read ahead is the caller's from now on: nothing is read twice of it. */
+static int read_value(struct nb_vif *vif, enum nb_area area, const char *key, char **value_out,
+		      size_t *size_out)
+{
+	struct nb_ahead *ahead = &vif->nb->ahead;
+	char path[128];
+
+	area_path(vif, area, key, path);
+	for (unsigned int i = 0; i < ahead->nr; i++) {
+		struct hv_store_op *op = &ahead->ops[i];
+
+		if (strcmp(op->path, path) != 0)
+			continue;
+		*value_out = op->value;
+		*size_out = op->size;
+		op->value = NULL;
+		op->path = "";
+		return noted(vif, op->rc);
+	}
+	return noted(vif, hv_store_read(vif->nb->hv->store, 0, path, value_out, size_out));
+}
+
+int nb_xb_read_u32(struct nb_vif *vif, enum nb_area area, const char *key, uint32_t max,
+		   uint32_t *value_out)
+{
+	char *value;
+	size_t size;
+	int rc = read_value(vif, area, key, &value, &size);
+
+	if (rc)
+		return rc;
+	/* A NUL within would hide what stands behind it. */
+	rc = strlen(value) == size ? parse_u32(value, max, value_out) : -EINVAL;
+	free(value);
+	return rc;
+}
+
+int nb_xb_read_default(struct nb_vif *vif, enum nb_area area, const char *key, uint32_t max,
 		       uint32_t absent, uint32_t *value_out)
 {
-	int rc = nb_xb_read_u32(vif, frontend, key, max, value_out);
+	int rc = nb_xb_read_u32(vif, area, key, max, value_out);
 
 	if (rc == -ENOENT) {
 		*value_out = absent;
@@ -64,14 +120,12 @@ int nb_xb_read_default(struct nb_vif *vif, bool frontend, const char *key, uint3
 	return rc;
 }
 
-int nb_xb_read_text(struct nb_vif *vif, bool frontend, const char *key, char *text, size_t size)
+int nb_xb_read_text(struct nb_vif *vif, enum nb_area area, const char *key, char *text, size_t size)
 {
-	char path[128], *value = NULL;
 	size_t len, i;
-	int rc;
+	char *value;
+	int rc = read_value(vif, area, key, &value, &len);
 
-	area_path(vif, frontend, key, path);
-	rc = noted(vif, hv_store_read(vif->nb->hv->store, 0, path, &value, &len));
 	if (rc)
 		return rc;
 	if (len >= size)
@@ -104,6 +158,8 @@ static const struct offer offers[] = {
 	{ "carrier", 1 },
 };
 
+#define NR_OFFERS (sizeof(offers) / sizeof(offers[0]))
+
 /* No more than the kernel's driver would offer, so that it can have the vif later. */
 static unsigned int max_queues(const struct netback *nb)
 {
@@ -113,41 +169,47 @@ static unsigned int max_queues(const struct netback *nb)
 	return max && max < nb->config.max_queues ? max : nb->config.max_queues;
 }
 
-static int write_offers(struct nb_vif *vif, uint32_t tx)
-{
-	struct hv_store *s = vif->nb->hv->store;
-	char path[128];
-	size_t i;
-	int rc = 0;
+struct write {
+	char path[128], text[12];
+};
 
-	for (i = 0; i < sizeof(offers) / sizeof(offers[0]) && !rc; i++) {
-		area_path(vif, false, offers[i].key, path);
-		rc = hv_store_printf(s, tx, path, "%u", offers[i].value);
-	}
-	area_path(vif, false, "multi-queue-max-queues", path);
-	return rc ? rc : hv_store_printf(s, tx, path, "%u", max_queues(vif->nb));
+static void add_write(struct nb_vif *vif, struct hv_store_op *op, struct write *w, const char *key,
+		      unsigned int value)
+{
+	area_path(vif, NB_BACKEND, key, w->path);
+	snprintf(w->text, sizeof(w->text), "%u", value);
+	*op = (struct hv_store_op){ .what = HV_STORE_WRITE, .path = w->path, .text = w->text };
 }
 
 /* In a transaction that first sees the area, so that one just removed is not made again. */
 int nb_xb_write_state(struct nb_vif *vif, uint32_t state, bool features)
 {
+	struct write writes[NR_OFFERS + 2];
+	struct hv_store_op ops[NR_OFFERS + 3];
 	struct hv_store *s = vif->nb->hv->store;
-	uint32_t tx, seen;
-	char path[128];
+	unsigned int nr = 0;
+	uint32_t tx;
 	int rc, i;
 
-	area_path(vif, false, "state", path);
+	for (size_t k = 0; features && k < NR_OFFERS; k++, nr++)
+		add_write(vif, &ops[nr + 1], &writes[nr], offers[k].key, offers[k].value);
+	if (features) {
+		add_write(vif, &ops[nr + 1], &writes[nr], "multi-queue-max-queues",
+			  max_queues(vif->nb));
+		nr++;
+	}
+	add_write(vif, &ops[nr + 1], &writes[nr], "state", state);
+	ops[0] = (struct hv_store_op){ .what = HV_STORE_READ, .path = writes[nr].path };
+	nr += 2;
 	for (i = 0; i < TX_RETRIES; i++) {
 		rc = hv_store_transaction_start(s, &tx);
 		if (rc)
 			return rc;
-		rc = hv_store_read_u32(s, tx, path, UINT32_MAX, &seen);
-		if (rc == -EINVAL || rc == -ERANGE)
-			rc = 0;
-		if (!rc && features)
-			rc = write_offers(vif, tx);
-		if (!rc)
-			rc = hv_store_printf(s, tx, path, "%u", state);
+		rc = hv_store_all(s, tx, ops, nr);
+		free(ops[0].value);
+		ops[0].value = NULL;
+		for (unsigned int k = 0; k < nr && !rc; k++)
+			rc = ops[k].rc;
 		if (rc) {
 			hv_store_transaction_end(s, tx, false);
 			return rc;
@@ -182,7 +244,7 @@ int nb_xb_watch_frontend(struct nb_vif *vif, bool on)
 
 	if (!vif->nb->hv->store)
 		return -ECONNRESET;
-	area_path(vif, true, "state", path);
+	area_path(vif, NB_FRONTEND, "state", path);
 	if (!on)
 		return hv_store_unwatch(vif->nb->hv->store, path, "frontend");
 	rc = hv_store_watch(vif->nb->hv->store, path, "frontend");

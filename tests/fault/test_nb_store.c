@@ -92,8 +92,12 @@ static void failing_close(struct hv_store *s)
 	f->real->ops->close(f->real);
 }
 
-static const struct store_ops failing_ops = { failing_call, failing_event, failing_fd,
-					      failing_close };
+static const struct store_ops failing_ops = {
+	.call = failing_call,
+	.next_event = failing_event,
+	.fd = failing_fd,
+	.close = failing_close,
+};
 
 struct world {
 	struct host *h;

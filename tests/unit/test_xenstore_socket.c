@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -261,6 +262,90 @@ static void test_socket_mode(void **state)
 	assert_int_equal(st.st_mode & 0777, 0600);
 }
 
+#define NR_KEYS 45
+
+struct many {
+	const char *socket;
+	bool done;
+	unsigned int nr_events;
+};
+
+/* Writes, reads of what is there and what is not, removals; some of the values fill a message. */
+static void ask_for_all(struct hv_store *s)
+{
+	static char paths[NR_KEYS][24], big[3900];
+	struct hv_store_op ops[3 * NR_KEYS];
+	unsigned int nr = 0;
+
+	memset(big, 'b', sizeof(big) - 1);
+	for (unsigned int i = 0; i < NR_KEYS; i++) {
+		snprintf(paths[i], sizeof(paths[i]), "/many/%u", i);
+		ops[nr++] = (struct hv_store_op){ .what = HV_STORE_WRITE,
+						  .path = paths[i],
+						  .text = i % 7 ? paths[i] : big };
+		ops[nr++] = (struct hv_store_op){ .what = HV_STORE_READ,
+						  .path = i % 5 ? paths[i] : "/none" };
+		ops[nr++] = (struct hv_store_op){ .what = HV_STORE_RM,
+						  .path = i % 3 ? paths[i] : "/none/below" };
+	}
+	assert_int_equal(hv_store_all(s, 0, ops, nr), 0);
+	for (unsigned int i = 0; i < NR_KEYS; i++) {
+		const struct hv_store_op *got = &ops[3 * i + 1];
+
+		assert_int_equal(ops[3 * i].rc, 0);
+		assert_null(ops[3 * i].value);
+		assert_int_equal(got->rc, i % 5 ? 0 : -ENOENT);
+		if (i % 5) {
+			assert_int_equal(got->size, strlen(i % 7 ? paths[i] : big));
+			assert_string_equal(got->value, i % 7 ? paths[i] : big);
+		}
+		assert_int_equal(ops[3 * i + 2].rc, i % 3 ? 0 : -ENOENT);
+		free(got->value);
+	}
+}
+
+static void *ask(void *arg)
+{
+	struct many *m = arg;
+	struct hv_store_op none = { .what = HV_STORE_WRITE, .path = "/many/empty", .text = "" };
+	struct pollfd pfd = { .events = POLLIN };
+	char *path, *token, *value;
+	struct hv_store *s;
+
+	assert_int_equal(hv_store_connect(m->socket, &s), 0);
+	assert_int_equal(hv_store_watch(s, "/many", "t"), 0);
+	ask_for_all(s);
+	/* Events came in between; the next answer is still that to the next question. */
+	assert_int_equal(hv_store_all(s, 0, &none, 1), 0);
+	assert_int_equal(hv_store_read(s, 0, "/many/empty", &value, NULL), 0);
+	assert_string_equal(value, "");
+	free(value);
+	pfd.fd = hv_store_fd(s);
+	while (poll(&pfd, 1, 200) == 1)
+		for (; hv_store_next_event(s, &path, &token) == 0; m->nr_events++)
+			free(path);
+	hv_store_close(s);
+	__atomic_store_n(&m->done, true, __ATOMIC_SEQ_CST);
+	return NULL;
+}
+
+static void test_many_at_once(void **state)
+{
+	struct world *w = *state;
+	struct many m = { .socket = w->socket };
+	pthread_t thread;
+
+	assert_int_equal(pthread_create(&thread, NULL, ask, &m), 0);
+	for (int i = 0; i < 10000 && !__atomic_load_n(&m.done, __ATOMIC_SEQ_CST); i++) {
+		xs_turns(w->loop);
+		usleep(1000);
+	}
+	assert_true(m.done);
+	pthread_join(thread, NULL);
+	/* Of a path's write and removal one event may be left. */
+	assert_true(m.nr_events > NR_KEYS);
+}
+
 int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -271,6 +356,7 @@ int main(void)
 		T(test_does_not_read),
 		T(test_introduce_without_hooks),
 		T(test_random_bytes),
+		T(test_many_at_once),
 		T(test_socket_mode),
 	};
 
