@@ -128,8 +128,8 @@ static void check_network_mtu(struct pol_reader *r, struct pol_network *n)
 	if (uplink_mtu && uplink_mtu->place.line && n->mtu.value > uplink_mtu->value) {
 		snprintf(hint, sizeof(hint), "at most %u is allowed", uplink_mtu->value);
 		pol_error(r, "VF0209", n->node, &n->mtu.place, hint,
-			  "MTU %u is above the %u of its uplink in line %d", n->mtu.value,
-			  uplink_mtu->value, uplink_mtu->place.line);
+			  "MTU %u is above the %u of its uplink in %s", n->mtu.value,
+			  uplink_mtu->value, pol_at(r, &uplink_mtu->place));
 	}
 	for (size_t i = 0; i < n->addresses.nr; i++)
 		has_v6 |= n->addresses.v[i].family == AF_INET6;
@@ -165,9 +165,8 @@ static void check_networks(struct pol_checks *c)
 					    &uplink_items, sizeof(struct pol_uplink));
 		else if (other)
 			pol_error(r, "VF0204", n->node, &n->uplink_name.place,
-				  "an uplink serves one network",
-				  "uplink %s is used already in line %d", pol_quote(quoted, uplink),
-				  other->uplink_name.place.line);
+				  "an uplink serves one network", "uplink %s is used already in %s",
+				  pol_quote(quoted, uplink), pol_at(r, &other->uplink_name.place));
 		if (profile)
 			n->profile = pol_index_get(&c->profiles, profile, strlen(profile));
 		if (profile && !n->profile)

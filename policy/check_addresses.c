@@ -101,7 +101,7 @@ static void check_one_address(struct pol_checks *c, const struct pol_network *n,
 	other = pol_take_address(c, a, &a->place, NULL, n);
 	if (other)
 		pol_error(r, "VF0205", n->node, &a->place, "each address may stand once",
-			  "address %s is used already in line %d", text, other->place->line);
+			  "address %s is used already in %s", text, pol_at(r, other->place));
 }
 
 static int subnet_compare(const void *x, const void *y)
@@ -144,9 +144,9 @@ static void overlap(struct pol_reader *r, const struct subnet *wide, const struc
 	pol_error(r, "VF0206", s->network->node, &s->address->place,
 		  wide->network == s->network ? "subnets may not overlap"
 					      : "subnets of different networks may not overlap",
-		  "%s overlaps %s of network %s in line %d", pol_prefix_text(text, &s->net, true),
+		  "%s overlaps %s of network %s in %s", pol_prefix_text(text, &s->net, true),
 		  pol_prefix_text(other, &wide->net, true), pol_quote(quoted, wide->network->name),
-		  wide->address->place.line);
+		  pol_at(r, &wide->address->place));
 }
 
 #define NESTED_MAX 130 /* lengths that a prefix can have, and some */
@@ -205,8 +205,8 @@ static void check_gateway(struct pol_reader *r, const struct pol_network *n,
 		if (!memcmp(a->address, via->address, sizeof(a->address)))
 			pol_error(r, "VF0212", route->node, &via->place,
 				  "another host's address is allowed",
-				  "%s is the network's own address in line %d", text,
-				  a->place.line);
+				  "%s is the network's own address in %s", text,
+				  pol_at(r, &a->place));
 	}
 	/* Without an own address of the family, the one that is moved from the uplink may reach it.
 	 */
@@ -250,7 +250,8 @@ static void check_one_route(struct pol_reader *r, struct pol_index *seen,
 	other = pol_index_put(seen, key, sizeof(*key), route);
 	if (other)
 		pol_error(r, "VF0213", route->node, &to->place, "give one of them another metric",
-			  "the same target and metric as the route in line %d", other->place.line);
+			  "the same target and metric as the route in %s",
+			  pol_at(r, &other->place));
 }
 
 /* fe80::/10 is on every link; all of the Internet was refused already. */

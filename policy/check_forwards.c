@@ -97,8 +97,8 @@ static void check_listen(struct pol_checks *c, const struct pol_forward *f)
 			  "an address of the host is allowed", "%s is %s", text, why);
 	else if (owner && owner->guest)
 		pol_error(c->r, "VF0239", l->node, &l->address.place,
-			  "an address of the host is allowed", "%s is that of guest %s in line %d",
-			  text, pol_quote(quoted, owner->guest->name), owner->place->line);
+			  "an address of the host is allowed", "%s is that of guest %s in %s", text,
+			  pol_quote(quoted, owner->guest->name), pol_at(c->r, owner->place));
 }
 
 static bool same_address(const struct pol_prefix *a, const struct pol_prefix *b)
@@ -157,9 +157,9 @@ static void check_taken(struct pol_checks *c, struct pol_forward *const *sorted,
 				continue;
 			pol_error(c->r, "VF0239", b->listen.node, &b->listen.port.place,
 				  "each address and port may be listened on once",
-				  "port %u is forward %s's in line %d already",
-				  b->listen.port.first,
-				  pol_quote(text, a->name.text ? a->name.text : ""), a->place.line);
+				  "port %u is forward %s's in %s already", b->listen.port.first,
+				  pol_quote(text, a->name.text ? a->name.text : ""),
+				  pol_at(c->r, &a->place));
 			break;
 		}
 	}
@@ -174,8 +174,8 @@ static void check_one(struct pol_checks *c, struct pol_index *names, struct pol_
 		other = pol_index_put(names, f->name.text, strlen(f->name.text), f);
 	if (other)
 		pol_error(c->r, "VF0239", f->node, &f->name.place, "each has its own",
-			  "the name %s is that of the forward in line %d already",
-			  pol_quote(quoted, f->name.text), other->place.line);
+			  "the name %s is that of the forward in %s already",
+			  pol_quote(quoted, f->name.text), pol_at(c->r, &other->place));
 	if (f->network_name.text)
 		check_network(c, f);
 	if (f->to.guest_name.text)

@@ -54,7 +54,7 @@ static void check_selector(struct guests_check *c, const struct pol_guest *g)
 	}
 	if (other)
 		pol_error(c->r, "VF0214", g->node, place, "each guest has one entry",
-			  "the same guest as the entry in line %d", other->place.line);
+			  "the same guest as the entry in %s", pol_at(c->r, &other->place));
 }
 
 /* The entry has a devid, but not one that could be read. */
@@ -86,12 +86,12 @@ static void check_devid(struct guests_check *c, const struct pol_guest *g, const
 		return;
 	if (v->devid.place.line)
 		pol_error(c->r, "VF0208", v->node, &v->devid.place,
-			  "each devid may stand once in a guest",
-			  "devid %u is used already in line %d", v->devid.value,
-			  other->devid.place.line);
+			  "each devid may stand once in a guest", "devid %u is used already in %s",
+			  v->devid.value, pol_at(c->r, &other->devid.place));
 	else
 		pol_error(c->r, "VF0208", v->node, &v->place, "give them devids",
-			  "a second vif without devid, the first is in line %d", other->place.line);
+			  "a second vif without devid, the first is in %s",
+			  pol_at(c->r, &other->place));
 }
 
 static void check_mac(struct guests_check *c, const struct pol_guest *g, const struct pol_vif *v)
@@ -130,10 +130,10 @@ static void check_mac(struct guests_check *c, const struct pol_guest *g, const s
 	format_mac(mac, text);
 	if (other)
 		pol_error(c->r, "VF0207", v->node, &v->mac.place, "each address may stand once",
-			  "MAC address %s of guest %s is that of guest %s in line %d already", text,
+			  "MAC address %s of guest %s is that of guest %s in %s already", text,
 			  pol_quote(quoted, g->name ? g->name : ""),
 			  pol_quote(other_quoted, other->guest->name ? other->guest->name : ""),
-			  other->vif->mac.place.line);
+			  pol_at(c->r, &other->vif->mac.place));
 }
 
 static void check_vif(struct guests_check *c, const struct pol_guest *g, struct pol_vif *v)

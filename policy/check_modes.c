@@ -215,10 +215,12 @@ static void check_forwarding(struct pol_checks *c, const struct pol_network *n)
 	pol_quote(quoted, n->name);
 	if (has_v4 && f->ipv4.place.line && !f->ipv4.value)
 		pol_error(c->r, "VF0235", f->node, &f->ipv4.place, "leave it out, or true",
-			  "network %s in line %d is routed by this host", quoted, n->place.line);
+			  "network %s in %s is routed by this host", quoted,
+			  pol_at(c->r, &n->place));
 	if (has_v6 && f->ipv6.place.line && !f->ipv6.value)
 		pol_error(c->r, "VF0235", f->node, &f->ipv6.place, "leave it out, or true",
-			  "network %s in line %d is routed by this host", quoted, n->place.line);
+			  "network %s in %s is routed by this host", quoted,
+			  pol_at(c->r, &n->place));
 }
 
 static void check_vlan_names(struct pol_checks *c, const struct pol_network *n)

@@ -83,8 +83,8 @@ static void bare_vif(struct pol_checks *c, const struct pol_node *node,
 
 	pol_error(c->r, "VF0237", node, place,
 		  "give every vif that is meant its addresses, rules go by them",
-		  "%s %s has a vif without addresses in line %d", what, pol_quote(quoted, name),
-		  vif->place.line);
+		  "%s %s has a vif without addresses in %s", what, pol_quote(quoted, name),
+		  pol_at(c->r, &vif->place));
 }
 
 static void check_tag(struct pol_checks *c, const struct pol_node *node, const struct pol_peer *p)
@@ -207,9 +207,9 @@ static void warn_shadowed(struct pol_checks *c, const struct pol_rule *rules, si
 				continue;
 			pol_warning(c->r, "VF0241", b->node, &b->place,
 				    "put it before that, or take it out",
-				    "rule %s never decides, rule %s in line %d does before",
+				    "rule %s never decides, rule %s in %s does before",
 				    pol_quote(mine, b->name.text), pol_quote(theirs, a->name.text),
-				    a->place.line);
+				    pol_at(c->r, &a->place));
 			break;
 		}
 }
@@ -224,8 +224,8 @@ static void check_rule(struct pol_checks *c, struct pol_index *names, struct pol
 		other = pol_index_put(names, rule->name.text, strlen(rule->name.text), rule);
 	if (other)
 		pol_error(c->r, "VF0238", rule->node, &rule->name.place, "each has its own",
-			  "the name %s is that of the rule in line %d already",
-			  pol_quote(quoted, rule->name.text), other->place.line);
+			  "the name %s is that of the rule in %s already",
+			  pol_quote(quoted, rule->name.text), pol_at(c->r, &other->place));
 	if (rule->ports.nr && protocol != IPPROTO_TCP && protocol != IPPROTO_UDP &&
 	    protocol != IPPROTO_SCTP)
 		pol_error(c->r, "VF0238", rule->node, &rule->ports.place,
@@ -250,8 +250,8 @@ static void check_probes(struct pol_checks *c, struct pol_index *names)
 		if (other)
 			pol_error(c->r, "VF0240", probe->node, &probe->name.place,
 				  "each has its own",
-				  "the name %s is that of the probe in line %d already",
-				  pol_quote(quoted, name), other->place.line);
+				  "the name %s is that of the probe in %s already",
+				  pol_quote(quoted, name), pol_at(c->r, &other->place));
 		if (nr != 1)
 			pol_error(c->r, "VF0240", probe->node, &probe->place,
 				  "one of ping, resolve and tcp is required",

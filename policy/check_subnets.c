@@ -51,8 +51,8 @@ static void check_gateway(struct pol_checks *c, const struct pol_network *n, str
 	if (other && other->network != n)
 		pol_error(c->r, "VF0205", s->node, g->place.line ? &g->place : &s->cidr.place,
 			  "each address may stand once",
-			  "the gateway's address %s is used already in line %d",
-			  pol_prefix_text(text, g, false), other->place->line);
+			  "the gateway's address %s is used already in %s",
+			  pol_prefix_text(text, g, false), pol_at(c->r, other->place));
 }
 
 static void check_dhcp(struct pol_checks *c, const struct pol_subnet *s)

@@ -19,8 +19,8 @@ static void check_same_hardware(struct pol_reader *r, struct pol_index *seen,
 
 	if (other)
 		pol_error(r, "VF0217", u->node, place, "each uplink is other hardware",
-			  "matches the same hardware as uplink %s in line %d",
-			  pol_quote(quoted, other->name), other->place.line);
+			  "matches the same hardware as uplink %s in %s",
+			  pol_quote(quoted, other->name), pol_at(r, &other->place));
 }
 
 static void check_hardware(struct pol_checks *c)
@@ -114,13 +114,13 @@ static void check_bond(struct pol_checks *c, struct pol_index *members, struct p
 		if (m->mtu.place.line)
 			pol_error(c->r, "VF0228", m->node, &m->mtu.place,
 				  "give the bond's own, members have the same",
-				  "an MTU of %s, a member of the bond in line %d", quoted,
-				  u->place.line);
+				  "an MTU of %s, a member of the bond in %s", quoted,
+				  pol_at(c->r, &u->place));
 		other = pol_index_put(members, m->name, strlen(m->name), u);
 		if (other)
 			pol_error(c->r, "VF0204", b->node, &name->place, "an uplink is in one bond",
-				  "uplink %s is a member already in line %d", quoted,
-				  other->place.line);
+				  "uplink %s is a member already in %s", quoted,
+				  pol_at(c->r, &other->place));
 		u->members[u->nr_members++] = m;
 	}
 	if (b->lacp_rate.place.line && b->mode.place.line && b->mode.value != POL_BOND_802_3AD)
@@ -157,8 +157,8 @@ static void check_vlan_uplink(struct pol_checks *c, struct pol_index *vlans, str
 	if (u->link->mtu.place.line && u->mtu.value > u->link->mtu.value) {
 		snprintf(hint, sizeof(hint), "at most %u is allowed", u->link->mtu.value);
 		pol_error(c->r, "VF0209", u->node, &u->mtu.place, hint,
-			  "MTU %u is above the %u of its link in line %d", u->mtu.value,
-			  u->link->mtu.value, u->link->mtu.place.line);
+			  "MTU %u is above the %u of its link in %s", u->mtu.value,
+			  u->link->mtu.value, pol_at(c->r, &u->link->mtu.place));
 	}
 	key = pol_alloc(c->r->arena, sizeof(*key));
 	if (!key) {
@@ -170,8 +170,8 @@ static void check_vlan_uplink(struct pol_checks *c, struct pol_index *vlans, str
 	other = v->id.place.line ? pol_index_put(vlans, key, sizeof(*key), u) : NULL;
 	if (other)
 		pol_error(c->r, "VF0217", v->node, &v->id.place, "each uplink is another VLAN",
-			  "VLAN %u of that link is the uplink in line %d already", v->id.value,
-			  other->place.line);
+			  "VLAN %u of that link is the uplink in %s already", v->id.value,
+			  pol_at(c->r, &other->place));
 }
 
 const struct pol_u32 *pol_uplink_mtu(const struct pol_uplink *u)

@@ -49,8 +49,8 @@ static void check_inside(const struct vif_check *v, const struct pol_prefix *a)
 		if (pol_span_holds(&s->dhcp.range, a))
 			pol_error(v->c->r, "VF0231", v->vif->node, &a->place,
 				  "an address outside of the range is allowed",
-				  "%s is in the DHCP range in line %d, others may be given it",
-				  text, s->dhcp.range.place.line);
+				  "%s is in the DHCP range in %s, others may be given it", text,
+				  pol_at(v->c->r, &s->dhcp.range.place));
 	}
 	if (!is_inside)
 		pol_error(v->c->r, "VF0231", v->vif->node, &a->place,
@@ -77,12 +77,12 @@ static void check_address(const struct vif_check *v, const struct pol_prefix *a)
 	pol_quote(mine, v->guest->name);
 	if (other->guest)
 		pol_error(v->c->r, "VF0232", v->vif->node, &a->place, "each address may stand once",
-			  "address %s of guest %s is that of guest %s in line %d already", text,
-			  mine, pol_quote(theirs, other->guest->name), other->place->line);
+			  "address %s of guest %s is that of guest %s in %s already", text, mine,
+			  pol_quote(theirs, other->guest->name), pol_at(v->c->r, other->place));
 	else
 		pol_error(v->c->r, "VF0232", v->vif->node, &a->place, "each address may stand once",
-			  "address %s of guest %s is the host's on network %s in line %d", text,
-			  mine, pol_quote(theirs, other->network->name), other->place->line);
+			  "address %s of guest %s is the host's on network %s in %s", text, mine,
+			  pol_quote(theirs, other->network->name), pol_at(v->c->r, other->place));
 }
 
 static void check_addresses(const struct vif_check *v)

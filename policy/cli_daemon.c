@@ -190,12 +190,13 @@ int cli_policy_params(const struct cli_output *o, const char *path, json_t **par
 	struct policy *policy = NULL;
 	char *text = NULL;
 	size_t size = 0;
-	int status = CLI_OK, rc = pol_read_file(path, &text, &size);
+	int status = CLI_OK, rc = pol_read_files(path, NULL, &ds, &text, &size);
 
 	*params_out = NULL;
-	if (rc)
+	if (rc && !ds.nr_errors)
 		return cli_fail_file(o, path, rc);
-	rc = pol_load_text(path, text, size, &ds, &policy);
+	if (!rc)
+		rc = pol_load_text(path, text, size, &ds, &policy);
 	pol_free(policy);
 	if (ds.nr_errors || (ds.nr && !o->quiet))
 		diags_print(&ds, stderr);

@@ -22,11 +22,32 @@ static void print_diags(const struct cli_output *o, const struct diags *ds)
 		diags_print(ds, stderr);
 }
 
-static int check_one(const struct cli_output *o, const char *path, json_t *files)
+/* "2 files beside it: policy.d/10-web.yaml, hosts.d/xen01.yaml" */
+static void print_parts(const struct policy *policy)
+{
+	for (size_t i = 1; i < policy->nr_parts; i++) {
+		if (i == 1)
+			printf(", with %zu file(s) beside it: ", policy->nr_parts - 1);
+		else
+			fputs(", ", stdout);
+		cli_print_safe(pol_part_file(policy, i), stdout);
+	}
+}
+
+static json_t *parts_json(const struct policy *policy)
+{
+	json_t *array = policy && policy->nr_parts > 1 ? json_array() : NULL;
+
+	for (size_t i = 1; array && i < policy->nr_parts; i++)
+		json_array_append_new(array, json_string(pol_part_file(policy, i)));
+	return array;
+}
+
+static int check_one(const struct cli_output *o, const char *path, const char *host, json_t *files)
 {
 	struct diags ds = { 0 };
 	struct policy *policy = NULL;
-	int status = CLI_OK, rc = pol_load_file(path, &ds, &policy);
+	int status = CLI_OK, rc = pol_load_file(path, host, &ds, &policy);
 
 	if (rc && !ds.nr_errors) {
 		status = cli_fail_file(&(struct cli_output){ .quiet = o->quiet }, path, rc);
@@ -34,16 +55,19 @@ static int check_one(const struct cli_output *o, const char *path, json_t *files
 						       "diagnostics"));
 	} else {
 		status = rc ? CLI_INVALID_POLICY : CLI_OK;
-		json_array_append_new(files, json_pack("{s:s, s:b, s:o*}", "file", path, "valid",
-						       !rc, "diagnostics", diags_json(&ds)));
+		json_array_append_new(files, json_pack("{s:s, s:b, s:o*, s:o*}", "file", path,
+						       "valid", !rc, "diagnostics", diags_json(&ds),
+						       "beside", parts_json(policy)));
 		if (!o->json)
 			print_diags(o, &ds);
 	}
 	if (policy && !o->json && !o->quiet) {
 		cli_print_safe(path, stdout);
-		printf(": good: %zu network(s), %zu uplink(s), %zu guest(s), %zu vif(s)\n",
+		printf(": good: %zu network(s), %zu uplink(s), %zu guest(s), %zu vif(s)",
 		       policy->networks.nr, policy->uplinks.nr, policy->guests.nr,
 		       count_vifs(policy));
+		print_parts(policy);
+		putchar('\n');
 	}
 	diags_fini(&ds);
 	pol_free(policy);
@@ -58,7 +82,7 @@ int cli_check(const struct cli_command *cmd, struct cli_parsed *parsed)
 
 	(void)cmd;
 	for (int i = 0; i < parsed->nr_args; i++) {
-		int one = check_one(&o, parsed->args[i], files);
+		int one = check_one(&o, parsed->args[i], cli_value(parsed, "host"), files);
 
 		if (one && status != CLI_INVALID_POLICY)
 			status = one;
@@ -72,11 +96,12 @@ int cli_check(const struct cli_command *cmd, struct cli_parsed *parsed)
 }
 
 /* Whether the file was loaded; *status_out when not. */
-static struct policy *load(const struct cli_output *o, const char *path, int *status_out)
+static struct policy *load(const struct cli_output *o, const char *path, const char *host,
+			   int *status_out)
 {
 	struct diags ds = { 0 };
 	struct policy *policy = NULL;
-	int rc = pol_load_file(path, &ds, &policy);
+	int rc = pol_load_file(path, host, &ds, &policy);
 
 	if (rc && !ds.nr_errors) {
 		*status_out = cli_fail_file(o, path, rc);
@@ -105,7 +130,7 @@ int cli_show(const struct cli_command *cmd, struct cli_parsed *parsed)
 	(void)cmd;
 	if (!parsed->nr_args)
 		return cli_show_applied(&o, parsed, effective);
-	policy = load(&o, parsed->args[0], &status);
+	policy = load(&o, parsed->args[0], cli_value(parsed, "host"), &status);
 	if (!policy)
 		return status;
 	json = effective ? pol_effective_json(policy) : pol_json(policy);

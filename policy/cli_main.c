@@ -32,7 +32,12 @@
 		0, NULL, NULL, NULL                                                                \
 	}
 
-static const struct cli_option common_options[] = { COMMON, END };
+#define HOST                                                                                       \
+	{                                                                                          \
+		0, "host", "NAME", "with the overlay of that host, not of this one"                \
+	}
+
+static const struct cli_option check_options[] = { COMMON, HOST, END };
 static const struct cli_option global_options[] = { COMMON, DAEMON, END };
 static const struct cli_option plan_options[] = {
 	COMMON,
@@ -55,6 +60,7 @@ static const struct cli_option show_options[] = {
 	DAEMON,
 	{ 0, "effective", NULL, "what holds for each vif, and where it comes from" },
 	{ 0, "at", "REVISION", "as it was then" },
+	HOST,
 	END
 };
 
@@ -62,7 +68,7 @@ static const struct cli_command commands[] = {
 	{ .name = "check",
 	  .args = "FILE...",
 	  .help = "check policies; needs no root and no daemon",
-	  .options = common_options,
+	  .options = check_options,
 	  .min_args = 1,
 	  .max_args = -1,
 	  .run = cli_check },

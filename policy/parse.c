@@ -4,6 +4,7 @@
  * could not be read whole are never handed out.
  */
 #include "policy/keys.h"
+#include "policy/parts.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -194,9 +195,44 @@ static void read_key(struct pol_reader *r, const struct pol_node *node, const st
 		pol_read_value(r, node, key, target);
 }
 
+static int read_tree(struct pol_reader *r, const char *text, size_t size, struct pol_node **root)
+{
+	int rc = pol_text_check(r, text, size);
+
+	return rc ? rc : pol_tree_read(r, text, size, root);
+}
+
+/* The tree of all files; what is wrong in any of them is told. */
+static int read_parts(struct pol_reader *r, const char *text, size_t size, struct policy *policy,
+		      struct pol_node **root)
+{
+	struct pol_part *parts;
+	size_t nr;
+	int rc = pol_parts_split(r, text, size, &parts, &nr);
+
+	r->has_parts = true;
+	for (size_t i = 0; !rc && i < nr; i++) {
+		int bad;
+
+		r->file = parts[i].file;
+		bad = read_tree(r, parts[i].text, parts[i].size, &parts[i].root);
+		if (bad && bad != -EINVAL)
+			rc = bad;
+	}
+	if (rc)
+		return rc;
+	r->file = parts[0].file;
+	if (pol_has_errors(r))
+		return r->rc ? r->rc : -EINVAL;
+	policy->parts = parts;
+	policy->nr_parts = nr;
+	*root = pol_parts_merge(r, parts, nr);
+	return r->rc ? r->rc : pol_has_errors(r) && !*root ? -EINVAL : 0;
+}
+
 static int read_policy(struct pol_reader *r, const char *text, size_t size, struct policy *policy)
 {
-	struct pol_node *root;
+	struct pol_node *root = NULL;
 	int rc;
 
 	if (size > POL_TEXT_MAX) {
@@ -204,9 +240,8 @@ static int read_policy(struct pol_reader *r, const char *text, size_t size, stru
 			  "the file is too large");
 		return -EINVAL;
 	}
-	rc = pol_text_check(r, text, size);
-	if (!rc)
-		rc = pol_tree_read(r, text, size, &root);
+	rc = pol_is_parts(text, size) ? read_parts(r, text, size, policy, &root)
+				      : read_tree(r, text, size, &root);
 	if (rc)
 		return rc;
 	if (!root) {
@@ -246,14 +281,19 @@ int pol_load_text(const char *file, const char *text, size_t size, struct diags 
 	return rc;
 }
 
-int pol_load_file(const char *path, struct diags *ds, struct policy **policy_out)
+const char *pol_part_file(const struct policy *policy, size_t i)
+{
+	return i < policy->nr_parts ? policy->parts[i].file : NULL;
+}
+
+int pol_load_file(const char *path, const char *host, struct diags *ds, struct policy **policy_out)
 {
 	char *text = NULL;
 	size_t size = 0;
 	int rc;
 
 	*policy_out = NULL;
-	rc = pol_read_file(path, &text, &size);
+	rc = pol_read_files(path, host, ds, &text, &size);
 	if (!rc)
 		rc = pol_load_text(strcmp(path, "-") ? path : "<stdin>", text, size, ds,
 				   policy_out);

@@ -146,7 +146,7 @@ void pol_read_host_addresses(struct pol_reader *r, const struct pol_node *node,
 		word = lease_word(out, n->text);
 		if (word && word->line)
 			pol_error(r, "VF0205", n, NULL, "leave it out",
-				  "\"%s\" stands already in line %d", n->text, word->line);
+				  "\"%s\" stands already in %s", n->text, pol_at(r, word));
 		else if (word)
 			*word = n->place;
 		else if (pol_parse_prefix(n->text, &prefix))

@@ -88,8 +88,8 @@ static void take_key(struct builder *b, struct pol_node *node)
 	earlier = find_key(b, b->open, node->key);
 	if (earlier) {
 		pol_error(b->r, "VF0011", node, &node->key_place,
-			  "each key may stand once in a map", "duplicate key %s, first in line %d",
-			  pol_quote(quoted, node->key), earlier->key_place.line);
+			  "each key may stand once in a map", "duplicate key %s, first in %s",
+			  pol_quote(quoted, node->key), pol_at(b->r, &earlier->key_place));
 		return;
 	}
 	if (htab_insert(&b->keys, &node->by_key, key_hash(b, b->open, node->key)))

@@ -26,6 +26,7 @@
 #define POL_MAC_AUTO	"auto"
 #define POL_ANY_GUEST	"*"
 
+struct pol_part;
 struct pol_node; /* the text's own tree, policy/tree.h */
 
 /* Where something is written. line 0: it is not in the file. */
@@ -566,7 +567,9 @@ struct pol_finder {
 struct policy {
 	struct pol_place place;
 	const struct pol_node *node;
-	struct pol_finder finder; /* set by the checks */
+	struct pol_finder finder;     /* set by the checks */
+	const struct pol_part *parts; /* the files it was made of; NULL: one */
+	size_t nr_parts;
 	struct pol_u32 version;
 	struct pol_host host;
 	struct pol_apply apply;
@@ -613,11 +616,23 @@ struct policy {
  */
 int pol_load_text(const char *file, const char *text, size_t size, struct diags *ds,
 		  struct policy **policy_out);
-/* As pol_load_text(), from a file; "-": standard input. -errno without a message: could not be
- * read. */
-int pol_load_file(const char *path, struct diags *ds, struct policy **policy_out);
-/* Only the reading, for senders of the text: malloc()ed. -EFBIG above POL_TEXT_MAX. */
+/* As pol_load_text(), of pol_read_files(). -errno without a message: could not be read. */
+int pol_load_file(const char *path, const char *host, struct diags *ds, struct policy **policy_out);
+/**
+ * pol_read_files() - Read a policy's file, and what lies beside it, as one text
+ * @path:	"-": standard input, and nothing beside it
+ * @host:	Whose overlay is taken; NULL: this host's
+ * @ds:		Drop-ins and overlays that cannot be read are told
+ * In @path's folder: policy.d/ *.yaml in name order, then hosts.d/HOST.yaml. The text is malloc()ed and
+ * what pol_load_text() takes; its file is @path.
+ * Return: 0; -EINVAL: see @ds; -errno of @path itself, not told.
+ */
+int pol_read_files(const char *path, const char *host, struct diags *ds, char **text_out,
+		   size_t *size_out);
+/* One file's bytes; "-": standard input. -EFBIG above POL_TEXT_MAX. */
 int pol_read_file(const char *path, char **text_out, size_t *size_out);
+/* The policy's @i-th file, of those that it was made of; NULL: no more, or one alone. */
+const char *pol_part_file(const struct policy *policy, size_t i);
 /* NULL is allowed. */
 void pol_free(struct policy *policy);
 

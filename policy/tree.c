@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "policy/tree.h"
 
+#include <errno.h>
 #include <stdalign.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -138,6 +139,22 @@ void pol_node_path(char out[POL_PATH_MAX], const struct pol_node *node)
 	memmove(out, out + at, POL_PATH_MAX - at);
 }
 
+const char *pol_at(struct pol_reader *r, const struct pol_place *place)
+{
+	size_t size = sizeof("line  of ") + 12 + (place->file ? strlen(place->file) : 0);
+	char *text = pol_alloc(r->arena, size);
+
+	if (!text) {
+		r->rc = -ENOMEM;
+		return "another line";
+	}
+	if (r->has_parts && place->file)
+		snprintf(text, size, "line %d of %s", place->line, place->file);
+	else
+		snprintf(text, size, "line %d", place->line);
+	return text;
+}
+
 bool pol_has_errors(const struct pol_reader *r)
 {
 	return r->rc || r->ds->nr_errors > r->errors_before;
@@ -158,6 +175,8 @@ static void add_message(struct pol_reader *r, enum diag_severity severity, const
 	if (!place && node)
 		place = &node->place;
 	if (place) {
+		if (place->file)
+			where.file = place->file;
 		where.line = place->line;
 		where.column = place->column;
 	}

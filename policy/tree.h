@@ -46,10 +46,14 @@ struct pol_node {
 struct pol_reader {
 	struct pol_arena *arena;
 	struct diags *ds;
-	const char *file;
+	const char *file;     /* of the part being read; then of the first */
 	size_t errors_before; /* in @ds, of other files */
+	bool has_parts;	      /* several files: a line alone does not say where */
 	int rc;		      /* -ENOMEM once memory ran out; what was read is then incomplete */
 };
+
+/* "line 12", for messages; "line 12 of FILE" when the policy has several. */
+const char *pol_at(struct pol_reader *r, const struct pol_place *place);
 
 /* Plain and empty, "~" or "null". */
 bool pol_node_is_null(const struct pol_node *node);

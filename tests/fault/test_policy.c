@@ -170,6 +170,7 @@ static void good_policies(void **state)
 	(void)state;
 	load_all("tests/golden/policy/good/*.yaml", 0);
 	load_all("configs/policies/*.yaml", 0);
+	load_all("tests/fuzz/corpus/policy/parts", 0);
 }
 
 static void bad_policies(void **state)
@@ -208,7 +209,7 @@ static void printers(void **state)
 
 	(void)state;
 	snprintf(path, sizeof(path), "%s/tests/golden/policy/good/everything.yaml", source_dir());
-	assert_int_equal(pol_load_file(path, &ds, &policy), 0);
+	assert_int_equal(pol_load_file(path, NULL, &ds, &policy), 0);
 	print_all(pol_json, policy);
 	print_all(pol_effective_json, policy);
 	pol_free(policy);

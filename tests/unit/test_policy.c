@@ -423,9 +423,9 @@ static void files(void **state)
 	struct policy *policy;
 
 	(void)state;
-	assert_int_equal(pol_load_file("/nonexistent/policy", &ds, &policy), -ENOENT);
-	assert_int_equal(pol_load_file("/", &ds, &policy), -EISDIR);
-	assert_int_equal(pol_load_file("/dev/zero", &ds, &policy), -EFBIG);
+	assert_int_equal(pol_load_file("/nonexistent/policy", NULL, &ds, &policy), -ENOENT);
+	assert_int_equal(pol_load_file("/", NULL, &ds, &policy), -EISDIR);
+	assert_int_equal(pol_load_file("/dev/zero", NULL, &ds, &policy), -EFBIG);
 	assert_null(policy);
 	assert_int_equal(ds.nr, 0);
 	diags_fini(&ds);
