@@ -14,6 +14,7 @@
 
 #define PATH_LEN     96
 #define WRITE_TRIES  8
+#define NOTES_MAX    4
 #define MTU_MIN	     68
 #define MTU_USUAL    1500
 #define KEY_DATAPATH "vifrost-datapath"
@@ -51,18 +52,6 @@ int vif_read_key(struct vifrostd *d, const struct vif *vif, const char *key, cha
 	return vif_read_text(d, path, text, size);
 }
 
-static int write_note(struct vifrostd *d, uint32_t tx, const char *area, const struct vif_note *n)
-{
-	char path[2 * PATH_LEN];
-	int rc;
-
-	snprintf(path, sizeof(path), "%s/%s", area, n->key);
-	if (n->value)
-		return hv_store_write(d->store, tx, path, n->value, strlen(n->value));
-	rc = hv_store_rm(d->store, tx, path);
-	return rc == -ENOENT ? 0 : rc;
-}
-
 /*
  * Into one of the vif's two areas, if that is still there: a write alone would make one anew that the
  * toolstack has just removed. Return: 0; -ECONNRESET.
@@ -70,20 +59,28 @@ static int write_note(struct vifrostd *d, uint32_t tx, const char *area, const s
 static int write_area(struct vifrostd *d, struct vif *vif, const char *area,
 		      const struct vif_note *notes, size_t nr)
 {
-	char path[2 * PATH_LEN], *state;
-	uint32_t tx;
+	char paths[NOTES_MAX + 1][2 * PATH_LEN];
+	struct hv_store_op ops[NOTES_MAX + 1] = { { .what = HV_STORE_READ, .path = paths[0] } };
 	int rc = -EAGAIN;
+	uint32_t tx;
 
-	snprintf(path, sizeof(path), "%s/state", area);
+	snprintf(paths[0], sizeof(paths[0]), "%s/state", area);
+	for (size_t n = 0; n < nr; n++) {
+		snprintf(paths[n + 1], sizeof(paths[0]), "%s/%s", area, notes[n].key);
+		ops[n + 1] = (struct hv_store_op){ .what = notes[n].value ? HV_STORE_WRITE
+									  : HV_STORE_RM,
+						   .path = paths[n + 1],
+						   .text = notes[n].value };
+	}
 	for (int i = 0; rc == -EAGAIN && i < WRITE_TRIES; i++) {
 		rc = hv_store_transaction_start(d->store, &tx);
 		if (rc)
 			break;
-		rc = hv_store_read(d->store, tx, path, &state, NULL);
+		rc = hv_store_all(d->store, tx, ops, (unsigned int)nr + 1);
 		if (!rc)
-			free(state);
-		for (size_t n = 0; !rc && n < nr; n++)
-			rc = write_note(d, tx, area, &notes[n]);
+			free(ops[0].value);
+		for (size_t n = 0; !rc && n <= nr; n++)
+			rc = ops[n].rc == -ENOENT && ops[n].what == HV_STORE_RM ? 0 : ops[n].rc;
 		if (rc)
 			hv_store_transaction_end(d->store, tx, false);
 		else
@@ -105,35 +102,62 @@ int vif_write_notes(struct vifrostd *d, struct vif *vif, const struct vif_note *
 	return write_area(d, vif, area, notes, nr);
 }
 
+/* Where the text of a key goes. */
+struct wish {
+	const char *key;
+	char *text;
+	size_t size;
+};
+
+#define WISHES_MAX 12
+
+/* All in one turn of xenstored. What is not there is empty. 0; -ECONNRESET. */
+static int read_wishes(struct vifrostd *d, const struct vif *vif, const struct wish *wishes,
+		       unsigned int nr_of_domain, unsigned int nr)
+{
+	char paths[WISHES_MAX][PATH_LEN];
+	struct hv_store_op ops[WISHES_MAX];
+	int rc;
+
+	for (unsigned int i = 0; i < nr; i++) {
+		if (i < nr_of_domain)
+			snprintf(paths[i], PATH_LEN, "/local/domain/%u/%s", vif->domid,
+				 wishes[i].key);
+		else
+			snprintf(paths[i], PATH_LEN, "backend/vif/%u/%u/%s", vif->domid, vif->devid,
+				 wishes[i].key);
+		ops[i] = (struct hv_store_op){ .what = HV_STORE_READ, .path = paths[i] };
+		wishes[i].text[0] = '\0';
+	}
+	rc = hv_store_all(d->store, 0, ops, nr);
+	for (unsigned int i = 0; i < nr && !rc; i++) {
+		if (!ops[i].rc)
+			snprintf(wishes[i].text, wishes[i].size, "%s", ops[i].value);
+		free(ops[i].value);
+	}
+	return rc == -ECONNRESET ? rc : 0;
+}
+
 /* Who the vif's guest is now, and what its configuration asks for. */
 static int read_who(struct vifrostd *d, struct vif *vif)
 {
 	struct place_vif *who = &vif->who;
-	char path[PATH_LEN], vm[64] = "", mtu[16] = "";
-	int rc;
+	char vm[64], mtu[16];
+	const struct wish wishes[] = {
+		{ "name", who->guest, sizeof(who->guest) },
+		{ "vm", vm, sizeof(vm) },
+		{ "bridge", who->bridge, sizeof(who->bridge) },
+		{ "mac", who->mac, sizeof(who->mac) },
+		{ "mtu", mtu, sizeof(mtu) },
+		{ "ip", who->ip, sizeof(who->ip) },
+		{ "vlan", who->vlan, sizeof(who->vlan) },
+		{ "script", who->script, sizeof(who->script) },
+		{ "vifname", vif->vifname, sizeof(vif->vifname) },
+		{ "hotplug-status", vif->hotplug_status, sizeof(vif->hotplug_status) },
+		{ KEY_DATAPATH, vif->datapath_told, sizeof(vif->datapath_told) },
+	};
+	int rc = read_wishes(d, vif, wishes, 2, sizeof(wishes) / sizeof(wishes[0]));
 
-	snprintf(path, sizeof(path), "/local/domain/%u/name", vif->domid);
-	rc = vif_read_text(d, path, who->guest, sizeof(who->guest));
-	snprintf(path, sizeof(path), "/local/domain/%u/vm", vif->domid);
-	if (!rc)
-		rc = vif_read_text(d, path, vm, sizeof(vm));
-	if (!rc)
-		rc = vif_read_key(d, vif, "bridge", who->bridge, sizeof(who->bridge));
-	if (!rc)
-		rc = vif_read_key(d, vif, "mac", who->mac, sizeof(who->mac));
-	if (!rc)
-		rc = vif_read_key(d, vif, "mtu", mtu, sizeof(mtu));
-	if (!rc)
-		rc = vif_read_key(d, vif, "ip", who->ip, sizeof(who->ip));
-	if (!rc)
-		rc = vif_read_key(d, vif, "vlan", who->vlan, sizeof(who->vlan));
-	if (!rc)
-		rc = vif_read_key(d, vif, "script", who->script, sizeof(who->script));
-	if (!rc)
-		rc = vif_read_key(d, vif, "vifname", vif->vifname, sizeof(vif->vifname));
-	if (!rc)
-		rc = vif_read_key(d, vif, "hotplug-status", vif->hotplug_status,
-				  sizeof(vif->hotplug_status));
 	snprintf(who->uuid, sizeof(who->uuid), "%.36s", strncmp(vm, "/vm/", 4) ? "" : vm + 4);
 	if (parse_u32(mtu, UINT16_MAX, &who->mtu) || who->mtu < MTU_MIN)
 		who->mtu = 0;
@@ -173,17 +197,17 @@ enum vif_datapath vif_decide(struct vifrostd *d, const struct policy *policy, co
 static int write_datapath(struct vifrostd *d, struct vif *vif)
 {
 	struct vif_note note = { KEY_DATAPATH, vif_datapath_name(vif->wanted) };
-	char now[16];
+	const char *told = vif->datapath_told;
 	int rc;
 
-	if (!d->is_xen || vif->wanted == VIF_DATAPATH_ANY)
+	if (!d->is_xen || vif->wanted == VIF_DATAPATH_ANY || !strcmp(told, note.value))
 		return 0;
-	rc = vif_read_key(d, vif, KEY_DATAPATH, now, sizeof(now));
-	if (rc || !strcmp(now, note.value))
-		return rc;
-	if (!has_driver() && (vif->wanted == VIF_DATAPATH_TAP ? !now[0] : is_connected(vif)))
+	if (!has_driver() && (vif->wanted == VIF_DATAPATH_TAP ? !told[0] : is_connected(vif)))
 		return 0;
-	return vif_write_notes(d, vif, &note, 1);
+	rc = vif_write_notes(d, vif, &note, 1);
+	if (!rc)
+		snprintf(vif->datapath_told, sizeof(vif->datapath_told), "%s", note.value);
+	return rc;
 }
 
 /* Linux's xenbus makes a device of the area; the kernel's link belongs to that. */

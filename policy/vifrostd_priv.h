@@ -59,7 +59,7 @@ struct vif {
 		bool is_measured;
 	} flow;
 	char rate[RATE_LEN]; /* what its backend was told; "": no limit of ours */
-	char hotplug_status[16];
+	char hotplug_status[16], datapath_told[16]; /* as read of its backend area */
 	char reason[PLACE_WHY_LEN]; /* of any state but connected; of that: what is still pending */
 	char logged[PLACE_WHY_LEN]; /* the reason that was logged last */
 	char segment[192];	    /* what it can reach without a router; "": not placed yet */
