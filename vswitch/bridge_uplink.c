@@ -444,4 +444,10 @@ void bridge_empty_link(struct plan_for *p, const char *name)
 	for (size_t i = o->nr_addrs; !p->rc && i-- > 0;)
 		if (o->addrs[i].ifindex == ifindex && !bridge_is_link_local(&o->addrs[i].addr))
 			plan_del_addr(p, VS_DISRUPTION_MANAGEMENT, name, &o->addrs[i].addr);
+	for (size_t i = o->nr_neighs; !p->rc && i-- > 0;)
+		if (o->neighs[i].ifindex == ifindex) {
+			struct vs_neigh neigh = o->neighs[i].neigh;
+
+			plan_del_neigh(p, VS_DISRUPTION_LINK_DOWN, name, &neigh);
+		}
 }

@@ -120,6 +120,7 @@ static int ovs_plan_down(const struct vs_plan_input *in, const struct vs_record_
 	if (plan_link(&p, old->name)) {
 		bridge_empty_link(&p, old->name);
 		plan_set_up(&p, VS_DISRUPTION_NONE, old->name, false);
+		plan_remember_link(&p, old->name);
 	}
 	plan_del_doc(&p, VS_DISRUPTION_LINK_DOWN, VS_DOC_OVS_BRIDGE, old->name);
 	return p.rc;

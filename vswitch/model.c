@@ -14,8 +14,6 @@
 #include "vswitch/array.h"
 #include "vswitch/index.h"
 
-#define PROXY_DELAY_DEFAULT 80
-
 static struct vs_link *find(struct vs_observed *m, const char *name)
 {
 	return (struct vs_link *)(uintptr_t)vs_observed_link(m, name);
@@ -96,8 +94,8 @@ static int link_add(struct vs_observed *m, const struct vs_op *op, const char *n
 	link->sysctls[VS_LINK_PROXY_NDP] = link->accept_ra < 0 ? -1 : 0;
 	link->sysctls[VS_LINK_ACCEPT_RA] = link->accept_ra;
 	link->sysctls[VS_LINK_SEND_REDIRECTS] = 1;
-	link->sysctls[VS_LINK_PROXY_DELAY4] = PROXY_DELAY_DEFAULT;
-	link->sysctls[VS_LINK_PROXY_DELAY6] = link->accept_ra < 0 ? -1 : PROXY_DELAY_DEFAULT;
+	link->sysctls[VS_LINK_PROXY_DELAY4] = VS_PROXY_DELAY_DEFAULT;
+	link->sysctls[VS_LINK_PROXY_DELAY6] = link->accept_ra < 0 ? -1 : VS_PROXY_DELAY_DEFAULT;
 	link->ipv6_off = !strcmp(kind, "veth") && link->accept_ra > 0 ? 0 : link->accept_ra;
 	if (!strcmp(kind, "bridge"))
 		vs_bridge_defaults(link);
@@ -232,7 +230,8 @@ static int set_bridge(struct vs_link *link, const struct vs_op *op)
 {
 	if (op->index >= VS_BRIDGE_NR || strcmp(link->kind, "bridge") != 0)
 		return -EOPNOTSUPP;
-	if (op->index == VS_BRIDGE_DEFAULT_PVID && link->bridge[VS_BRIDGE_VLAN_FILTERING])
+	if (op->index == VS_BRIDGE_DEFAULT_PVID && link->bridge[VS_BRIDGE_VLAN_FILTERING] &&
+	    link->bridge[op->index] != op->value)
 		return -EPERM;
 	link->bridge[op->index] = op->value;
 	return 0;

@@ -5,6 +5,8 @@
 
 #include "vswitch/vswitch.h"
 
+#define VS_PROXY_DELAY_DEFAULT 80 /* of a new link; hundredths of a second */
+
 /* For whom steps are planned, and the first error: after one, nothing more is added. */
 struct plan_for {
 	struct vs_plan *plan;
@@ -43,6 +45,8 @@ void plan_del_route(struct plan_for *p, enum vs_disruption d, const char *link,
 void plan_add_bridge(struct plan_for *p, const char *link, const uint8_t mac[MAC_LEN], uint32_t mtu,
 		     const char *alias);
 void plan_del_bridge(struct plan_for *p, const char *link);
+/* Before a device goes: undone, what is made anew gets the switches that this one has now. */
+void plan_remember_link(struct plan_for *p, const char *link);
 void plan_add_patch(struct plan_for *p, const char *link, const uint8_t mac[MAC_LEN], uint32_t mtu,
 		    const char *alias);
 void plan_del_patch(struct plan_for *p, const char *link);

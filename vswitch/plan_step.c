@@ -240,7 +240,6 @@ static void add_link(struct plan_for *p, enum vs_op_kind add, enum vs_op_kind de
 	add_step(p, VS_DISRUPTION_NONE, &op, &undo);
 }
 
-/* Whoever stands on it was moved by steps of their own. */
 /* A step that changes nothing, but whose inverse says again what a link that was made anew has forgotten. */
 static void remember_value(struct plan_for *p, enum vs_op_kind kind, const char *link,
 			   uint32_t index, int value, int fresh)
@@ -252,18 +251,31 @@ static void remember_value(struct plan_for *p, enum vs_op_kind kind, const char 
 		add_step(p, VS_DISRUPTION_NONE, &op, &op);
 }
 
-static void remember_link(struct plan_for *p, const struct vs_link *l)
+void plan_remember_link(struct plan_for *p, const char *link)
 {
-	char name[IFNAMSIZ];
-	int ipv6_off = l->ipv6_off, accept_ra = l->accept_ra;
-	int redirects = l->sysctls[VS_LINK_SEND_REDIRECTS];
+	static const int fresh[VS_LINK_SYSCTL_NR] = {
+		[VS_LINK_SEND_REDIRECTS] = 1,
+		[VS_LINK_ACCEPT_RA] = 1,
+		[VS_LINK_PROXY_DELAY4] = VS_PROXY_DELAY_DEFAULT,
+		[VS_LINK_PROXY_DELAY6] = VS_PROXY_DELAY_DEFAULT,
+	};
+	const struct vs_link *l = plan_link(p, link);
+	int sysctls[VS_LINK_SYSCTL_NR], ipv6_off, accept_ra;
 
-	memcpy(name, l->name, sizeof(name));
-	remember_value(p, VS_OP_LINK_SYSCTL, name, VS_LINK_SEND_REDIRECTS, redirects, 1);
-	remember_value(p, VS_OP_ACCEPT_RA, name, 0, accept_ra, 1);
-	remember_value(p, VS_OP_IPV6_OFF, name, 0, ipv6_off, 1);
+	if (!l)
+		return;
+	ipv6_off = l->ipv6_off;
+	accept_ra = l->accept_ra;
+	memcpy(sysctls, l->sysctls, sizeof(sysctls));
+	for (int i = 0; i < VS_LINK_SYSCTL_NR; i++)
+		if (i != VS_LINK_ACCEPT_RA)
+			remember_value(p, VS_OP_LINK_SYSCTL, link, (uint32_t)i, sysctls[i],
+				       fresh[i]);
+	remember_value(p, VS_OP_ACCEPT_RA, link, 0, accept_ra, 1);
+	remember_value(p, VS_OP_IPV6_OFF, link, 0, ipv6_off, 1);
 }
 
+/* Whoever stands on it was moved by steps of their own. */
 static void del_link(struct plan_for *p, enum vs_op_kind add, enum vs_op_kind del, const char *link)
 {
 	const struct vs_link *l = plan_link(p, link);
@@ -272,7 +284,10 @@ static void del_link(struct plan_for *p, enum vs_op_kind add, enum vs_op_kind de
 	if (!l)
 		return;
 	if (add == VS_OP_BRIDGE_ADD)
-		remember_link(p, l);
+		plan_remember_link(p, link);
+	l = plan_link(p, link);
+	if (!l)
+		return;
 	op.value = l->mtu;
 	memcpy(op.mac, l->mac, MAC_LEN);
 	memcpy(op.text, l->alias, sizeof(op.text));

@@ -209,6 +209,9 @@ int vs_step_undo(struct vs_system *sys, const struct vs_step *step, char *why)
 	if (rc == -EPERM &&
 	    (step->undo.kind == VS_OP_LINK_DEL || step->undo.kind == VS_OP_PATCH_DEL))
 		rc = 0;
+	/* So it is where it is no bridge any more: the step was undone before. */
+	if (rc == -EOPNOTSUPP && step->undo.kind == VS_OP_SET_BRIDGE)
+		rc = 0;
 	/* What is gone cannot be put back as it was, nor is it in the way. */
 	return rc == -ENODEV ? 0 : rc;
 }

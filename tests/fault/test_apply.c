@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Networks change their mode on a model of the kernel, documents and vifs included. Killed at every point,
+ * Networks change their mode on a model of the kernel, every kind of document and vifs included. Killed at every point,
  * with every operation failing once, or all from one on, with a disk that is full after so many bytes: the next
  * start is in the old state or in the new one, whole, and the state file says which.
  *
@@ -42,11 +42,21 @@ static const struct {
 } policies[] = {
 	{ "nothing", NULL },
 	{ "bridge", HEAD "  net0: { mode: bridge, uplink: lan0, addresses: [192.0.2.10/24] }\n" },
-	{ "ovs", HEAD "  net0: { mode: ovs, uplink: lan0, addresses: [192.0.2.10/24] }\n" },
-	{ "nat", HEAD "  wan0: { mode: bridge, uplink: lan0 }\n"
-		      "  net0: { mode: nat, subnets: [ { cidr: 10.20.0.0/24, dhcp: { range: "
-		      "10.20.0.100-10.20.0.199 } } ], egress: { network: wan0 } }\n" },
-	{ "isolated", HEAD "  net0: { mode: isolated, subnets: [ { cidr: 10.30.0.0/24 } ] }\n" },
+	{ "bridge by DHCP with VLANs",
+	  HEAD "  net0: { mode: bridge, uplink: lan0, addresses: [dhcp, ra], "
+	       "vlan-filtering: true, vlans: { storage: 20 } }\n" },
+	{ "ovs", HEAD "  net0: { mode: ovs, uplink: lan0, addresses: [192.0.2.10/24, dhcp6] }\n" },
+	{ "nat",
+	  HEAD "  wan0: { mode: bridge, uplink: lan0 }\n"
+	       "  net0: { mode: nat, subnets: [ { cidr: 10.20.0.0/24, dhcp: { range: "
+	       "10.20.0.100-10.20.0.199 } }, { cidr: 'fd00:20::/64', ra: slaac, nat66: true } ], "
+	       "egress: { network: wan0 }, dns: { domain: lab.example } }\n" },
+	{ "route", HEAD "  wan0: { mode: bridge, uplink: lan0, addresses: [192.0.2.10/24] }\n"
+			"  net0: { mode: route, subnets: [ { cidr: 10.20.0.0/27 } ], "
+			"egress: { network: wan0 }, advertise: proxy-neighbor }\n" },
+	{ "isolated",
+	  HEAD "  net0: { mode: isolated, subnets: [ { cidr: 10.30.0.0/24, dhcp: { range: "
+	       "10.30.0.100-10.30.0.199 } } ] }\n" },
 };
 
 #define NR_POLICIES (sizeof(policies) / sizeof(policies[0]))
@@ -61,10 +71,13 @@ struct host {
 	/* What a pair of policies begins with. */
 	struct vs_observed old_model;
 	char *old_text, *new_text, *old_state;
+	unsigned int docs; /* VS_DOC_BIT()s of all that was there at times */
 };
 
 static void add_vifs(struct vs_wanted *w)
 {
+	bool has_vlans = w->networks[w->nr_networks - 1].vlan_filtering;
+
 	for (int i = 0; i < NR_VIFS; i++) {
 		struct vs_vif *vif = vs_wanted_add_vif(w);
 
@@ -76,7 +89,8 @@ static void add_vifs(struct vs_wanted *w)
 		vif->anti_spoof = VS_SPOOF_STRICT;
 		vif->has_mac = true;
 		vif->mac[5] = (uint8_t)i;
-		vif->from_guest.bits_per_s = 1000000;
+		vif->from_guest.bits_per_s = vif->to_guest.bits_per_s = 1000000;
+		vif->vlans.access = has_vlans ? 20 : 0;
 		vif->nr_addrs = 1;
 		vif->addrs[0] = (struct vs_prefix){ .family = AF_INET, .len = 32 };
 		inet_pton(AF_INET, "10.20.0.11", vif->addrs[0].address);
@@ -412,6 +426,8 @@ static void try_pair(struct host *h, size_t from, size_t to)
 	h->new_text = vs_observed_text(&h->fake->model);
 	before = h->fake->nr_ops - before;
 	assert_string_not_equal(h->old_text, h->new_text);
+	for (size_t i = 0; i < h->fake->model.nr_docs; i++)
+		h->docs |= VS_DOC_BIT(h->fake->model.docs[i].kind);
 	kill_everywhere(h, from, to);
 	fail_everything(h, from, to, before);
 	fill_disk(h, from, to);
@@ -434,6 +450,7 @@ static void test_every_pair(void **state)
 				try_pair(h, from, to);
 				nr++;
 			}
+	assert_int_equal(h->docs, VS_DOC_BIT(VS_DOC_NR) - 1);
 	assert_int_equal(nr, IS_SLOW ? NR_POLICIES : NR_POLICIES * (NR_POLICIES - 1));
 }
 
