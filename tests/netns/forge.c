@@ -6,17 +6,22 @@
  *
  * VERDICT: none, mac, strict: what anti-spoof of the guest's vif is; untagged: none, but its port takes no
  * tags; silent: nothing at all may arrive.
- * SECONDS: 0 for every frame once, else over and over for so long. FROM and TO: LINK, LINK@NETNS (a file:
- * /run/netns/x, /proc/PID/ns/net), tap:LINK (the far end of a TAP that exists). KEY: mac ip4 ip6 of the
+ * SECONDS: 0 for every frame once, else over and over for so long, or until a file UNTIL is there and all has
+ * arrived that must. FROM and TO: LINK, LINK@NETNS (a file:
+ * /run/netns/x, /proc/PID/ns/net), tap:LINK (the far end of a TAP that exists), as TO also "stack": what
+ * the host's own network stack gets from any link, behind bridges and guards. KEY: mac ip4 ip6 of the
  * guest, other-mac other-ip4 other-ip6 of whom it claims to be, to-mac to-ip4 to-ip6.
  *
  * What must arrive has to at one TO, what must not at none: "leak: NAME at TO", "lost: NAME", and exit
- * status 1. With WITNESS=FILE it is made once all is open, for a script to go on.
+ * status 1. A TO behind "+": plain packets must arrive there. except=NAME,NAME: frames that may do as they
+ * like. With WITNESS=FILE it is made once all is open,
+ * for a script to go on.
  */
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <sched.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -34,17 +39,34 @@
 #include "tests/util/forge.h"
 
 #define PORTS_MAX  8
+#define FDS_MAX	   16
 #define FRAMES_MAX 512
 #define GAP_US	   50
 #define QUIET_MS   400
 
 struct port {
 	const char *name;
-	int fd;
+	bool is_reached; /* by plain packets, or something is lost */
+	int fds[FDS_MAX];
+	size_t nr_fds;
 	unsigned int arrived[FRAMES_MAX];
 };
 
+/* Whatever the mode, these get from the guest to the LAN. */
+static const char *const plain[] = { "h_udp4", "h_udp6" };
+
+/*
+ * What a network stack takes. A socket of one protocol is asked after bridges and guards, one of all
+ * protocols before.
+ */
+static const uint16_t stack_types[] = {
+	ETH_P_IP,    ETH_P_ARP,	  ETH_P_IPV6,	ETH_P_RARP, ETH_P_802_2,
+	ETH_P_802_3, ETH_P_8021Q, ETH_P_8021AD, 0x8847,	    0x8863,
+	0x8808,	     0x8809,	  0x888e,	0x88cc,	    0x88a4,
+};
+
 static struct port ports[PORTS_MAX]; /* [0] sends */
+static const char *excepted = "";
 static size_t nr_ports;
 static unsigned int sent[FRAMES_MAX];
 
@@ -77,19 +99,34 @@ static int open_tap(const char *link)
 	return fd;
 }
 
+static int open_socket(uint16_t type)
+{
+	int fd = socket(AF_PACKET, SOCK_RAW | SOCK_NONBLOCK | SOCK_CLOEXEC, htons(type));
+	int room = 16 << 20;
+
+	if (fd < 0)
+		die("cannot open", "a packet socket");
+	setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &room, sizeof(room));
+	return fd;
+}
+
 static int open_packet(const char *link)
 {
 	struct sockaddr_ll sll = { .sll_family = AF_PACKET, .sll_protocol = htons(ETH_P_ALL) };
 	struct packet_mreq mreq = { .mr_type = PACKET_MR_PROMISC };
-	int fd = socket(AF_PACKET, SOCK_RAW | SOCK_NONBLOCK | SOCK_CLOEXEC, htons(ETH_P_ALL));
-	int room = 16 << 20;
+	int fd = open_socket(ETH_P_ALL);
 
 	sll.sll_ifindex = mreq.mr_ifindex = (int)if_nametoindex(link);
-	if (fd < 0 || !sll.sll_ifindex || bind(fd, (struct sockaddr *)&sll, sizeof(sll)) < 0 ||
+	if (!sll.sll_ifindex || bind(fd, (struct sockaddr *)&sll, sizeof(sll)) < 0 ||
 	    setsockopt(fd, SOL_PACKET, PACKET_ADD_MEMBERSHIP, &mreq, sizeof(mreq)) < 0)
 		die("cannot open", link);
-	setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &room, sizeof(room));
 	return fd;
+}
+
+static void open_stack(struct port *p)
+{
+	for (size_t i = 0; i < sizeof(stack_types) / sizeof(stack_types[0]); i++)
+		p->fds[p->nr_fds++] = open_socket(stack_types[i]);
 }
 
 static void open_port(const char *name)
@@ -99,7 +136,14 @@ static void open_port(const char *name)
 	char link[64];
 	const char *at = strchr(name, '@');
 
+	p->is_reached = name[0] == '+';
+	name += p->is_reached;
 	p->name = name;
+	if (!strcmp(name, "stack")) {
+		open_stack(p);
+		close(home);
+		return;
+	}
 	snprintf(link, sizeof(link), "%.*s", at ? (int)(at - name) : 63, name);
 	if (at) {
 		there = open(at + 1, O_RDONLY | O_CLOEXEC);
@@ -107,7 +151,7 @@ static void open_port(const char *name)
 			die("cannot enter", at + 1);
 		close(there);
 	}
-	p->fd = strncmp(link, "tap:", 4) ? open_packet(link) : open_tap(link + 4);
+	p->fds[p->nr_fds++] = strncmp(link, "tap:", 4) ? open_packet(link) : open_tap(link + 4);
 	if (at && setns(home, CLONE_NEWNET) < 0)
 		die("cannot come back from", at + 1);
 	close(home);
@@ -150,20 +194,24 @@ static uint64_t now_ms(void)
 	return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
 }
 
-static void receive(void)
+static void receive_at(struct port *p, int fd)
 {
 	uint8_t frame[4096];
+	ssize_t size;
 
-	for (size_t i = 0; i < nr_ports; i++) {
-		ssize_t size;
+	while ((size = read(fd, frame, sizeof(frame))) > 0) {
+		size_t which = forge_which(frame, (size_t)size);
 
-		while ((size = read(ports[i].fd, frame, sizeof(frame))) > 0) {
-			size_t which = forge_which(frame, (size_t)size);
-
-			if (i && which != SIZE_MAX)
-				ports[i].arrived[which]++;
-		}
+		if (p != ports && which != SIZE_MAX)
+			p->arrived[which]++;
 	}
+}
+
+static void receive(void)
+{
+	for (size_t i = 0; i < nr_ports; i++)
+		for (size_t k = 0; k < ports[i].nr_fds; k++)
+			receive_at(&ports[i], ports[i].fds[k]);
 }
 
 static void send_all(void)
@@ -174,32 +222,90 @@ static void send_all(void)
 		size_t size = forge_build(i, &id, frame);
 
 		/* A link that is down refuses: that is part of it. */
-		if (write(ports[0].fd, frame, size) == (ssize_t)size)
+		if (write(ports[0].fds[0], frame, size) == (ssize_t)size)
 			sent[i]++;
 		usleep(GAP_US);
-		receive();
+		if (i % 8 == 0)
+			receive();
 	}
 }
 
-static int judge(unsigned int verdict)
+static bool is_excepted(size_t i)
+{
+	const char *name = forge_frame(i)->name, *at = excepted;
+	size_t len = strlen(name);
+
+	for (; at; at = strchr(at, ',') ? strchr(at, ',') + 1 : NULL)
+		if (!strncmp(at, name, len) && (at[len] == ',' || !at[len]))
+			return true;
+	return false;
+}
+
+static int is_plain(size_t i)
+{
+	for (size_t k = 0; k < sizeof(plain) / sizeof(plain[0]); k++)
+		if (!strcmp(forge_frame(i)->name, plain[k]))
+			return 1;
+	return 0;
+}
+
+/* Of frame @i, at any TO. */
+static unsigned int arrivals(size_t i)
+{
+	unsigned int total = 0;
+
+	for (size_t p = 1; p < nr_ports; p++)
+		total += ports[p].arrived[i];
+	return total;
+}
+
+/* Frames that have to arrive, at any TO or at a certain one, and have not. */
+static int judge_lost(unsigned int verdict, bool is_told)
+{
+	int bad = 0;
+
+	for (size_t i = 0; verdict && i < forge_count(); i++) {
+		const char *name = forge_frame(i)->name;
+
+		if (is_excepted(i) || forge_arrives(i, verdict) <= 0)
+			continue;
+		if (!arrivals(i) && is_told)
+			printf("lost: %s, all %u\n", name, sent[i]);
+		bad += !arrivals(i);
+		for (size_t p = 1; is_plain(i) && p < nr_ports; p++) {
+			if (!ports[p].is_reached || ports[p].arrived[i])
+				continue;
+			if (is_told)
+				printf("lost: %s on its way to %s, all %u\n", name, ports[p].name,
+				       sent[i]);
+			bad++;
+		}
+	}
+	return bad;
+}
+
+static int judge_leaked(unsigned int verdict)
 {
 	int bad = 0;
 
 	for (size_t i = 0; i < forge_count(); i++) {
-		int must = verdict ? forge_arrives(i, verdict) : 0;
-		unsigned int total = 0;
-
-		for (size_t p = 1; p < nr_ports; p++) {
-			total += ports[p].arrived[i];
-			if (!must && ports[p].arrived[i])
+		if (is_excepted(i) || (verdict && forge_arrives(i, verdict)))
+			continue;
+		for (size_t p = 1; p < nr_ports; p++)
+			if (ports[p].arrived[i])
 				printf("leak: %s at %s, %u of %u\n", forge_frame(i)->name,
 				       ports[p].name, ports[p].arrived[i], sent[i]);
-		}
-		if (must > 0 && !total)
-			printf("lost: %s, all %u\n", forge_frame(i)->name, sent[i]);
-		bad += (must > 0 && !total) || (!must && total);
+		bad += arrivals(i) != 0;
 	}
 	return bad;
+}
+
+/* Whether there is a file of the name that the environment has for @key. */
+static bool is_there(const char *key)
+{
+	const char *name = getenv(key);
+
+	return name && !access(name, F_OK);
 }
 
 static void make_witness(void)
@@ -232,7 +338,9 @@ int main(int argc, char **argv)
 	if (argc < 5 || v == 5 || parse_u32(argv[2], 600, &seconds))
 		die("usage:", "netns-forge VERDICT SECONDS FROM TO... [KEY=VALUE...]");
 	for (int i = 3; i < argc; i++)
-		if (strchr(argv[i], '='))
+		if (!strncmp(argv[i], "except=", 7))
+			excepted = argv[i] + 7;
+		else if (strchr(argv[i], '='))
 			set_id(argv[i]);
 		else if (nr_ports < PORTS_MAX)
 			open_port(argv[i]);
@@ -240,10 +348,10 @@ int main(int argc, char **argv)
 	end = now_ms() + seconds * 1000ull;
 	do {
 		send_all();
-	} while (now_ms() < end);
+	} while (now_ms() < end && (!is_there("UNTIL") || judge_lost(verdicts[v].verdict, false)));
 	for (quiet = now_ms() + QUIET_MS; now_ms() < quiet; usleep(1000))
 		receive();
-	bad = judge(verdicts[v].verdict);
+	bad = judge_leaked(verdicts[v].verdict) + judge_lost(verdicts[v].verdict, true);
 	printf("%zu kinds of frames, %d wrong\n", forge_count(), bad);
 	return bad != 0;
 }

@@ -1,0 +1,187 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# Timeout: 120
+# What a hostile guest sends (tests/util/forge*.c), in each mode and in each moment of a guest's life: no forged
+# frame comes out at another guest, in the LAN or in the host's own stack, and in the same moment honest ones do.
+# The toolstack is played by xenstore-write, the backend by TAPs into which netns-forge writes.
+#
+#	netns-forge -> vif5.0 -+		   +- vif6.0 -> netns-forge
+#			       red, in mode $mode -+
+#				|	|	   +- lan0 -- wan0 in "lan" -> netns-forge
+#				|	stack -> netns-forge
+#
+# MODES="nat route" tests only those.
+# shellcheck source=tests/netns/lib.sh
+. "$(dirname "$0")/lib.sh"
+
+[ "$(id -u)" = 0 ] || skip "needs root"
+[ -e /dev/net/tun ] || skip "/dev/net/tun is not here (CONFIG_TUN)"
+need_programs vifrost vifrostd vifrost-hvd xenstore-write xenstore-read jq nft
+lab_enter "$@"
+set -E
+trap 'test_failed $LINENO "$BASH_COMMAND"' ERR
+lab_network
+
+mac=00:16:3e:00:00:01 other_mac=00:16:3e:00:00:02
+modes=${MODES:-bridge ovs nat route}
+lab_openvswitch || { modes=${modes/ovs/}; echo "not in mode ovs: ovs-vswitchd is not here, scripts/install-deps run"; }
+
+# Of the mode: where the guest is, who it claims to be, and how honest packets get to the LAN.
+set_mode() {
+	mode=$1 to_mac=02:00:00:00:00:03 uplink="uplink: lan0" out="" more="" holes=""
+	net4=192.0.2 ip4=192.0.2.51 ip6=2001:db8:0:1::51 other_ip4=192.0.2.52 other_ip6=2001:db8:0:1::52
+	case $mode in
+	ovs)
+		more="datapath: { type: netdev }"
+		# What OpenFlow cannot ask for: docs/operator.md.
+		holes=f_dhcp4_chaddr,f_source_route,f_record_route,f_alert_udp,f_tiny_second,f_no_l4_first
+		holes+=,f_dhcp4_server_frag,f_bad_version,f_igmp_query,f_igmp_query_alert,f_na_long_option,f_rs_option
+		holes+=,f_udp_trailer,f_ra_in_second,f_rt0,h_frag6_first
+		;;
+	nat)
+		net4=10.20.0 ip4=10.20.0.51 ip6=fd00:20::51 other_ip4=10.20.0.52 other_ip6=fd00:20::52
+		more='subnets: [ { cidr: 10.20.0.0/24 }, { cidr: "fd00:20::/64", nat66: true } ]'
+		;;
+	route)
+		net4=10.30.0 ip4=10.30.0.51 ip6=fd00:30::51 other_ip4=10.30.0.52 other_ip6=fd00:30::52
+		more='subnets: [ { cidr: 10.30.0.0/24 }, { cidr: "fd00:30::/64" } ]'
+		to_mac=fe:ff:ff:ff:ff:ff
+		;;
+	esac
+	case $mode in nat | route)
+		uplink="egress: { network: out }" out="out: { mode: bridge, uplink: lan0 }"
+		;;
+	esac
+}
+
+# $1 verdict, $2 seconds, $3 the sender's link
+forge() {
+	netns-forge "$1" "$2" "$3" tap:vif6.0 +wan0@/run/netns/lan stack mac=$mac ip4=$ip4 ip6=$ip6 \
+		other-mac=$other_mac other-ip4=$other_ip4 other-ip6=$other_ip6 \
+		to-mac="$to_mac" to-ip4=$LAB_LAN4 to-ip6=$LAB_LAN6 ${holes:+"except=$holes"} > "$LAB_LOG/forge" || {
+		cat "$LAB_LOG/forge"
+		return 1
+	}
+}
+# As forge in the background, over and over, once it sends; forged ends it, a little later, for its verdict.
+forge_begin() {
+	rm -f /run/witness /run/until
+	WITNESS=/run/witness UNTIL=/run/until forge strict 15 "$1" &
+	forger=$!
+	wait_for 5 test -e /run/witness
+}
+forged() {
+	sleep 0.3
+	touch /run/until
+	wait $forger || fail "$mode, $1"
+}
+# Under forged frames: a command so many times.
+forge_while() {
+	local what=$1 times=$2
+	shift 2
+	forge_begin tap:vif5.0
+	for ((i = 0; i < times; i++)); do
+		"$@"
+	done
+	forged "$what"
+}
+
+announce() {
+	local area=/local/domain/0/backend/vif/$1/0
+	xenstore-write "/local/domain/$1/name" "$2" "/local/domain/$1/vm" "/vm/00000000-0000-0000-0000-00000000000$1" \
+		"$area/mac" "$3" "$area/frontend-id" "$1" "$area/handle" 0 "$area/state" 1
+}
+tap() {
+	ip tuntap add "vif$1.0" mode tap
+	ip link set "vif$1.0" address fe:ff:ff:ff:ff:ff
+}
+offer() { xenstore-write "/local/domain/0/backend/vif/$1/0/state" 2; }
+retract() {
+	xenstore-write "/local/domain/0/backend/vif/$1/0/state" 6
+	xenstore-rm "/local/domain/0/backend/vif/$1"
+	xenstore-rm "/local/domain/$1"
+	ip link del "vif$1.0"
+}
+says() { [ "$(xenstore-read "/local/domain/0/backend/vif/$1/0/hotplug-status")" = "$2" ]; }
+# $1 more of the guest's vif, $2 another address
+policy() {
+	cat > /run/policy.yaml <<-END
+		version: 1
+		uplinks: { lan0: { match: { name: lan0 } } }
+		networks:
+		  red: { mode: $mode, $uplink${more:+, $more} }
+		  $out
+		guests:
+		  villain:
+		    vifs: [ { devid: 0, network: red, mac: "$mac", addresses: [$ip4, "$ip6"${2:+, $2}], anti-spoof: strict$1 } ]
+		  witness:
+		    vifs: [ { devid: 0, network: red, mac: "00:16:3e:00:00:09", addresses: [$net4.59], anti-spoof: none } ]
+	END
+}
+apply() {
+	vifrost apply -q /run/policy.yaml
+	# Reports of groups go to routers only otherwise, and must be seen to arrive.
+	[ ! -e /sys/class/net/red/bridge ] || ip link set red type bridge mcast_snooping 0
+}
+turn=0
+change() {
+	turn=$((turn + 1))
+	case $((turn % 3)) in
+	0) policy "" ;;
+	1) policy ", rate: { egress-pps: 100k }" "$net4.6$((turn % 7))" ;;
+	2) policy ", mtu: 1400" "$net4.6$((turn % 7))" ;;
+	esac
+	apply
+}
+restart() {
+	daemon_stop vifrostd KILL 2> /dev/null
+	sleep 0.1
+	daemon_start vifrostd
+}
+
+vifrost-hvd --run-dir "$VIFROST_RUN_DIR" < /dev/null >> "$LAB_LOG/vifrost-hvd.log" 2>&1 &
+lab_pid[vifrost-hvd]=$!
+wait_for 10 xenstore-list /
+announce 6 witness 00:16:3e:00:00:09
+
+for m in $modes; do
+	set_mode "$m"
+	began=$(now_us)
+	echo "$mode"
+	announce 5 villain $mac
+	tap 5 && tap 6
+	offer 5 && offer 6
+	policy ""
+	if [ "$mode" = nat ]; then # Its router's address is made of its name, always the same.
+		daemon_start vifrostd
+		apply
+		to_mac=$(cat /sys/class/net/red/address)
+		vifrost down -q
+		daemon_stop vifrostd
+	fi
+	forge silent 0 tap:vif5.0 || fail "$mode, without a daemon"
+	forge_begin tap:vif5.0
+	daemon_start vifrostd
+	apply
+	wait_for 5 says 5 connected
+	forged boot
+	forge strict 0 tap:vif5.0 || fail "$mode, steady"
+	forge_while "policy changed" 30 change
+	policy ""
+	apply
+	forge_while "vifrostd killed" 5 restart
+	retract 5
+	tap 7
+	forge_begin tap:vif7.0
+	announce 7 villain $mac
+	offer 7
+	wait_for 5 says 7 connected
+	forged hotplug
+	[[ $(ip neigh) != *"$other_ip4 "* && $(ip neigh) != *"$other_mac"* ]] || fail "$mode: the host believed it: $(ip neigh)"
+	retract 7
+	ip link del vif6.0
+	vifrost down -q
+	daemon_stop vifrostd
+	echo "	$(ms_since "$began") ms"
+done
+daemon_stop vifrost-hvd
