@@ -228,6 +228,9 @@ static void check_vlan_names(struct pol_checks *c, const struct pol_network *n)
 	if (n->vlans.nr && n->mode.value == POL_MODE_BRIDGE && !n->vlan_filtering.value)
 		pol_error(c->r, "VF0233", n->node, &n->vlans.place, "vlan-filtering: true",
 			  "VLANs of a bridge that does not look at them");
+	if (n->vlan_filtering.place.line && n->vlan_filtering.value && pol_is_per_guest(n))
+		pol_error(c->r, "VF0233", n->node, &n->vlan_filtering.place,
+			  "leave one of them out", "VLANs of guests that share no segment");
 	if (n->vlan_filtering.place.line && n->vlan_filtering.value &&
 	    n->mode.value == POL_MODE_BRIDGE && n->masquerade.value)
 		pol_error(c->r, "VF0233", n->node, &n->vlan_filtering.place,

@@ -102,7 +102,8 @@ static void check_addresses(const struct vif_check *v)
 static bool can_vlans(const struct pol_network *n)
 {
 	return n->mode.value == POL_MODE_OVS ||
-	       (n->mode.value == POL_MODE_BRIDGE && n->vlan_filtering.value);
+	       (!pol_is_per_guest(n) && n->mode.value == POL_MODE_BRIDGE &&
+		n->vlan_filtering.value);
 }
 
 static void check_vlan_name(const struct vif_check *v, const struct pol_vlan *vlan)
@@ -128,7 +129,8 @@ static void check_vlan(const struct vif_check *v)
 	pol_quote(quoted, v->network->name);
 	if (!can_vlans(v->network)) {
 		pol_error(v->c->r, "VF0233", v->vif->node, place,
-			  v->network->mode.value == POL_MODE_BRIDGE
+			  pol_is_per_guest(v->network) ? "leave it out, its guests share no segment"
+			  : v->network->mode.value == POL_MODE_BRIDGE
 				  ? "vlan-filtering: true in the network"
 				  : "a network of mode bridge or ovs has VLANs",
 			  "network %s has no VLANs", quoted);
@@ -152,6 +154,12 @@ static void check_vlan(const struct vif_check *v)
 		check_vlan_name(v, &vlan->trunk.v[i]);
 }
 
+/* Where it is by their own links that guests are kept apart, or not at all. */
+static bool is_gateway(const struct pol_network *n)
+{
+	return n->mode.value != POL_MODE_OVS && !n->uplink_name.text && pol_is_router(n);
+}
+
 static void check_protection(const struct vif_check *v)
 {
 	const struct pol_effective *e = &v->e;
@@ -166,15 +174,14 @@ static void check_protection(const struct vif_check *v)
 			is_one(v) ? "give it addresses, or anti-spoof: mac"
 				  : "anti-spoof: mac for vifs that are not named one by one",
 			"anti-spoof \"strict\" for a vif without addresses: it could send nothing");
-	if (v->network->mode.value == POL_MODE_ROUTE && e->isolation.value == POL_ISOLATION_GUEST &&
-	    !v->vif->addresses.nr)
+	if (is_apart && !v->vif->addresses.nr)
 		pol_error(v->c->r, "VF0234", v->vif->node, &v->vif->place,
 			  is_one(v) ? "give it addresses" : "name each vif with its addresses",
 			  "network %s routes to addresses, and this vif has none", quoted);
-	if (!is_apart && e->isolation.value == POL_ISOLATION_GUEST)
+	if (!is_apart && e->isolation.value == POL_ISOLATION_GUEST && is_gateway(v->network))
 		pol_error(v->c->r, "VF0234", v->vif->node,
 			  said_at(v, e->isolation.origin, &e->isolation.place),
-			  "port; per-guest is said of a network of mode route",
+			  "isolation: per-guest in the network, for all of its guests",
 			  "isolation \"per-guest\" in network %s, whose guests share a segment",
 			  quoted);
 }

@@ -144,8 +144,11 @@ bool pol_is_router(const struct pol_network *network)
 
 bool pol_is_per_guest(const struct pol_network *network)
 {
-	return network->mode.value == POL_MODE_ROUTE &&
-	       (!network->isolation.place.line || network->isolation.value == POL_ISOLATION_GUEST);
+	if (network->mode.value == POL_MODE_ROUTE && !network->isolation.place.line)
+		return true;
+	/* A segment that is the LAN's, or Open vSwitch's, stays one. */
+	return network->mode.value != POL_MODE_OVS && !network->uplink_name.text &&
+	       pol_is_router(network) && network->isolation.value == POL_ISOLATION_GUEST;
 }
 
 /* Where no segment is shared, nothing a profile or vif says makes it so. */

@@ -178,10 +178,9 @@ static int take_routing(const struct pol_network *from, struct vs_network *to)
 	pol_take_prefix(&from->egress.source.v6, &to->egress.source6);
 	to->masquerade = from->masquerade.value;
 	take_dns(&from->dns, &to->dns);
-	if (from->mode.value == POL_MODE_ROUTE) {
-		to->proxy_neighbours = from->advertise.value == POL_ADVERTISE_PROXY;
-		to->is_routed_l2 = !pol_is_per_guest(from);
-	}
+	to->is_per_guest = pol_is_per_guest(from);
+	to->proxy_neighbours = from->mode.value == POL_MODE_ROUTE &&
+			       from->advertise.value == POL_ADVERTISE_PROXY;
 	for (size_t i = 0; i < from->subnets.nr; i++) {
 		struct vs_subnet *s = vs_network_add_subnet(to);
 

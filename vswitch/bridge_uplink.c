@@ -211,6 +211,7 @@ int bridge_start_record(const struct vs_record_network *old, const struct vs_net
 		return -ENOMEM;
 	snprintf(rn->name, sizeof(rn->name), "%s", n->name);
 	snprintf(rn->mode, sizeof(rn->mode), "%s", n->mode->name);
+	rn->is_per_guest = n->is_per_guest;
 	if (uplink) {
 		snprintf(rn->uplink, sizeof(rn->uplink), "%s", uplink->name);
 		rn->uplink_was_up = is_kept ? old->uplink_was_up : uplink->is_up;

@@ -45,12 +45,6 @@ static const char *ip(int family, const uint8_t *address, char text[INET6_ADDRST
 	return inet_ntop(family, address, text, INET6_ADDRSTRLEN) ? text : "";
 }
 
-/* Guests that are routed to are each behind a link of their own. */
-static bool is_per_guest(const struct vs_network *n)
-{
-	return n->mode == &vs_mode_route && !n->is_routed_l2;
-}
-
 static bool contains(const struct vs_subnet *s, const struct vs_prefix *a)
 {
 	unsigned int bytes = s->prefix.len / 8, bits = s->prefix.len % 8;
@@ -103,7 +97,7 @@ static void add_range4(struct making *m, const struct vs_subnet *s, uint32_t lea
 	char first[INET6_ADDRSTRLEN], last[INET6_ADDRSTRLEN], mask[INET6_ADDRSTRLEN];
 
 	netmask(s->prefix.len, mask);
-	if (is_per_guest(m->n))
+	if (m->n->is_per_guest)
 		add(m, m->config, "dhcp-range=%s,static,%s,%u",
 		    ip(AF_INET, s->prefix.address, first), mask, lease);
 	else
@@ -118,7 +112,7 @@ static void add_range6(struct making *m, const struct vs_subnet *s, uint32_t lea
 
 	ip(AF_INET6, s->prefix.address, prefix);
 	/* An address that a guest makes up has no route to it. */
-	if (is_per_guest(m->n))
+	if (m->n->is_per_guest)
 		mode = "static,off-link";
 	else if (s->ra == VS_RA_SLAAC)
 		mode = has_reservations(m, s) ? "static,slaac" : "ra-only";
@@ -154,9 +148,9 @@ static void add_ranges(struct making *m)
 		add(m, m->config, "dhcp-option=option:mtu,%u", m->n->mtu);
 	if (m->n->mode != &vs_mode_isolated)
 		return;
-	/* There is no way out: none may be taken for one. */
+	/* There is no way out: none may be taken for one. But behind links of their own, one to each other. */
 	add(m, m->config, "dhcp-option=option:router");
-	if (has_ra)
+	if (has_ra && !m->n->is_per_guest)
 		add(m, m->config, "ra-param=%s,600,0", m->n->name);
 }
 
@@ -185,7 +179,7 @@ static void add_dns(struct making *m)
 
 static void add_config(struct making *m)
 {
-	add(m, m->config, "interface=%s", is_per_guest(m->n) ? "vif*" : m->n->name);
+	add(m, m->config, "interface=%s", m->n->is_per_guest ? "vif*" : m->n->name);
 	add(m, m->config, "except-interface=lo");
 	add(m, m->config, "bind-dynamic");
 	add(m, m->config, "no-hosts");
@@ -272,6 +266,7 @@ bool dnsmasq_is_needed(const struct vs_network *n)
 
 json_t *dnsmasq_doc(const struct vs_wanted *w, const struct vs_network *n, bool has_ipv6)
 {
+	const enum vs_segment segment = n->is_per_guest ? VS_SEGMENT_NONE : n->mode->segment;
 	static const char *const devices[] = {
 		[VS_SEGMENT_BRIDGE] = "bridge",
 		[VS_SEGMENT_OVS] = "ovs",
@@ -289,8 +284,8 @@ json_t *dnsmasq_doc(const struct vs_wanted *w, const struct vs_network *n, bool 
 	if (!m.failed)
 		add_entries(&m);
 	if (!m.failed)
-		doc = json_pack("{sssOsOsO}", "device", devices[n->mode->segment], "config",
-				m.config, "hosts", m.hosts, "names", m.names);
+		doc = json_pack("{sssOsOsO}", "device", devices[segment], "config", m.config,
+				"hosts", m.hosts, "names", m.names);
 	json_decref(m.config);
 	json_decref(m.hosts);
 	json_decref(m.names);

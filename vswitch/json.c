@@ -92,6 +92,7 @@ static const struct field network_fields[] = {
 	PLAIN(FIELD_TEXT, struct vs_record_network, uplink),
 	PLAIN(FIELD_U32, struct vs_record_network, uplink_old_mtu),
 	PLAIN(FIELD_BOOL, struct vs_record_network, uplink_was_up),
+	PLAIN(FIELD_BOOL, struct vs_record_network, is_per_guest),
 	ARRAY(struct vs_record_network, moved_addrs, addr_fields),
 	ARRAY(struct vs_record_network, moved_routes, route_fields),
 	ARRAY(struct vs_record_network, addrs, addr_fields),
@@ -252,7 +253,8 @@ static int field_from_json(const json_t *json, const struct field *f, void *to)
 		return number_from_json(json, f, at);
 	case FIELD_BOOL:
 		*(bool *)at = json_is_true(json);
-		return json_is_boolean(json) ? 0 : -EINVAL;
+		/* Not there: by a version that knew of none. */
+		return !json || json_is_boolean(json) ? 0 : -EINVAL;
 	case FIELD_TEXT:
 		return text_from_json(json, at, f->size);
 	case FIELD_HEX:

@@ -20,6 +20,13 @@ void l3_end(struct vs_network *own);
 /* The switches of the network's device, before it goes up. */
 void l3_plan_device(struct plan_for *p, const struct vs_network *n);
 
+/*
+ * l3_link.c: @vif as a link of its own, of a network with is_per_guest; and all that is on @link for that
+ * taken back: a struct vs_mode's detach, of links that are routed.
+ */
+void l3_attach_link(struct plan_for *p, const struct vs_network *n, const struct vs_vif *vif);
+int l3_detach_link(const char *link, struct vs_plan *plan);
+
 /* ---- l3_host.c: on links that are not the network's own ---- */
 
 /* Whether @link was set up for a guest that is routed to. */

@@ -72,6 +72,7 @@ static int adopt(const struct vs_plan_input *in, const struct vs_network *n,
 	snprintf(rn->name, sizeof(rn->name), "%s", n->name);
 	snprintf(rn->mode, sizeof(rn->mode), "%s", n->mode->name);
 	rn->is_adopted = true;
+	rn->is_per_guest = n->is_per_guest;
 	return 0;
 }
 
@@ -238,6 +239,10 @@ int bridge_attach(const struct vs_network *n, const struct vs_vif *vif, struct v
 
 	if (!bridge)
 		return -ENONET;
+	if (n->is_per_guest) {
+		l3_attach_link(&p, n, vif);
+		return p.rc;
+	}
 	/* A new port is not isolated yet: it must not pass traffic until it is. */
 	if (link->is_up && is_isolated && link->master != bridge->ifindex)
 		plan_set_up(&p, VS_DISRUPTION_BLIP, vif->name, false);

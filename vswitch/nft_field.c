@@ -107,6 +107,8 @@ static const struct nft_field fields[] = {
 	  NONE },
 	{ "fib saddr type", FIB, NFT_FIB_RESULT_ADDRTYPE, NFTA_FIB_F_SADDR, 32, NFT_T_ADDRTYPE,
 	  NONE },
+	{ "fib saddr . iif oif", FIB, NFT_FIB_RESULT_OIF,
+	  NFTA_FIB_F_SADDR | NFTA_FIB_F_IIF | NFTA_FIB_F_PRESENT, 8, NFT_T_BOOL, NONE },
 	{ "fib saddr oifname", FIB, NFT_FIB_RESULT_OIFNAME, NFTA_FIB_F_SADDR, 128, NFT_T_IFNAME,
 	  NONE },
 };

@@ -194,14 +194,14 @@ struct vs_look vs_look_for(const struct vs_wanted *wanted, const struct vs_recor
 		look.docs |= n->mode->docs;
 		if (n->vlan_filtering && n->mode->segment == VS_SEGMENT_BRIDGE)
 			look.lacks |= VS_LACKS_VLAN_FILTERING;
-		look.neighs |= n->mode == &vs_mode_route;
+		look.neighs |= n->is_per_guest || n->mode == &vs_mode_route;
 		look.lacks |= l3_services_lacks(n);
 	}
 	for (size_t i = 0; i < record->nr_networks; i++) {
 		const struct vs_mode *mode = vs_mode_find(record->networks[i].mode);
 
 		look.docs |= mode ? mode->docs : 0;
-		look.neighs |= mode == &vs_mode_route;
+		look.neighs |= record->networks[i].is_per_guest || mode == &vs_mode_route;
 	}
 	return look;
 }
@@ -266,7 +266,9 @@ static bool has_guard(const struct vs_network *n)
 
 static enum vs_segment segment_of(const struct vs_network *n)
 {
-	return n->is_routed_l2 ? VS_SEGMENT_BRIDGE : n->mode->segment;
+	if (n->is_per_guest)
+		return VS_SEGMENT_NONE;
+	return n->mode->segment == VS_SEGMENT_NONE ? VS_SEGMENT_BRIDGE : n->mode->segment;
 }
 
 int plan_join(const struct vs_network *n, const struct vs_vif *vif, struct vs_plan *plan)

@@ -9,8 +9,11 @@
 #include <errno.h>
 #include <string.h>
 #include <arpa/inet.h>
+#include <linux/if_addr.h>
 #include <linux/rtnetlink.h>
 #include <sys/socket.h>
+
+#include "vswitch/l3_priv.h"
 
 struct foreign {
 	const struct vs_link *link;
@@ -108,6 +111,14 @@ static bool is_our_route(const struct vs_record *r, const char *link, const stru
 	return false;
 }
 
+/* Those without a subnet are ours on guests' links, or loopback's and harmless. */
+static bool has_subnet(const struct vs_link *l, const struct vs_addr *a)
+{
+	uint8_t whole = a->family == AF_INET ? 32 : 128;
+
+	return a->prefix_len != whole && !(l3_is_routed(l) && a->flags & IFA_F_NOPREFIXROUTE);
+}
+
 static bool is_whole(uint8_t family, uint8_t len)
 {
 	return len == (family == AF_INET ? 32 : 128);
@@ -122,9 +133,8 @@ int plan_check_overlaps(const struct vs_plan_input *in, const struct vs_observed
 		const struct vs_link *l = vs_observed_index(o, o->addrs[i].ifindex);
 		struct foreign f = { l, a->family, a->prefix_len, a->local, "an address" };
 
-		/* Those without a subnet are ours on guests' links, or loopback's and harmless. */
-		if (l && !l->is_loopback && a->scope == RT_SCOPE_UNIVERSE &&
-		    !is_whole(a->family, a->prefix_len) && !is_our_addr(in->record, l->name, a))
+		if (l && !l->is_loopback && a->scope == RT_SCOPE_UNIVERSE && has_subnet(l, a) &&
+		    !is_our_addr(in->record, l->name, a))
 			check_against(in, o, &f);
 	}
 	for (size_t i = 0; i < o->nr_routes; i++) {

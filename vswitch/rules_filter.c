@@ -120,10 +120,46 @@ static void add_routed_sources(struct rules_doc *d)
 	}
 }
 
+static bool is_isolated_device(const struct vs_network *n)
+{
+	return rules_is_isolated(n) && rules_is_device(n);
+}
+
+/*
+ * Behind links of their own it is by addresses that guests of one network are told from those of another:
+ * so each may have only what is routed to it, whatever its guard lets it say.
+ */
+static void add_isolated_links(struct rules_doc *d)
+{
+	const struct vs_wanted *w = d->wanted;
+	char ref[RULES_REF_LEN];
+	bool is_first = true;
+
+	for (size_t i = 0; i < 2 * w->nr_networks; i++) {
+		const struct vs_network *n = &w->networks[i / 2];
+		const char *word = rules_word(families[i % 2]);
+
+		if (!rules_is_isolated(n) || !rules_is_by_address(n) ||
+		    !rules_set_network(d, n, families[i % 2], ref))
+			continue;
+		if (is_first)
+			rules_add(d, "guests", "isolated", NULL,
+				  "iifname " RULES_VIF_LINKS
+				  " fib saddr . iif oif missing counter drop");
+		is_first = false;
+		rules_add(d, "guests", n->name, &n->place,
+			  "%s saddr %s %s daddr != %s counter drop", word, ref, word, ref);
+		rules_add(d, "guests", n->name, &n->place,
+			  "%s daddr %s %s saddr != %s counter drop", word, ref, word, ref);
+	}
+}
+
 static void add_isolated(struct rules_doc *d)
 {
 	char refs[RULES_DEVICES_MAX][RULES_REF_LEN];
-	size_t nr = rules_devices(d, "isolated", rules_is_isolated, refs);
+	size_t nr = rules_devices(d, "isolated", is_isolated_device, refs);
+
+	add_isolated_links(d);
 
 	for (size_t i = 0; i < nr; i++) {
 		rules_add(d, "guests", "isolated", NULL, "iifname %s counter drop", refs[i]);
@@ -162,19 +198,24 @@ static void add_unasked(struct rules_doc *d)
 static void add_egress(struct rules_doc *d)
 {
 	const struct vs_wanted *w = d->wanted;
-	char outside[RULES_TEXT_LEN];
+	char outside[RULES_TEXT_LEN], ref[RULES_REF_LEN];
 
 	for (size_t i = 0; i < w->nr_networks; i++) {
 		const struct vs_network *n = &w->networks[i];
 
 		for (size_t k = 0; k < 2; k++) {
-			if (!n->egress.network[0] || !rules_is_device(n) ||
-			    !rules_is_translated(n, families[k]))
+			if (!n->egress.network[0] || !rules_is_translated(n, families[k]))
 				continue;
 			outside_text(d, false, families[k], outside);
-			rules_add(d, "guests", n->name, &n->place,
-				  "meta nfproto %s iifname \"%s\" oifname != \"%s\" %scounter drop",
-				  k ? "ipv6" : "ipv4", n->name, n->egress.network, outside);
+			if (rules_is_device(n))
+				rules_add(
+					d, "guests", n->name, &n->place,
+					"meta nfproto %s iifname \"%s\" oifname != \"%s\" %scounter drop",
+					k ? "ipv6" : "ipv4", n->name, n->egress.network, outside);
+			else if (rules_set_network(d, n, families[k], ref))
+				rules_add(d, "guests", n->name, &n->place,
+					  "%s saddr %s oifname != \"%s\" %scounter drop",
+					  rules_word(families[k]), ref, n->egress.network, outside);
 		}
 	}
 }

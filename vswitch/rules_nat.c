@@ -53,13 +53,18 @@ static void add_forward(struct rules_doc *d, const struct forward *fw, const cha
 			uint16_t first, uint16_t last, uint16_t to_port)
 {
 	const struct vs_forward *f = fw->f;
-	char guest[INET6_ADDRSTRLEN], to[64], listen[80], ports[16], inside[40] = "";
+	char guest[INET6_ADDRSTRLEN], to[64], listen[80], ports[16], inside[80] = "";
+	char net[RULES_REF_LEN];
 
 	if (!inet_ntop(fw->to->family, fw->to->address, guest, sizeof(guest)))
 		return;
 	listen_text(fw, listen);
 	if (!f->hairpin && fw->hook == RULES_INPUT && rules_is_device(fw->network))
 		snprintf(inside, sizeof(inside), "iifname != \"%s\" ", fw->network->name);
+	else if (!f->hairpin && fw->hook == RULES_INPUT &&
+		 rules_set_network(d, fw->network, fw->to->family, net))
+		snprintf(inside, sizeof(inside), "%s saddr != %s ", rules_word(fw->to->family),
+			 net);
 	snprintf(ports, sizeof(ports), first == last ? "%u" : "%u-%u", first, last);
 	if (first != last || first == to_port)
 		snprintf(to, sizeof(to), "%s", guest);

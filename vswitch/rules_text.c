@@ -153,7 +153,7 @@ static bool is_mode(const struct vs_network *n, const char *mode)
 
 bool rules_is_by_address(const struct vs_network *n)
 {
-	return is_mode(n, "route") && !n->is_routed_l2;
+	return n->is_per_guest;
 }
 
 bool rules_is_device(const struct vs_network *n)

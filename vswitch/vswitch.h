@@ -260,6 +260,7 @@ struct vs_record_network {
 	char uplink[IFNAMSIZ]; /* "": none */
 	uint32_t uplink_old_mtu;
 	bool uplink_was_up;
+	bool is_per_guest; /* its vifs have addresses and neighbours of ours */
 	/* What was moved from the uplink, in the kernel's order. */
 	struct vs_addr *moved_addrs;
 	size_t nr_moved_addrs;

@@ -179,7 +179,8 @@ struct vs_network {
 	struct vs_dns dns;
 	bool proxy_neighbours; /* route: answer ARP and ND for guests on the egress network */
 	bool ports_closed; /* the firewall lets nothing pass between its guests: vs_rules_prepare() */
-	bool is_routed_l2; /* route: guests share a segment; else /32 and /128 per vif */
+	/* The host routes to each guest behind a link of its own, /32 and /128; else they share a segment. */
+	bool is_per_guest;
 };
 
 /* ---- Vifs ---- */

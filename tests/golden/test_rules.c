@@ -49,6 +49,7 @@ static struct vs_network *network(const char *name, const struct vs_mode *mode, 
 
 	snprintf(n->name, sizeof(n->name), "%s", name);
 	n->mode = mode;
+	n->is_per_guest = mode == &route;
 	n->place = (struct diag_place){ .file = "/etc/vifrost/policy.yaml", .line = 10 };
 	for (size_t i = 0; i < 2; i++) {
 		if (!cidrs[i])
@@ -292,6 +293,28 @@ static void test_nat(void **state)
 	expect("nat");
 }
 
+/* What a device tells of a segment's guests, addresses tell of those behind links of their own. */
+static void test_per_guest(void **state)
+{
+	struct vs_forward *f;
+	struct vs_network *n;
+
+	(void)state;
+	vs_wanted_init(&w);
+	network("xenbr0", &bridge, NULL, NULL)->has_uplink = true;
+	n = network("nat0", &nat, "10.20.0.0/24", "fd00:20::/64");
+	n->is_per_guest = true;
+	strcpy(n->egress.network, "xenbr0");
+	network("lab0", &isolated, "10.99.0.0/24", "fd00:99::/64")->is_per_guest = true;
+	network("lab1", &isolated, "10.98.0.0/24", NULL);
+	n = network("own0", &bridge, "10.77.0.0/24", NULL);
+	n->is_per_guest = n->masquerade = true;
+	entry("web1", "nat0", "web", "10.20.0.11", NULL);
+	f = forward("web", "nat0", IPPROTO_TCP, NULL, 80, "10.20.0.11", NULL, 0);
+	assert_false(f->hairpin);
+	expect("per_guest");
+}
+
 static void test_forwards(void **state)
 {
 	struct vs_forward *f;
@@ -379,9 +402,8 @@ static void test_nothing(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_nat),
-		cmocka_unit_test(test_forwards),
-		cmocka_unit_test(test_firewall),
+		cmocka_unit_test(test_nat),	 cmocka_unit_test(test_per_guest),
+		cmocka_unit_test(test_forwards), cmocka_unit_test(test_firewall),
 		cmocka_unit_test(test_nothing),
 	};
 

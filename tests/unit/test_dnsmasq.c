@@ -206,12 +206,13 @@ static void test_routed_guests(void **state)
 	struct vs_network *n = want(&vs_mode_route);
 
 	(void)state;
+	n->is_per_guest = true;
 	range(subnet(n, "198.51.100.64", 27), "198.51.100.70", "198.51.100.80");
 	subnet(n, "2001:db8:40::", 64)->ra = VS_RA_SLAAC;
 	assert_true(says("config", "interface=vif*", true));
 	assert_true(says("config", "dhcp-range=198.51.100.64,static,255.255.255.224,3600", true));
 	assert_true(says("config", "dhcp-range=2001:db8:40::,static,off-link,64,43200", true));
-	n->is_routed_l2 = true;
+	n->is_per_guest = false;
 	assert_true(says("config", "interface=nat0", true));
 	assert_true(says("config", "dhcp-range=2001:db8:40::,ra-only,64,43200", true));
 }

@@ -303,6 +303,7 @@ static struct vs_network *want_route(struct host *h)
 	struct vs_vif *vif;
 
 	n->proxy_neighbours = true;
+	n->is_per_guest = true;
 	want_subnet(n, "198.51.100.64", 27, "198.51.100.65");
 	want_subnet(n, "2001:db8:40::", 64, "2001:db8:40::1");
 	give_default_route(h, "eth0");
@@ -345,6 +346,48 @@ static void test_route_is_a_link_per_guest(void **state)
 	assert_int_equal(h->record.nr_switches, 3);
 	apply(h);
 	assert_int_equal(h->plan.nr, 0);
+}
+
+/* The same links behind a network that translates; and back onto its segment. */
+static void test_nat_with_a_link_per_guest(void **state)
+{
+	struct host *h = *state;
+	struct vs_network *n = want_route(h);
+	const struct vs_link *vif;
+
+	n->mode = &vs_mode_nat;
+	n->proxy_neighbours = false;
+	apply(h);
+	vif = vs_observed_link(&h->fake->model, "vif1.0");
+	assert_int_equal(vif->master, 0);
+	assert_int_equal(vif->sysctls[VS_LINK_PROXY_ARP], 1);
+	assert_true(is_there(h, "addr rt0 198.51.100.65/27 "));
+	assert_true(is_there(h, "addr vif1.0 198.51.100.65/32 "));
+	assert_true(is_there(h, "route vif1.0 198.51.100.70/32 table 254 protocol 86"));
+	assert_true(is_there(h, "neigh vif1.0 2001:db8:40::70 00:16:3e:00:00:01"));
+	assert_false(is_there(h, "proxy "));
+	assert_true(h->record.networks[0].is_per_guest);
+	apply(h);
+	assert_int_equal(h->plan.nr, 0);
+	n->is_per_guest = false;
+	apply(h);
+	vif = vs_observed_link(&h->fake->model, "vif1.0");
+	assert_int_equal(vif->master, vs_observed_link(&h->fake->model, "rt0")->ifindex);
+	assert_false(is_there(h, "addr vif1.0"));
+	assert_false(is_there(h, "neigh vif1.0"));
+	assert_false(is_there(h, "route vif1.0"));
+}
+
+/* Guests that share no segment reach each other by the host. */
+static void test_isolated_links_are_forwarded_between(void **state)
+{
+	struct host *h = *state;
+	struct vs_network *n = want(h, "lab0", &vs_mode_isolated);
+
+	want_subnet(n, "10.99.0.0", 24, "10.99.0.1");
+	n->is_per_guest = true;
+	apply(h);
+	assert_int_equal(h->fake->model.sysctls[VS_SYSCTL_FORWARDING4], 1);
 }
 
 static void test_route_is_undone(void **state)
@@ -448,17 +491,17 @@ static void test_routed_segment(void **state)
 	struct host *h = *state;
 	const struct vs_link *vif;
 
-	want_route(h)->is_routed_l2 = true;
+	want_route(h)->is_per_guest = false;
 	apply(h);
 	vif = vs_observed_link(&h->fake->model, "vif1.0");
 	assert_int_equal(vif->master, vs_observed_link(&h->fake->model, "rt0")->ifindex);
 	assert_true(is_there(h, "proxy eth0 198.51.100.70 "));
 	apply(h);
 	assert_int_equal(h->plan.nr, 0);
-	h->wanted.networks[0].is_routed_l2 = false;
+	h->wanted.networks[0].is_per_guest = true;
 	apply(h);
 	assert_int_equal(vs_observed_link(&h->fake->model, "vif1.0")->master, 0);
-	h->wanted.networks[0].is_routed_l2 = true;
+	h->wanted.networks[0].is_per_guest = false;
 	apply(h);
 	assert_false(is_there(h, "addr vif1.0"));
 	assert_int_equal(h->plan.record.nr_networks, 1);
@@ -626,6 +669,9 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_custom_bridge_routes_too, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_bridge_becomes_nat, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_route_is_a_link_per_guest, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_nat_with_a_link_per_guest, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_isolated_links_are_forwarded_between, setup,
+						teardown),
 		cmocka_unit_test_setup_teardown(test_route_is_undone, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_route_given_up_leaves_nothing, setup,
 						teardown),

@@ -231,11 +231,11 @@ static void routers(void **state)
 	assert_true(n->dns.register_guests);
 	n = get(state, "rt0");
 	assert_true(n->proxy_neighbours);
-	assert_false(n->is_routed_l2);
+	assert_true(n->is_per_guest);
 	assert_int_equal(n->egress.source4.family, 0);
 	n = get(state, "rt1");
 	assert_false(n->proxy_neighbours);
-	assert_true(n->is_routed_l2);
+	assert_false(n->is_per_guest);
 	assert_string_equal(n->egress.network, "");
 }
 
