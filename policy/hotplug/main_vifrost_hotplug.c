@@ -8,10 +8,13 @@
 
 int main(int argc, char **argv)
 {
-	const char *base = argc ? strrchr(argv[0], '/') : NULL;
+	const char *name = argc ? argv[0] : "", *base = strrchr(name, '/');
 	int skip;
 
-	base = base ? base + 1 : argc ? argv[0] : "";
+	base = base ? base + 1 : name;
+	/* vifrostd places vifs by xenstore alone; xl starts a script all the same, and waits for it. */
+	if (!strcmp(base, "vif-vifrost"))
+		return 0;
 	skip = strncmp(base, "vif-", 4) != 0;
 	log_init("vifrost-hotplug", LOG_LEVEL_NOTICE);
 	if (argc <= skip) {
