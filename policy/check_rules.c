@@ -266,11 +266,37 @@ static void check_probes(struct pol_checks *c, struct pol_index *names)
 	}
 }
 
+/* Each is asked for again and again. */
+static void check_fqdns(struct pol_checks *c)
+{
+	const struct policy *p = c->policy;
+	struct pol_index names;
+	size_t nr = 0;
+
+	pol_index_init(&names, c->r);
+	for (size_t i = 0; i < p->address_sets.nr && !c->r->rc; i++) {
+		const struct pol_address_set *s = &p->address_sets.v[i];
+
+		for (size_t k = 0; k < s->nets.nr_names && !c->r->rc; k++) {
+			const struct pol_text *name = &s->nets.names[k];
+
+			if (pol_index_put(&names, name->text, strlen(name->text), name))
+				continue;
+			if (++nr == POL_FQDNS_MAX + 1)
+				pol_error(c->r, "VF0238", s->node, &name->place,
+					  "write addresses and networks instead",
+					  "more than %d names in address sets", POL_FQDNS_MAX);
+		}
+	}
+	pol_index_fini(&names);
+}
+
 void pol_check_rules(struct pol_checks *c)
 {
 	struct policy *p = c->policy;
 	struct pol_index rules, probes;
 
+	check_fqdns(c);
 	pol_index_init(&rules, c->r);
 	pol_index_init(&probes, c->r);
 	for (size_t i = 0; i < p->networks.nr && !c->r->rc; i++)

@@ -15,7 +15,7 @@
  *	boot	   {}				answered once the last revision is in force
  *	history	   {}				[{revision, when, author, message, file, result, steps}]
  *	down	   {...}			{outcome, steps: [...]}
- *	status	   {}				{networks: [{name, mode, state, ...}], vifs: [...], ...}
+ *	status	   {}				{networks: [{name, mode, state, ...}], vifs: [...], names: [...], ...}
  *	show	   {effective: bool, at?}	the policy applied last, or what holds for each vif
  *	diff	   {}				as plan: what is there, and the policy in force
  *	vif.list   {}				[{name, guest, devid, network, state, ...}]

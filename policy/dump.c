@@ -148,7 +148,7 @@ static const struct {
 	[POL_KIND_TARGET] = { target_json, offsetof(struct pol_prefix, place) },
 	[POL_KIND_NETWORK] = { target_json, offsetof(struct pol_prefix, place) },
 	[POL_KIND_ADDRESSES] = { pol_addresses_json, offsetof(struct pol_prefixes, place) },
-	[POL_KIND_NETS] = { pol_addresses_json, offsetof(struct pol_prefixes, place) },
+	[POL_KIND_NETS] = { pol_nets_json, offsetof(struct pol_nets, place) },
 	[POL_KIND_HOST_ADDRESSES] = { pol_host_addresses_json,
 				      offsetof(struct pol_host_addresses, place) },
 	[POL_KIND_SPAN] = { pol_span_json, offsetof(struct pol_span, place) },

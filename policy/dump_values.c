@@ -23,6 +23,20 @@ json_t *pol_addresses_json(const struct pol_key *key, const void *source)
 	return array;
 }
 
+json_t *pol_nets_json(const struct pol_key *key, const void *source)
+{
+	const struct pol_nets *n = source;
+	json_t *array = json_array();
+
+	(void)key;
+	for (size_t i = 0; array && i < n->nr; i++)
+		array = pol_append_json(array, pol_prefix_json(&n->v[i], false));
+	for (size_t i = 0; array && i < n->nr_names; i++)
+		array = pol_append_json(array,
+					json_sprintf(POL_FQDN_PREFIX "%s", n->names[i].text));
+	return array;
+}
+
 json_t *pol_host_addresses_json(const struct pol_key *key, const void *source)
 {
 	const struct pol_host_addresses *a = source;

@@ -21,7 +21,7 @@ enum pol_kind {
 	POL_KIND_TARGET,	 /* struct pol_prefix: "default" or a network */
 	POL_KIND_NETWORK,	 /* struct pol_prefix: a network, host bits 0 */
 	POL_KIND_ADDRESSES,	 /* struct pol_prefixes, each of full length */
-	POL_KIND_NETS,		 /* struct pol_prefixes: addresses and networks */
+	POL_KIND_NETS,		 /* struct pol_nets: addresses, networks, "fqdn:NAME" */
 	POL_KIND_HOST_ADDRESSES, /* struct pol_host_addresses */
 	POL_KIND_SPAN,		 /* struct pol_span: "first-last" */
 	POL_KIND_SOURCE,	 /* struct pol_source */
@@ -165,6 +165,7 @@ void pol_error_type(struct pol_reader *r, const struct pol_node *node, const cha
 /* And back, dump_values.c. NULL: out of memory. */
 json_t *pol_prefix_json(const struct pol_prefix *p, bool always);
 json_t *pol_addresses_json(const struct pol_key *key, const void *source);
+json_t *pol_nets_json(const struct pol_key *key, const void *source);
 json_t *pol_host_addresses_json(const struct pol_key *key, const void *source);
 json_t *pol_span_json(const struct pol_key *key, const void *source);
 json_t *pol_source_json(const struct pol_key *key, const void *source);
@@ -180,7 +181,8 @@ json_t *pol_append_json(json_t *array, json_t *value);
 /* Text rules, policy/parse_rules.c. */
 extern const struct pol_text_rule pol_rule_name, pol_rule_ifname, pol_rule_guest, pol_rule_domain,
 	pol_rule_uuid, pol_rule_pci, pol_rule_driver, pol_rule_ifglob, pol_rule_hostglob,
-	pol_rule_tag, pol_rule_guest_or_tag, pol_rule_vlan, pol_rule_dns, pol_rule_vif;
+	pol_rule_tag, pol_rule_guest_or_tag, pol_rule_vlan, pol_rule_dns, pol_rule_fqdn,
+	pol_rule_vif;
 
 /* Cross checks over a policy that was read without an error; sets what policy.h says they set. */
 void pol_check(struct pol_reader *r, struct policy *policy);

@@ -89,29 +89,40 @@ void pol_read_addresses(struct pol_reader *r, const struct pol_node *node,
 	}
 }
 
+/* The name behind the prefix, as a text of its own. */
+static void read_fqdn(struct pol_reader *r, const struct pol_node *node, struct pol_nets *out)
+{
+	static const struct pol_key key = { .kind = POL_KIND_TEXT, .arg = &pol_rule_fqdn };
+	struct pol_node name = *node;
+
+	name.text += strlen(POL_FQDN_PREFIX);
+	name.is_plain = false;
+	pol_read_value(r, &name, &key, &out->names[out->nr_names]);
+	out->nr_names += out->names[out->nr_names].text != NULL;
+}
+
 void pol_read_nets(struct pol_reader *r, const struct pol_node *node, const struct pol_key *key,
 		   void *target)
 {
-	struct pol_prefixes *out = target;
+	struct pol_nets *out = target;
 	struct pol_prefix *v = pol_want_list(r, node, "a list of networks", sizeof(*v));
+	struct pol_text *names = v ? pol_want_list(r, node, "", sizeof(*names)) : NULL;
 
 	(void)key;
-	if (!v)
+	if (!names)
 		return;
-	*out = (struct pol_prefixes){ .v = v, .place = node->place };
+	*out = (struct pol_nets){ .v = v, .place = node->place, .names = names };
 	for (const struct pol_node *n = node->first; n; n = n->next) {
 		struct pol_prefix prefix = { .place = n->place };
-		char quoted[POL_QUOTE_MAX];
 
 		if (!pol_want_scalar(r, n, "an address or a network"))
 			continue;
-		if (!strncmp(n->text, "fqdn:", 5))
-			pol_error(r, "VF0111", n, NULL, "write its addresses",
-				  "not in this version: names in address sets, %s",
-				  pol_quote(quoted, n->text));
+		if (!strncmp(n->text, POL_FQDN_PREFIX, strlen(POL_FQDN_PREFIX)))
+			read_fqdn(r, n, out);
 		else if (!pol_parse_prefix(n->text, &prefix) &&
 			 !pol_parse_address(n->text, &prefix))
-			pol_error_value(r, n, "VF0106", "192.0.2.1 or 192.0.2.0/24",
+			pol_error_value(r, n, "VF0106",
+					"192.0.2.1, 192.0.2.0/24 or fqdn:www.example.org",
 					"an address or a network");
 		else if (want_masked(r, n, &prefix))
 			out->v[out->nr++] = prefix;

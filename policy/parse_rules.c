@@ -11,6 +11,8 @@
 #define TEXT_MAX     255
 #define TAG_MAX	     31
 #define DNS_MAX	     127
+#define FQDN_MAX     253
+#define LABEL_MAX    63
 
 static bool is_name(const char *text, size_t max)
 {
@@ -94,6 +96,25 @@ static bool is_dns(const char *text)
 	return is_name(text, DNS_MAX) && !strchr(text, '_');
 }
 
+/* A name that is looked up as it is: without a dot it would be one of somebody's search list. */
+static bool is_fqdn(const char *text)
+{
+	const char *label = text;
+	size_t len;
+
+	if (strlen(text) > FQDN_MAX || !strchr(text, '.'))
+		return false;
+	do {
+		len = strcspn(label, ".");
+		if (!len || len > LABEL_MAX || label[0] == '-' || label[len - 1] == '-' ||
+		    strspn(label, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+				  "0123456789-_") < len)
+			return false;
+		label += len;
+	} while (*label++);
+	return true;
+}
+
 /* "web1/0" */
 static bool is_vif(const char *text)
 {
@@ -173,5 +194,10 @@ const struct pol_text_rule pol_rule_vlan = { "a VLAN's name",
 					     is_vlan, false };
 const struct pol_text_rule pol_rule_dns = {
 	"a domain name", "letters, digits and . - up to 127, a letter or digit first", is_dns, true
+};
+const struct pol_text_rule pol_rule_fqdn = {
+	"a whole domain name",
+	"labels of letters, digits, - and _ with dots between them, up to 253, as www.example.org",
+	is_fqdn, true
 };
 const struct pol_text_rule pol_rule_vif = { "a guest's vif", "guest/devid, web1/0", is_vif, false };

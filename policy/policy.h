@@ -25,6 +25,8 @@
 #define POL_ENTRIES_MAX 200000	   /* values in a file */
 #define POL_MAC_AUTO	"auto"
 #define POL_ANY_GUEST	"*"
+#define POL_FQDN_PREFIX "fqdn:" /* before a name in an address set */
+#define POL_FQDNS_MAX	256	/* different names in a file */
 
 struct pol_part;
 struct pol_node; /* the text's own tree, policy/tree.h */
@@ -81,6 +83,15 @@ struct pol_prefixes {
 	struct pol_prefix *v;
 	size_t nr;
 	struct pol_place place;
+};
+
+/* Addresses and networks, and names whose addresses are asked for while the policy is in force. */
+struct pol_nets {
+	struct pol_prefix *v;
+	size_t nr;
+	struct pol_place place;
+	struct pol_text *names;
+	size_t nr_names;
 };
 
 /* The host's own addresses on a network: given, or to be asked of the LAN. */
@@ -460,7 +471,7 @@ struct pol_address_set {
 	struct pol_place place;
 	const struct pol_node *node;
 	const char *name;
-	struct pol_prefixes nets; /* addresses and networks */
+	struct pol_nets nets;
 };
 
 enum pol_peer_kind {

@@ -50,6 +50,7 @@ int vifrostd_take_policy(struct vifrostd *d, struct policy *policy)
 	d->networks = networks;
 	pol_free(d->policy);
 	d->policy = policy;
+	names_changed(d);
 	drift_reset(d);
 	return 0;
 }
@@ -173,7 +174,9 @@ static int start(struct vifrostd *d, const struct vifrostd_options *options)
 	}
 	d->apply.fault_at = options->fault_at;
 	history_settle(d);
-	rc = vifrostd_reload_policy(d);
+	rc = names_start(d);
+	if (!rc)
+		rc = vifrostd_reload_policy(d);
 	if (!rc)
 		rc = tx_resume(d);
 	if (rc)
@@ -197,6 +200,7 @@ static int start(struct vifrostd *d, const struct vifrostd_options *options)
 static void stop(struct vifrostd *d)
 {
 	tx_stop(d);
+	names_stop(d);
 	drift_stop(d);
 	rpc_server_destroy(d->rpc);
 	store_stop(d);

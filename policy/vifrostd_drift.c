@@ -284,6 +284,8 @@ static void look(struct vifrostd *d)
 	/* Vifs that are not placed yet wait for something, and have their own way there. */
 	rc = d->policy ? pol_wanted(d->policy, d->host_id, &wanted) : 0;
 	if (!rc)
+		rc = names_wanted(d, &wanted);
+	if (!rc)
 		rc = vif_wanted(d, d->policy, true, &wanted);
 	if (!rc)
 		rc = apply_plan(&d->apply, &wish, &ds, &result);

@@ -163,6 +163,8 @@ struct vifrostd {
 	uint64_t store_retry_ms;
 	char store_why[HV_WHY_MAX]; /* why not connected */
 
+	struct names_watch *names; /* NULL: not started */
+
 	struct htab vifs;
 	char gone[GONE_MAX]
 		 [IFNAMSIZ]; /* links of vifs that are gone, which were still there then */
@@ -306,6 +308,20 @@ void plan_rpc_diff(void *arg, struct rpc_call *call);
 /* Of a plan that was made before. NULL: unknown. */
 const struct planned *plan_find(const struct vifrostd *d, const char *id);
 void plan_forget_all(struct vifrostd *d);
+
+/* vifrostd_names.c: names in address sets. Return: 0; -errno. */
+int names_start(struct vifrostd *d);
+void names_stop(struct vifrostd *d);
+/* Another policy is in force. */
+void names_changed(struct vifrostd *d);
+/* Nothing is under way: those that only an earlier policy had are forgotten. */
+void names_settled(struct vifrostd *d);
+/* Bring what they stand for into the sets of the kernel's tables. */
+void names_sync(struct vifrostd *d);
+/* What they stand for now, for a plan. Return: 0; -ENOMEM. */
+int names_wanted(const struct vifrostd *d, struct vs_wanted *wanted);
+/* NULL: there are none. */
+json_t *names_json_of(const struct vifrostd *d);
 
 /* vifrostd_guard.c: what watches over a try. */
 int tx_guard_start(struct vifrostd *d);

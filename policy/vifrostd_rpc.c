@@ -14,6 +14,8 @@ int rpc_wanted(struct vifrostd *d, const struct policy *policy, struct vs_wanted
 {
 	int rc = policy ? pol_wanted(policy, d->host_id, wanted) : 0;
 
+	if (!rc)
+		rc = names_wanted(d, wanted);
 	return rc ? rc : vif_wanted(d, policy, false, wanted);
 }
 

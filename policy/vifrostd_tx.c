@@ -44,6 +44,7 @@ static void tx_reset(struct vifrostd *d)
 	free(tx->file);
 	apply_result_fini(&tx->result);
 	*tx = (struct tx){ .timer_fd = -1, .lifeline_fd = -1 };
+	names_settled(d);
 	drift_kick(d);
 }
 

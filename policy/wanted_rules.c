@@ -22,6 +22,13 @@ static int take_set(const struct pol_address_set *from, struct vs_address_set *t
 		return -ENOMEM;
 	for (; to->nr < from->nets.nr; to->nr++)
 		pol_take_prefix(&from->nets.v[to->nr], &to->v[to->nr]);
+	if (!from->nets.nr_names)
+		return 0;
+	to->fqdns = calloc(from->nets.nr_names, sizeof(*to->fqdns));
+	if (!to->fqdns)
+		return -ENOMEM;
+	for (; to->nr_fqdns < from->nets.nr_names; to->nr_fqdns++)
+		COPY_TEXT(to->fqdns[to->nr_fqdns], from->nets.names[to->nr_fqdns].text);
 	return 0;
 }
 

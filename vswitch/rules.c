@@ -17,6 +17,8 @@
 
 #define SHIFTED_PORTS_MAX 256
 
+const char *const vs_rules_tables[VS_RULES_TABLES] = { RULES_FILTER, RULES_NAT, RULES_BRIDGE };
+
 static void refuse(const struct vs_plan_input *in, const struct diag_place *place, const char *hint,
 		   const char *what, const char *name)
 {
@@ -72,6 +74,33 @@ static void check_peers(const struct vs_plan_input *in, const char *name,
 	}
 }
 
+static bool has_fqdns(const struct vs_wanted *w, const struct vs_peer *peers, size_t nr)
+{
+	for (size_t i = 0; i < nr; i++)
+		for (size_t k = 0; peers[i].kind == VS_PEER_SET && k < w->nr_sets; k++)
+			if (w->sets[k].nr_fqdns && !strcmp(w->sets[k].name, peers[i].name))
+				return true;
+	return false;
+}
+
+/* Flows hold addresses, not sets that could change beneath them. */
+static void check_fqdns(const struct vs_plan_input *in, const struct vs_network *n)
+{
+	const struct vs_firewall *fw = &in->wanted->firewall;
+
+	for (size_t i = 0; i < fw->nr_rules; i++) {
+		const struct vs_rule *r = &fw->rules[i];
+
+		if (has_fqdns(in->wanted, r->from, r->nr_from) ||
+		    has_fqdns(in->wanted, r->to, r->nr_to))
+			diag_add(
+				in->ds, DIAG_ERROR, "VF0545", &r->place,
+				"write addresses in the set, or move the guests to a bridge network",
+				"%s: names in an address set cannot be followed on the Open vSwitch bridge %s",
+				r->name, n->name);
+	}
+}
+
 /* Between ports of one bridge: not every bridge, nor every kernel, can do it. */
 static void check_ports(const struct vs_plan_input *in, const struct vs_plan *plan,
 			const struct vs_network *n)
@@ -81,6 +110,8 @@ static void check_ports(const struct vs_plan_input *in, const struct vs_plan *pl
 
 	if (rules_ports(in->wanted, n) != RULES_PORTS_FILTERED)
 		return;
+	if (n->mode && !strcmp(n->mode->name, "ovs"))
+		check_fqdns(in, n);
 	if (n->mode && !strcmp(n->mode->name, "ovs"))
 		diag_add(in->ds, DIAG_ERROR, "VF0543", &n->place, hint,
 			 "%s: the firewall can't tell connections apart on an Open vSwitch bridge",

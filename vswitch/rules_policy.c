@@ -29,10 +29,14 @@ static uint32_t hash_text(uint32_t hash, const char *text)
 	return hash;
 }
 
-/* FNV-1a, of what decides: not of comments, which change with every line above a rule. */
+/*
+ * FNV-1a, of what decides: not of comments, which change with every line above a rule, nor of addresses of
+ * names, which change by themselves: what was let in by an older address lives on.
+ */
 static uint32_t hash_rules(struct rules_doc *d)
 {
-	char *sets = json_dumps(d->sets, JSON_COMPACT | JSON_SORT_KEYS);
+	json_t *fixed = rules_fixed_sets(d);
+	char *sets = json_dumps(fixed, JSON_COMPACT | JSON_SORT_KEYS);
 	uint32_t hash = hash_text(2166136261u, sets);
 	const json_t *rule;
 	size_t i;
@@ -44,6 +48,7 @@ static uint32_t hash_rules(struct rules_doc *d)
 		hash = hash_text(hash, json_string_value(json_object_get(rule, "rule")));
 	}
 	free(sets);
+	json_decref(fixed);
 	return hash;
 }
 

@@ -83,6 +83,8 @@ bool rules_any_network(const struct vs_network *n);
 /* Addresses of a tag, an address set, a guest. */
 bool rules_set_peer(struct rules_doc *d, const struct vs_peer *peer, int family,
 		    char ref[RULES_REF_LEN]);
+/* All sets so far, without what names stand for now. A reference of the caller's; NULL: out of memory. */
+json_t *rules_fixed_sets(struct rules_doc *d);
 void rules_set_ports(struct rules_doc *d, const struct vs_rule *rule, char ref[RULES_REF_LEN]);
 
 /* "ip" or "ip6": the word before saddr. */

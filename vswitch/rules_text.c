@@ -286,7 +286,8 @@ static json_t *prefix_elements(struct prefixes *list)
 	const struct vs_prefix *last = NULL;
 	char text[64];
 
-	qsort(list->v, list->nr, sizeof(*list->v), compare_prefixes);
+	if (list->nr)
+		qsort(list->v, list->nr, sizeof(*list->v), compare_prefixes);
 	for (size_t i = 0; elements && i < list->nr; i++) {
 		if (last && rules_covers(last, &list->v[i]))
 			continue;
@@ -300,15 +301,21 @@ static json_t *prefix_elements(struct prefixes *list)
 	return elements;
 }
 
+/* @list is used up. */
+static void add_prefixes(struct rules_doc *d, struct prefixes *list, const char *ref, int family)
+{
+	add_set(d, ref + 1, family == AF_INET ? "ipv4_addr" : "ipv6_addr", true,
+		prefix_elements(list));
+	free(list->v);
+}
+
 /* @list is used up. Return: whether there is anything in it. */
 static bool finish_prefixes(struct rules_doc *d, struct prefixes *list, const char *ref, int family)
 {
 	bool is_empty = !list->nr;
 
 	if (!is_empty)
-		add_set(d, ref + 1, family == AF_INET ? "ipv4_addr" : "ipv6_addr", true,
-			prefix_elements(list));
-	free(list->v);
+		add_prefixes(d, list, ref, family);
 	return !is_empty;
 }
 
@@ -422,6 +429,103 @@ static bool has_tag(const struct vs_entry *e, const char *tag)
 	return false;
 }
 
+/* What is in the file, or all that is in it now. */
+static void add_address_set(struct rules_doc *d, struct prefixes *list,
+			    const struct vs_address_set *s, int family, bool with_found)
+{
+	for (size_t k = 0; k < s->nr; k++)
+		add_prefix(d, list, &s->v[k], family);
+	for (size_t k = 0; with_found && k < s->nr_found; k++)
+		add_prefix(d, list, &s->found[k], family);
+}
+
+/* One with names is there even while they have no address: those come without a plan. */
+static bool set_address_set(struct rules_doc *d, const struct vs_address_set *s, int family,
+			    const char *ref)
+{
+	struct prefixes list = { 0 };
+
+	add_address_set(d, &list, s, family, true);
+	if (!s->nr_fqdns)
+		return finish_prefixes(d, &list, ref, family);
+	add_prefixes(d, &list, ref, family);
+	return true;
+}
+
+/* The set with names that @name stands for; NULL: another kind. */
+static const struct vs_address_set *find_named(const struct vs_wanted *w, const char *name,
+					       int *family)
+{
+	static const int families[] = { AF_INET, AF_INET6 };
+	char ref[RULES_REF_LEN];
+
+	for (size_t i = 0; i < w->nr_sets; i++)
+		for (size_t k = 0; w->sets[i].nr_fqdns && k < 2; k++) {
+			make_ref(ref, "set", w->sets[i].name, families[k]);
+			*family = families[k];
+			if (!strcmp(ref + 1, name))
+				return &w->sets[i];
+		}
+	return NULL;
+}
+
+/* As the document has them, but for those with names what @with_found says. NULL: see d->rc. */
+static json_t *renew_sets(struct rules_doc *d, const json_t *sets, bool with_found)
+{
+	json_t *renewed = json_array(), *one, *elements;
+	size_t i;
+	int family;
+
+	json_array_foreach (sets, i, one) {
+		const char *name = json_string_value(json_object_get(one, "name"));
+		const struct vs_address_set *s = name ? find_named(d->wanted, name, &family) : NULL;
+		struct prefixes list = { 0 };
+
+		if (!s) {
+			append(d, renewed, json_incref(one));
+			continue;
+		}
+		add_address_set(d, &list, s, family, with_found);
+		elements = prefix_elements(&list);
+		free(list.v);
+		one = json_copy(one);
+		if (!elements || nft_sort(elements) ||
+		    json_object_set(one, "elements", elements) != 0)
+			d->rc = -ENOMEM;
+		json_decref(elements);
+		append(d, renewed, one);
+	}
+	return renewed;
+}
+
+json_t *rules_fixed_sets(struct rules_doc *d)
+{
+	return renew_sets(d, d->sets, false);
+}
+
+json_t *vs_rules_renew(const struct vs_wanted *w, const json_t *doc, int *rc)
+{
+	struct rules_doc d = { .wanted = w };
+	json_t *old = json_object_get(doc, "sets"), *sets, *renewed = NULL;
+
+	*rc = 0;
+	if (!old)
+		return NULL;
+	sets = renew_sets(&d, old, true);
+	if (!sets)
+		d.rc = -ENOMEM;
+	if (!d.rc && !json_equal(old, sets)) {
+		renewed = json_copy((json_t *)(uintptr_t)doc);
+		if (!renewed || json_object_set(renewed, "sets", sets) != 0)
+			d.rc = -ENOMEM;
+	}
+	json_decref(sets);
+	*rc = d.rc;
+	if (d.rc)
+		json_decref(renewed);
+	return d.rc ? NULL : renewed;
+}
+
 bool rules_set_peer(struct rules_doc *d, const struct vs_peer *peer, int family,
 		    char ref[RULES_REF_LEN])
 {
@@ -435,9 +539,8 @@ bool rules_set_peer(struct rules_doc *d, const struct vs_peer *peer, int family,
 	if (has_set(d, ref + 1))
 		return true;
 	for (size_t i = 0; i < w->nr_sets && peer->kind == VS_PEER_SET; i++)
-		for (size_t k = 0; k < w->sets[i].nr; k++)
-			if (!strcmp(w->sets[i].name, peer->name))
-				add_prefix(d, &list, &w->sets[i].v[k], family);
+		if (!strcmp(w->sets[i].name, peer->name))
+			return set_address_set(d, &w->sets[i], family, ref);
 	for (size_t i = 0; i < w->nr_entries && peer->kind != VS_PEER_SET; i++) {
 		const struct vs_entry *e = &w->entries[i];
 

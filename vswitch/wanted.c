@@ -22,12 +22,19 @@ static void network_fini(struct vs_network *n)
 	free(n->vlans);
 }
 
+static void set_fini(struct vs_address_set *s)
+{
+	free(s->v);
+	free(s->fqdns);
+	free(s->found);
+}
+
 void vs_wanted_fini(struct vs_wanted *w)
 {
 	for (size_t i = 0; i < w->nr_networks; i++)
 		network_fini(&w->networks[i]);
 	for (size_t i = 0; i < w->nr_sets; i++)
-		free(w->sets[i].v);
+		set_fini(&w->sets[i]);
 	for (size_t i = 0; i < w->firewall.nr_rules; i++) {
 		free(w->firewall.rules[i].from);
 		free(w->firewall.rules[i].to);

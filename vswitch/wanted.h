@@ -12,12 +12,15 @@
 #include <stdint.h>
 #include <net/if.h>
 
+#include <jansson.h>
+
 #include "base/diag.h"
 #include "base/parse.h"
 
 #define VS_NAME_LEN	 64 /* names of the policy: guests, rules, tags, sets */
 #define VS_UUID_LEN	 37
 #define VS_TAG_LEN	 32
+#define VS_FQDN_LEN	 254
 #define VS_VIF_ADDRS_MAX 16
 #define VS_TRUNK_MAX	 16
 #define VS_TAGS_MAX	 8
@@ -277,6 +280,11 @@ struct vs_address_set {
 	char name[VS_NAME_LEN];
 	struct vs_prefix *v;
 	size_t nr;
+	/* Besides, addresses of @fqdns as they are now. They come and go without a plan: vs_rules_renew(). */
+	char (*fqdns)[VS_FQDN_LEN];
+	size_t nr_fqdns;
+	struct vs_prefix *found;
+	size_t nr_found;
 };
 
 struct vs_firewall {
@@ -337,6 +345,14 @@ struct vs_mirror *vs_network_add_mirror(struct vs_network *n);
 struct vs_vlan_range *vs_network_add_vlans(struct vs_network *n);
 /* Once all is filled in: what the firewall means for single networks. */
 void vs_rules_prepare(struct vs_wanted *w);
+#define VS_RULES_TABLES 3
+/* Names of the documents (VS_DOC_NFT) that the firewall and forwards make. */
+extern const char *const vs_rules_tables[VS_RULES_TABLES];
+/*
+ * The nftables table @doc with the addresses that its sets with names have by now; a reference
+ * of the caller's, NULL: it says so already, or *rc is -ENOMEM.
+ */
+json_t *vs_rules_renew(const struct vs_wanted *w, const json_t *doc, int *rc);
 /* Whether the same is wanted of both, whatever their links are called. */
 bool vs_vif_same(const struct vs_vif *a, const struct vs_vif *b);
 /* NULL: none of that name. */

@@ -399,12 +399,65 @@ static void test_nothing(void **state)
 	vs_wanted_fini(&w);
 }
 
+static json_t *filter_with(const char *found)
+{
+	struct vs_address_set *s = &w.sets[0];
+	json_t *doc;
+	int rc;
+
+	s->nr_found = 0;
+	if (found)
+		s->found[s->nr_found++] = prefix(found);
+	doc = rules_filter(&w, NULL, 0, &rc);
+	assert_non_null(doc);
+	return doc;
+}
+
+/* Addresses of names differ in sets' elements alone, and are brought there without a plan. */
+static void test_names(void **state)
+{
+	json_t *none, *one, *renewed;
+	int rc;
+
+	(void)state;
+	vs_wanted_init(&w);
+	network("nat0", &nat, "10.20.0.0/24", "fd00:20::/64");
+	rule("out", VS_ACCEPT, "any", "$mirrors", 0, 0);
+	w.firewall.given = true;
+	w.firewall.egress = VS_DROP;
+	vs_wanted_add_set(&w);
+	strcpy(w.sets[0].name, "mirrors");
+	w.sets[0].fqdns = calloc(1, sizeof(*w.sets[0].fqdns));
+	strcpy(w.sets[0].fqdns[w.sets[0].nr_fqdns++], "www.example.org");
+	w.sets[0].found = calloc(1, sizeof(*w.sets[0].found));
+	none = filter_with(NULL);
+	one = filter_with("2001:db8::1");
+	assert_int_equal(json_array_size(json_object_get(none, "sets")),
+			 json_array_size(json_object_get(one, "sets")));
+	assert_true(json_equal(json_object_get(none, "rules"), json_object_get(one, "rules")));
+	assert_false(json_equal(none, one));
+	renewed = vs_rules_renew(&w, none, &rc);
+	assert_true(json_equal(renewed, one));
+	json_decref(renewed);
+	assert_null(vs_rules_renew(&w, one, &rc));
+	assert_int_equal(rc, 0);
+	/* What the file says itself is another rule. */
+	json_decref(none);
+	w.sets[0].v = calloc(1, sizeof(*w.sets[0].v));
+	w.sets[0].v[w.sets[0].nr++] = prefix("192.0.2.1");
+	none = filter_with(NULL);
+	assert_false(json_equal(json_object_get(none, "rules"), json_object_get(one, "rules")));
+	json_decref(none);
+	json_decref(one);
+	vs_wanted_fini(&w);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_nat),	 cmocka_unit_test(test_per_guest),
 		cmocka_unit_test(test_forwards), cmocka_unit_test(test_firewall),
-		cmocka_unit_test(test_nothing),
+		cmocka_unit_test(test_names),	 cmocka_unit_test(test_nothing),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

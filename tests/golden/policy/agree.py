@@ -145,7 +145,7 @@ VALUES = [None, True, False, 0, 1, -1, 67, 68, 16, 17, 65535, 65536, 4294967295,
           "6s", "200ms", "none", "100kpps", "10.20.0.1-10.20.0.9", "10-a", "fd00::1-fd00::f", "web/0",
           "web/123456", "accept", "802.3ad", "fast", "layer2", "rollback", "repair", "slaac", "a.b", "a_b",
           {"enabled": True}, ["192.0.2.1"], ["192.0.2.0/24"], ["@a", "$b"], [10, "10-20", "a"],
-          ["192.0.2.1"] * 17, list(range(1, 18)), ["a"] * 9]
+          ["192.0.2.1"] * 17, ["fqdn:a.b"], ["fqdn:a"], ["fqdn:a-.b"], list(range(1, 18)), ["a"] * 9]
 KEYS = ["x-note", "unknown", "mode", "mtu", "vlan", "rate", "devid", "match", "name", "via", "metric",
         "isolation", "queues", "offload", "datapath", "domid", "type", "firewall", "host", "",
         "enabled", "nets", "id", "addresses", "subnets", "range", "drift", "from", "ports"]
