@@ -67,6 +67,15 @@ pid_t bench_daemon(size_t i)
 	return daemons[i];
 }
 
+double bench_daemons_cpu_ms(void)
+{
+	double ms = 0;
+
+	for (size_t i = 0; i < sizeof(daemons) / sizeof(daemons[0]); i++)
+		ms += bench_cpu_ms(daemons[i]);
+	return ms;
+}
+
 json_t *bench_call(const char *method, json_t *params)
 {
 	char path[PATH_MAX];
@@ -90,7 +99,7 @@ static void on_link(void *arg, const struct vs_link *link, bool is_gone)
 		return;
 	if (is_gone)
 		h->is_gone = true;
-	else if (link->is_up && link->master == h->bridge)
+	else if (link->is_up && link->master == (h->is_routed ? 0 : h->bridge))
 		h->is_up = true;
 }
 

@@ -19,7 +19,8 @@ struct bench_host {
 	struct hv_store *store;
 	struct loop *loop;
 	struct vs_events *events;
-	int bridge; /* ifindex; 0: unknown yet */
+	int bridge;	/* ifindex; 0: unknown yet */
+	bool is_routed; /* no bridge has the vifs */
 	char awaited[IFNAMSIZ];
 	bool is_up, is_gone;
 };
@@ -32,6 +33,8 @@ void bench_enter_namespaces(void);
 const char *bench_daemons_start(void);
 void bench_daemons_stop(void);
 pid_t bench_daemon(size_t i);
+/* What all three have used of processors so far, in milliseconds: does not grow with what else runs. */
+double bench_daemons_cpu_ms(void);
 /* The result of a call of vifrostd's; exits on failure. */
 json_t *bench_call(const char *method, json_t *params);
 void bench_host_init(struct bench_host *h);

@@ -63,5 +63,7 @@ int bench_wait_socket(const char *path, pid_t pid, int timeout_ms);
 void bench_stop(pid_t pid);
 /* User and system time of a process so far, in seconds; -1 when it is gone. */
 double bench_cpu_seconds(pid_t pid);
+/* The same, exact, in milliseconds, of its first thread; 0 when it is gone. */
+double bench_cpu_ms(pid_t pid);
 
 #endif

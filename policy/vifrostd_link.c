@@ -12,12 +12,9 @@
 
 #include "netback/kernel_driver.h"
 
-#define PATH_LEN     96
-#define WRITE_TRIES  8
-#define NOTES_MAX    4
-#define MTU_MIN	     68
-#define MTU_USUAL    1500
-#define KEY_DATAPATH "vifrost-datapath"
+#define PATH_LEN  96
+#define MTU_USUAL 1500
+#define TELL_MAX  32 /* vifs in one transaction */
 
 const char *vif_datapath_name(enum vif_datapath datapath)
 {
@@ -28,140 +25,6 @@ const char *vif_datapath_name(enum vif_datapath datapath)
 	};
 
 	return names[datapath];
-}
-
-int vif_read_text(struct vifrostd *d, const char *path, char *text, size_t size)
-{
-	char *value;
-	int rc = hv_store_read(d->store, 0, path, &value, NULL);
-
-	text[0] = '\0';
-	if (rc)
-		return rc == -ECONNRESET ? rc : 0;
-	snprintf(text, size, "%s", value);
-	free(value);
-	return 0;
-}
-
-int vif_read_key(struct vifrostd *d, const struct vif *vif, const char *key, char *text,
-		 size_t size)
-{
-	char path[PATH_LEN];
-
-	snprintf(path, sizeof(path), "backend/vif/%u/%u/%s", vif->domid, vif->devid, key);
-	return vif_read_text(d, path, text, size);
-}
-
-/*
- * Into one of the vif's two areas, if that is still there: a write alone would make one anew that the
- * toolstack has just removed. Return: 0; -ECONNRESET.
- */
-static int write_area(struct vifrostd *d, struct vif *vif, const char *area,
-		      const struct vif_note *notes, size_t nr)
-{
-	char paths[NOTES_MAX + 1][2 * PATH_LEN];
-	struct hv_store_op ops[NOTES_MAX + 1] = { { .what = HV_STORE_READ, .path = paths[0] } };
-	int rc = -EAGAIN;
-	uint32_t tx;
-
-	snprintf(paths[0], sizeof(paths[0]), "%s/state", area);
-	for (size_t n = 0; n < nr; n++) {
-		snprintf(paths[n + 1], sizeof(paths[0]), "%s/%s", area, notes[n].key);
-		ops[n + 1] = (struct hv_store_op){ .what = notes[n].value ? HV_STORE_WRITE
-									  : HV_STORE_RM,
-						   .path = paths[n + 1],
-						   .text = notes[n].value };
-	}
-	for (int i = 0; rc == -EAGAIN && i < WRITE_TRIES; i++) {
-		rc = hv_store_transaction_start(d->store, &tx);
-		if (rc)
-			break;
-		rc = hv_store_all(d->store, tx, ops, (unsigned int)nr + 1);
-		if (!rc)
-			free(ops[0].value);
-		for (size_t n = 0; !rc && n <= nr; n++)
-			rc = ops[n].rc == -ENOENT && ops[n].what == HV_STORE_RM ? 0 : ops[n].rc;
-		if (rc)
-			hv_store_transaction_end(d->store, tx, false);
-		else
-			rc = hv_store_transaction_end(d->store, tx, true);
-	}
-	if (rc == -ECONNRESET || rc == -ENOENT || !rc)
-		return rc == -ECONNRESET ? rc : 0;
-	log_limited(&vif->limit, "%s: cannot write %s in xenstore: %s; trying again", vif->name,
-		    notes[0].key, strerror(-rc));
-	store_refused(d);
-	return 0;
-}
-
-int vif_write_notes(struct vifrostd *d, struct vif *vif, const struct vif_note *notes, size_t nr)
-{
-	char area[PATH_LEN];
-
-	snprintf(area, sizeof(area), "backend/vif/%u/%u", vif->domid, vif->devid);
-	return write_area(d, vif, area, notes, nr);
-}
-
-/* Where the text of a key goes. */
-struct wish {
-	const char *key;
-	char *text;
-	size_t size;
-};
-
-#define WISHES_MAX 12
-
-/* All in one turn of xenstored. What is not there is empty. 0; -ECONNRESET. */
-static int read_wishes(struct vifrostd *d, const struct vif *vif, const struct wish *wishes,
-		       unsigned int nr_of_domain, unsigned int nr)
-{
-	char paths[WISHES_MAX][PATH_LEN];
-	struct hv_store_op ops[WISHES_MAX];
-	int rc;
-
-	for (unsigned int i = 0; i < nr; i++) {
-		if (i < nr_of_domain)
-			snprintf(paths[i], PATH_LEN, "/local/domain/%u/%s", vif->domid,
-				 wishes[i].key);
-		else
-			snprintf(paths[i], PATH_LEN, "backend/vif/%u/%u/%s", vif->domid, vif->devid,
-				 wishes[i].key);
-		ops[i] = (struct hv_store_op){ .what = HV_STORE_READ, .path = paths[i] };
-		wishes[i].text[0] = '\0';
-	}
-	rc = hv_store_all(d->store, 0, ops, nr);
-	for (unsigned int i = 0; i < nr && !rc; i++) {
-		if (!ops[i].rc)
-			snprintf(wishes[i].text, wishes[i].size, "%s", ops[i].value);
-		free(ops[i].value);
-	}
-	return rc == -ECONNRESET ? rc : 0;
-}
-
-/* Who the vif's guest is now, and what its configuration asks for. */
-static int read_who(struct vifrostd *d, struct vif *vif)
-{
-	struct place_vif *who = &vif->who;
-	char vm[64], mtu[16];
-	const struct wish wishes[] = {
-		{ "name", who->guest, sizeof(who->guest) },
-		{ "vm", vm, sizeof(vm) },
-		{ "bridge", who->bridge, sizeof(who->bridge) },
-		{ "mac", who->mac, sizeof(who->mac) },
-		{ "mtu", mtu, sizeof(mtu) },
-		{ "ip", who->ip, sizeof(who->ip) },
-		{ "vlan", who->vlan, sizeof(who->vlan) },
-		{ "script", who->script, sizeof(who->script) },
-		{ "vifname", vif->vifname, sizeof(vif->vifname) },
-		{ "hotplug-status", vif->hotplug_status, sizeof(vif->hotplug_status) },
-		{ KEY_DATAPATH, vif->datapath_told, sizeof(vif->datapath_told) },
-	};
-	int rc = read_wishes(d, vif, wishes, 2, sizeof(wishes) / sizeof(wishes[0]));
-
-	snprintf(who->uuid, sizeof(who->uuid), "%.36s", strncmp(vm, "/vm/", 4) ? "" : vm + 4);
-	if (parse_u32(mtu, UINT16_MAX, &who->mtu) || who->mtu < MTU_MIN)
-		who->mtu = 0;
-	return rc;
 }
 
 static bool has_driver(void)
@@ -306,8 +169,15 @@ static void explain_failure(struct vif *vif, int rc, const char *why)
 			 p->is_placed ? p->vif.network : "quarantine", why);
 }
 
+/* Whether @link, which was the vif's before an apply that is done, is where that has put it. */
+static bool is_put(const struct vif *vif, const struct vs_link *link)
+{
+	return vif->placement.is_placed && link->is_up && link->ifindex == vif->ifindex &&
+	       !strcmp(link->name, vif->link);
+}
+
 /* Put the link where the placement says; @vif's state and reason say how it went. */
-static void place_link(struct vifrostd *d, struct vif *vif)
+static void place_link(struct vifrostd *d, struct vif *vif, bool is_planned)
 {
 	struct placement *p = &vif->placement;
 	struct vs_link link;
@@ -323,9 +193,12 @@ static void place_link(struct vifrostd *d, struct vif *vif)
 	if (!rc && p->is_placed && take_vifname(d, vif, &link))
 		return;
 	if (!rc) {
+		is_planned = is_planned && is_put(vif, &link);
 		vif->ifindex = link.ifindex;
 		memcpy(vif->link, link.name, sizeof(vif->link));
 		memcpy(p->vif.name, link.name, sizeof(p->vif.name));
+	}
+	if (!rc && !is_planned) {
 		rc = vs_place_vif(d->sys, vs_wanted_network(&d->networks, p->vif.network), &p->vif,
 				  why);
 	}
@@ -364,7 +237,7 @@ static int tell_mtu(struct vifrostd *d, struct vif *vif)
 	if (rc || now == mtu)
 		return rc;
 	snprintf(text, sizeof(text), "%u", mtu);
-	return write_area(d, vif, area, &note, 1);
+	return vif_write_area(d, vif, area, &note, 1);
 }
 
 int vif_write_carrier(struct vifrostd *d, struct vif *vif, bool on)
@@ -374,17 +247,8 @@ int vif_write_carrier(struct vifrostd *d, struct vif *vif, bool on)
 	return vif_write_notes(d, vif, &note, 1);
 }
 
-/* hotplug-status, for the backend and the toolstack; only what is not so already is written. */
-static int tell(struct vifrostd *d, struct vif *vif)
+static void log_state(struct vif *vif)
 {
-	const struct vif_note good[] = { { "hotplug-status", "connected" },
-					 { "hotplug-error", NULL } };
-	const struct vif_note bad[] = { { "hotplug-error", vif->reason },
-					{ "hotplug-status", "error" } };
-	int rc;
-
-	if (vif->state == VIF_WAITING)
-		return 0;
 	if (vif->state == VIF_CONNECTED && !vif->reason[0]) {
 		vif->logged[0] = '\0';
 	} else if (strcmp(vif->reason, vif->logged) != 0) {
@@ -392,27 +256,76 @@ static int tell(struct vifrostd *d, struct vif *vif)
 			    vif_state_name(vif->state), vif->reason);
 		memcpy(vif->logged, vif->reason, sizeof(vif->logged));
 	}
-	/* A vif that once was connected has a running frontend: its link is down, and that is all. */
-	if (is_connected(vif))
+}
+
+/*
+ * hotplug-status, for the backend and the toolstack; only what is not so already is written. A vif that once was
+ * connected has a running frontend: its link is down, and that is all.
+ * Return: how many notes; 0: there is nothing to tell.
+ */
+static size_t make_notes(const struct vif *vif, struct vif_note notes[2])
+{
+	if (vif->state == VIF_WAITING || is_connected(vif))
 		return 0;
 	if (vif->state != VIF_CONNECTED) {
-		rc = vif_write_notes(d, vif, bad, 2);
-		if (!rc)
-			snprintf(vif->hotplug_status, sizeof(vif->hotplug_status), "error");
-		return rc;
+		notes[0] = (struct vif_note){ "hotplug-error", vif->reason };
+		notes[1] = (struct vif_note){ "hotplug-status", "error" };
+		return 2;
 	}
-	rc = vif_write_notes(d, vif, good, vif->hotplug_status[0] ? 2 : 1);
-	if (!rc)
-		snprintf(vif->hotplug_status, sizeof(vif->hotplug_status), "connected");
+	notes[0] = (struct vif_note){ "hotplug-status", "connected" };
+	notes[1] = (struct vif_note){ "hotplug-error", NULL };
+	return vif->hotplug_status[0] ? 2 : 1;
+}
+
+static void note_told(struct vif *vif)
+{
+	snprintf(vif->hotplug_status, sizeof(vif->hotplug_status), "%s",
+		 vif->state == VIF_CONNECTED ? "connected" : "error");
+}
+
+static int tell(struct vifrostd *d, struct vif *vif)
+{
+	struct vif_note notes[2];
+	size_t nr = make_notes(vif, notes);
+	int rc;
+
+	if (vif->state != VIF_WAITING)
+		log_state(vif);
+	rc = nr ? vif_write_notes(d, vif, notes, nr) : 0;
+	if (nr && !rc)
+		note_told(vif);
+	return rc;
+}
+
+int vif_tell_all(struct vifrostd *d)
+{
+	struct vif *some[TELL_MAX], *vif = vif_next(d, NULL);
+	struct vif_note notes[TELL_MAX][2];
+	size_t nr_notes[TELL_MAX], nr;
+	int rc = 0;
+
+	while (!rc && vif) {
+		for (nr = 0; vif && nr < TELL_MAX; vif = vif_next(d, vif)) {
+			if (!vif->is_to_be_told)
+				continue;
+			vif->is_to_be_told = false;
+			if (vif->state != VIF_WAITING)
+				log_state(vif);
+			nr_notes[nr] = make_notes(vif, notes[nr]);
+			if (nr_notes[nr])
+				some[nr++] = vif;
+		}
+		rc = nr ? vif_write_many(d, some, notes, nr_notes, nr) : 0;
+		for (size_t i = 0; !rc && i < nr; i++)
+			note_told(some[i]);
+	}
 	return rc;
 }
 
 int vif_assign(struct vifrostd *d, struct vif *vif)
 {
-	int rc = d->is_xen ? read_who(d, vif) : 0;
+	int rc;
 
-	if (rc || !d->is_xen)
-		return rc;
 	vif->wanted = vif_decide(d, d->policy, vif, false, &vif->placement);
 	rc = write_datapath(d, vif);
 	if (rc || vif->placement.is_placed || vif->wanted == VIF_DATAPATH_ANY)
@@ -443,19 +356,8 @@ static bool is_scripts(const struct vifrostd *d, const struct vif *vif)
 	return !d->policy && (vif->is_scripts || (is_connected(vif) && !vif->link[0]));
 }
 
-int vif_place(struct vifrostd *d, struct vif *vif)
-{
-	int rc;
-
-	if (vif->is_dead) {
-		bury(d, vif);
-		return 0;
-	}
-	rc = read_who(d, vif);
-	return rc ? rc : vif_place_known(d, vif);
-}
-
-int vif_place_known(struct vifrostd *d, struct vif *vif)
+/* @is_planned: an apply has just planned it, and done what it planned. */
+static int place(struct vifrostd *d, struct vif *vif, bool is_planned)
 {
 	int rc;
 
@@ -471,7 +373,7 @@ int vif_place_known(struct vifrostd *d, struct vif *vif)
 		rc = vif_limit(d, vif);
 	if (rc)
 		return rc;
-	place_link(d, vif);
+	place_link(d, vif, is_planned);
 	if (vif->state == VIF_CONNECTED) {
 		rc = tell_mtu(d, vif);
 		if (!rc)
@@ -479,5 +381,25 @@ int vif_place_known(struct vifrostd *d, struct vif *vif)
 				d, vif,
 				vs_wanted_network(&d->networks, vif->placement.vif.network));
 	}
-	return rc ? rc : tell(d, vif);
+	return rc;
+}
+
+int vif_place(struct vifrostd *d, struct vif *vif)
+{
+	int rc;
+
+	if (vif->is_dead) {
+		bury(d, vif);
+		return 0;
+	}
+	rc = place(d, vif, false);
+	return rc || vif->state == VIF_UNMANAGED ? rc : tell(d, vif);
+}
+
+int vif_place_planned(struct vifrostd *d, struct vif *vif, bool is_planned)
+{
+	int rc = place(d, vif, is_planned);
+
+	vif->is_to_be_told = !rc && vif->state != VIF_UNMANAGED;
+	return rc;
 }

@@ -43,6 +43,7 @@ struct vif {
 	char vifname[IFNAMSIZ]; /* what its link is to be called instead; "" */
 	char link[IFNAMSIZ];	/* what it is called; "": there is none */
 	enum vif_state state;
+	bool is_to_be_told;	      /* vif_tell_all() */
 	bool is_ready;		      /* the backend waits for us, or has passed on */
 	bool is_scripts;	      /* a script places it, while no policy is applied */
 	bool was_introduced, is_dead; /* its domain, to xenstored */
@@ -193,9 +194,9 @@ int vif_update_domain(struct vifrostd *d, uint16_t domid);
 int vif_update_all(struct vifrostd *d);
 /*
  * After an apply, which has put links where @d->policy wants them: those vifs that it says something new of, or
- * that wait for something. Return: 0; -ECONNRESET.
+ * that wait for something. @is_planned: those that have a link were in the plan. Return: 0; -ECONNRESET.
  */
-int vif_update_changed(struct vifrostd *d);
+int vif_update_changed(struct vifrostd *d, bool is_planned);
 /* Domains have come or gone. Return: 0; -ECONNRESET. */
 int vif_check_domains(struct vifrostd *d);
 /* The watch with that token has fired. Return: 0; -ECONNRESET. */
@@ -212,10 +213,15 @@ int vif_wanted(struct vifrostd *d, const struct policy *policy, bool placed_only
 	       struct vs_wanted *wanted);
 
 /* vifrostd_link.c */
-/* Read who the guest is, have the vif served and its link placed as the policy says. Return: 0; -ECONNRESET. */
+/* Of a vif that was just read: have it served and its link placed as the policy says. Return: 0; -ECONNRESET. */
 int vif_place(struct vifrostd *d, struct vif *vif);
-/* The same for one that lives and whose guest was read just now, for a plan. */
-int vif_place_known(struct vifrostd *d, struct vif *vif);
+/*
+ * The same for one that lives and whose guest was read for a plan; vif_tell_all() tells of it. @is_planned: its
+ * link was in the plan, which is done.
+ */
+int vif_place_planned(struct vifrostd *d, struct vif *vif, bool is_planned);
+/* What is to be told of vifs, for all of them together. Return: 0; -ECONNRESET. */
+int vif_tell_all(struct vifrostd *d);
 /* On a real Xen, before it has a link: who is to serve it. Return: 0; -ECONNRESET. */
 int vif_assign(struct vifrostd *d, struct vif *vif);
 /* What @policy (NULL: none) says of it, as far as the host can do it. */
@@ -226,12 +232,24 @@ struct vif_note {
 	const char *key, *value; /* NULL: removed */
 };
 
-/* Into the vif's backend area, if that is still there. Return: 0; -ECONNRESET. */
-int vif_write_notes(struct vifrostd *d, struct vif *vif, const struct vif_note *notes, size_t nr);
-/* Value of a node as text, cut to @size; "" when it is not there. Return: 0; -ECONNRESET. */
+#define KEY_DATAPATH "vifrost-datapath" /* who is to serve a vif, in its area */
+
+/* vifrostd_area.c: a vif's area in xenstore. Return: 0; -ECONNRESET. */
+/* XenbusStateUnknown: there is none. */
+int vif_read_state(struct vifrostd *d, uint16_t domid, uint16_t devid, uint32_t *state_out);
+/* Also who its guest is now, and what that one's configuration asks for. */
+int vif_read_all(struct vifrostd *d, struct vif *vif, uint32_t *state_out);
+/* Value of a node as text, cut to @size; "" when it is not there. */
 int vif_read_text(struct vifrostd *d, const char *path, char *text, size_t size);
 int vif_read_key(struct vifrostd *d, const struct vif *vif, const char *key, char *text,
 		 size_t size);
+/* Into one of the vif's two areas, or its backend's, if that is still there. */
+int vif_write_area(struct vifrostd *d, struct vif *vif, const char *area,
+		   const struct vif_note *notes, size_t nr);
+int vif_write_notes(struct vifrostd *d, struct vif *vif, const struct vif_note *notes, size_t nr);
+/* Up to two notes for each of many. */
+int vif_write_many(struct vifrostd *d, struct vif *const *vifs, struct vif_note (*notes)[2],
+		   const size_t *nr_notes, size_t nr);
 
 /* vifrostd_rate.c. Tell the backend how much may come from the guest. Return: 0; -ECONNRESET. */
 int vif_limit(struct vifrostd *d, struct vif *vif);

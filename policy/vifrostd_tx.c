@@ -48,10 +48,10 @@ static void tx_reset(struct vifrostd *d)
 	drift_kick(d);
 }
 
-/* Those that had to wait get their turn. */
-static void update_vifs(struct vifrostd *d)
+/* Those that had to wait get their turn. @is_planned: as vif_update_changed(). */
+static void update_vifs(struct vifrostd *d, bool is_planned)
 {
-	int rc = d->store ? vif_update_changed(d) : 0;
+	int rc = d->store ? vif_update_changed(d, is_planned) : 0;
 
 	if (rc)
 		store_lost(d, rc);
@@ -230,7 +230,7 @@ static void roll_back(struct vifrostd *d, const char *why)
 	rc = apply_rollback(&d->apply, &tx->result);
 	if (vifrostd_reload_policy(d))
 		log_err("out of memory: the policy in force is not read");
-	update_vifs(d);
+	update_vifs(d, false);
 	tx_guard_stop(d);
 	if (rc) {
 		log_err("%s: %s", file_of(tx), tx->result.why);
@@ -385,11 +385,11 @@ void tx_begin(struct vifrostd *d, const struct tx_request *r)
 		tx_fail(r->call, rc, &ds, &tx->result);
 		tx_reset(d);
 	} else if (!d->apply.open.is_open) {
-		update_vifs(d);
+		update_vifs(d, true);
 		answer(d, answer_json(d, DAEMON_OUTCOME_UNCHANGED, 0));
 		tx_reset(d);
 	} else {
-		update_vifs(d);
+		update_vifs(d, true);
 		tx->phase = TX_PROBING;
 		rc = start_probes(d, on_probes);
 		if (rc == -ENOENT)

@@ -198,25 +198,43 @@ static void vif_leave(struct vifrostd *d, const struct vif *vif)
 		log_err("%s: cannot take back what its network had for it: %s", vif->name, why);
 }
 
+static bool is_over(uint32_t state)
+{
+	return state == XenbusStateUnknown || state == XenbusStateClosing ||
+	       state == XenbusStateClosed;
+}
+
+/* What the vif's area says; of one that has just come its state alone, which mostly means to wait. */
+static int read_area(struct vifrostd *d, uint16_t domid, uint16_t devid, struct vif **vif,
+		     uint32_t *state)
+{
+	int rc = 0;
+
+	*vif = vif_find(d, domid, devid);
+	if (!*vif) {
+		rc = vif_read_state(d, domid, devid, state);
+		if (rc || is_over(*state))
+			return rc;
+		*vif = vif_get(d, domid, devid);
+		if (!*vif || (*state == XenbusStateInitialising && !d->is_xen))
+			return 0;
+	}
+	return vif_read_all(d, *vif, state);
+}
+
 int vif_update(struct vifrostd *d, uint16_t domid, uint16_t devid)
 {
-	char path[PATH_LEN];
-	uint32_t state = 0;
 	struct vif *vif;
-	int rc;
+	uint32_t state;
+	int rc = read_area(d, domid, devid, &vif, &state);
 
-	snprintf(path, sizeof(path), "backend/vif/%u/%u/state", domid, devid);
-	rc = hv_store_read_u32(d->store, 0, path, XenbusStateReconfigured, &state);
-	if (rc == -ECONNRESET)
+	if (rc)
 		return rc;
-	if (rc || state == XenbusStateUnknown || state == XenbusStateClosing ||
-	    state == XenbusStateClosed) {
-		vif = vif_find(d, domid, devid);
+	if (is_over(state)) {
 		vif_leave(d, vif);
 		vif_forget(d, vif);
 		return 0;
 	}
-	vif = vif_get(d, domid, devid);
 	if (!vif) {
 		log_err("vif%u.%u: out of memory", domid, devid);
 		return 0;
@@ -226,7 +244,7 @@ int vif_update(struct vifrostd *d, uint16_t domid, uint16_t devid)
 		return vif_place(d, vif);
 	vif->state = VIF_WAITING;
 	snprintf(vif->reason, sizeof(vif->reason), "the backend has not offered it yet");
-	return vif_assign(d, vif);
+	return d->is_xen ? vif_assign(d, vif) : 0;
 }
 
 /* Names of a folder that are numbers. Return: how many of @numbers were filled; -ECONNRESET. */
@@ -300,7 +318,7 @@ static bool is_same_place(const struct placement *a, const struct placement *b)
 	       vs_vif_same(&a->vif, &b->vif);
 }
 
-int vif_update_changed(struct vifrostd *d)
+int vif_update_changed(struct vifrostd *d, bool is_planned)
 {
 	struct vif *vif, *next;
 	struct placement p;
@@ -315,12 +333,12 @@ int vif_update_changed(struct vifrostd *d)
 			memcpy(p.vif.name, vif->placement.vif.name, sizeof(p.vif.name));
 			vif->placement = p;
 		} else if (vif->is_ready && !vif->is_dead && vif->link[0]) {
-			rc = vif_place_known(d, vif);
+			rc = vif_place_planned(d, vif, is_planned);
 		} else {
 			rc = vif_update(d, vif->domid, vif->devid);
 		}
 	}
-	return rc;
+	return rc ? rc : vif_tell_all(d);
 }
 
 /* The vif that waited for @link; what happens to the links of others is someone's will. */
