@@ -132,6 +132,14 @@ int child_find(const char *rundir, const char *name, pid_t *pid_out)
 	return 0;
 }
 
+int child_open(const char *rundir, const char *name)
+{
+	char path[PATH_MAX];
+
+	child_path(path, rundir, name);
+	return open_child(path, NULL);
+}
+
 int child_signal(const char *rundir, const char *name, int signo)
 {
 	char path[PATH_MAX];

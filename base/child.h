@@ -32,6 +32,9 @@ int child_start(const struct child_spec *spec, pid_t *pid_out);
 /* Return: 0 with its pid, if @pid_out; -ESRCH: not running; -errno. */
 int child_find(const char *rundir, const char *name, pid_t *pid_out);
 
+/* Return: a descriptor of the process, readable once it has ended, the caller's; -ESRCH; -errno. */
+int child_open(const char *rundir, const char *name);
+
 /* Return: 0; -ESRCH: not running; -errno. */
 int child_signal(const char *rundir, const char *name, int signo);
 

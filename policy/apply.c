@@ -144,14 +144,15 @@ static size_t batch_end(const struct vs_plan *plan, size_t first)
 	return i;
 }
 
-static int do_step(struct apply *a, const struct vs_plan *plan, size_t i,
+/* Step @i and those that the system does with it at once, @nr in all. */
+static int do_some(struct apply *a, const struct vs_plan *plan, size_t i, size_t nr,
 		   struct apply_result *result)
 {
 	char why[VS_TEXT_LEN] = "", text[VS_OP_TEXT_LEN];
 	int rc;
 
 	fault_point(a);
-	rc = vs_step_do(a->sys, &plan->steps[i], why);
+	rc = vs_steps_do(a->sys, &plan->steps[i], nr, why);
 	fault_point(a);
 	if (!rc)
 		return 0;
@@ -170,7 +171,7 @@ static int do_steps(struct apply *a, const struct vs_plan *plan, struct apply_re
 	int rc = 0;
 
 	*done = 0;
-	for (size_t i = 0; !rc && i < plan->nr; i++) {
+	for (size_t i = 0; !rc && i < plan->nr; i = *done) {
 		if (i == end) {
 			end = batch_end(plan, i);
 			rc = journal_append(&a->open.journal,
@@ -183,8 +184,8 @@ static int do_steps(struct apply *a, const struct vs_plan *plan, struct apply_re
 				break;
 			}
 		}
-		*done = i + 1;
-		rc = do_step(a, plan, i, result);
+		*done = i + vs_steps_at_once(a->sys, &plan->steps[i], end - i);
+		rc = do_some(a, plan, i, *done - i, result);
 	}
 	return rc;
 }

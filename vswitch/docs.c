@@ -42,6 +42,13 @@ bool vs_doc_of_vif(enum vs_doc_kind kind, const char *link, char name[VS_TEXT_LE
 	return true;
 }
 
+const char *vs_doc_link(enum vs_doc_kind kind, const char *name)
+{
+	const char *prefix = kinds[kind].vif_prefix;
+
+	return prefix && !strncmp(name, prefix, strlen(prefix)) ? name + strlen(prefix) : NULL;
+}
+
 static int open_kind(struct vs_docs *d, enum vs_doc_kind kind, char *why)
 {
 	const struct vs_doc_ops *ops = vs_doc_ops[kind];
@@ -93,10 +100,24 @@ int vs_docs_apply(struct vs_docs *d, const struct vs_op *op, char *why)
 	return rc ? rc : vs_doc_ops[kind]->apply(d->ctx[kind], op->text, op->doc, why);
 }
 
+int vs_docs_apply_many(struct vs_docs *d, const struct vs_op *const *ops, size_t nr, char *why)
+{
+	enum vs_doc_kind kind = (enum vs_doc_kind)ops[0]->index;
+	int rc = ops[0]->index < VS_DOC_NR ? open_kind(d, kind, why) : -EINVAL;
+
+	return rc ? rc : vs_doc_ops[kind]->apply_many(d->ctx[kind], ops, nr, why);
+}
+
 void vs_docs_close(struct vs_docs *d)
 {
 	for (int i = 0; i < VS_DOC_NR; i++)
 		if (d->is_open[i])
 			vs_doc_ops[i]->close(d->ctx[i]);
 	*d = (struct vs_docs){ 0 };
+}
+
+bool vs_op_gathers(const struct vs_op *op)
+{
+	return op->kind == VS_OP_DOC && op->index < VS_DOC_NR && vs_doc_ops[op->index] &&
+	       vs_doc_ops[op->index]->apply_many;
 }

@@ -18,6 +18,8 @@ struct vs_doc_ops {
 	int (*get)(void *ctx, const char *name, json_t **doc, char *why);
 	/* Make it so, @doc NULL: gone. Idempotent: done again after a crash it does no harm. */
 	int (*apply)(void *ctx, const char *name, const json_t *doc, char *why);
+	/* Several of the kind at once, each name once. NULL: one after the other. */
+	int (*apply_many)(void *ctx, const struct vs_op *const *ops, size_t nr, char *why);
 	void (*close)(void *ctx);
 };
 
@@ -38,6 +40,8 @@ int vs_docs_observe(struct vs_docs *d, unsigned int kinds, struct vs_observed *o
 int vs_docs_get(struct vs_docs *d, enum vs_doc_kind kind, const char *name, json_t **doc,
 		char *why);
 int vs_docs_apply(struct vs_docs *d, const struct vs_op *op, char *why);
+/* Of one kind, whose ops have apply_many. */
+int vs_docs_apply_many(struct vs_docs *d, const struct vs_op *const *ops, size_t nr, char *why);
 void vs_docs_close(struct vs_docs *d);
 
 #endif

@@ -55,6 +55,7 @@ int ovs_open(const char *rundir, struct ovs **ovs_out, char *why)
 
 static void disconnect(struct ovs *ovs)
 {
+	ovs_conn_close_all(ovs);
 	ovsdb_idl_destroy(ovs->idl);
 	ovs->idl = NULL;
 }
@@ -64,6 +65,7 @@ void ovs_close(struct ovs *ovs)
 	if (--ovs->users)
 		return;
 	disconnect(ovs);
+	ovs_daemons_unwatch(ovs);
 	ovs_expect_free(ovs);
 	free(ovs);
 	shared = NULL;
@@ -181,6 +183,11 @@ int ovs_ready(struct ovs *ovs, bool start, char *why)
 {
 	int rc;
 
+	if (ovs->idl && !ovs->is_fresh && ovs_daemons_run(ovs) && is_up_to_date(ovs) &&
+	    ovs_root(ovs)) {
+		ovs->seqno = ovsdb_idl_get_seqno(ovs->idl);
+		return 0;
+	}
 	/* Also starts again what of ours has ended. */
 	rc = ovs_daemons_find(ovs, start, why);
 	if (rc)

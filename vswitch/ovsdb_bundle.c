@@ -5,6 +5,7 @@
 #include "vswitch/ovsdb_openflow.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include <byte-order.h>
@@ -19,47 +20,22 @@
 
 #define BUNDLE_FLAGS (OFPBF_ATOMIC | OFPBF_ORDERED)
 
-void ovs_flow_mod_free(struct ofputil_flow_mod *fm)
-{
-	minimatch_destroy(&fm->match);
-	free(fm->ofpacts);
-}
-
-int ovs_flow_parse(const char *text, unsigned int port, struct ofputil_flow_mod *fm, char *why)
-{
-	enum ofputil_protocol usable;
-	char *error = parse_ofp_flow_mod_str(fm, text, NULL, NULL, OFPFC_ADD, &usable);
-
-	if (error) {
-		ovs_fail(-EINVAL, why, "a flow of ours is no flow: %.90s", error);
-		free(error);
-		return -EINVAL;
-	}
-	fm->new_cookie = htonll(OVS_COOKIE | port);
-	fm->cookie = fm->cookie_mask = htonll(0);
-	return 0;
-}
-
-static void bundle_ctrl(struct ovs_bundle *b, uint16_t type, bool answered)
+static void bundle_ctrl(struct ovs_bundle *b, uint16_t type)
 {
 	struct ofpbuf *msg;
-	ovs_be32 xid;
 
 	if (b->rc)
 		return;
 	b->ctrl.type = type;
 	msg = ofputil_encode_bundle_ctrl_request(OVS_OF_VERSION, &b->ctrl);
-	xid = ((const struct ofp_header *)msg->data)->xid;
+	b->commit = ((const struct ofp_header *)msg->data)->xid;
 	b->rc = ovs_conn_send(b->c, msg);
-	if (!b->rc && answered)
-		b->rc = ovs_conn_answer(b->c, xid);
 }
 
 void ovs_bundle_open(struct ovs_bundle *b, struct ovs_conn *c)
 {
 	*b = (struct ovs_bundle){ .c = c, .ctrl = { .flags = BUNDLE_FLAGS } };
-	/* Its answer comes before the barrier's; an error counts as that. */
-	bundle_ctrl(b, OFPBCT_OPEN_REQUEST, false);
+	bundle_ctrl(b, OFPBCT_OPEN_REQUEST);
 }
 
 void ovs_bundle_add(struct ovs_bundle *b, const struct ofputil_flow_mod *fm)
@@ -94,23 +70,7 @@ void ovs_bundle_del_port(struct ovs_bundle *b, unsigned int port)
 	minimatch_destroy(&fm.match);
 }
 
-void ovs_bundle_flows(struct ovs_bundle *b, unsigned int port, const json_t *flows)
-{
-	struct ofputil_flow_mod fm;
-	json_t *flow;
-	size_t i;
-
-	json_array_foreach (flows, i, flow) {
-		if (!b->rc)
-			b->rc = ovs_flow_parse(json_string_value(flow), port, &fm, b->c->why);
-		if (b->rc)
-			return;
-		ovs_bundle_add(b, &fm);
-		ovs_flow_mod_free(&fm);
-	}
-}
-
-int ovs_bundle_commit(struct ovs_bundle *b)
+int ovs_bundle_check(struct ovs_bundle *b)
 {
 	struct ofpbuf *barrier;
 	ovs_be32 xid;
@@ -122,7 +82,18 @@ int ovs_bundle_commit(struct ovs_bundle *b)
 	b->rc = ovs_conn_send(b->c, barrier);
 	if (!b->rc)
 		b->rc = ovs_conn_answer(b->c, xid);
-	bundle_ctrl(b, OFPBCT_COMMIT_REQUEST, true);
+	return b->rc;
+}
+
+void ovs_bundle_commit(struct ovs_bundle *b)
+{
+	bundle_ctrl(b, OFPBCT_COMMIT_REQUEST);
+}
+
+int ovs_bundle_end(struct ovs_bundle *b)
+{
+	if (!b->rc)
+		b->rc = ovs_conn_answer(b->c, b->commit);
 	return b->rc;
 }
 
@@ -158,24 +129,112 @@ static int set_meter(struct ovs_conn *c, unsigned int port, uint64_t pps)
 	return rc == -EINVAL ? send_meter(c, OFPMC13_ADD, port, pps) : rc;
 }
 
-int ovs_flows_set(struct ovs *ovs, const char *bridge, unsigned int port, const json_t *flows,
-		  uint64_t pps, char *why)
-{
-	struct ovs_bundle b;
-	struct ovs_conn c;
-	int rc = ovs_conn_open(&c, ovs, bridge, why);
+/* ---- Guards ---- */
 
+static int add_guard(struct ovs *ovs, struct ovs_bundle *b, const struct ovs_guard *g)
+{
+	struct ovs_expect *e;
+
+	ovs_bundle_del_port(b, g->port);
+	if (!g->guard) {
+		ovs_expect_forget(ovs, b->c->bridge, g->port);
+		return b->rc;
+	}
+	e = ovs_expect(ovs, b->c->bridge, g->port, g->guard);
+	if (!e)
+		return ovs_fail(-EINVAL, b->c->why, "the guard of a port cannot be had as flows");
+	e->is_there = false;
+	for (size_t i = 0; i < e->nr; i++)
+		ovs_bundle_add(b, &e->v[i]);
+	return b->rc;
+}
+
+static int begin(struct ovs *ovs, struct ovs_guards *set, struct ovs_bundle *b)
+{
+	const json_t *pps;
+	int rc = 0;
+
+	for (size_t i = 0; !rc && i < set->nr; i++) {
+		pps = json_object_get(set->v[i].guard, "packets-per-s");
+		if (pps)
+			rc = set_meter(b->c, set->v[i].port, (uint64_t)json_integer_value(pps));
+	}
 	if (rc)
 		return rc;
-	ovs_count_forget(ovs, bridge);
-	if (pps)
-		rc = set_meter(&c, port, pps);
+	ovs_bundle_open(b, b->c);
+	for (size_t i = 0; !rc && i < set->nr; i++)
+		rc = add_guard(ovs, b, &set->v[i]);
+	if (!rc)
+		ovs_bundle_commit(b);
+	return rc ? rc : b->rc;
+}
+
+int ovs_guards_begin(struct ovs *ovs, struct ovs_guards *set, char *why)
+{
+	int rc;
+
+	set->bundle = calloc(1, sizeof(*set->bundle));
+	if (!set->bundle)
+		return ovs_fail(-ENOMEM, why, "out of memory");
+	rc = ovs_conn_get(ovs, set->bridge, &set->bundle->c, why);
 	if (!rc) {
-		ovs_bundle_open(&b, &c);
-		ovs_bundle_del_port(&b, port);
-		ovs_bundle_flows(&b, port, flows);
-		rc = ovs_bundle_commit(&b);
+		ovs_count_forget(ovs, set->bridge);
+		rc = begin(ovs, set, set->bundle);
 	}
-	ovs_conn_close(&c);
+	if (rc) {
+		ovs_conn_close(ovs, set->bridge);
+		free(set->bundle);
+		set->bundle = NULL;
+	}
 	return rc;
+}
+
+/* Half a guard is none: nothing passes any more. */
+static void close_ports(struct ovs *ovs, const struct ovs_guards *set)
+{
+	char why[VS_TEXT_LEN];
+	struct ovs_bundle b;
+	struct ovs_conn *c;
+
+	ovs_conn_close(ovs, set->bridge);
+	if (ovs_conn_get(ovs, set->bridge, &c, why))
+		return;
+	ovs_bundle_open(&b, c);
+	for (size_t i = 0; i < set->nr; i++)
+		ovs_bundle_del_port(&b, set->v[i].port);
+	ovs_bundle_commit(&b);
+	if (ovs_bundle_end(&b))
+		ovs_conn_close(ovs, set->bridge);
+}
+
+int ovs_guards_end(struct ovs *ovs, struct ovs_guards *set, char *why)
+{
+	struct ovs_expect *e;
+	int rc;
+
+	if (!set->bundle)
+		return 0;
+	set->bundle->c->why = why;
+	rc = ovs_bundle_end(set->bundle);
+	free(set->bundle);
+	set->bundle = NULL;
+	if (rc)
+		close_ports(ovs, set);
+	for (size_t i = 0; !rc && i < set->nr; i++) {
+		e = set->v[i].guard ? ovs_expect(ovs, set->bridge, set->v[i].port, set->v[i].guard)
+				    : NULL;
+		if (e)
+			e->is_there = true;
+	}
+	return rc;
+}
+
+int ovs_guards_set(struct ovs *ovs, const char *bridge, struct ovs_guard *v, size_t nr, char *why)
+{
+	struct ovs_guards set = { .v = v, .nr = nr };
+	int rc;
+
+	snprintf(set.bridge, sizeof(set.bridge), "%s", bridge);
+	rc = ovs_guards_begin(ovs, &set, why);
+	return rc ? rc : ovs_guards_end(ovs, &set, why);
 }

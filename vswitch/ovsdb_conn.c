@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * A connection with OpenFlow 1.4 to a bridge of ovs-vswitchd, over its management socket. Replies are waited
- * for no longer than OVS_OPENFLOW_MS.
+ * for no longer than OVS_OPENFLOW_MS. One is kept for each bridge, and opened again when it has ended: with
+ * many ports ovs-vswitchd needs a millisecond to take one.
  */
 #include <config.h>
 
@@ -9,6 +10,7 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <timeval.h>
@@ -17,6 +19,8 @@
 #include <openvswitch/ofpbuf.h>
 #include <openvswitch/poll-loop.h>
 #include <openvswitch/vconn.h>
+
+#include "vswitch/array.h"
 
 #define CONNECT_AGAIN_MS 5
 
@@ -39,15 +43,12 @@ static int conn_wait(struct ovs_conn *c, enum vconn_wait_type type)
 	return 0;
 }
 
-int ovs_conn_open(struct ovs_conn *c, const struct ovs *ovs, const char *bridge, char *why)
+static int conn_open(struct ovs_conn *c, const struct ovs *ovs)
 {
 	char name[PATH_MAX + 64];
 	int error, rc = 0;
 
-	*c = (struct ovs_conn){ .bridge = bridge,
-				.why = why,
-				.end = time_msec() + OVS_OPENFLOW_MS };
-	snprintf(name, sizeof(name), "unix:%s/%s.mgmt", ovs->dir, bridge);
+	snprintf(name, sizeof(name), "unix:%s/%s.mgmt", ovs->dir, c->bridge);
 	/* One that has just started comes to its bridges in a moment. */
 	while ((error = vconn_open(name, 1u << OVS_OF_VERSION, 0, &c->vconn)) == ENOENT ||
 	       error == ECONNREFUSED) {
@@ -64,15 +65,87 @@ int ovs_conn_open(struct ovs_conn *c, const struct ovs *ovs, const char *bridge,
 		rc = conn_wait(c, WAIT_CONNECT);
 	if (!rc && error)
 		rc = conn_fail(c, error);
-	if (rc)
-		vconn_close(c->vconn);
 	return rc;
 }
 
-void ovs_conn_close(struct ovs_conn *c)
+/* What nobody waits for any more is thrown away. */
+static bool is_alive(struct ovs_conn *c)
 {
+	struct ofpbuf *msg;
+	int error;
+
+	vconn_run(c->vconn);
+	while (!(error = vconn_recv(c->vconn, &msg)))
+		ofpbuf_delete(msg);
+	return error == EAGAIN;
+}
+
+static void conn_free(struct ovs *ovs, size_t i)
+{
+	struct ovs_conn *c = ovs->conns[i];
+
+	array_remove(ovs->conns, &ovs->nr_conns, sizeof(*ovs->conns), i);
 	vconn_close(c->vconn);
-	c->vconn = NULL;
+	free(c);
+}
+
+static size_t find(const struct ovs *ovs, const char *bridge)
+{
+	size_t i = 0;
+
+	while (i < ovs->nr_conns && strcmp(ovs->conns[i]->bridge, bridge) != 0)
+		i++;
+	return i;
+}
+
+void ovs_conn_close(struct ovs *ovs, const char *bridge)
+{
+	size_t i = find(ovs, bridge);
+
+	if (i < ovs->nr_conns)
+		conn_free(ovs, i);
+	/* Who has made it end may have changed the flows too. */
+	ovs_expect_doubt(ovs, bridge);
+}
+
+void ovs_conn_close_all(struct ovs *ovs)
+{
+	while (ovs->nr_conns)
+		ovs_conn_close(ovs, ovs->conns[0]->bridge);
+	free(ovs->conns);
+	ovs->conns = NULL;
+}
+
+int ovs_conn_get(struct ovs *ovs, const char *bridge, struct ovs_conn **c_out, char *why)
+{
+	size_t i = find(ovs, bridge);
+	struct ovs_conn *c, **added;
+	int rc;
+
+	*c_out = NULL;
+	if (i < ovs->nr_conns && !is_alive(ovs->conns[i])) {
+		ovs_conn_close(ovs, bridge);
+		i = ovs->nr_conns;
+	}
+	if (i == ovs->nr_conns) {
+		c = calloc(1, sizeof(*c));
+		added = c ? array_add(&ovs->conns, &ovs->nr_conns, sizeof(*ovs->conns)) : NULL;
+		if (!added) {
+			free(c);
+			return ovs_fail(-ENOMEM, why, "out of memory");
+		}
+		*added = c;
+		snprintf(c->bridge, sizeof(c->bridge), "%s", bridge);
+	}
+	c = ovs->conns[i];
+	c->why = why;
+	c->end = time_msec() + OVS_OPENFLOW_MS;
+	rc = c->vconn ? 0 : conn_open(c, ovs);
+	if (rc)
+		ovs_conn_close(ovs, bridge);
+	else
+		*c_out = c;
+	return rc;
 }
 
 int ovs_conn_send(struct ovs_conn *c, struct ofpbuf *msg)
@@ -82,8 +155,10 @@ int ovs_conn_send(struct ovs_conn *c, struct ofpbuf *msg)
 	ofpmsg_update_length(msg);
 	while (!rc && (error = vconn_send(c->vconn, msg)) == EAGAIN)
 		rc = conn_wait(c, WAIT_SEND);
-	if (!rc && !error)
+	if (!rc && !error) {
+		c->end = time_msec() + OVS_OPENFLOW_MS;
 		return 0;
+	}
 	ofpbuf_delete(msg);
 	return rc ? rc : conn_fail(c, error);
 }

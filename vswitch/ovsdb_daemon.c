@@ -10,6 +10,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -117,13 +118,49 @@ static int start_switch(struct ovs *ovs, char *why)
 	return start_one(ovs, SWITCH_CHILD, "ovs-vswitchd", args, why);
 }
 
-bool ovs_daemons_ended(const struct ovs *ovs)
+static bool is_ours(const struct ovs *ovs)
 {
 	char own[PATH_MAX];
 
 	ovs_own_path(ovs, own, "");
-	return !strcmp(ovs->dir, own) && (child_find(ovs->rundir, DB_CHILD, NULL) ||
-					  child_find(ovs->rundir, SWITCH_CHILD, NULL));
+	return !strcmp(ovs->dir, own);
+}
+
+void ovs_daemons_unwatch(struct ovs *ovs)
+{
+	for (size_t i = 0; i < sizeof(ovs->watched) / sizeof(ovs->watched[0]); i++) {
+		if (ovs->watched[i] > 0)
+			close(ovs->watched[i]);
+		ovs->watched[i] = 0;
+	}
+}
+
+static void watch(struct ovs *ovs)
+{
+	ovs_daemons_unwatch(ovs);
+	ovs->watched[0] = child_open(ovs->rundir, DB_CHILD);
+	ovs->watched[1] = child_open(ovs->rundir, SWITCH_CHILD);
+}
+
+bool ovs_daemons_run(struct ovs *ovs)
+{
+	struct pollfd p;
+
+	if (!ovs->dir[0])
+		return false;
+	for (size_t i = 0; is_ours(ovs) && i < sizeof(ovs->watched) / sizeof(ovs->watched[0]);
+	     i++) {
+		p = (struct pollfd){ .fd = ovs->watched[i], .events = POLLIN };
+		if (p.fd <= 0 || poll(&p, 1, 0) != 0)
+			return false;
+	}
+	return true;
+}
+
+bool ovs_daemons_ended(const struct ovs *ovs)
+{
+	return is_ours(ovs) && (child_find(ovs->rundir, DB_CHILD, NULL) ||
+				child_find(ovs->rundir, SWITCH_CHILD, NULL));
 }
 
 /* A database file is a log of records, a line each; the first is the schema. See ovsdb(5). */
@@ -214,9 +251,11 @@ int ovs_daemons_find(struct ovs *ovs, bool start, char *why)
 	if (!start && access(own, F_OK) < 0)
 		return -ENOENT;
 	rc = start_own(ovs, why);
-	if (!rc)
-		ovs_own_path(ovs, ovs->dir, "");
-	return rc;
+	if (rc)
+		return rc;
+	ovs_own_path(ovs, ovs->dir, "");
+	watch(ovs);
+	return 0;
 }
 
 /* The database goes last: as long as it is there, ours are the ones in use. */
@@ -245,6 +284,7 @@ int ovs_daemons_stop(struct ovs *ovs, char *why)
 					strerror(errno));
 	}
 	rmdir(own);
+	ovs_daemons_unwatch(ovs);
 	ovs->dir[0] = '\0';
 	return 0;
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * Looking at flows is one dump of all of a bridge, which are compared with those that the ports' guards
- * stand for. What they stand for is parsed once and kept.
+ * stand for.
  */
 #include <config.h>
 
@@ -76,17 +76,20 @@ static int count_flows(struct ovs_conn *c, uint32_t *nr)
 bool ovs_flows_changed(struct ovs *ovs, const char *bridge)
 {
 	char why[VS_TEXT_LEN];
-	struct ovs_conn c;
+	struct ovs_conn *c;
 	uint32_t nr;
 	int rc;
 
 	for (size_t i = 0; i < ovs->nr_counts; i++) {
 		if (strcmp(ovs->counts[i].bridge, bridge) != 0)
 			continue;
-		if (ovs_conn_open(&c, ovs, bridge, why))
+		if (ovs_conn_get(ovs, bridge, &c, why))
 			return true;
-		rc = count_flows(&c, &nr);
-		ovs_conn_close(&c);
+		rc = count_flows(c, &nr);
+		if (rc)
+			ovs_conn_close(ovs, bridge);
+		else if (nr != ovs->counts[i].nr)
+			ovs_expect_doubt(ovs, bridge);
 		return rc || nr != ovs->counts[i].nr;
 	}
 	return true;
@@ -103,16 +106,6 @@ struct seen {
 struct ovs_dump {
 	char bridge[IFNAMSIZ];
 	struct hmap flows;
-};
-
-/* What a guard stands for on one port, parsed. */
-struct ovs_expect {
-	char bridge[IFNAMSIZ];
-	unsigned int port;
-	json_t *guard; /* json_null(): the bridge's own */
-	struct ofputil_flow_mod *v;
-	struct match *matches;
-	size_t nr;
 };
 
 static uint32_t hash_flow(const struct match *m, unsigned int table, unsigned int priority)
@@ -191,7 +184,7 @@ static int dump_flows(struct ovs_conn *c, struct ovs_dump *dump)
 int ovs_flows_dump(struct ovs *ovs, const char *bridge, struct ovs_dump **dump_out, char *why)
 {
 	struct ovs_dump *dump = calloc(1, sizeof(*dump));
-	struct ovs_conn c;
+	struct ovs_conn *c;
 	int rc = -ENOMEM;
 
 	*dump_out = NULL;
@@ -199,10 +192,11 @@ int ovs_flows_dump(struct ovs *ovs, const char *bridge, struct ovs_dump **dump_o
 		return rc;
 	hmap_init(&dump->flows);
 	snprintf(dump->bridge, sizeof(dump->bridge), "%s", bridge);
-	rc = ovs_conn_open(&c, ovs, bridge, why);
+	rc = ovs_conn_get(ovs, bridge, &c, why);
 	if (!rc) {
-		rc = dump_flows(&c, dump);
-		ovs_conn_close(&c);
+		rc = dump_flows(c, dump);
+		if (rc)
+			ovs_conn_close(ovs, bridge);
 		note_count(ovs, bridge, hmap_count(&dump->flows));
 	}
 	if (rc)
@@ -210,79 +204,6 @@ int ovs_flows_dump(struct ovs *ovs, const char *bridge, struct ovs_dump **dump_o
 	else
 		*dump_out = dump;
 	return rc;
-}
-
-static void expect_fini(struct ovs_expect *e)
-{
-	for (size_t i = 0; i < e->nr; i++)
-		ovs_flow_mod_free(&e->v[i]);
-	free(e->v);
-	free(e->matches);
-	json_decref(e->guard);
-	*e = (struct ovs_expect){ 0 };
-}
-
-void ovs_expect_free(struct ovs *ovs)
-{
-	free(ovs->counts);
-	ovs->counts = NULL;
-	ovs->nr_counts = 0;
-	for (size_t i = 0; i < ovs->nr_expected; i++)
-		expect_fini(&ovs->expected[i]);
-	free(ovs->expected);
-	ovs->expected = NULL;
-	ovs->nr_expected = 0;
-}
-
-static bool expect_init(struct ovs_expect *e, unsigned int port, const json_t *guard)
-{
-	json_t *flows = port ? ovs_guard_flows(guard, port) : ovs_base_flows(), *flow;
-	size_t i, nr = json_array_size(flows);
-	char why[VS_TEXT_LEN];
-	bool is_good;
-
-	*e = (struct ovs_expect){ .port = port, .guard = json_incref((json_t *)(uintptr_t)guard) };
-	e->v = calloc(nr, sizeof(*e->v));
-	e->matches = calloc(nr, sizeof(*e->matches));
-	is_good = e->v && e->matches;
-	json_array_foreach (flows, i, flow) {
-		if (is_good && !ovs_flow_parse(json_string_value(flow), port, &e->v[i], why)) {
-			minimatch_expand(&e->v[i].match, &e->matches[i]);
-			e->nr++;
-		} else {
-			is_good = false;
-		}
-	}
-	json_decref(flows);
-	if (!is_good)
-		expect_fini(e);
-	return is_good;
-}
-
-static const struct ovs_expect *expect(struct ovs *ovs, const char *bridge, unsigned int port,
-				       const json_t *guard)
-{
-	struct ovs_expect made, *e;
-
-	for (size_t i = 0; i < ovs->nr_expected; i++) {
-		e = &ovs->expected[i];
-		if (e->port != port || strcmp(e->bridge, bridge) != 0)
-			continue;
-		if (json_equal(e->guard, guard))
-			return e;
-		expect_fini(e);
-		array_remove(ovs->expected, &ovs->nr_expected, sizeof(*e), i--);
-	}
-	if (!expect_init(&made, port, guard))
-		return NULL;
-	e = array_add(&ovs->expected, &ovs->nr_expected, sizeof(*e));
-	if (e) {
-		*e = made;
-		snprintf(e->bridge, sizeof(e->bridge), "%s", bridge);
-	} else {
-		expect_fini(&made);
-	}
-	return e;
 }
 
 static struct seen *find_seen(const struct ovs_dump *dump, const struct ofputil_flow_mod *fm,
@@ -301,7 +222,7 @@ static struct seen *find_seen(const struct ovs_dump *dump, const struct ofputil_
 
 bool ovs_dump_has(struct ovs *ovs, struct ovs_dump *dump, unsigned int port, const json_t *guard)
 {
-	const struct ovs_expect *e = expect(ovs, dump->bridge, port, guard);
+	struct ovs_expect *e = ovs_expect(ovs, dump->bridge, port, guard);
 	bool has_all = e != NULL;
 	struct seen *s;
 
@@ -312,6 +233,8 @@ bool ovs_dump_has(struct ovs *ovs, struct ovs_dump *dump, unsigned int port, con
 		else
 			has_all = false;
 	}
+	if (e)
+		e->is_there = has_all;
 	return has_all;
 }
 
@@ -347,12 +270,28 @@ static void bundle_del_strays(struct ovs_bundle *b, const struct ovs_dump *dump)
 	}
 }
 
+static int reset(struct ovs *ovs, struct ovs_bundle *b, const struct ovs_dump *dump)
+{
+	json_t *base = json_null();
+	const struct ovs_expect *e = ovs_expect(ovs, dump->bridge, 0, base);
+
+	if (!e)
+		return -ENOMEM;
+	ovs_bundle_open(b, b->c);
+	bundle_del_strays(b, dump);
+	ovs_bundle_del_port(b, 0);
+	for (size_t i = 0; i < e->nr; i++)
+		ovs_bundle_add(b, &e->v[i]);
+	ovs_bundle_check(b);
+	ovs_bundle_commit(b);
+	return ovs_bundle_end(b);
+}
+
 int ovs_flows_reset(struct ovs *ovs, const struct ovsrec_bridge *bridge, char *why)
 {
+	struct ovs_bundle b = { 0 };
 	struct ovs_dump *dump;
-	json_t *flows, *guard;
-	struct ovs_bundle b;
-	struct ovs_conn c;
+	json_t *guard;
 	int rc = ovs_flows_dump(ovs, bridge->name, &dump, why);
 
 	if (rc)
@@ -363,18 +302,13 @@ int ovs_flows_reset(struct ovs *ovs, const struct ovsrec_bridge *bridge, char *w
 			ovs_dump_has(ovs, dump, ovs_port_number(bridge->ports[i]), guard);
 		json_decref(guard);
 	}
-	flows = ovs_base_flows();
 	ovs_count_forget(ovs, bridge->name);
-	rc = flows ? ovs_conn_open(&c, ovs, bridge->name, why) : -ENOMEM;
+	rc = ovs_conn_get(ovs, bridge->name, &b.c, why);
 	if (!rc) {
-		ovs_bundle_open(&b, &c);
-		bundle_del_strays(&b, dump);
-		ovs_bundle_del_port(&b, 0);
-		ovs_bundle_flows(&b, 0, flows);
-		rc = ovs_bundle_commit(&b);
-		ovs_conn_close(&c);
+		rc = reset(ovs, &b, dump);
+		if (rc)
+			ovs_conn_close(ovs, bridge->name);
 	}
-	json_decref(flows);
 	ovs_dump_free(dump);
 	return rc;
 }

@@ -26,13 +26,13 @@ struct vconn;
 /* ovsdb_conn.c */
 struct ovs_conn {
 	struct vconn *vconn;
-	const char *bridge;
+	char bridge[IFNAMSIZ];
 	long long end;
-	char *why;
+	char *why; /* the caller's of ovs_conn_get(), until the next one */
 };
 
-int ovs_conn_open(struct ovs_conn *c, const struct ovs *ovs, const char *bridge, char *why);
-void ovs_conn_close(struct ovs_conn *c);
+/* The one to @bridge. After an error of any function below it is to be closed. */
+int ovs_conn_get(struct ovs *ovs, const char *bridge, struct ovs_conn **c_out, char *why);
 /* Takes @msg, in any case. */
 int ovs_conn_send(struct ovs_conn *c, struct ofpbuf *msg);
 /* The caller's to delete. */
@@ -40,15 +40,11 @@ int ovs_conn_recv(struct ovs_conn *c, struct ofpbuf **msg);
 /* Until the reply to @xid; an error about anything before it counts as the answer. */
 int ovs_conn_answer(struct ovs_conn *c, ovs_be32 xid);
 
-/* ovsdb_bundle.c */
-/* One flow of ovs_guard_flows(); ovs_flow_mod_free() by the caller. */
-int ovs_flow_parse(const char *text, unsigned int port, struct ofputil_flow_mod *fm, char *why);
-void ovs_flow_mod_free(struct ofputil_flow_mod *fm);
-
-/* A bundle, filled message by message; what goes wrong shows in @rc. */
+/* ovsdb_bundle.c: a bundle, filled message by message; what goes wrong shows in @rc. */
 struct ovs_bundle {
 	struct ovs_conn *c;
 	struct ofputil_bundle_ctrl_msg ctrl;
+	ovs_be32 commit; /* xid of the last message */
 	int rc;
 };
 
@@ -56,11 +52,25 @@ void ovs_bundle_open(struct ovs_bundle *b, struct ovs_conn *c);
 void ovs_bundle_add(struct ovs_bundle *b, const struct ofputil_flow_mod *fm);
 /* All flows of ours for @port go. */
 void ovs_bundle_del_port(struct ovs_bundle *b, unsigned int port);
-void ovs_bundle_flows(struct ovs_bundle *b, unsigned int port, const json_t *flows);
-/* A message that was refused is not in the bundle: so nothing is done unless all of them are. */
-int ovs_bundle_commit(struct ovs_bundle *b);
+/* A message that was refused is not in the bundle: wait until all of them were taken, or none is done. */
+int ovs_bundle_check(struct ovs_bundle *b);
+/* Two halves, with time for something else in between. */
+void ovs_bundle_commit(struct ovs_bundle *b);
+int ovs_bundle_end(struct ovs_bundle *b);
 
-/* ovsdb_dump.c: @bridge has another number of flows from now on. */
-void ovs_count_forget(struct ovs *ovs, const char *bridge);
+/* ovsdb_expect.c: the flows that a guard stands for on one port, parsed. */
+struct ovs_expect {
+	char bridge[IFNAMSIZ];
+	unsigned int port;
+	json_t *guard; /* json_null(): the bridge's own */
+	struct ofputil_flow_mod *v;
+	struct match *matches;
+	size_t nr;
+	bool is_there; /* they were set or seen, and nothing says that they have gone since */
+};
+
+/* NULL: out of memory, or no flows can stand for it. Until the next call. */
+struct ovs_expect *ovs_expect(struct ovs *ovs, const char *bridge, unsigned int port,
+			      const json_t *guard);
 
 #endif

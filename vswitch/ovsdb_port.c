@@ -1,8 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/*
- * VS_DOC_OVS_PORT. A port's number is asked for, so that its guard is in the flow table before it is in
- * the bridge; where ovs-vswitchd gives it another one, nothing passes until the guard has followed.
- */
+/* VS_DOC_OVS_PORT: rows of ports, read and written. */
 #include <config.h>
 
 #include "vswitch/ovsdb_priv.h"
@@ -12,15 +9,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <bitmap.h>
 #include <ovsdb-idl.h>
 #include <vswitch-idl.h>
 
 #include "vswitch/ovs.h"
 
-#define NR_VLANS   4096
-#define NUMBER_MAX 60000
-#define IS_UPLINK  "vifrost-uplink" /* in external_ids of an uplink's port */
+#define NR_VLANS  4096
+#define IS_UPLINK "vifrost-uplink" /* in external_ids of an uplink's port */
 
 /* ---- Reading ---- */
 
@@ -91,12 +86,6 @@ json_t *ovs_port_read(const struct ovsrec_port *port, const struct ovsrec_bridge
 
 /* ---- Writing ---- */
 
-struct change {
-	const char *name;
-	const json_t *doc; /* NULL: take it away */
-	unsigned int number;
-};
-
 static void write_vlans(const struct ovsrec_port *port, const json_t *doc)
 {
 	json_t *ranges = json_object_get(doc, "trunk"), *range;
@@ -155,13 +144,11 @@ static const struct ovsrec_port *insert(struct ovsdb_idl_txn *txn, const char *n
 	return port;
 }
 
-static int build(struct ovs *ovs, void *arg, char *why)
+int ovs_port_write(struct ovs *ovs, const struct ovs_port_change *c, const struct ovsrec_port *port,
+		   const struct ovsrec_bridge *old_on, char *why)
 {
-	const struct change *c = arg;
 	const char *bridge = json_string_value(json_object_get(c->doc, "bridge"));
-	const struct ovsrec_bridge *old_on = NULL, *on = NULL;
-	const struct ovsrec_port *port = ovs_port(ovs, c->name, &old_on);
-	struct ovsdb_idl_txn *txn = ovs->txn;
+	const struct ovsrec_bridge *on = NULL;
 	int64_t number = c->number;
 	bool is_ours;
 
@@ -182,7 +169,7 @@ static int build(struct ovs *ovs, void *arg, char *why)
 	if (!on)
 		return 0;
 	if (!port) {
-		port = insert(txn, c->name);
+		port = insert(ovs->txn, c->name);
 		ovsrec_bridge_update_ports_addvalue(on, port);
 		if (number)
 			ovsrec_interface_set_ofport_request(port->interfaces[0], &number, 1);
@@ -196,121 +183,6 @@ static int build(struct ovs *ovs, void *arg, char *why)
 		ovsrec_port_update_other_config_setkey(port, "rstp-enable", "false");
 	}
 	return 0;
-}
-
-/* One that no port of ours on that bridge has. */
-static unsigned int free_number(const struct ovsrec_bridge *on)
-{
-	unsigned long *used = bitmap_allocate(NUMBER_MAX + 1);
-	const struct ovsrec_interface *iface;
-	size_t number;
-
-	bitmap_set1(used, 0);
-	for (size_t i = 0; i < on->n_ports; i++) {
-		iface = on->ports[i]->n_interfaces ? on->ports[i]->interfaces[0] : NULL;
-		if (iface && iface->n_ofport && iface->ofport[0] > 0 &&
-		    iface->ofport[0] <= NUMBER_MAX)
-			bitmap_set1(used, (size_t)iface->ofport[0]);
-		if (iface && iface->n_ofport_request && iface->ofport_request[0] <= NUMBER_MAX)
-			bitmap_set1(used, (size_t)iface->ofport_request[0]);
-	}
-	number = bitmap_scan(used, 0, 1, NUMBER_MAX + 1);
-	bitmap_free(used);
-	return number <= NUMBER_MAX ? (unsigned int)number : 0;
-}
-
-static int set_guard(struct ovs *ovs, const char *bridge, unsigned int number, const json_t *guard,
-		     char *why)
-{
-	json_t *flows = ovs_guard_flows(guard, number);
-	uint64_t pps = (uint64_t)json_integer_value(json_object_get(guard, "packets-per-s"));
-	int rc = flows ? ovs_flows_set(ovs, bridge, number, flows, pps, why) : -ENOMEM;
-
-	json_decref(flows);
-	return rc;
-}
-
-static int take_away(struct ovs *ovs, const char *name, char *why)
-{
-	const struct ovsrec_bridge *on;
-	const struct ovsrec_port *port = ovs_port(ovs, name, &on);
-	struct change c = { .name = name };
-	char bridge[IFNAMSIZ];
-	unsigned int number;
-	bool has_guard;
-	int rc;
-
-	if (!port)
-		return 0;
-	snprintf(bridge, sizeof(bridge), "%s", on->name);
-	number = ovs_port_number(port);
-	has_guard = smap_get(&port->external_ids, OVS_GUARD_KEY) != NULL;
-	rc = ovs_commit(ovs, build, &c, why);
-	if (!rc && has_guard && number)
-		rc = ovs_flows_set(ovs, bridge, number, NULL, 0, why);
-	return rc ? rc : ovs_mirrors_refresh(ovs, bridge, why);
-}
-
-/* ovs-vswitchd has done what it could: whether that is what was asked for. */
-static int check(struct ovs *ovs, const struct change *c, const json_t *guard, char *why)
-{
-	const struct ovsrec_bridge *on;
-	const struct ovsrec_port *port = ovs_port(ovs, c->name, &on);
-	const struct ovsrec_interface *iface = port && port->n_interfaces ? port->interfaces[0]
-									  : NULL;
-	char text[VS_TEXT_LEN];
-	unsigned int number;
-	int rc;
-
-	if (!iface)
-		return ovs_fail(-EAGAIN, why, "someone else has removed port %s", c->name);
-	number = ovs_port_number(port);
-	if (!number || iface->error) {
-		ovs_fail(0, text, "ovs-vswitchd cannot use %s: %.90s", c->name,
-			 iface->error ? iface->error : "no such link");
-		rc = take_away(ovs, c->name, why);
-		if (!rc)
-			snprintf(why, VS_TEXT_LEN, "%s", text);
-		return rc ? rc : -EIO;
-	}
-	if (!guard || number == c->number)
-		return 0;
-	rc = ovs_flows_set(ovs, on->name, c->number, NULL, 0, why);
-	return rc ? rc : set_guard(ovs, on->name, number, guard, why);
-}
-
-static int put(struct ovs *ovs, const char *name, const json_t *doc, char *why)
-{
-	const char *bridge = json_string_value(json_object_get(doc, "bridge"));
-	const json_t *guard = json_object_get(doc, "guard");
-	const struct ovsrec_bridge *on, *old_on = NULL;
-	const struct ovsrec_port *port;
-	struct change c = { .name = name, .doc = doc };
-	bool is_ours;
-	int rc = 0;
-
-	on = bridge ? ovs_bridge(ovs, bridge, &is_ours) : NULL;
-	if (!on)
-		return ovs_fail(-ENONET, why, "Open vSwitch has no bridge %s",
-				bridge ? bridge : "");
-	port = ovs_port(ovs, name, &old_on);
-	/* Flows of a port that moves to another bridge go with it. */
-	if (port && old_on != on && smap_get(&port->external_ids, OVS_GUARD_KEY))
-		rc = take_away(ovs, name, why);
-	if (rc)
-		return rc;
-	on = ovs_bridge(ovs, bridge, &is_ours);
-	port = ovs_port(ovs, name, &old_on);
-	c.number = port && old_on == on ? ovs_port_number(port) : 0;
-	if (!c.number && on)
-		c.number = free_number(on);
-	if (guard)
-		rc = set_guard(ovs, bridge, c.number, guard, why);
-	if (!rc)
-		rc = ovs_commit(ovs, build, &c, why);
-	if (!rc)
-		rc = check(ovs, &c, guard, why);
-	return rc ? rc : ovs_mirrors_refresh(ovs, bridge, why);
 }
 
 /* ---- The kind of document ---- */
@@ -366,28 +238,44 @@ static int port_get(void *ctx, const char *name, json_t **doc, char *why)
 	struct ovs *ovs = ctx;
 	const struct ovsrec_bridge *on;
 	const struct ovsrec_port *port;
+	json_t *guard;
 	int rc = ovs_ready(ovs, false, why);
 
 	*doc = NULL;
 	if (rc)
 		return rc == -ENOENT ? 0 : rc;
 	port = ovs_port(ovs, name, &on);
-	/* Without the guard: so it is set again, whatever the flow table has. */
-	if (port)
-		*doc = ovs_port_read(port, on);
-	return port && !*doc ? -ENOMEM : 0;
+	if (!port)
+		return 0;
+	*doc = ovs_port_read(port, on);
+	/* Where it is not known to be there it is set again, whatever the flow table has. */
+	guard = ovs_port_guard(port);
+	if (*doc && guard && ovs_guard_is_there(ovs, on->name, ovs_port_number(port), guard))
+		json_object_set(*doc, "guard", guard);
+	json_decref(guard);
+	return *doc ? 0 : -ENOMEM;
 }
 
 static int port_apply(void *ctx, const char *name, const json_t *doc, char *why)
 {
-	struct ovs *ovs = ctx;
-	int rc = ovs_ready(ovs, doc != NULL, why);
+	struct ovs_port_change c = { .name = name, .doc = doc };
 
-	if (rc == -ENOENT && !doc)
-		return 0;
-	if (rc)
-		return rc;
-	return doc ? put(ovs, name, doc, why) : take_away(ovs, name, why);
+	return ovs_ports_change(ctx, &c, 1, why);
+}
+
+static int port_apply_many(void *ctx, const struct vs_op *const *ops, size_t nr, char *why)
+{
+	struct ovs_port_change *v = calloc(nr, sizeof(*v));
+	int rc = -ENOMEM;
+
+	for (size_t i = 0; v && i < nr; i++) {
+		v[i].name = ops[i]->text;
+		v[i].doc = ops[i]->doc;
+	}
+	if (v)
+		rc = ovs_ports_change(ctx, v, nr, why);
+	free(v);
+	return rc;
 }
 
 static void port_close(void *ctx)
@@ -400,5 +288,6 @@ const struct vs_doc_ops ovs_port_ops = {
 	.observe = port_observe,
 	.get = port_get,
 	.apply = port_apply,
+	.apply_many = port_apply_many,
 	.close = port_close,
 };

@@ -7,6 +7,7 @@
  *	ovsdb_bridge.c	documents of bridges
  *	ovsdb_port.c	documents of ports
  *	ovsdb_mirror.c	the mirrors of bridges' documents
+ *	ovsdb_put.c	ports that come and go
  *	ovsdb_openflow.h who speaks OpenFlow
  *
  * Every wait is bounded. On error @why (VS_TEXT_LEN) says cause and cure.
@@ -47,6 +48,9 @@ struct ovs {
 		size_t nr;
 	} * counts; /* flows of secure bridges, when they were looked at last */
 	size_t nr_counts;
+	struct ovs_conn **conns; /* OpenFlow's, one a bridge */
+	size_t nr_conns;
+	int watched[2]; /* our daemons, once they were found running; 0: not known */
 	struct ovs_expect *expected;
 	size_t nr_expected;
 };
@@ -64,6 +68,9 @@ int ovs_daemons_find(struct ovs *ovs, bool start, char *why);
 int ovs_daemons_stop(struct ovs *ovs, char *why);
 /* Whether one of ours is in use and does not run. */
 bool ovs_daemons_ended(const struct ovs *ovs);
+/* Whether those in use were found before and still run: nothing is looked for, nothing started. */
+bool ovs_daemons_run(struct ovs *ovs);
+void ovs_daemons_unwatch(struct ovs *ovs);
 /* A path below our own daemons' folder. */
 void ovs_own_path(const struct ovs *ovs, char path[PATH_MAX], const char *name);
 
@@ -92,6 +99,19 @@ unsigned int ovs_port_number(const struct ovsrec_port *port);
 /* The guard that the port is to have, a new reference; NULL: none. */
 json_t *ovs_port_guard(const struct ovsrec_port *port);
 json_t *ovs_port_read(const struct ovsrec_port *port, const struct ovsrec_bridge *on);
+struct ovs_port_change {
+	const char *name;
+	const json_t *doc;	 /* NULL: take it away */
+	unsigned int number;	 /* that it has, or is to ask for */
+	unsigned int old_number; /* whose flows go with it; 0: none */
+	char old_bridge[IFNAMSIZ];
+};
+/* In a transaction. @port: as it is, NULL: not there; @old_on: its bridge. */
+int ovs_port_write(struct ovs *ovs, const struct ovs_port_change *c, const struct ovsrec_port *port,
+		   const struct ovsrec_bridge *old_on, char *why);
+
+/* ovsdb_put.c: each name once. */
+int ovs_ports_change(struct ovs *ovs, struct ovs_port_change *v, size_t nr, char *why);
 
 /* ovsdb_mirror.c: a document's "mirrors" */
 /* Those that select and copy as they should; a new reference, NULL: out of memory. */
@@ -101,10 +121,35 @@ int ovs_mirrors_write(struct ovs *ovs, const struct ovsrec_bridge *on, const jso
 /* Ports have come or gone: a transaction of its own, if there are mirrors. */
 int ovs_mirrors_refresh(struct ovs *ovs, const char *bridge, char *why);
 
-/* ovsdb_bundle.c */
-/* In one bundle: all flows of @port (0: the bridge's own) go, @flows come. @pps: 0: no limit. */
-int ovs_flows_set(struct ovs *ovs, const char *bridge, unsigned int port, const json_t *flows,
-		  uint64_t pps, char *why);
+/* ovsdb_conn.c */
+void ovs_conn_close(struct ovs *ovs, const char *bridge);
+void ovs_conn_close_all(struct ovs *ovs);
+
+/* ovsdb_bundle.c: guards of ports, in one bundle a bridge */
+struct ovs_guard {
+	unsigned int port;
+	const json_t *guard; /* NULL: all flows of that port go */
+};
+struct ovs_guards {
+	char bridge[IFNAMSIZ];
+	struct ovs_guard *v;
+	size_t nr;
+	struct ovs_bundle *bundle; /* under way */
+};
+
+int ovs_guards_set(struct ovs *ovs, const char *bridge, struct ovs_guard *v, size_t nr, char *why);
+/* The same in two halves, with time for something else in between. After an error the ports have no flows. */
+int ovs_guards_begin(struct ovs *ovs, struct ovs_guards *set, char *why);
+int ovs_guards_end(struct ovs *ovs, struct ovs_guards *set, char *why);
+
+/* ovsdb_expect.c */
+void ovs_expect_free(struct ovs *ovs);
+void ovs_expect_forget(struct ovs *ovs, const char *bridge, unsigned int port);
+/* Whether all flows of the bridge's ports are still there is not known any more. */
+void ovs_expect_doubt(struct ovs *ovs, const char *bridge);
+/* Whether we know, without asking, that the flows of the guard are there. */
+bool ovs_guard_is_there(struct ovs *ovs, const char *bridge, unsigned int port,
+			const json_t *guard);
 
 /* ovsdb_dump.c */
 struct ovs_dump; /* all flows of a bridge, and which of them were expected */
@@ -119,6 +164,7 @@ bool ovs_dump_has(struct ovs *ovs, struct ovs_dump *dump, unsigned int port, con
 bool ovs_dump_has_strays(const struct ovs_dump *dump);
 /* Whether the bridge has another number of flows than when they were dumped, or that is not known. */
 bool ovs_flows_changed(struct ovs *ovs, const char *bridge);
-void ovs_expect_free(struct ovs *ovs);
+/* It has from now on. */
+void ovs_count_forget(struct ovs *ovs, const char *bridge);
 
 #endif

@@ -235,7 +235,7 @@ int vs_plan_make(const struct vs_wanted *wanted, const struct vs_observed *obser
 		rc = l3_plan_end(&in, plan);
 	if (!rc)
 		rc = vs_plan_rules_end(&in, plan);
-	return rc;
+	return rc ? rc : plan_gather_ports(plan);
 }
 
 /* An address that a guest had before: what was let through for that one is not for this one. */

@@ -239,10 +239,33 @@ static int sysctl_apply(struct vs_rtnl *r, const struct vs_op *op)
 	return 0;
 }
 
+static void tell(const struct vs_rtnl *r, int rc, char *why)
+{
+	if (!rc)
+		why[0] = '\0';
+	else if (r->why[0])
+		snprintf(why, VS_TEXT_LEN, "%.80s (%.40s)", r->why, strerror(-rc));
+	else
+		snprintf(why, VS_TEXT_LEN, "%s", strerror(-rc));
+}
+
 static int doc_apply(struct vs_rtnl *r, const struct vs_op *op)
 {
 	r->sys.nr_changes++;
 	return vs_docs_apply(&r->docs, op, r->why);
+}
+
+static int rtnl_apply_many(struct vs_system *sys, const struct vs_op *const *ops, size_t nr,
+			   char *why)
+{
+	struct vs_rtnl *r = (struct vs_rtnl *)sys;
+	int rc;
+
+	r->sys.nr_changes += nr;
+	r->why[0] = '\0';
+	rc = vs_docs_apply_many(&r->docs, ops, nr, r->why);
+	tell(r, rc, why);
+	return rc;
 }
 
 static int flows_apply(struct vs_rtnl *r, const struct vs_op *op)
@@ -282,12 +305,7 @@ static int rtnl_apply(struct vs_system *sys, const struct vs_op *op, char *why)
 
 	r->why[0] = '\0';
 	rc = fns[op->kind] ? fns[op->kind](r, op) : -EINVAL;
-	if (!rc)
-		why[0] = '\0';
-	else if (r->why[0])
-		snprintf(why, VS_TEXT_LEN, "%.80s (%.40s)", r->why, strerror(-rc));
-	else
-		snprintf(why, VS_TEXT_LEN, "%s", strerror(-rc));
+	tell(r, rc, why);
 	return rc;
 }
 
@@ -309,6 +327,7 @@ static const struct vs_system_ops rtnl_ops = {
 	.counters = rtnl_counters,
 	.doc = rtnl_doc,
 	.apply = rtnl_apply,
+	.apply_many = rtnl_apply_many,
 	.close = rtnl_close,
 };
 

@@ -197,6 +197,43 @@ int vs_step_do(struct vs_system *sys, const struct vs_step *step, char *why)
 	return sys->ops->apply(sys, &step->op, why);
 }
 
+static bool is_named(const struct vs_step *steps, size_t nr, const char *name)
+{
+	for (size_t i = 0; i < nr; i++)
+		if (!strcmp(steps[i].op.text, name))
+			return true;
+	return false;
+}
+
+size_t vs_steps_at_once(const struct vs_system *sys, const struct vs_step *steps, size_t nr)
+{
+	size_t n = 1;
+
+	if (!sys->ops->apply_many || !vs_op_gathers(&steps[0].op))
+		return 1;
+	while (n < nr && steps[n].op.kind == steps[0].op.kind &&
+	       steps[n].op.index == steps[0].op.index && !is_named(steps, n, steps[n].op.text))
+		n++;
+	return n;
+}
+
+int vs_steps_do(struct vs_system *sys, const struct vs_step *steps, size_t nr, char *why)
+{
+	const struct vs_op **ops;
+	int rc;
+
+	if (nr == 1)
+		return vs_step_do(sys, steps, why);
+	ops = calloc(nr, sizeof(*ops));
+	if (!ops)
+		return -ENOMEM;
+	for (size_t i = 0; i < nr; i++)
+		ops[i] = &steps[i].op;
+	rc = sys->ops->apply_many(sys, ops, nr, why);
+	free(ops);
+	return rc;
+}
+
 int vs_step_undo(struct vs_system *sys, const struct vs_step *step, char *why)
 {
 	int rc;

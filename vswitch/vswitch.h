@@ -142,6 +142,8 @@ struct vs_doc {
 const char *vs_doc_text(enum vs_doc_kind kind);
 /* What the document of that kind for a vif is called. Return: false when vifs have none. */
 bool vs_doc_of_vif(enum vs_doc_kind kind, const char *link, char name[VS_TEXT_LEN]);
+/* The other way round: whose link's it is; NULL: no link's. */
+const char *vs_doc_link(enum vs_doc_kind kind, const char *name);
 
 /* What plans may need and a kernel or host may lack; asked for by struct vs_look. */
 enum vs_lack {
@@ -372,6 +374,10 @@ struct vs_system_ops {
 		   char *why);
 	/* Idempotent. On error @why (VS_TEXT_LEN) says what the kernel said. */
 	int (*apply)(struct vs_system *sys, const struct vs_op *op, char *why);
+	/* Several for which vs_op_gathers(), of one kind and of different names, at once: all of them are done,
+	 * or any. NULL: this system knows one at a time only. */
+	int (*apply_many)(struct vs_system *sys, const struct vs_op *const *ops, size_t nr,
+			  char *why);
 	void (*close)(struct vs_system *sys);
 };
 
@@ -389,6 +395,11 @@ int vs_model_apply(struct vs_observed *model, const struct vs_op *op);
 /* Do or undo one step. @why: VS_TEXT_LEN bytes. */
 int vs_step_do(struct vs_system *sys, const struct vs_step *step, char *why);
 int vs_step_undo(struct vs_system *sys, const struct vs_step *step, char *why);
+/* How many of the steps from the first on are done at once: 1 to @nr. */
+size_t vs_steps_at_once(const struct vs_system *sys, const struct vs_step *steps, size_t nr);
+int vs_steps_do(struct vs_system *sys, const struct vs_step *steps, size_t nr, char *why);
+/* Whether several like it cost hardly more than one. */
+bool vs_op_gathers(const struct vs_op *op);
 
 /* Whether a daemon that works for a network has died: it is made again by a plan. */
 bool vs_services_died(const char *rundir);
