@@ -182,12 +182,31 @@ static int plan_network(const struct vs_plan_input *in, const struct vs_record_n
 	return rc;
 }
 
+/* Said before the first change. */
+static int check_lacks(const struct vs_plan_input *in, const struct vs_network *n,
+		       const struct vs_plan *plan)
+{
+	if (plan->model.lacks & VS_LACKS_OVS)
+		diag_add(in->ds, DIAG_ERROR, "VF0515", &n->place, "apt install openvswitch-switch",
+			 "network %s: Open vSwitch neither runs here nor is it installed", n->name);
+	else if (plan->model.lacks & VS_LACKS_OVS_MODULE && !ovs_is_in_user_space(n))
+		diag_add(in->ds, DIAG_ERROR, "VF0515", &n->place,
+			 "use a kernel with CONFIG_OPENVSWITCH, or datapath: { type: netdev }",
+			 "network %s: openvswitch.ko is not in this kernel", n->name);
+	else
+		return 0;
+	return -EINVAL;
+}
+
 static int ovs_plan(const struct vs_plan_input *in, const struct vs_record_network *old,
 		    const struct vs_network *n, struct vs_plan *plan)
 {
 	struct vs_network own;
-	int rc = l3_begin(n, &plan->model, &own);
+	int rc = check_lacks(in, n, plan);
 
+	if (rc)
+		return rc;
+	rc = l3_begin(n, &plan->model, &own);
 	if (!rc)
 		rc = plan_network(in, old, &own, plan);
 	l3_end(&own);

@@ -31,6 +31,9 @@
  */
 bool vs_ovs_changed(void);
 
+/* Those of @lacks that hold here: nobody's daemons run and none are installed; no openvswitch.ko. */
+unsigned int vs_ovs_lacking(const char *rundir, unsigned int lacks);
+
 #define OVS_COOKIE	0x7666726f00000000u /* of our flows; the low half is the port's number */
 #define OVS_COOKIE_MASK 0xffffffff00000000u
 

@@ -18,12 +18,16 @@
 #include <unistd.h>
 
 #include <dirs.h>
+#include <netlink-socket.h>
+#include <odp-netlink.h>
 #include <sha1.h>
 
 #include "base/child.h"
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/unixsock.h"
+#include "vswitch/ovs.h"
+#include "vswitch/service.h"
 
 #define DB_CHILD     "ovs/ovsdb-server"
 #define SWITCH_CHILD "ovs/ovs-vswitchd"
@@ -48,12 +52,43 @@ static bool answers(const char *dir)
 	return true;
 }
 
-/* Where Debian keeps them; the first is PATH's. */
+/* In PATH, or where Debian keeps what is not for people. */
+static bool find_program(const char *name, char path[PATH_MAX])
+{
+	if (service_find_program(name, path))
+		return true;
+	snprintf(path, PATH_MAX, "/usr/lib/openvswitch-switch/%.64s", name);
+	return access(path, X_OK) == 0;
+}
+
+static void schema_path(char path[PATH_MAX])
+{
+	snprintf(path, PATH_MAX, "%.4000s/vswitch.ovsschema", ovs_pkgdatadir());
+}
+
+unsigned int vs_ovs_lacking(const char *rundir, unsigned int lacks)
+{
+	char own[PATH_MAX], schema[PATH_MAX], path[PATH_MAX];
+	unsigned int out = 0;
+	int family = 0;
+
+	snprintf(own, sizeof(own), "%.4000s/ovs/conf.db", rundir);
+	schema_path(schema);
+	if (lacks & VS_LACKS_OVS && access(own, F_OK) < 0 && !answers(ovs_rundir()) &&
+	    (access(schema, R_OK) < 0 || !find_program("ovsdb-server", path) ||
+	     !find_program("ovs-vswitchd", path)))
+		out |= VS_LACKS_OVS;
+	/* Loads the module where there is one. */
+	if (lacks & VS_LACKS_OVS_MODULE &&
+	    nl_lookup_genl_family(OVS_DATAPATH_FAMILY, &family) == ENOENT)
+		out |= VS_LACKS_OVS_MODULE;
+	return out;
+}
+
 static int start_one(const struct ovs *ovs, const char *name, const char *program,
 		     const char *const *args, char *why)
 {
-	static const char *const places[] = { "", "/usr/sbin/", "/usr/lib/openvswitch-switch/" };
-	char dir[PATH_MAX], path[128], rundir[PATH_MAX + 16], logdir[PATH_MAX + 16],
+	char dir[PATH_MAX], path[PATH_MAX], rundir[PATH_MAX + 16], logdir[PATH_MAX + 16],
 		dbdir[PATH_MAX + 16];
 	const char *env[] = { rundir, logdir, dbdir, NULL };
 	const char *argv[12] = { path };
@@ -66,12 +101,10 @@ static int start_one(const struct ovs *ovs, const char *name, const char *progra
 	snprintf(dbdir, sizeof(dbdir), "OVS_DBDIR=%s", dir);
 	for (size_t i = 0; args[i]; i++)
 		argv[i + 1] = args[i];
-	for (size_t i = 0; rc == -ENOENT && i < sizeof(places) / sizeof(places[0]); i++) {
-		snprintf(path, sizeof(path), "%s%s", places[i], program);
+	if (find_program(program, path))
 		rc = child_start(&spec, NULL);
-	}
 	if (rc == -ENOENT)
-		return ovs_fail(rc, why, "%s is not installed: Debian has it in openvswitch-switch",
+		return ovs_fail(rc, why, "%s is not installed: apt install openvswitch-switch",
 				program);
 	if (rc && rc != -EALREADY)
 		return ovs_fail(rc, why, "cannot start %s: %s", program, strerror(-rc));
@@ -206,11 +239,11 @@ static int make_db(const char *path, char *why)
 	json_t *schema;
 	int rc = -ENOMEM;
 
-	snprintf(place, sizeof(place), "%.4000s/vswitch.ovsschema", ovs_pkgdatadir());
+	schema_path(place);
 	schema = json_load_file(place, 0, NULL);
 	if (!schema)
-		return ovs_fail(-ENOENT, why,
-				"%.60s is not there: Debian has it in openvswitch-switch", place);
+		return ovs_fail(-ENOENT, why, "%.60s is not there: apt install openvswitch-switch",
+				place);
 	text = json_dumps(schema, JSON_COMPACT);
 	if (text && asprintf(&record, "%s\n", text) >= 0)
 		rc = write_db(path, record);

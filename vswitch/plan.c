@@ -194,6 +194,8 @@ struct vs_look vs_look_for(const struct vs_wanted *wanted, const struct vs_recor
 		look.docs |= n->mode->docs;
 		if (n->vlan_filtering && n->mode->segment == VS_SEGMENT_BRIDGE)
 			look.lacks |= VS_LACKS_VLAN_FILTERING;
+		if (n->mode->segment == VS_SEGMENT_OVS)
+			look.lacks |= VS_LACKS_OVS | VS_LACKS_OVS_MODULE;
 		look.neighs |= n->is_per_guest || n->mode == &vs_mode_route;
 		look.lacks |= l3_services_lacks(n);
 	}

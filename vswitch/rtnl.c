@@ -18,6 +18,7 @@
 #include <netlink/errno.h>
 
 #include "vswitch/conntrack.h"
+#include "vswitch/ovs.h"
 #include "vswitch/service.h"
 #include "vswitch/sysctl.h"
 
@@ -181,6 +182,7 @@ static int observe_once(struct vs_rtnl *r, const struct vs_look *look, struct vs
 	if (!rc && look->lacks)
 		rc = rtnl_probe(r, look->lacks, &out->lacks);
 	out->lacks |= vs_services_lacking(look->lacks);
+	out->lacks |= vs_ovs_lacking(r->docs.rundir, look->lacks);
 	for (int i = 0; i < VS_SYSCTL_NR; i++)
 		out->sysctls[i] = vs_sysctl_get((enum vs_sysctl)i);
 	if (rc)

@@ -154,6 +154,8 @@ enum vs_lack {
 	/* Programs. */
 	VS_LACKS_DNSMASQ = 1 << 4,
 	VS_LACKS_DHCPCD = 1 << 5,
+	VS_LACKS_OVS = 1 << 6,
+	VS_LACKS_OVS_MODULE = 1 << 7,
 };
 
 struct vs_observed {

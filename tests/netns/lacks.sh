@@ -8,6 +8,7 @@ lab_enter "$@"
 set -E
 trap 'test_failed $LINENO "$BASH_COMMAND"' ERR
 lab_network
+lab_openvswitch || skip "Open vSwitch is not there: scripts/install-deps run"
 daemon_start vifrostd
 
 snapshot() { ip -o link | cut -d ' ' -f 2; ip -o -4 addr; ip route | sed 's, linkdown,,'; }
@@ -48,6 +49,18 @@ if ! ip link add probe0 type bond 2> /dev/null; then
 	END
 	: $((lacks++))
 fi
+if ! modprobe -qn openvswitch; then
+	refused 'openvswitch.ko is not in this kernel' <<-END
+		version: 1
+		networks: { xenbr0: { mode: ovs, datapath: { type: kernel } } }
+	END
+	: $((lacks++))
+fi
+daemon_stop vifrostd
+OVS_PKGDATADIR=/nonexistent daemon_start vifrostd
+refused 'Open vSwitch neither runs here nor is it installed' <<-END
+	version: 1
+	networks: { xenbr0: { mode: ovs, datapath: { type: netdev } } }
+END
 lab_daemons_down
-[ "$lacks" != 0 ] || skip "this kernel has all of it"
-echo "lacks.sh: passed, $lacks of 3 are not in this kernel"
+echo "lacks.sh: passed, $lacks of 4 are not in this kernel"
