@@ -91,6 +91,12 @@ static int read_features(struct nb_vif *vif, struct nb_features *f, char *why)
 		return fail(why, rc, "frontend key ", "xdp-headroom");
 	f->headroom = (uint16_t)value;
 	f->mtu = vif->mtu;
+	/* What is not offered is not used in the other direction either. */
+	f->sg &= !vif->offer.no_sg;
+	f->csum_v4 &= !vif->offer.no_csum;
+	f->csum_v6 &= !vif->offer.no_csum;
+	f->gso_v4 &= !vif->offer.no_gso;
+	f->gso_v6 &= !vif->offer.no_gso;
 	/* Segments are of several slots and have blank checksums. */
 	f->gso_v4 &= f->sg && f->csum_v4;
 	f->gso_v6 &= f->sg && f->csum_v6;
@@ -129,6 +135,13 @@ static int read_nr_queues(struct nb_vif *vif, uint32_t *nr, char *why)
 
 	if (!rc && !*nr)
 		rc = -ERANGE;
+	/* But the policy's holds for all that were offered it; one in service keeps what it has. */
+	if (!rc && vif->offer.queues && *nr > vif->offer.queues && !vif->steering.restarted) {
+		snprintf(why, NB_REASON_MAX,
+			 "the frontend takes %u queues, the policy lets it have %u", *nr,
+			 vif->offer.queues);
+		return -ERANGE;
+	}
 	return rc ? fail(why, rc, "frontend key ", "multi-queue-num-queues") : 0;
 }
 

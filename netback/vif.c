@@ -254,7 +254,7 @@ static int read_generation(struct nb_vif *vif)
 
 static int read_ahead(struct nb_vif *vif)
 {
-	struct nb_key keys[9] = {
+	struct nb_key keys[11] = {
 		{ NB_BACKEND, "state" },  { NB_DOMAIN, "vm" },
 		{ NB_BACKEND, "online" }, { NB_BACKEND, "hotplug-status" },
 		{ NB_FRONTEND, "state" },
@@ -269,6 +269,10 @@ static int read_ahead(struct nb_vif *vif)
 		keys[nr++] = (struct nb_key){ NB_BACKEND, "mtu" };
 		keys[nr++] = (struct nb_key){ NB_BACKEND, "vifname" };
 	}
+	if (!vif->queues && !vif->kernel)
+		keys[nr++] = (struct nb_key){ NB_BACKEND, "vifrost-offer" };
+	if (!vif->offer_known)
+		keys[nr++] = (struct nb_key){ NB_HOST, "offers" };
 	return nb_xb_read_ahead(vif, keys, nr);
 }
 
@@ -369,8 +373,11 @@ static int begin(struct nb_vif *vif)
 
 static int follow(struct nb_vif *vif)
 {
-	int rc = 0;
+	bool is_stale;
+	int rc = nb_offer_read(vif, &is_stale);
 
+	if (rc)
+		return rc;
 	if (vif->new_area || vif->kernel)
 		rc = begin(vif);
 	else
@@ -383,7 +390,11 @@ static int follow(struct nb_vif *vif)
 	if (!vif->online && vif->state == XenbusStateClosed &&
 	    vif->store_state == XenbusStateClosing)
 		vif->unwritten = true;
+	if (nb_offer_is_awaited(vif))
+		return 0;
 	rc = vif->dead ? set_state(vif, XenbusStateClosed) : follow_frontend(vif);
+	if (!rc && is_stale && vif->state == XenbusStateInitWait)
+		rc = write_state(vif, true);
 	vif->new_area = false;
 	if (!rc && vif->state == XenbusStateClosed && (!vif->online || vif->dead))
 		nb_vif_release_port(vif);

@@ -42,6 +42,12 @@
 /* As the policy has it, by "vifrost-datapath" in the backend area. */
 enum nb_datapath { NB_DATAPATH_UNSET, NB_DATAPATH_TAP, NB_DATAPATH_KERNEL };
 
+/* What "vifrost-offer" in the backend area says: what a frontend is offered less than others. */
+struct nb_offer {
+	uint32_t queues; /* 0: as many as we have */
+	bool no_csum, no_gso, no_sg;
+};
+
 enum nb_wait { NB_WAIT_NONE, NB_WAIT_HOTPLUG, NB_WAIT_FRONTEND };
 
 struct nb_vif {
@@ -90,6 +96,9 @@ struct nb_vif {
 	bool rate_known; /* "rate" has not been written since it was read */
 	int rate_rc;	 /* of reading it last */
 
+	struct nb_offer offer;
+	bool offer_known;	/* it was read, or has not come in time */
+	uint64_t offer_wait_ns; /* when it is not waited for any more; 0: not yet begun */
 	struct nb_features features;
 	struct nb_steering steering;
 	struct nb_queue *queues; /* NULL: not connected */
@@ -97,8 +106,8 @@ struct nb_vif {
 	bool carrier;
 };
 
-/* Whose keys: the vif's in the backend's or the frontend's folder, or its domain's. */
-enum nb_area { NB_BACKEND, NB_FRONTEND, NB_DOMAIN };
+/* Whose keys: the vif's in the backend's or the frontend's folder, its domain's, or vifrostd's own. */
+enum nb_area { NB_BACKEND, NB_FRONTEND, NB_DOMAIN, NB_HOST };
 
 struct nb_key {
 	enum nb_area area;
@@ -169,6 +178,13 @@ int nb_vif_reconfigure(struct nb_vif *vif, char *why);
 int nb_vif_open_port(struct nb_vif *vif, char *why);
 /* Take up what "rate" says now. 0; -ECONNRESET. */
 int nb_vif_read_rate(struct nb_vif *vif);
+/*
+ * offer.c: what it is to be offered. *changed_out: what the store holds is out of date. Waits a while for
+ * a vifrostd that has said that it will tell: until then @vif is not to be offered.
+ */
+int nb_offer_read(struct nb_vif *vif, bool *changed_out);
+bool nb_offer_is_awaited(const struct nb_vif *vif);
+int nb_offer_parse(const char *text, struct nb_offer *offer_out);
 void nb_vif_release_port(struct nb_vif *vif);
 
 /* xenbus.c: the vif's two areas. */

@@ -6,6 +6,7 @@
  */
 #include <ctype.h>
 #include <errno.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -27,6 +28,8 @@ static void area_path(const struct nb_vif *vif, enum nb_area area, const char *k
 	if (area == NB_FRONTEND)
 		snprintf(path, 128, "/local/domain/%u/device/vif/%u/%s", vif->domid, vif->devid,
 			 key);
+	else if (area == NB_HOST)
+		snprintf(path, 128, "vifrost/%s", key);
 	else if (area == NB_BACKEND)
 		snprintf(path, 128, BACKEND_DIR "/%u/%u/%s", vif->domid, vif->devid, key);
 	else
@@ -142,31 +145,43 @@ int nb_xb_read_text(struct nb_vif *vif, enum nb_area area, const char *key, char
 struct offer {
 	const char *key;
 	unsigned int value;
+	size_t unless; /* of a bool of struct nb_offer that turns it off; NEVER: none */
 };
+
+#define NEVER SIZE_MAX
 
 /* multicast-control is sampled when the frontend connects: no feature-dynamic-multicast-control. */
 static const struct offer offers[] = {
-	{ "feature-sg", 1 },
-	{ "feature-gso-tcpv4", 1 },
-	{ "feature-gso-tcpv6", 1 },
-	{ "feature-ipv6-csum-offload", 1 },
-	{ "feature-rx-copy", 1 },
-	{ "feature-multicast-control", 1 },
-	{ "feature-split-event-channels", 1 },
-	{ "feature-ctrl-ring", 1 },
-	{ "feature-xdp-headroom", 1 },
-	{ "carrier", 1 },
+	{ "feature-sg", 1, offsetof(struct nb_offer, no_sg) },
+	{ "feature-gso-tcpv4", 1, offsetof(struct nb_offer, no_gso) },
+	{ "feature-gso-tcpv6", 1, offsetof(struct nb_offer, no_gso) },
+	{ "feature-ipv6-csum-offload", 1, offsetof(struct nb_offer, no_csum) },
+	{ "feature-rx-copy", 1, NEVER },
+	{ "feature-multicast-control", 1, NEVER },
+	{ "feature-split-event-channels", 1, NEVER },
+	{ "feature-ctrl-ring", 1, NEVER },
+	{ "feature-xdp-headroom", 1, NEVER },
+	{ "carrier", 1, NEVER },
 };
 
 #define NR_OFFERS (sizeof(offers) / sizeof(offers[0]))
 
 /* No more than the kernel's driver would offer, so that it can have the vif later. */
-static unsigned int max_queues(const struct netback *nb)
+static unsigned int max_queues(const struct nb_vif *vif)
 {
+	const struct netback *nb = vif->nb;
+	unsigned int ours = vif->offer.queues && vif->offer.queues < nb->config.max_queues
+				    ? vif->offer.queues
+				    : nb->config.max_queues;
 	const char *sysfs = nb->config.sysfs;
 	unsigned int max = sysfs && nb_kernel_loaded(sysfs) ? nb_kernel_max_queues(sysfs) : 0;
 
-	return max && max < nb->config.max_queues ? max : nb->config.max_queues;
+	return max && max < ours ? max : ours;
+}
+
+static bool is_offered(const struct nb_vif *vif, const struct offer *o)
+{
+	return o->unless == NEVER || !*(const bool *)((const char *)&vif->offer + o->unless);
 }
 
 struct write {
@@ -184,18 +199,22 @@ static void add_write(struct nb_vif *vif, struct hv_store_op *op, struct write *
 /* In a transaction that first sees the area, so that one just removed is not made again. */
 int nb_xb_write_state(struct nb_vif *vif, uint32_t state, bool features)
 {
-	struct write writes[NR_OFFERS + 2];
-	struct hv_store_op ops[NR_OFFERS + 3];
+	struct write writes[NR_OFFERS + 3];
+	struct hv_store_op ops[NR_OFFERS + 4];
 	struct hv_store *s = vif->nb->hv->store;
 	unsigned int nr = 0;
 	uint32_t tx;
 	int rc, i;
 
 	for (size_t k = 0; features && k < NR_OFFERS; k++, nr++)
-		add_write(vif, &ops[nr + 1], &writes[nr], offers[k].key, offers[k].value);
+		add_write(vif, &ops[nr + 1], &writes[nr], offers[k].key,
+			  is_offered(vif, &offers[k]) ? offers[k].value : 0);
 	if (features) {
 		add_write(vif, &ops[nr + 1], &writes[nr], "multi-queue-max-queues",
-			  max_queues(vif->nb));
+			  max_queues(vif));
+		nr++;
+		add_write(vif, &ops[nr + 1], &writes[nr], "feature-no-csum-offload",
+			  vif->offer.no_csum);
 		nr++;
 	}
 	add_write(vif, &ops[nr + 1], &writes[nr], "state", state);
@@ -339,8 +358,9 @@ static void mark_or_create(struct netback *nb, uint16_t domid, uint32_t devid, c
 /* Keys of the backend area that only we write, or that are read when needed. */
 static bool key_matters(const char *key)
 {
-	static const char *const keys[] = { "",	    "state",	       "online", "hotplug-status",
-					    "rate", "vifrost-datapath" };
+	static const char *const keys[] = {
+		"", "state", "online", "hotplug-status", "rate", "vifrost-datapath", "vifrost-offer"
+	};
 	size_t i;
 
 	for (i = 0; i < sizeof(keys) / sizeof(keys[0]); i++)

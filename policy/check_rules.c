@@ -46,6 +46,48 @@ static void check_mirror_output(struct pol_checks *c, const struct pol_network *
 			  "%s is no vif of this network", pol_quote(quoted, vif->text));
 }
 
+/* A guard lets only a vif's own frames to it, and copies are none of them. */
+static void check_mirror_guard(struct pol_checks *c, const struct pol_mirror *m)
+{
+	struct pol_effective e;
+	char quoted[POL_QUOTE_MAX];
+
+	if (!m->output_vif || !m->output_vif->network->mode.place.line)
+		return;
+	pol_effective_vif(m->output_guest, m->output_vif, &e);
+	if (!e.receive_only && e.anti_spoof.value != POL_ANTI_SPOOF_NONE)
+		pol_error(c->r, "VF0237", m->output.node, &m->output.vif.place,
+			  "role: mirror-target in that vif",
+			  "anti-spoof \"%s\" keeps all copies from %s",
+			  pol_anti_spoof_name(e.anti_spoof.value),
+			  pol_quote(quoted, m->output.vif.text));
+}
+
+static bool is_mirror_output(const struct pol_network *n, const struct pol_vif *v)
+{
+	for (size_t i = 0; i < n->mirrors.nr; i++)
+		if (n->mirrors.v[i].output_vif == v)
+			return true;
+	return false;
+}
+
+static void check_roles(struct pol_checks *c)
+{
+	const struct policy *p = c->policy;
+
+	for (size_t i = 0; i < p->guests.nr; i++)
+		for (size_t j = 0; j < p->guests.v[i].vifs.nr; j++) {
+			const struct pol_vif *v = &p->guests.v[i].vifs.v[j];
+
+			if (v->role.value == POL_ROLE_MIRROR_TARGET && v->network &&
+			    !is_mirror_output(v->network, v))
+				pol_error(
+					c->r, "VF0237", v->node, &v->role.place,
+					"name it in the \"output\" of one of its network's mirrors",
+					"role \"mirror-target\", but no mirror's output is this vif");
+		}
+}
+
 static void unknown_tag(struct pol_checks *c, const struct pol_node *node, const char *tag,
 			const struct pol_place *place)
 {
@@ -63,6 +105,7 @@ static void check_mirrors(struct pol_checks *c, const struct pol_network *n)
 
 		if (m->output.vif.text)
 			check_mirror_output(c, n, m);
+		check_mirror_guard(c, m);
 		for (size_t j = 0; j < guests->nr; j++) {
 			const char *text = guests->v[j].text;
 
@@ -301,6 +344,7 @@ void pol_check_rules(struct pol_checks *c)
 	pol_index_init(&probes, c->r);
 	for (size_t i = 0; i < p->networks.nr && !c->r->rc; i++)
 		check_mirrors(c, &p->networks.v[i]);
+	check_roles(c);
 	for (size_t i = 0; i < p->firewall.rules.nr && !c->r->rc; i++)
 		check_rule(c, &rules, &p->firewall.rules.v[i]);
 	if (!c->r->rc)

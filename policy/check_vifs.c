@@ -167,7 +167,8 @@ static void check_protection(const struct vif_check *v)
 	char quoted[POL_QUOTE_MAX];
 
 	pol_quote(quoted, v->network->name);
-	if (e->anti_spoof.value == POL_ANTI_SPOOF_STRICT && !v->vif->addresses.nr)
+	if (e->anti_spoof.value == POL_ANTI_SPOOF_STRICT && !v->vif->addresses.nr &&
+	    !e->receive_only)
 		pol_error(
 			v->c->r, "VF0234", v->vif->node,
 			said_at(v, e->anti_spoof.origin, &e->anti_spoof.place),
@@ -184,6 +185,34 @@ static void check_protection(const struct vif_check *v)
 			  "isolation: per-guest in the network, for all of its guests",
 			  "isolation \"per-guest\" in network %s, whose guests share a segment",
 			  quoted);
+}
+
+/* xen-netback offers all vifs the same. */
+static void check_offers(const struct vif_check *v)
+{
+	const struct pol_effective *e = &v->e;
+	const struct {
+		const char *key;
+		const struct pol_value *value;
+		bool is_said;
+	} offers[] = {
+		{ "queues", &e->queues, e->queues.place.line },
+		{ "tx-checksum: false", &e->tx_checksum, !e->tx_checksum.value },
+		{ "tso: false", &e->tso, !e->tso.value },
+		{ "sg: false", &e->sg, !e->sg.value },
+	};
+
+	for (size_t i = 0; i < sizeof(offers) / sizeof(offers[0]); i++)
+		if (offers[i].is_said && e->datapath.value == POL_DATAPATH_KERNEL)
+			pol_error(v->c->r, "VF0243", v->vif->node,
+				  said_at(v, offers[i].value->origin, &offers[i].value->place),
+				  "datapath: tap, or leave it out",
+				  "\"%s\" for a vif of datapath kernel: xen-netback offers all its "
+				  "vifs the same",
+				  offers[i].key);
+	if (e->receive_only && v->vif->addresses.nr)
+		pol_error(v->c->r, "VF0237", v->vif->node, &v->vif->addresses.place,
+			  "leave them out", "addresses for a mirror's target: it sends nothing");
 }
 
 static void note_tags(const struct vif_check *v)
@@ -208,5 +237,6 @@ void pol_check_vif(struct pol_checks *c, const struct pol_guest *g, const struct
 	check_addresses(&v);
 	check_vlan(&v);
 	check_protection(&v);
+	check_offers(&v);
 	note_tags(&v);
 }

@@ -69,6 +69,26 @@ static void set_rates(json_t **out, const struct pol_effective *e)
 		set(out, "rate", all);
 }
 
+static void set_offers(json_t **out, const struct pol_effective *e)
+{
+	const struct {
+		const char *name;
+		const struct pol_value *value;
+	} flags[] = {
+		{ "trusted-backend", &e->trusted },
+		{ "tx-checksum", &e->tx_checksum },
+		{ "tso", &e->tso },
+		{ "sg", &e->sg },
+	};
+
+	if (e->queues.place.line)
+		set_value(out, "queues", &e->queues, json_integer(e->queues.value));
+	for (size_t i = 0; i < sizeof(flags) / sizeof(flags[0]); i++)
+		if (flags[i].value->place.line)
+			set_value(out, flags[i].name, flags[i].value,
+				  json_boolean(flags[i].value->value));
+}
+
 /* "access 10", "trunk 10 20 100-199 native 10": numbers, whatever the file calls them. */
 static json_t *vlan_text(const struct pol_effective *e)
 {
@@ -118,6 +138,8 @@ json_t *pol_effective_vif_json(const struct pol_effective *e)
 		format_mac(e->mac, mac);
 		set(&out, "mac", json_string(mac));
 	}
+	if (e->receive_only)
+		set(&out, "role", json_string("mirror-target"));
 	if (e->vif->addresses.nr)
 		set(&out, "addresses", pol_addresses_json(NULL, &e->vif->addresses));
 	set_value(&out, "mtu", &e->mtu, json_integer(e->mtu.value));
@@ -128,6 +150,7 @@ json_t *pol_effective_vif_json(const struct pol_effective *e)
 	set_value(&out, "datapath", &e->datapath,
 		  json_string(pol_datapath_name(e->datapath.value)));
 	set_vlan(&out, e);
+	set_offers(&out, e);
 	set_rates(&out, e);
 	if (e->vif->place.line) {
 		set(&out, "file", json_string(e->vif->place.file));

@@ -111,6 +111,21 @@ static void inherit(struct pol_value *value, const struct pol_u32 *said, enum po
 		*value = (struct pol_value){ said->value, origin, said->place };
 }
 
+static void inherit_bool(struct pol_value *value, const struct pol_bool *said,
+			 enum pol_origin origin)
+{
+	if (said->place.line)
+		*value = (struct pol_value){ said->value, origin, said->place };
+}
+
+static void inherit_offload(struct pol_effective *out, const struct pol_offload *said,
+			    enum pol_origin origin)
+{
+	inherit_bool(&out->tx_checksum, &said->tx_checksum, origin);
+	inherit_bool(&out->tso, &said->tso, origin);
+	inherit_bool(&out->sg, &said->sg, origin);
+}
+
 static void inherit_amount(struct pol_amount *amount, const struct pol_u64 *said,
 			   enum pol_origin origin)
 {
@@ -205,12 +220,20 @@ void pol_effective_vif(const struct pol_guest *guest, const struct pol_vif *vif,
 		inherit(&out->datapath, &n->datapath.type, POL_FROM_NETWORK);
 	inherit(&out->datapath, p ? &p->datapath.type : NULL, POL_FROM_PROFILE);
 	inherit(&out->datapath, &vif->datapath.type, POL_FROM_VIF);
+	out->tx_checksum.value = out->tso.value = out->sg.value = 1;
 	if (p) {
 		inherit_vlan(out, &p->vlan, POL_FROM_PROFILE);
 		inherit_rate(out, &p->rate, POL_FROM_PROFILE);
+		inherit(&out->queues, &p->queues, POL_FROM_PROFILE);
+		inherit_bool(&out->trusted, &p->trusted_backend, POL_FROM_PROFILE);
+		inherit_offload(out, &p->offload, POL_FROM_PROFILE);
 	}
 	inherit_vlan(out, &vif->vlan, POL_FROM_VIF);
 	inherit_rate(out, &vif->rate, POL_FROM_VIF);
+	inherit(&out->queues, &vif->queues, POL_FROM_VIF);
+	inherit_bool(&out->trusted, &vif->trusted_backend, POL_FROM_VIF);
+	inherit_offload(out, &vif->offload, POL_FROM_VIF);
+	out->receive_only = vif->role.value == POL_ROLE_MIRROR_TARGET;
 	if (vif->mac.place.line && !vif->mac.is_auto) {
 		out->has_mac = true;
 		memcpy(out->mac, vif->mac.mac, MAC_LEN);

@@ -6,8 +6,6 @@
  */
 #include "policy/keys_priv.h"
 
-static const char no_queues[] = "leave it out, all vifs are offered the same number";
-
 const struct pol_choice pol_isolations[] = {
 	{ "none", POL_READY, POL_ISOLATION_NONE },
 	{ "port", POL_READY, POL_ISOLATION_PORT },
@@ -42,6 +40,12 @@ static const struct pol_choice on_errors[] = {
 	{ NULL, 0, 0 },
 };
 
+static const struct pol_choice roles[] = {
+	{ "mirror-target", POL_READY, POL_ROLE_MIRROR_TARGET },
+	{ NULL, 0, 0 },
+};
+
+static const struct pol_range queues_range = { 1, 16 }; /* NB_MAX_QUEUES */
 static const struct pol_range version_range = { 1, 1 };
 static const struct pol_range devid_range = { 0, 65535 };
 static const struct pol_range domid_range = { 1, 0x7fef }; /* below Xen's reserved ones */
@@ -82,6 +86,14 @@ static const struct pol_key rate_keys[] = {
 };
 const struct pol_map pol_rate_map = { .what = "a rate", .keys = rate_keys };
 
+static const struct pol_key offload_keys[] = {
+	FIELD(struct pol_offload, tx_checksum, "tx-checksum", POL_KIND_BOOL, NULL),
+	FIELD(struct pol_offload, tso, "tso", POL_KIND_BOOL, NULL),
+	FIELD(struct pol_offload, sg, "sg", POL_KIND_BOOL, NULL),
+	END,
+};
+static const struct pol_map offload_map = { .what = "an offload", .keys = offload_keys };
+
 static const struct pol_key host_match_keys[] = {
 	FIELD(struct pol_host_match, hostname, "hostname", POL_KIND_TEXT, &pol_rule_hostglob),
 	LATER_SO("machine-id", "match by hostname"),
@@ -120,8 +132,9 @@ static const struct pol_key profile_keys[] = {
 	FIELD(struct pol_profile, vlan, "vlan", POL_KIND_MAP, &pol_vlans_map),
 	FIELD(struct pol_profile, rate, "rate", POL_KIND_MAP, &pol_rate_map),
 	FIELD(struct pol_profile, on_policy_error, "on-policy-error", POL_KIND_CHOICE, on_errors),
-	LATER_SO("queues", no_queues),
-	LATER_SO("trusted-backend", "leave it out, the default is true"),
+	FIELD(struct pol_profile, queues, "queues", POL_KIND_U32, &queues_range),
+	FIELD(struct pol_profile, trusted_backend, "trusted-backend", POL_KIND_BOOL, NULL),
+	FIELD(struct pol_profile, offload, "offload", POL_KIND_MAP, &offload_map),
 	END,
 };
 static const struct pol_map profile_map = {
@@ -148,7 +161,7 @@ static const struct pol_key vif_keys[] = {
 	NEEDED(struct pol_vif, network_name, "network", POL_KIND_TEXT, &pol_rule_ifname),
 	FIELD(struct pol_vif, mac, "mac", POL_KIND_MAC_OR_AUTO, NULL),
 	FIELD(struct pol_vif, mtu, "mtu", POL_KIND_U32, &pol_mtu_range),
-	LATER_SO("queues", no_queues),
+	FIELD(struct pol_vif, queues, "queues", POL_KIND_U32, &queues_range),
 	FIELD(struct pol_vif, isolation, "isolation", POL_KIND_CHOICE, pol_isolations),
 	FIELD(struct pol_vif, anti_spoof, "anti-spoof", POL_KIND_CHOICE, pol_anti_spoofs),
 	FIELD(struct pol_vif, datapath, "datapath", POL_KIND_MAP, &pol_datapath_map),
@@ -158,8 +171,9 @@ static const struct pol_key vif_keys[] = {
 	FIELD(struct pol_vif, on_policy_error, "on-policy-error", POL_KIND_CHOICE, on_errors),
 	FIELD(struct pol_vif, profile_name, "profile", POL_KIND_TEXT, &pol_rule_name),
 	LIMITED(struct pol_vif, tags, "tags", POL_KIND_TEXTS, &pol_rule_tag, 0, 8),
-	LATER_SO("offload", "set offloads in the guest"),
-	LATER("role"),
+	FIELD(struct pol_vif, trusted_backend, "trusted-backend", POL_KIND_BOOL, NULL),
+	FIELD(struct pol_vif, offload, "offload", POL_KIND_MAP, &offload_map),
+	FIELD(struct pol_vif, role, "role", POL_KIND_CHOICE, roles),
 	END,
 };
 static const struct pol_map vif_map = {

@@ -53,7 +53,7 @@ static int take_config(const struct pol_effective *e, const struct place_vif *wh
 	struct vs_vlans *v = &vif->vlans;
 	int rc = 0;
 
-	if (who->ip[0] && !vif->nr_addrs) {
+	if (who->ip[0] && !vif->nr_addrs && !vif->receive_only) {
 		rc = hotplug_parse_addrs(who->ip, vif->addrs, VS_VIF_ADDRS_MAX, &vif->nr_addrs,
 					 why);
 		/* An allow-list is meant to be kept to. */
@@ -82,7 +82,8 @@ static bool lacks_identity(const struct pol_effective *e, const struct vs_vif *v
 	if (e->anti_spoof.value != POL_ANTI_SPOOF_NONE && !vif->has_mac)
 		quarantine(out, place, "anti-spoof %s needs its hardware address, which is not set",
 			   pol_anti_spoof_name(e->anti_spoof.value));
-	else if (e->anti_spoof.value == POL_ANTI_SPOOF_STRICT && !vif->nr_addrs)
+	else if (e->anti_spoof.value == POL_ANTI_SPOOF_STRICT && !vif->nr_addrs &&
+		 !vif->receive_only)
 		quarantine(out, place,
 			   "anti-spoof strict needs its addresses, and neither a guests entry nor "
 			   "ip= gives them");
@@ -94,6 +95,16 @@ static bool lacks_identity(const struct pol_effective *e, const struct vs_vif *v
 	else
 		return false;
 	return true;
+}
+
+static void take_offer(const struct pol_effective *e, struct place_offer *to)
+{
+	to->queues = e->queues.value;
+	to->no_csum = !e->tx_checksum.value;
+	to->no_gso = !e->tso.value || to->no_csum || !e->sg.value;
+	to->no_sg = !e->sg.value;
+	if (e->trusted.place.line)
+		to->trusted = e->trusted.value ? PLACE_TRUSTED : PLACE_UNTRUSTED;
 }
 
 static void accept_vif(struct pol_effective *e, const struct place_vif *who, bool explain,
@@ -131,6 +142,7 @@ static void accept_vif(struct pol_effective *e, const struct place_vif *who, boo
 	snprintf(out->vif.uuid, sizeof(out->vif.uuid), "%.36s", who->uuid);
 	if (!strcmp(e->guest->name, POL_ANY_GUEST))
 		snprintf(out->vif.guest, sizeof(out->vif.guest), "%.63s", who->guest);
+	take_offer(e, &out->offer);
 	out->datapath = e->datapath.value;
 	out->is_placed = true;
 }

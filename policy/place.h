@@ -21,8 +21,18 @@ struct place_vif {
 	char ip[512], vlan[128], script[128]; /* and these */
 };
 
+enum place_trust { PLACE_TRUST_UNSAID, PLACE_TRUSTED, PLACE_UNTRUSTED };
+
+/* What its frontend is to be offered, less than all. */
+struct place_offer {
+	uint32_t queues; /* 0: as many as there are */
+	bool no_csum, no_gso, no_sg;
+	enum place_trust trusted; /* whether the guest is told to trust its backend */
+};
+
 struct placement {
 	bool is_placed; /* else: quarantined */
+	struct place_offer offer;
 	struct vs_vif vif;
 	enum pol_datapath_type datapath;
 	char why[PLACE_WHY_LEN];

@@ -184,6 +184,7 @@ enum pol_isolation { POL_ISOLATION_NONE, POL_ISOLATION_PORT, POL_ISOLATION_GUEST
 enum pol_anti_spoof { POL_ANTI_SPOOF_NONE, POL_ANTI_SPOOF_MAC, POL_ANTI_SPOOF_STRICT };
 /* NETDEV: of ovs networks only, whose KERNEL is the kernel's switch, not xen-netback. */
 enum pol_datapath_type { POL_DATAPATH_TAP, POL_DATAPATH_KERNEL, POL_DATAPATH_NETDEV };
+enum pol_role { POL_ROLE_NONE, POL_ROLE_MIRROR_TARGET };
 enum pol_on_error { POL_ON_ERROR_QUARANTINE };
 enum pol_fail_mode { POL_FAIL_STANDALONE, POL_FAIL_SECURE };
 enum pol_advertise { POL_ADVERTISE_PROXY, POL_ADVERTISE_NONE };
@@ -227,6 +228,13 @@ struct pol_rate {
 	struct pol_u64 burst;			/* bytes */
 };
 
+/* What a guest is offered to leave to the host; false: it does all of that itself. */
+struct pol_offload {
+	struct pol_place place;
+	const struct pol_node *node;
+	struct pol_bool tx_checksum, tso, sg;
+};
+
 /* What network, profile and vif may all say; the later of them wins. */
 struct pol_profile {
 	struct pol_place place;
@@ -238,6 +246,9 @@ struct pol_profile {
 	struct pol_vlans vlan;
 	struct pol_rate rate;
 	struct pol_u32 on_policy_error; /* enum pol_on_error */
+	struct pol_u32 queues;
+	struct pol_bool trusted_backend;
+	struct pol_offload offload;
 };
 
 /* Given by a truth value, or by a map, which turns it on unless it says enabled: false. */
@@ -377,6 +388,9 @@ struct pol_vif {
 	struct pol_rate rate;
 	struct pol_text profile_name;
 	struct pol_texts tags;
+	struct pol_u32 queues, role; /* role: enum pol_role */
+	struct pol_bool trusted_backend;
+	struct pol_offload offload;
 
 	/* Set by the checks. */
 	const struct pol_network *network; /* never NULL */
@@ -690,7 +704,11 @@ struct pol_effective {
 	const struct pol_network *network;
 	const struct pol_profile *profile; /* NULL: none */
 	struct pol_value mtu, isolation, anti_spoof, datapath;
-	const struct pol_vlans *vlan; /* NULL: none */
+	struct pol_value queues;	       /* 0: as many as there are */
+	struct pol_value trusted;	       /* line 0: as the toolstack says */
+	struct pol_value tx_checksum, tso, sg; /* offered: 0 or 1 */
+	bool receive_only;		       /* a mirror's target */
+	const struct pol_vlans *vlan;	       /* NULL: none */
 	enum pol_origin vlan_origin;
 	struct {
 		struct pol_amount ingress, egress, ingress_pps, egress_pps, burst;

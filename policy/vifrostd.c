@@ -51,6 +51,7 @@ int vifrostd_take_policy(struct vifrostd *d, struct policy *policy)
 	pol_free(d->policy);
 	d->policy = policy;
 	names_changed(d);
+	offers_announce(d, false);
 	drift_reset(d);
 	return 0;
 }

@@ -77,6 +77,7 @@ int vif_read_all(struct vifrostd *d, struct vif *vif, uint32_t *state_out)
 		{ "vifname", vif->vifname, sizeof(vif->vifname) },
 		{ "hotplug-status", vif->hotplug_status, sizeof(vif->hotplug_status) },
 		{ KEY_DATAPATH, vif->datapath_told, sizeof(vif->datapath_told) },
+		{ KEY_OFFER, vif->offer_told, sizeof(vif->offer_told) },
 	};
 	enum { NR = sizeof(keys) / sizeof(keys[0]) };
 	char paths[NR][PATH_LEN];
@@ -189,6 +190,14 @@ int vif_write_area(struct vifrostd *d, struct vif *vif, const char *area,
 		    notes[0].key, strerror(-rc));
 	store_refused(d);
 	return 0;
+}
+
+int vif_write_frontend(struct vifrostd *d, struct vif *vif, const struct vif_note *notes, size_t nr)
+{
+	char area[PATH_LEN];
+
+	snprintf(area, sizeof(area), "/local/domain/%u/device/vif/%u", vif->domid, vif->devid);
+	return vif_write_area(d, vif, area, notes, nr);
 }
 
 int vif_write_notes(struct vifrostd *d, struct vif *vif, const struct vif_note *notes, size_t nr)

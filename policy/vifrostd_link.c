@@ -327,6 +327,9 @@ int vif_assign(struct vifrostd *d, struct vif *vif)
 	int rc;
 
 	vif->wanted = vif_decide(d, d->policy, vif, false, &vif->placement);
+	rc = vif_offer(d, vif);
+	if (rc || !d->is_xen)
+		return rc;
 	rc = write_datapath(d, vif);
 	if (rc || vif->placement.is_placed || vif->wanted == VIF_DATAPATH_ANY)
 		return rc;
@@ -369,6 +372,8 @@ static int place(struct vifrostd *d, struct vif *vif, bool is_planned)
 	}
 	vif->wanted = vif_decide(d, d->policy, vif, false, &vif->placement);
 	rc = write_datapath(d, vif);
+	if (!rc)
+		rc = vif_offer(d, vif);
 	if (!rc)
 		rc = vif_limit(d, vif);
 	if (rc)

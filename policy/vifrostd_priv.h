@@ -35,6 +35,9 @@ enum vif_datapath { VIF_DATAPATH_ANY, VIF_DATAPATH_TAP, VIF_DATAPATH_KERNEL };
 /* One vif of the store's backend/vif/<domid>/<devid>. */
 #define RATE_LEN 32
 
+#define KEY_OFFER "vifrost-offer"
+#define OFFER_LEN 48
+
 struct vif {
 	struct htab_node node, measured;
 	uint16_t domid, devid;
@@ -61,6 +64,8 @@ struct vif {
 	} flow;
 	char rate[RATE_LEN]; /* what its backend was told; "": no limit of ours */
 	char hotplug_status[16], datapath_told[16]; /* as read of its backend area */
+	char offer_told[OFFER_LEN];		    /* the same */
+	enum place_trust trust_told;
 	char reason[PLACE_WHY_LEN]; /* of any state but connected; of that: what is still pending */
 	char logged[PLACE_WHY_LEN]; /* the reason that was logged last */
 	char segment[192];	    /* what it can reach without a router; "": not placed yet */
@@ -153,6 +158,8 @@ struct vifrostd {
 	struct policy *policy;	   /* the applied one; NULL: none */
 	struct vs_wanted networks; /* what it wants but for vifs */
 
+	bool has_offers,
+		is_announced;	/* the policy says what vifs are offered; the store says so */
 	bool is_xen;		/* a real Xen's store */
 	struct hv_store *store; /* NULL: not connected */
 	struct loop_fd store_watcher;
@@ -246,6 +253,8 @@ int vif_read_key(struct vifrostd *d, const struct vif *vif, const char *key, cha
 /* Into one of the vif's two areas, or its backend's, if that is still there. */
 int vif_write_area(struct vifrostd *d, struct vif *vif, const char *area,
 		   const struct vif_note *notes, size_t nr);
+int vif_write_frontend(struct vifrostd *d, struct vif *vif, const struct vif_note *notes,
+		       size_t nr);
 int vif_write_notes(struct vifrostd *d, struct vif *vif, const struct vif_note *notes, size_t nr);
 /* Up to two notes for each of many. */
 int vif_write_many(struct vifrostd *d, struct vif *const *vifs, struct vif_note (*notes)[2],
@@ -253,6 +262,10 @@ int vif_write_many(struct vifrostd *d, struct vif *const *vifs, struct vif_note 
 
 /* vifrostd_rate.c. Tell the backend how much may come from the guest. Return: 0; -ECONNRESET. */
 int vif_limit(struct vifrostd *d, struct vif *vif);
+/* What its frontend is offered, where the policy says so of any. Return: 0; -ECONNRESET. */
+int vif_offer(struct vifrostd *d, struct vif *vif);
+/* As the policy is now; netback waits for vif_offer() or does not. @is_new_store: what it says is unknown. */
+void offers_announce(struct vifrostd *d, bool is_new_store);
 
 void vif_measure_start(struct vifrostd *d);
 void vif_measure_stop(struct vifrostd *d);

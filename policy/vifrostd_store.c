@@ -124,6 +124,7 @@ static void try_connect(void *arg)
 	d->store_retry_ms = RETRY_MS;
 	d->store_why[0] = '\0';
 	log_info("connected to xenstore");
+	offers_announce(d, true);
 	/* The watch fires at once; until that came, what was known may be long gone. */
 	store_drain(d);
 }

@@ -216,7 +216,7 @@ static int read_area(struct vifrostd *d, uint16_t domid, uint16_t devid, struct 
 		if (rc || is_over(*state))
 			return rc;
 		*vif = vif_get(d, domid, devid);
-		if (!*vif || (*state == XenbusStateInitialising && !d->is_xen))
+		if (!*vif || (*state == XenbusStateInitialising && !d->is_xen && !d->has_offers))
 			return 0;
 	}
 	return vif_read_all(d, *vif, state);
@@ -244,7 +244,7 @@ int vif_update(struct vifrostd *d, uint16_t domid, uint16_t devid)
 		return vif_place(d, vif);
 	vif->state = VIF_WAITING;
 	snprintf(vif->reason, sizeof(vif->reason), "the backend has not offered it yet");
-	return d->is_xen ? vif_assign(d, vif) : 0;
+	return d->is_xen || d->has_offers ? vif_assign(d, vif) : 0;
 }
 
 /* Names of a folder that are numbers. Return: how many of @numbers were filled; -ECONNRESET. */
@@ -311,11 +311,17 @@ int vif_update_all(struct vifrostd *d)
 	return nr < 0 ? nr : rc;
 }
 
+static bool is_same_offer(const struct place_offer *a, const struct place_offer *b)
+{
+	return a->queues == b->queues && a->no_csum == b->no_csum && a->no_gso == b->no_gso &&
+	       a->no_sg == b->no_sg && a->trusted == b->trusted;
+}
+
 /* Whether the same is wanted of a vif; by which line of the policy does not matter. */
 static bool is_same_place(const struct placement *a, const struct placement *b)
 {
 	return a->is_placed && b->is_placed && a->datapath == b->datapath &&
-	       vs_vif_same(&a->vif, &b->vif);
+	       is_same_offer(&a->offer, &b->offer) && vs_vif_same(&a->vif, &b->vif);
 }
 
 int vif_update_changed(struct vifrostd *d, bool is_planned)

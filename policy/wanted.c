@@ -112,5 +112,6 @@ void pol_wanted_vif(const struct pol_effective *effective, uint16_t domid, uint1
 					  e->rate.burst.value };
 	vif->from_guest = (struct vs_rate){ e->rate.egress.value, e->rate.egress_pps.value,
 					    e->rate.burst.value };
+	vif->receive_only = e->receive_only;
 	COPY_TEXT(vif->guest, e->guest->name);
 }

@@ -159,8 +159,8 @@ static void write_from(struct guard *g)
 	bool is_trunk = vif->vlans.nr_trunk != 0;
 
 	write_limit(g, vif->from_guest.packets_per_s, "rate");
-	if (vif->anti_spoof != VS_SPOOF_ANY && !vif->has_mac) {
-		/* Nothing is known that the guest could be held to: it stays silent. */
+	if (vif->receive_only || (vif->anti_spoof != VS_SPOOF_ANY && !vif->has_mac)) {
+		/* None of its own, or nothing is known that it could be held to: it stays silent. */
 		rule(g, "goto spoof_mac");
 		return;
 	}
@@ -179,7 +179,7 @@ static void write_from(struct guard *g)
 
 static void write_to(struct guard *g)
 {
-	if (g->vif->anti_spoof != VS_SPOOF_ANY && g->vif->has_mac)
+	if (g->vif->anti_spoof != VS_SPOOF_ANY && g->vif->has_mac && !g->vif->receive_only)
 		rule(g,
 		     "ether daddr & 01:00:00:00:00:00 == 00:00:00:00:00:00 ether daddr != %s "
 		     "goto foreign_mac",
@@ -192,17 +192,18 @@ json_t *guard_doc(const struct vs_vif *vif, bool *is_needed)
 	struct guard g = { .vif = vif };
 	json_t *doc;
 
-	*is_needed = vif->anti_spoof != VS_SPOOF_ANY || vif->vlans.access || vif->vlans.nr_trunk ||
-		     vif->from_guest.packets_per_s || vif->to_guest.packets_per_s;
+	*is_needed = vif->anti_spoof != VS_SPOOF_ANY || vif->receive_only || vif->vlans.access ||
+		     vif->vlans.nr_trunk || vif->from_guest.packets_per_s ||
+		     vif->to_guest.packets_per_s;
 	if (!*is_needed)
 		return NULL;
 	format_mac(vif->mac, g.mac);
 	doc = json_pack("{s{ss s[]} s[] s[]}", "from", "policy",
-			vif->anti_spoof == VS_SPOOF_STRICT ? "drop" : "accept", "rules", "to",
-			"own");
+			vif->anti_spoof == VS_SPOOF_STRICT || vif->receive_only ? "drop" : "accept",
+			"rules", "to", "own");
 	g.rules = json_object_get(json_object_get(doc, "from"), "rules");
 	g.own = json_object_get(doc, "own");
-	if (vif->anti_spoof != VS_SPOOF_ANY && vif->has_mac)
+	if (vif->anti_spoof != VS_SPOOF_ANY && vif->has_mac && !vif->receive_only)
 		write_own(&g);
 	write_from(&g);
 	g.rules = json_object_get(doc, "to");

@@ -170,9 +170,12 @@ static json_t *guard_doc(const struct vs_vif *vif)
 	static const char *const levels[] = {
 		[VS_SPOOF_ANY] = "none", [VS_SPOOF_MAC] = "mac", [VS_SPOOF_STRICT] = "strict"
 	};
-	json_t *guard = json_pack("{s:s}", "level", levels[vif->anti_spoof]);
+	json_t *guard = json_pack("{s:s}", "level",
+				  vif->receive_only ? "silent" : levels[vif->anti_spoof]);
 	char mac[MAC_TEXT_LEN];
 
+	if (vif->receive_only)
+		return guard;
 	if (guard && vif->anti_spoof != VS_SPOOF_ANY) {
 		format_mac(vif->mac, mac);
 		json_object_set_new(guard, "mac", json_string(mac));

@@ -212,7 +212,8 @@ struct vs_vif {
 	uint32_t mtu;
 	enum vs_isolation isolation;
 	enum vs_anti_spoof anti_spoof;
-	bool has_mac; /* the guest's address; anti_spoof needs it */
+	bool receive_only; /* a mirror's target: gets any frame, may send none */
+	bool has_mac;	   /* the guest's address; anti_spoof needs it */
 	uint8_t mac[MAC_LEN];
 	struct vs_prefix addrs[VS_VIF_ADDRS_MAX]; /* strict: what it may send from, and no other */
 	size_t nr_addrs;

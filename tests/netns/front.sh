@@ -52,4 +52,27 @@ for size in 1 2 17 1471 1473 9001; do
 	wait "$receiver"
 	cmp /run/sent /run/received
 done
+echo "one that is offered less, by the policy: no blank checksums, no segments, one queue"
+sed 's|^  "\*":|  plain: { vifs: [ { devid: 0, network: xenbr0, queues: 1, trusted-backend: false, offload: { tx-checksum: false } } ] }\n&|' \
+	"$TEST_POLICY" > /run/offers.yaml
+vifrost apply -q /run/offers.yaml
+guest_create plain 33
+domid=$(vxl domid plain)
+backend=/local/domain/0/backend/vif/$domid/0
+for want in "multi-queue-max-queues 1" "feature-ipv6-csum-offload 0" "feature-no-csum-offload 1" "feature-gso-tcpv4 0" \
+	"feature-sg 1" "vifrost-offer queues=1 csum=0 gso=0"; do
+	[ "$(xenstore-read "$backend/${want%% *}")" = "${want#* }" ] || fail "not $want: $(xenstore-ls "$backend")"
+done
+[ "$(xenstore-read "/local/domain/$domid/device/vif/0/trusted")" = 0 ] || fail "the guest is not told"
+guest_serves plain
+for way in "" -R; do
+	mean_reset tx
+	# shellcheck disable=SC2086 # none or one
+	in_guest two iperf3 -c 192.0.2.33 -n 20M $way --connect-timeout 3000 > /dev/null
+	mean_read tx
+	[ "$mean" -lt 1600 ] || fail "segments to a guest that is offered none: $mean bytes a packet"
+done
+vifrost explain "vif$domid.0" | grep -q 'tx-checksum.*offers.yaml:' || fail "$(vifrost explain "vif$domid.0")"
+vifrost apply -q "$TEST_POLICY"
+! xenstore-read /local/domain/0/vifrost/offers 2> /dev/null || fail "said to tell of offers, and there are none"
 test_end

@@ -66,7 +66,7 @@ assert_ping next 192.0.2.31
 
 echo "a mirror copies a guest's packets to another guest, also when that comes later"
 sed 's|    profile: known|&\n    mirrors: { look: { select: { guests: [two] }, output: { vif: ids/0 } } }|' "$TEST_POLICY" > /run/mirror.yaml
-sed -i 's|^  "\*":|  ids: { vifs: [ { devid: 0, network: xenbr0, anti-spoof: none } ] }\n&|' /run/mirror.yaml
+sed -i 's|^  "\*":|  ids: { vifs: [ { devid: 0, network: xenbr0, role: mirror-target, anti-spoof: strict } ] }\n&|' /run/mirror.yaml
 vifrost apply -q /run/mirror.yaml
 guest_create ids 42
 nsenter -t "$(guest_pid ids)" -n timeout 10 tcpdump -i eth0 -n -l icmp and host 192.0.2.32 > /run/copies 2> /run/tcpdump & tcpdump=$!
@@ -75,6 +75,7 @@ in_guest one ping -q -c 3 -i 0.2 192.0.2.32 > /dev/null
 wait_for 5 grep -q 'echo reply' /run/copies || fail "no copy: $(ovs_vsctl list mirror)"
 grep -q 'echo request' /run/copies || fail "only what it sends is copied"
 kill $tcpdump; wait $tcpdump || true
+in_guest ids sh -c 'ip addr add 192.0.2.42/24 dev eth0; ! ping -c 2 -i 0.2 -W 1 192.0.2.32 > /dev/null' || fail "a mirror's target sends"
 vifrost plan /run/mirror.yaml | grep -q 'nothing to do' || fail "a mirror is never as wanted"
 vifrost apply -q "$TEST_POLICY"
 [ -z "$(ovs_vsctl list mirror)" ] || fail "a mirror is left"

@@ -122,6 +122,22 @@ static void unknown_mac_is_silent(void **state)
 	assert_true(says(&vif, "[\"goto spoof_mac\"]"));
 }
 
+/* Copies of others' frames are for other MACs; and whatever it may be, none of its own passes. */
+static void mirror_target_only_receives(void **state)
+{
+	static const enum vs_anti_spoof levels[] = { VS_SPOOF_ANY, VS_SPOOF_MAC, VS_SPOOF_STRICT };
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(levels) / sizeof(levels[0]); i++) {
+		struct vs_vif vif = a_vif(levels[i]);
+
+		vif.receive_only = true;
+		assert_true(says(&vif, "\"policy\": \"drop\", \"rules\": [\"goto spoof_mac\"]"));
+		assert_true(says(&vif, "\"to\": []"));
+		assert_true(says(&vif, "\"own\": []"));
+	}
+}
+
 static void many_addresses(void **state)
 {
 	struct vs_vif vif = a_vif(VS_SPOOF_STRICT);
@@ -283,6 +299,7 @@ int main(void)
 		cmocka_unit_test(mac_alone),
 		cmocka_unit_test(unlisted_families),
 		cmocka_unit_test(unknown_mac_is_silent),
+		cmocka_unit_test(mirror_target_only_receives),
 		cmocka_unit_test(many_addresses),
 		cmocka_unit_test(overlaps),
 		cmocka_unit_test(trunks),

@@ -62,7 +62,7 @@ static const char text[] =
 	"      - { devid: 2, network: ovs0, vlan: { access: 7 }, rate: { ingress: none, burst: 2MB, ingress-pps: 1M } }\n"
 	"  db:\n"
 	"    vifs:\n"
-	"      - { devid: 3, network: ovs0, tags: [db] }\n"
+	"      - { devid: 3, network: ovs0, tags: [db], role: mirror-target }\n"
 	"      - { devid: 4, network: rt0, addresses: [198.51.100.70], isolation: none }\n"
 	"  \"*\": { vifs: [ { network: lab0 } ] }\n"
 	"address-sets: { admins: [192.0.2.0/24, \"2001:db8::1\"], none: [] }\n"
