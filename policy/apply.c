@@ -15,11 +15,11 @@
 #define FNV_OFFSET 14695981039346656037u
 #define FNV_PRIME  1099511628211u
 
-/* Where tests kill us. */
+/* Where tests kill us, or have us wait. */
 static void fault_point(struct apply *a)
 {
 	if (++a->points == a->fault_at)
-		raise(SIGKILL);
+		raise(a->fault_stops ? SIGSTOP : SIGKILL);
 }
 
 static json_t *steps_json(const struct vs_plan *plan)

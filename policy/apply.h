@@ -46,6 +46,7 @@ struct apply {
 	struct apply_open open;
 	bool is_broken; /* a rollback failed: its journal waits for the next apply_recover() */
 	unsigned int fault_at; /* tests: SIGKILL at that point, counted from 1; 0: never */
+	bool fault_stops;      /* tests: SIGSTOP in its place */
 	unsigned int points;
 };
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/cli.h"
 #include "base/log.h"
@@ -35,8 +36,12 @@ int main(int argc, char **argv)
 		return status;
 	log_init("vifrostd", cli_count(&parsed, "verbose") ? LOG_LEVEL_DEBUG : LOG_LEVEL_NOTICE);
 	fault = getenv("VIFROST_FAULT_POINT");
+	opts.fault_stops = fault && !strncmp(fault, "stop-", 5);
+	if (opts.fault_stops)
+		fault += 5;
 	if (fault && parse_u32(fault, 100000, &opts.fault_at)) {
-		log_err("VIFROST_FAULT_POINT=%s: a number up to 100000", fault);
+		log_err("VIFROST_FAULT_POINT=%s: a number up to 100000, \"stop-\" before it or not",
+			fault);
 		return CLI_USAGE;
 	}
 	if (rundir_resolve(cli_value(&parsed, "run-dir"), rundir)) {

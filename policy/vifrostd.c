@@ -174,6 +174,7 @@ static int start(struct vifrostd *d, const struct vifrostd_options *options)
 		d->apply.is_broken = true;
 	}
 	d->apply.fault_at = options->fault_at;
+	d->apply.fault_stops = options->fault_stops;
 	history_settle(d);
 	rc = names_start(d);
 	if (!rc)

@@ -15,6 +15,8 @@
 #ifndef POLICY_VIFROSTD_H
 #define POLICY_VIFROSTD_H
 
+#include <stdbool.h>
+
 struct vifrostd;
 
 struct vifrostd_options {
@@ -22,6 +24,7 @@ struct vifrostd_options {
 	const char *state_dir; /* of what outlives the boot; NULL: the default */
 	unsigned int
 		fault_at; /* tests, from VIFROST_FAULT_POINT: be killed at that point of an apply; 0: never */
+	bool fault_stops; /* "stop-N": wait there for a SIGCONT instead */
 };
 
 /* Serve until SIGTERM. Return: an exit status. */

@@ -247,9 +247,12 @@ nomem:
 void bridge_drop_unwanted(struct plan_for *p, const struct vs_record_network *old,
 			  const struct vs_record_network *rn)
 {
-	for (size_t i = 0; old && i < old->nr_routes; i++)
-		if (!bridge_wants_route(rn, &old->routes[i]))
-			plan_del_route(p, VS_DISRUPTION_MANAGEMENT, rn->name, &old->routes[i]);
+	for (int via = 1; via >= 0; via--)
+		for (size_t i = 0; old && i < old->nr_routes; i++)
+			if (old->routes[i].has_via == via &&
+			    !bridge_wants_route(rn, &old->routes[i]))
+				plan_del_route(p, VS_DISRUPTION_MANAGEMENT, rn->name,
+					       &old->routes[i]);
 	for (size_t i = old ? old->nr_addrs : 0; i-- > 0;)
 		if (!bridge_wants_addr(rn, &old->addrs[i]))
 			plan_del_addr(p, VS_DISRUPTION_MANAGEMENT, rn->name, &old->addrs[i]);
@@ -327,19 +330,31 @@ static void sweep_prefix_routes(struct plan_for *p, const char *link, const stru
 			plan_del_route(p, VS_DISRUPTION_NONE, link, &o->routes[i].route);
 }
 
-/* In reverse: with its primary address an interface loses the secondary ones. */
-static void strip(struct plan_for *p, const struct vs_record_network *rn, const char *link,
-		  const struct vs_network *keep)
+static void strip_routes(struct plan_for *p, const struct vs_record_network *rn, const char *link,
+			 const struct vs_network *keep, bool via)
 {
 	bool is_kept;
 
 	for (size_t i = rn->nr_moved_routes; i-- > 0;) {
-		is_kept = false;
+		is_kept = rn->moved_routes[i].has_via != via;
 		for (size_t k = 0; keep && k < keep->nr_routes; k++)
 			is_kept |= vs_route_serves(&rn->moved_routes[i], &keep->routes[k]);
 		if (!is_kept)
 			plan_del_route(p, VS_DISRUPTION_MANAGEMENT, link, &rn->moved_routes[i]);
 	}
+}
+
+/*
+ * In reverse: with its primary address an interface loses the secondary ones, and routes to gateways, put back,
+ * ask for the one that the gateway is reached by.
+ */
+static void strip(struct plan_for *p, const struct vs_record_network *rn, const char *link,
+		  const struct vs_network *keep)
+{
+	bool is_kept;
+
+	strip_routes(p, rn, link, keep, true);
+	strip_routes(p, rn, link, keep, false);
 	for (size_t i = rn->nr_moved_addrs; i-- > 0;) {
 		is_kept = false;
 		for (size_t k = 0; keep && k < keep->nr_addrs; k++)
@@ -362,9 +377,12 @@ static void drop_policys(struct plan_for *p, const struct vs_record_network *old
 	struct vs_record_network moved = *old;
 
 	moved.nr_addrs = moved.nr_routes = 0;
-	for (size_t i = old->nr_routes; i-- > 0;)
-		if (!bridge_wants_route(&moved, &old->routes[i]))
-			plan_del_route(p, VS_DISRUPTION_MANAGEMENT, old->name, &old->routes[i]);
+	for (int via = 1; via >= 0; via--)
+		for (size_t i = old->nr_routes; i-- > 0;)
+			if (old->routes[i].has_via == via &&
+			    !bridge_wants_route(&moved, &old->routes[i]))
+				plan_del_route(p, VS_DISRUPTION_MANAGEMENT, old->name,
+					       &old->routes[i]);
 	for (size_t i = old->nr_addrs; i-- > 0;)
 		if (!bridge_wants_addr(&moved, &old->addrs[i]))
 			plan_del_addr(p, VS_DISRUPTION_MANAGEMENT, old->name, &old->addrs[i]);
@@ -439,9 +457,12 @@ void bridge_empty_link(struct plan_for *p, const char *name)
 			memcpy(port, o->links[i].name, sizeof(port));
 			plan_set_master(p, VS_DISRUPTION_LINK_DOWN, port, "");
 		}
-	for (size_t i = o->nr_routes; !p->rc && i-- > 0;)
-		if (o->routes[i].ifindex == ifindex && !vs_route_is_automatic(o, &o->routes[i]))
-			plan_del_route(p, VS_DISRUPTION_MANAGEMENT, name, &o->routes[i].route);
+	for (int via = 1; via >= 0; via--)
+		for (size_t i = o->nr_routes; !p->rc && i-- > 0;)
+			if (o->routes[i].ifindex == ifindex && o->routes[i].route.has_via == via &&
+			    !vs_route_is_automatic(o, &o->routes[i]))
+				plan_del_route(p, VS_DISRUPTION_MANAGEMENT, name,
+					       &o->routes[i].route);
 	for (size_t i = o->nr_addrs; !p->rc && i-- > 0;)
 		if (o->addrs[i].ifindex == ifindex && !bridge_is_link_local(&o->addrs[i].addr))
 			plan_del_addr(p, VS_DISRUPTION_MANAGEMENT, name, &o->addrs[i].addr);

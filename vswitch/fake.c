@@ -6,6 +6,7 @@
 #include <string.h>
 #include <arpa/inet.h>
 #include <sys/socket.h>
+#include <linux/if_addr.h>
 
 #include "vswitch/array.h"
 #include "vswitch/plan_priv.h"
@@ -37,6 +38,34 @@ static int fake_doc(struct vs_system *sys, enum vs_doc_kind kind, const char *na
 	return 0;
 }
 
+static bool covers(const uint8_t *network, uint8_t len, const uint8_t *address)
+{
+	uint8_t mask = (uint8_t)(0xff00u >> len % 8);
+
+	return !memcmp(network, address, len / 8) &&
+	       (len % 8 == 0 || ((network[len / 8] ^ address[len / 8]) & mask) == 0);
+}
+
+/* As the kernel has it: a gateway is there by an address's prefix or by a route without one. */
+static bool is_reachable(const struct vs_observed *o, const struct vs_route *r)
+{
+	bool is = !r->has_via || r->onlink;
+
+	for (size_t i = 0; !is && i < o->nr_addrs; i++) {
+		const struct vs_addr *a = &o->addrs[i].addr;
+
+		is = a->family == r->family && !(a->flags & IFA_F_NOPREFIXROUTE) &&
+		     covers(a->peer, a->prefix_len, r->via);
+	}
+	for (size_t i = 0; !is && i < o->nr_routes; i++) {
+		const struct vs_route *direct = &o->routes[i].route;
+
+		is = direct->family == r->family && !direct->has_via &&
+		     covers(direct->to, direct->prefix_len, r->via);
+	}
+	return is;
+}
+
 static int fake_apply(struct vs_system *sys, const struct vs_op *op, char *why)
 {
 	struct vs_fake *fake = (struct vs_fake *)sys;
@@ -47,7 +76,9 @@ static int fake_apply(struct vs_system *sys, const struct vs_op *op, char *why)
 	if (added) {
 		*added = *op;
 		json_incref(added->doc);
-		rc = vs_model_apply(&fake->model, op);
+		rc = op->kind == VS_OP_ROUTE_ADD && !is_reachable(&fake->model, &op->route)
+			     ? -ENETUNREACH
+			     : vs_model_apply(&fake->model, op);
 	}
 	if (fake->fail_at &&
 	    (fake->nr_ops == fake->fail_at || (fake->fail_on && fake->nr_ops > fake->fail_at)))

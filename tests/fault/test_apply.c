@@ -19,6 +19,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 #include <arpa/inet.h>
+#include <linux/if_addr.h>
+#include <linux/rtnetlink.h>
 
 #include <cmocka.h>
 
@@ -120,6 +122,39 @@ static int restart(struct host *h)
 	return apply_recover(&h->apply);
 }
 
+/* What a DHCP client has left on the uplink: the address does not bring its prefix's route, that has its own. */
+static void add_lease(struct host *h)
+{
+	struct vs_op op = { .kind = VS_OP_ADDR_ADD, .link = "eth0" };
+	struct vs_route *r = &op.route;
+	char why[VS_TEXT_LEN];
+
+	op.addr = (struct vs_addr){ .family = AF_INET,
+				    .prefix_len = 24,
+				    .flags = IFA_F_NOPREFIXROUTE,
+				    .valid_s = 3600,
+				    .preferred_s = 3600 };
+	inet_pton(AF_INET, "192.0.2.77", op.addr.local);
+	memcpy(op.addr.peer, op.addr.local, sizeof(op.addr.peer));
+	assert_int_equal(h->fake->sys.ops->apply(&h->fake->sys, &op, why), 0);
+	op.kind = VS_OP_ROUTE_ADD;
+	*r = (struct vs_route){ .family = AF_INET,
+				.prefix_len = 24,
+				.scope = RT_SCOPE_LINK,
+				.type = RTN_UNICAST,
+				.protocol = RTPROT_DHCP,
+				.table = RT_TABLE_MAIN,
+				.metric = 1002 };
+	inet_pton(AF_INET, "192.0.2.0", r->to);
+	assert_int_equal(h->fake->sys.ops->apply(&h->fake->sys, &op, why), 0);
+	memset(r->to, 0, sizeof(r->to));
+	r->prefix_len = 0;
+	r->scope = RT_SCOPE_UNIVERSE;
+	r->has_via = true;
+	inet_pton(AF_INET, "192.0.2.1", r->via);
+	assert_int_equal(h->fake->sys.ops->apply(&h->fake->sys, &op, why), 0);
+}
+
 static int setup(void **state)
 {
 	struct host *h = calloc(1, sizeof(*h));
@@ -138,6 +173,7 @@ static int setup(void **state)
 	}
 	for (int i = 0; i < VS_SYSCTL_NR; i++)
 		h->fake->model.sysctls[i] = 0;
+	add_lease(h);
 	h->apply.open.journal.fd = -1;
 	assert_int_equal(restart(h), 0);
 	*state = h;
@@ -350,12 +386,23 @@ static int run_child(struct host *h, size_t to, unsigned int fault_at, rlim_t di
 
 /* ---- The loops ---- */
 
+/* Of one pair in NR_POLICIES each point is tried, of the others one in four: which, differs. */
+static unsigned int stride(size_t from, size_t to)
+{
+	return to == (from + 1) % NR_POLICIES ? 1 : 4;
+}
+
+static unsigned int first(size_t from, size_t to)
+{
+	return 1 + (unsigned int)(from + to) % stride(from, to);
+}
+
 static void kill_everywhere(struct host *h, size_t from, size_t to)
 {
 	size_t old = 0, new = 0;
 	int status;
 
-	for (unsigned int n = 1;; n++) {
+	for (unsigned int n = first(from, to);; n += stride(from, to)) {
 		rewind_host(h);
 		status = run_child(h, to, n, RLIM_INFINITY);
 		assert_int_equal(restart(h), 0);
@@ -369,14 +416,15 @@ static void kill_everywhere(struct host *h, size_t from, size_t to)
 		}
 	}
 	/* After the last step nothing but saving the state is left. */
-	assert_true(old > 4 && new >= 2);
+	assert_true(old > (stride(from, to) == 1 ? 4 : 1) &&
+		    new >= (stride(from, to) == 1 ? 2 : 1));
 }
 
 static void fail_everything(struct host *h, size_t from, size_t to, size_t nr_ops)
 {
 	struct apply_result result;
 
-	for (size_t k = 1; k <= nr_ops; k++) {
+	for (size_t k = first(from, to); k <= nr_ops; k += stride(from, to)) {
 		rewind_host(h);
 		h->fake->fail_at = h->fake->nr_ops + k;
 		assert_int_equal(run(h, to, &result), -ECANCELED);
@@ -430,7 +478,8 @@ static void try_pair(struct host *h, size_t from, size_t to)
 		h->docs |= VS_DOC_BIT(h->fake->model.docs[i].kind);
 	kill_everywhere(h, from, to);
 	fail_everything(h, from, to, before);
-	fill_disk(h, from, to);
+	if (stride(from, to) == 1)
+		fill_disk(h, from, to);
 	rewind_host(h);
 	vs_observed_fini(&h->old_model);
 	free(h->old_text);

@@ -2,11 +2,12 @@
 # shellcheck shell=bash
 #
 # The state of this network namespace in one order, whatever happened before: two equal texts are two equal
-# states. Left out is what changes by itself: lifetimes, learned neighbours and FDB entries, counters; and rules'
-# comments, which name the policy's file.
+# states. Left out is what changes by itself: lifetimes, learned neighbours and FDB entries, counters; rules'
+# comments, which name the policy's file; and metrics of DHCP's routes, which are made of the device's number. ovs-netdev is Open vSwitch's own.
 
 dump_links() {
-	ip -j -d link show | jq -S 'sort_by(.ifname) | map({ifname, mtu, master, ifalias, flags: (.flags - ["NO-CARRIER"]),
+	ip -j -d link show | jq -S 'sort_by(.ifname) | map(select(.ifname != "ovs-netdev"))
+		| map({ifname, mtu, master, ifalias, flags: (.flags - ["NO-CARRIER"]),
 		address, kind: .linkinfo.info_kind, slave: .linkinfo.info_slave_kind,
 		isolated: .linkinfo.info_slave_data.isolated, stp: .linkinfo.info_data.stp_state,
 		vlans: .linkinfo.info_data.vlan_filtering})'
@@ -15,7 +16,8 @@ dump_links() {
 }
 
 dump_routes() {
-	ip -j -4 route show table all | jq -S 'map(del(.flags)) | sort_by(.type, .dst, .dev, .metric)'
+	ip -j -4 route show table all | jq -S 'map(del(.flags) | if .protocol == "dhcp" then del(.metric) else . end) |
+		unique | sort_by(.type, .dst, .dev, .metric)'
 	ip -j -6 route show table all | jq -S 'map(select(.dst != "fe80::/64" and .type != "multicast" and (.dst | startswith("fe80") | not))
 		| del(.flags)) | sort_by(.type, .dst, .dev, .metric)'
 	ip rule show
