@@ -365,6 +365,14 @@ static int do_it(struct vifrostd *d, const struct tx_request *r, struct diags *d
 	return rc;
 }
 
+static const char *first_error(const struct diags *ds, int rc)
+{
+	for (size_t i = 0; i < ds->nr; i++)
+		if (ds->v[i].severity == DIAG_ERROR && ds->v[i].message)
+			return ds->v[i].message;
+	return strerror(-rc);
+}
+
 void tx_begin(struct vifrostd *d, const struct tx_request *r)
 {
 	struct tx *tx = &d->tx;
@@ -380,7 +388,7 @@ void tx_begin(struct vifrostd *d, const struct tx_request *r)
 	if (rc) {
 		pol_free(r->policy);
 		log_warning("%s: not applied: %s", file_of(tx),
-			    tx->result.why[0] ? tx->result.why : strerror(-rc));
+			    tx->result.why[0] ? tx->result.why : first_error(&ds, rc));
 		tx->call = NULL;
 		tx_fail(r->call, rc, &ds, &tx->result);
 		tx_reset(d);
