@@ -7,8 +7,6 @@
 
 #include "policy/check_priv.h"
 
-#define SSH_PORT 22
-
 /* The host is the guests' router there, so it sees what it is to translate. */
 static bool is_routed(const struct pol_network *n)
 {
@@ -107,23 +105,40 @@ static bool same_address(const struct pol_prefix *a, const struct pol_prefix *b)
 	       (a->family == b->family && !memcmp(a->address, b->address, sizeof(a->address)));
 }
 
+static bool takes_service(const struct pol_forward *f, const struct pol_services *services)
+{
+	const struct pol_port_range *port = &f->listen.port;
+
+	if (f->protocol.value == IPPROTO_TCP && port->first <= POL_SSH_PORT &&
+	    port->last >= POL_SSH_PORT)
+		return true;
+	for (size_t i = 0; i < services->nr; i++)
+		if (services->v[i].protocol == f->protocol.value &&
+		    port->first <= services->v[i].last && port->last >= services->v[i].first)
+			return true;
+	return false;
+}
+
 /* An operator who comes in by ssh would come in to a guest. */
 static void check_management(struct pol_checks *c, const struct pol_forward *f)
 {
-	const struct pol_network *n = c->policy->host.management.network;
+	const struct pol_management *m = &c->policy->host.management;
+	const struct pol_network *n = m->network;
 	const struct pol_port_range *port = &f->listen.port;
-	bool is_taken = false;
+	bool is_taken = !f->listen.address.family;
 
-	if (!n || f->protocol.value != IPPROTO_TCP || port->first > SSH_PORT ||
-	    port->last < SSH_PORT)
+	if (!n || !takes_service(f, &m->services))
 		return;
-	is_taken = !f->listen.address.family;
 	for (size_t i = 0; i < n->addresses.nr; i++)
 		is_taken |= same_address(&n->addresses.v[i], &f->listen.address);
 	if (is_taken)
 		pol_error(c->r, "VF0242", f->listen.node, &port->place,
 			  "another port, or an address that is not the management network's",
-			  "it takes port 22 of the management network's address");
+			  "it takes port %u of the management network's address",
+			  port->first <= POL_SSH_PORT && port->last >= POL_SSH_PORT &&
+					  f->protocol.value == IPPROTO_TCP
+				  ? POL_SSH_PORT
+				  : port->first);
 }
 
 static int forward_compare(const void *x, const void *y)

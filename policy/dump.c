@@ -158,6 +158,7 @@ static const struct {
 	[POL_KIND_VLANS] = { pol_vlans_json, offsetof(struct pol_items, place) },
 	[POL_KIND_PORT_RANGE] = { pol_port_range_json, offsetof(struct pol_port_range, place) },
 	[POL_KIND_PORTS] = { pol_ports_json, offsetof(struct pol_ports, place) },
+	[POL_KIND_SERVICES] = { pol_services_json, offsetof(struct pol_services, place) },
 	[POL_KIND_PEERS] = { pol_peers_json, offsetof(struct pol_peers, place) },
 	[POL_KIND_MAP] = { map_value_json, offsetof(struct pol_head, place) },
 	[POL_KIND_LIST] = { items_json, offsetof(struct pol_items, place) },

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Values of networks and rules, as the file could have said them. */
 #include <arpa/inet.h>
+#include <netinet/in.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "policy/keys.h"
@@ -131,6 +133,26 @@ json_t *pol_ports_json(const struct pol_key *key, const void *source)
 
 	for (size_t i = 0; array && i < p->nr; i++)
 		array = pol_append_json(array, pol_port_range_json(key, &p->v[i]));
+	return array;
+}
+
+json_t *pol_services_json(const struct pol_key *key, const void *source)
+{
+	const struct pol_services *s = source;
+	json_t *array = json_array(), *one;
+	char ports[16];
+
+	(void)key;
+	for (size_t i = 0; array && i < s->nr; i++) {
+		const struct pol_service *v = &s->v[i];
+
+		snprintf(ports, sizeof(ports), v->first == v->last ? "%u" : "%u-%u", v->first,
+			 v->last);
+		one = v->name			   ? json_string(v->name)
+		      : v->protocol == IPPROTO_UDP ? json_sprintf("%s/udp", ports)
+						   : range_json(v->first, v->last);
+		array = pol_append_json(array, one);
+	}
 	return array;
 }
 

@@ -110,8 +110,8 @@ static const struct pol_map forwarding_map = { .what = "host.forwarding", .keys 
 
 static const struct pol_key management_keys[] = {
 	NEEDED(struct pol_management, network_name, "network", POL_KIND_TEXT, &pol_rule_ifname),
-	LATER_SO("allow-from", "filter on the host itself"),
-	LATER_SO("services", "filter on the host itself"),
+	LIMITED(struct pol_management, allow_from, "allow-from", POL_KIND_NETS, NULL, 1, 0),
+	LIMITED(struct pol_management, services, "services", POL_KIND_SERVICES, NULL, 1, 16),
 	END,
 };
 static const struct pol_map management_map = { .what = "host.management", .keys = management_keys };

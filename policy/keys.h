@@ -21,7 +21,7 @@ enum pol_kind {
 	POL_KIND_TARGET,	 /* struct pol_prefix: "default" or a network */
 	POL_KIND_NETWORK,	 /* struct pol_prefix: a network, host bits 0 */
 	POL_KIND_ADDRESSES,	 /* struct pol_prefixes, each of full length */
-	POL_KIND_NETS,		 /* struct pol_nets: addresses, networks, "fqdn:NAME" */
+	POL_KIND_NETS,		 /* struct pol_nets: addresses, networks; arg: "fqdn:NAME" too */
 	POL_KIND_HOST_ADDRESSES, /* struct pol_host_addresses */
 	POL_KIND_SPAN,		 /* struct pol_span: "first-last" */
 	POL_KIND_SOURCE,	 /* struct pol_source */
@@ -30,6 +30,7 @@ enum pol_kind {
 	POL_KIND_VLANS,		 /* a list of them, and of "first-last" */
 	POL_KIND_PORT_RANGE,	 /* struct pol_port_range: a number or "first-last" */
 	POL_KIND_PORTS,		 /* struct pol_ports: a list of them */
+	POL_KIND_SERVICES,	 /* struct pol_services: a list of names and ports */
 	POL_KIND_PEERS,		 /* struct pol_peers: one or a list */
 	POL_KIND_MAP,		 /* a struct with a pol_head; arg: struct pol_map */
 	POL_KIND_LIST,		 /* struct pol_items of maps; arg: struct pol_map */
@@ -140,6 +141,8 @@ void pol_read_port_range(struct pol_reader *r, const struct pol_node *node,
 			 const struct pol_key *key, void *target);
 void pol_read_ports(struct pol_reader *r, const struct pol_node *node, const struct pol_key *key,
 		    void *target);
+void pol_read_services(struct pol_reader *r, const struct pol_node *node, const struct pol_key *key,
+		       void *target);
 void pol_read_peers(struct pol_reader *r, const struct pol_node *node, const struct pol_key *key,
 		    void *target);
 
@@ -174,6 +177,7 @@ json_t *pol_vlan_json(const struct pol_key *key, const void *source);
 json_t *pol_vlans_json(const struct pol_key *key, const void *source);
 json_t *pol_port_range_json(const struct pol_key *key, const void *source);
 json_t *pol_ports_json(const struct pol_key *key, const void *source);
+json_t *pol_services_json(const struct pol_key *key, const void *source);
 json_t *pol_peers_json(const struct pol_key *key, const void *source);
 /* Takes both; what cannot be put in makes the whole of no use: NULL. */
 json_t *pol_append_json(json_t *array, json_t *value);

@@ -71,7 +71,7 @@ static const struct pol_key apply_keys[] = {
 const struct pol_map pol_apply_map = { .what = "apply", .keys = apply_keys };
 
 static const struct pol_key address_set_keys[] = {
-	NEEDED(struct pol_address_set, nets, "nets", POL_KIND_NETS, NULL),
+	NEEDED(struct pol_address_set, nets, "nets", POL_KIND_NETS, &pol_rule_fqdn),
 	END,
 };
 const struct pol_map pol_address_set_map = {

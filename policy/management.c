@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <arpa/inet.h>
+#include <netinet/in.h>
 
 #include <linux/rtnetlink.h>
 
@@ -222,12 +223,71 @@ static int check_network(const struct management_path *p, const struct side *old
 	return -EINVAL;
 }
 
+static bool is_service(const struct pol_management *m, uint32_t port)
+{
+	bool found = !m->services.nr && port == POL_SSH_PORT;
+
+	for (size_t i = 0; i < m->services.nr; i++)
+		found |= m->services.v[i].protocol == IPPROTO_TCP &&
+			 m->services.v[i].first <= port && m->services.v[i].last >= port;
+	return found;
+}
+
+static bool is_allowed(const struct pol_management *m, const struct address *client)
+{
+	for (size_t i = 0; i < m->allow_from.nr; i++) {
+		const struct pol_prefix *p = &m->allow_from.v[i];
+
+		if (p->family == client->family && covers(p->address, p->len, client->bytes))
+			return true;
+	}
+	return false;
+}
+
+/* Whether packets that come in by @link are looked at: a network's device, or a guest's own link. */
+static bool is_guarded(const struct policy *wanted, const struct vs_link *link)
+{
+	return pol_network_find(wanted, link->name) || !strncmp(link->name, "vif", 3);
+}
+
+/* The connection itself, by what host.management allows. */
+static int check_allowed(const struct management_path *p, const struct side *old,
+			 const struct side *new, struct diags *ds)
+{
+	const struct pol_management *m = p->wanted ? &p->wanted->host.management : NULL;
+	struct address client, server;
+	const struct vs_link *in, *by;
+	struct diag_place place;
+	uint32_t port;
+
+	if (!m || !m->allow_from.nr || !m->network || !p->ssh ||
+	    !read_ssh(p->ssh, &client, &server) || sscanf(p->ssh, "%*s %*s %*s %5u", &port) != 1)
+		return 0;
+	in = link_with(old, &server);
+	if (!in || in->is_loopback)
+		return 0;
+	by = route_to(new, &client);
+	if (!by || !is_guarded(p->wanted, by) || !is_service(m, port) ||
+	    (is_allowed(m, &client) && !strcmp(by->name, m->network->name)))
+		return 0;
+	place = (struct diag_place){ .file = p->wanted->place.file,
+				     .line = m->allow_from.place.line,
+				     .column = m->allow_from.place.column };
+	diag_add(
+		ds, DIAG_ERROR, "VF0226", &place,
+		"add it, connect from an address that is in it, or type --allow-management-cut",
+		"%s, where you come from by %s, is not let in any more by host.management.allow-from",
+		client.text, by->name);
+	return -EINVAL;
+}
+
 int management_check(const struct management_path *p, struct diags *ds)
 {
 	const struct side old = { p->before, p->record };
 	const struct side new = { &p->plan->model, &p->plan->record };
 	int rc = check_network(p, &old, &new, ds);
 	int ssh = check_ssh(p, &old, &new, ds);
+	int allowed = check_allowed(p, &old, &new, ds);
 
-	return rc ? rc : ssh;
+	return rc ? rc : ssh ? ssh : allowed;
 }

@@ -3,7 +3,7 @@
  * Whether a plan leaves the operator's way into the host: the network that the policy calls the
  * management network, and the ssh connection that the command was typed in. Addresses may move between
  * devices, as they do when an uplink goes under a bridge; but they must stay, and be reached by the same
- * hardware as before.
+ * hardware as before, and host.management must let that connection's client in.
  */
 #ifndef POLICY_MANAGEMENT_H
 #define POLICY_MANAGEMENT_H

@@ -108,7 +108,6 @@ void pol_read_nets(struct pol_reader *r, const struct pol_node *node, const stru
 	struct pol_prefix *v = pol_want_list(r, node, "a list of networks", sizeof(*v));
 	struct pol_text *names = v ? pol_want_list(r, node, "", sizeof(*names)) : NULL;
 
-	(void)key;
 	if (!names)
 		return;
 	*out = (struct pol_nets){ .v = v, .place = node->place, .names = names };
@@ -117,12 +116,14 @@ void pol_read_nets(struct pol_reader *r, const struct pol_node *node, const stru
 
 		if (!pol_want_scalar(r, n, "an address or a network"))
 			continue;
-		if (!strncmp(n->text, POL_FQDN_PREFIX, strlen(POL_FQDN_PREFIX)))
+		if (key->arg && !strncmp(n->text, POL_FQDN_PREFIX, strlen(POL_FQDN_PREFIX)))
 			read_fqdn(r, n, out);
 		else if (!pol_parse_prefix(n->text, &prefix) &&
 			 !pol_parse_address(n->text, &prefix))
 			pol_error_value(r, n, "VF0106",
-					"192.0.2.1, 192.0.2.0/24 or fqdn:www.example.org",
+					key->arg ? "192.0.2.1, 192.0.2.0/24 or "
+						   "fqdn:www.example.org"
+						 : "192.0.2.1 or 192.0.2.0/24",
 					"an address or a network");
 		else if (want_masked(r, n, &prefix))
 			out->v[out->nr++] = prefix;

@@ -3,6 +3,7 @@
 #include <ctype.h>
 #include <errno.h>
 #include <string.h>
+#include <netinet/in.h>
 
 #include "policy/keys.h"
 
@@ -188,6 +189,74 @@ void pol_read_ports(struct pol_reader *r, const struct pol_node *node, const str
 	*out = (struct pol_ports){ .v = v, .place = node->place };
 	for (const struct pol_node *n = node->first; n; n = n->next)
 		out->nr += read_one_port(r, n, &v[out->nr]);
+}
+
+static const struct {
+	const char *name;
+	uint8_t protocol;
+	uint16_t port;
+} services[] = {
+	{ "ssh", IPPROTO_TCP, 22 },	  { "http", IPPROTO_TCP, 80 },
+	{ "snmp", IPPROTO_UDP, 161 },	  { "https", IPPROTO_TCP, 443 },
+	{ "metrics", IPPROTO_TCP, 9100 }, /* Prometheus' of a host */
+};
+
+/* "161", "8000-8010", as parse_range(). */
+static int parse_ports(const char *text, size_t len, uint16_t *first, uint16_t *last)
+{
+	char range[32];
+
+	if (len > 11)
+		return -EINVAL;
+	if (memchr(text, '-', len))
+		snprintf(range, sizeof(range), "%.*s", (int)len, text);
+	else
+		snprintf(range, sizeof(range), "%.*s-%.*s", (int)len, text, (int)len, text);
+	return parse_range(range, PORT_MAX, first, last);
+}
+
+static bool read_one_service(struct pol_reader *r, const struct pol_node *node,
+			     struct pol_service *out)
+{
+	static const char allowed[] =
+		"ssh, http, https, metrics, snmp, a port, a range as 8000-8010, of UDP as 161/udp";
+	size_t len = strlen(node->text ? node->text : ""), suffix = strlen("/udp");
+	bool is_udp = len > suffix && !strcmp(node->text + len - suffix, "/udp");
+	int rc;
+
+	if (!pol_want_scalar(r, node, "a service"))
+		return false;
+	*out = (struct pol_service){ .place = node->place,
+				     .protocol = is_udp ? IPPROTO_UDP : IPPROTO_TCP };
+	for (size_t i = 0; i < sizeof(services) / sizeof(services[0]); i++)
+		if (!strcmp(node->text, services[i].name)) {
+			*out = (struct pol_service){ services[i].name, services[i].protocol,
+						     services[i].port, services[i].port,
+						     node->place };
+			return true;
+		}
+	if (is_plain_number(node))
+		return read_range(r, node, PORT_MAX, "a service", &out->first, &out->last);
+	rc = is_udp || strchr(node->text, '-')
+		     ? parse_ports(node->text, is_udp ? len - suffix : len, &out->first, &out->last)
+		     : -EINVAL;
+	if (rc)
+		pol_error_value(r, node, rc == -EINVAL ? "VF0106" : "VF0224", allowed, "a service");
+	return !rc;
+}
+
+void pol_read_services(struct pol_reader *r, const struct pol_node *node, const struct pol_key *key,
+		       void *target)
+{
+	struct pol_services *out = target;
+	struct pol_service *v = pol_want_list(r, node, "a list of services", sizeof(*v));
+
+	(void)key;
+	if (!v)
+		return;
+	*out = (struct pol_services){ .v = v, .place = node->place };
+	for (const struct pol_node *n = node->first; n; n = n->next)
+		out->nr += read_one_service(r, n, &v[out->nr]);
 }
 
 static bool read_one_peer(struct pol_reader *r, const struct pol_node *node, struct pol_peer *out)

@@ -305,6 +305,7 @@ void pol_read_value(struct pol_reader *r, const struct pol_node *node, const str
 		[POL_KIND_VLANS] = pol_read_vlans,
 		[POL_KIND_PORT_RANGE] = pol_read_port_range,
 		[POL_KIND_PORTS] = pol_read_ports,
+		[POL_KIND_SERVICES] = pol_read_services,
 		[POL_KIND_PEERS] = pol_read_peers,
 	};
 

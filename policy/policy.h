@@ -27,6 +27,7 @@
 #define POL_ANY_GUEST	"*"
 #define POL_FQDN_PREFIX "fqdn:" /* before a name in an address set */
 #define POL_FQDNS_MAX	256	/* different names in a file */
+#define POL_SSH_PORT	22	/* what is let in where no service is named */
 
 struct pol_part;
 struct pol_node; /* the text's own tree, policy/tree.h */
@@ -431,11 +432,27 @@ struct pol_forwarding {
 	struct pol_bool ipv4, ipv6;
 };
 
+/* What is reached on the host: a name that stands for a port, or ports of TCP, "161/udp". */
+struct pol_service {
+	const char *name; /* NULL: by its ports */
+	uint8_t protocol; /* IPPROTO_TCP, IPPROTO_UDP */
+	uint16_t first, last;
+	struct pol_place place;
+};
+
+struct pol_services {
+	struct pol_service *v;
+	size_t nr;
+	struct pol_place place;
+};
+
 /* The network that the operator comes in by: no plan may cut it unasked. */
 struct pol_management {
 	struct pol_place place;
 	const struct pol_node *node;
 	struct pol_text network_name;
+	struct pol_nets allow_from; /* no names */
+	struct pol_services services;
 
 	/* Set by the checks. */
 	const struct pol_network *network; /* NULL: not given */

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <netinet/in.h>
 #include <sys/socket.h>
 
 #include "policy/wanted_priv.h"
@@ -113,6 +114,29 @@ static int take_forward(const struct pol_forward *from, struct vs_forward *to)
 	return take_peers(&from->allow_from, &to->allow_from, &to->nr_allow_from);
 }
 
+static int take_management(const struct pol_management *from, struct vs_management *to)
+{
+	if (!from->network || (!from->allow_from.nr && !from->services.nr))
+		return 0;
+	COPY_TEXT(to->network, from->network->name);
+	to->place = pol_diag_place(&from->place);
+	to->allow = calloc(from->allow_from.nr + 1, sizeof(*to->allow));
+	if (!to->allow)
+		return -ENOMEM;
+	for (; to->nr_allow < from->allow_from.nr; to->nr_allow++)
+		pol_take_prefix(&from->allow_from.v[to->nr_allow], &to->allow[to->nr_allow]);
+	for (size_t i = 0; i < from->services.nr && i < VS_PORTS_MAX; i++)
+		to->services[to->nr_services++] = (struct vs_service){
+			from->services.v[i].protocol,
+			{ from->services.v[i].first, from->services.v[i].last }
+		};
+	if (!to->nr_services)
+		to->services[to->nr_services++] = (struct vs_service){
+			IPPROTO_TCP, { POL_SSH_PORT, POL_SSH_PORT }
+		};
+	return 0;
+}
+
 int pol_take_rules(const struct policy *policy, struct vs_wanted *wanted)
 {
 	int rc = 0;
@@ -122,6 +146,8 @@ int pol_take_rules(const struct policy *policy, struct vs_wanted *wanted)
 
 		rc = s ? take_set(&policy->address_sets.v[i], s) : -ENOMEM;
 	}
+	if (!rc)
+		rc = take_management(&policy->host.management, &wanted->management);
 	if (!rc)
 		rc = take_firewall(&policy->firewall, wanted);
 	for (size_t i = 0; !rc && i < policy->forwards.nr; i++) {

@@ -186,6 +186,8 @@ static void add_host(struct rules_doc *d, const struct vs_network *n, const char
 	rules_add(d, "input", n->name, &n->place, "meta ibrname \"%s\" %sgoto %s", n->name,
 		  not_uplink, chain);
 	add_basics(d, chain);
+	if (!strcmp(n->name, d->wanted->management.network))
+		rules_add_allowed(d, chain, "");
 	rules_add_policy(d, chain, &where);
 	rules_add_default(d, chain, "guest-to-host", d->wanted->firewall.guest_to_host, NULL, NULL);
 }

@@ -331,7 +331,7 @@ json_t *rules_filter(const struct vs_wanted *w, const char (*closed)[IFNAMSIZ], 
 	json_t *doc;
 
 	*rc = 0;
-	if (!has_guests(w) && !nr_closed)
+	if (!has_guests(w) && !nr_closed && !w->management.nr_services)
 		return NULL;
 	rules_begin(&d, w);
 	rules_chain(&d, "forward", "filter", "forward", 0);
@@ -344,6 +344,7 @@ json_t *rules_filter(const struct vs_wanted *w, const char (*closed)[IFNAMSIZ], 
 	add_guests(&d);
 	add_way(&d, "forward", "guests", true, rules_set_guests);
 	add_way(&d, "forward", "guests", false, rules_set_guests);
+	rules_add_management(&d, "input");
 	add_way(&d, "input", "to-host", true, rules_set_routed);
 	add_dhcp_checksum(&d);
 	has_from_host = add_host(&d);

@@ -6,6 +6,7 @@
  *	rules_text.c	a document in the making; the sets and matches that peers are
  *	rules_nat.c	"inet vifrost-nat": masquerade, fixed source addresses, forwards
  *	rules_filter.c	"inet vifrost-filter": what the host routes, and what guests say to the host
+ *	rules_host.c	in that, who reaches the host's own services
  *	rules_bridge.c	"bridge vifrost-filter": what ports of one bridge say to each other
  */
 #ifndef VSWITCH_RULES_PRIV_H
@@ -87,6 +88,12 @@ bool rules_set_peer(struct rules_doc *d, const struct vs_peer *peer, int family,
 json_t *rules_fixed_sets(struct rules_doc *d);
 void rules_set_ports(struct rules_doc *d, const struct vs_rule *rule, char ref[RULES_REF_LEN]);
 
+/* "@management.4", "@services.tcp": of host.management. */
+bool rules_set_allowed(struct rules_doc *d, int family, char ref[RULES_REF_LEN]);
+bool rules_set_services(struct rules_doc *d, uint8_t protocol, char ref[RULES_REF_LEN]);
+/* "@dev.all": devices of all networks. */
+void rules_set_all_devices(struct rules_doc *d, char ref[RULES_REF_LEN]);
+
 /* "ip" or "ip6": the word before saddr. */
 const char *rules_word(int family);
 /* "192.0.2.0/24", "192.0.2.1" */
@@ -137,6 +144,13 @@ void rules_begin_verdicts(struct rules_doc *d, bool is_bridge);
 void rules_add_seen(struct rules_doc *d, const char *const *chains, size_t nr);
 /* Whether any packet there can be one of @r. */
 bool rules_reach(struct rules_doc *d, const struct rules_where *where, const struct vs_rule *r);
+
+/* ---- rules_host.c: host.management ---- */
+
+/* Those that may reach the host's services, of all packets for which @match ("", "iifname ... ") holds. */
+void rules_add_allowed(struct rules_doc *d, const char *chain, const char *match);
+/* And that nobody else does by any network. */
+void rules_add_management(struct rules_doc *d, const char *chain);
 
 /* ---- Documents. NULL with *rc 0: none is needed ---- */
 

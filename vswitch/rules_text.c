@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <arpa/inet.h>
+#include <netinet/in.h>
 
 #include "vswitch/array.h"
 #include "vswitch/nft.h"
@@ -560,18 +561,14 @@ static int compare_ranges(const void *a, const void *b)
 	return (int)x->first - (int)y->first;
 }
 
-void rules_set_ports(struct rules_doc *d, const struct vs_rule *rule, char ref[RULES_REF_LEN])
+static void add_ports(struct rules_doc *d, const char *ref, struct vs_port_range *v, size_t nr_all)
 {
-	struct vs_port_range v[VS_PORTS_MAX];
-	char part[RULES_NAME_LEN], text[16];
 	json_t *elements = json_array();
+	char text[16];
 	size_t nr = 0;
 
-	rules_short_name(rule->name, part);
-	snprintf(ref, RULES_REF_LEN, "@ports.%s", part);
-	memcpy(v, rule->ports, sizeof(v));
-	qsort(v, rule->nr_ports, sizeof(v[0]), compare_ranges);
-	for (size_t i = 0; i < rule->nr_ports; i++) {
+	qsort(v, nr_all, sizeof(v[0]), compare_ranges);
+	for (size_t i = 0; i < nr_all; i++) {
 		if (nr && v[i].first <= v[nr - 1].last + 1u) {
 			if (v[i].last > v[nr - 1].last)
 				v[nr - 1].last = v[i].last;
@@ -589,4 +586,58 @@ void rules_set_ports(struct rules_doc *d, const struct vs_rule *rule, char ref[R
 		json_decref(elements);
 	else
 		add_set(d, ref + 1, "inet_service", true, elements);
+}
+
+void rules_set_ports(struct rules_doc *d, const struct vs_rule *rule, char ref[RULES_REF_LEN])
+{
+	struct vs_port_range v[VS_PORTS_MAX];
+	char part[RULES_NAME_LEN];
+
+	rules_short_name(rule->name, part);
+	snprintf(ref, RULES_REF_LEN, "@ports.%s", part);
+	memcpy(v, rule->ports, sizeof(v));
+	add_ports(d, ref, v, rule->nr_ports);
+}
+
+bool rules_set_services(struct rules_doc *d, uint8_t protocol, char ref[RULES_REF_LEN])
+{
+	const struct vs_management *m = &d->wanted->management;
+	struct vs_port_range v[VS_PORTS_MAX];
+	size_t nr = 0;
+
+	snprintf(ref, RULES_REF_LEN, "@services.%s", protocol == IPPROTO_TCP ? "tcp" : "udp");
+	for (size_t i = 0; i < m->nr_services; i++)
+		if (m->services[i].protocol == protocol)
+			v[nr++] = m->services[i].ports;
+	if (nr)
+		add_ports(d, ref, v, nr);
+	return nr;
+}
+
+bool rules_set_allowed(struct rules_doc *d, int family, char ref[RULES_REF_LEN])
+{
+	const struct vs_management *m = &d->wanted->management;
+	struct prefixes list = { 0 };
+
+	snprintf(ref, RULES_REF_LEN, "@management.%d", family == AF_INET ? 4 : 6);
+	if (has_set(d, ref + 1))
+		return true;
+	for (size_t i = 0; i < m->nr_allow; i++)
+		add_prefix(d, &list, &m->allow[i], family);
+	return finish_prefixes(d, &list, ref, family);
+}
+
+void rules_set_all_devices(struct rules_doc *d, char ref[RULES_REF_LEN])
+{
+	const struct vs_wanted *w = d->wanted;
+	json_t *elements = json_array();
+
+	strcpy(ref, "@dev.all");
+	for (size_t i = 0; elements && i < w->nr_networks; i++)
+		if (json_array_append_new(elements, json_string(w->networks[i].name)))
+			d->rc = -ENOMEM;
+	if (has_set(d, ref + 1))
+		json_decref(elements);
+	else
+		add_set(d, ref + 1, "ifname", false, elements);
 }

@@ -41,6 +41,7 @@ void vs_wanted_fini(struct vs_wanted *w)
 	}
 	for (size_t i = 0; i < w->nr_forwards; i++)
 		free(w->forwards[i].allow_from);
+	free(w->management.allow);
 	free(w->networks);
 	free(w->vifs);
 	free(w->entries);

@@ -311,6 +311,23 @@ struct vs_forward {
 	struct diag_place place;
 };
 
+/* A service of the host. */
+struct vs_service {
+	uint8_t protocol; /* IPPROTO_TCP, IPPROTO_UDP */
+	struct vs_port_range ports;
+};
+
+/* Who reaches the host's own services by the network @network, whatever the firewall says. */
+struct vs_management {
+	char network[IFNAMSIZ];
+	struct vs_prefix
+		*allow; /* and nobody else by any of the networks; none: anybody by @network */
+	size_t nr_allow;
+	struct vs_service services[VS_PORTS_MAX];
+	size_t nr_services; /* 0: as the firewall says */
+	struct diag_place place;
+};
+
 struct vs_wanted {
 	struct vs_network *networks;
 	size_t nr_networks;
@@ -321,6 +338,7 @@ struct vs_wanted {
 	struct vs_address_set *sets;
 	size_t nr_sets;
 	struct vs_firewall firewall;
+	struct vs_management management;
 	struct vs_forward *forwards;
 	size_t nr_forwards;
 	char (*unmanaged)[64]; /* globs of links never to be touched */

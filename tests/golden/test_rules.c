@@ -384,6 +384,47 @@ static void test_firewall(void **state)
 	expect("firewall");
 }
 
+static void service(uint8_t protocol, uint16_t first, uint16_t last)
+{
+	w.management.services[w.management.nr_services++] = (struct vs_service){ protocol,
+										 { first, last } };
+}
+
+/* Who is let in, before the firewall's rules; and that nobody else is, by any network. */
+static void test_management(void **state)
+{
+	(void)state;
+	vs_wanted_init(&w);
+	network("xenbr0", &bridge, NULL, NULL)->has_uplink = true;
+	network("nat0", &nat, "10.20.0.0/24", "fd00:20::/64");
+	network("rt0", &route, "198.51.100.64/27", "2001:db8:40::/64");
+	strcpy(w.management.network, "xenbr0");
+	w.management.place = (struct diag_place){ .file = "policy.yaml", .line = 5 };
+	service(IPPROTO_TCP, 22, 22);
+	service(IPPROTO_TCP, 9100, 9100);
+	service(IPPROTO_UDP, 161, 162);
+	w.management.allow = calloc(2, sizeof(*w.management.allow));
+	w.management.allow[w.management.nr_allow++] = prefix("192.0.2.0/24");
+	w.management.allow[w.management.nr_allow++] = prefix("2001:db8:0:1::/64");
+	w.firewall = (struct vs_firewall){ .given = true,
+					   .guest_to_guest = VS_DROP,
+					   .guest_to_host = VS_REJECT,
+					   .ingress = VS_DROP,
+					   .egress = VS_ACCEPT };
+	expect("management");
+}
+
+/* Without allow-from anybody is let in by that network, whatever the firewall says; nobody is kept out. */
+static void test_management_of_all(void **state)
+{
+	(void)state;
+	vs_wanted_init(&w);
+	network("xenbr0", &bridge, NULL, NULL)->has_uplink = true;
+	strcpy(w.management.network, "xenbr0");
+	service(IPPROTO_TCP, 22, 22);
+	expect("management_of_all");
+}
+
 /* No network that the host routes: nothing at all. */
 static void test_nothing(void **state)
 {
@@ -455,9 +496,14 @@ static void test_names(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_nat),	 cmocka_unit_test(test_per_guest),
-		cmocka_unit_test(test_forwards), cmocka_unit_test(test_firewall),
-		cmocka_unit_test(test_names),	 cmocka_unit_test(test_nothing),
+		cmocka_unit_test(test_nat),
+		cmocka_unit_test(test_per_guest),
+		cmocka_unit_test(test_forwards),
+		cmocka_unit_test(test_firewall),
+		cmocka_unit_test(test_names),
+		cmocka_unit_test(test_management),
+		cmocka_unit_test(test_management_of_all),
+		cmocka_unit_test(test_nothing),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

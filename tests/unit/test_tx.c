@@ -238,6 +238,43 @@ static void test_way_in(void **state)
 	w.fake->sys.ops->close(&w.fake->sys);
 }
 
+/* With @list as allow-from, and @more keys of host.management. */
+#define MANAGEMENT(list, more)                                                                     \
+	POLICY(" management: { network: xenbr0, allow-from: [" list "]" more " } ",                \
+	       LAN "  nat0: { mode: nat, subnets: [ { cidr: 10.20.0.0/24 } ] }\n")
+
+static void test_allow_from(void **state)
+{
+	static const char far[] = "198.51.100.7 50000 192.0.2.10 22";
+	static const char near[] = "192.0.2.7 50000 192.0.2.10 22";
+	static const char guest[] = "10.20.0.11 50000 192.0.2.10 22";
+	struct way w = { 0 };
+
+	(void)state;
+	assert_int_equal(vs_fake_open(&w.fake), 0);
+	assert_non_null(vs_fake_add_link(w.fake, "eth0", ""));
+	assert_non_null(vs_fake_add_link(w.fake, "eth1", ""));
+	give(w.fake, "192.0.2.10", "192.0.2.1");
+	vs_record_init(&w.record);
+
+	assert_false(is_refused(&w, MANAGEMENT("198.51.100.0/24", ""), far, false));
+	assert_true(is_refused(&w, MANAGEMENT("198.51.100.0/24", ""), near, false));
+	assert_true(is_refused(&w, MANAGEMENT("192.0.2.0/24", ""), far, false));
+	assert_false(is_refused(&w, MANAGEMENT("192.0.2.0/24, 198.51.100.7", ""), far, false));
+	assert_true(is_refused(&w, MANAGEMENT("198.51.100.6, \"2001:db8::/32\"", ""), far, false));
+	/* Nobody is kept from another service. */
+	assert_false(is_refused(&w, MANAGEMENT("192.0.2.0/24", ", services: [http, 23-25]"), far,
+				false));
+	assert_true(is_refused(&w, MANAGEMENT("192.0.2.0/24", ", services: [20-22]"), far, false));
+	assert_false(
+		is_refused(&w, MANAGEMENT("192.0.2.0/24", ", services: [22/udp]"), far, false));
+	/* By a guests' network no address is let in. */
+	assert_true(is_refused(&w, MANAGEMENT("10.20.0.0/24", ""), guest, false));
+	pol_free(w.applied);
+	vs_record_fini(&w.record);
+	w.fake->sys.ops->close(&w.fake->sys);
+}
+
 static void test_probe_tcp(void **state)
 {
 	struct probe p = { .kind = PROBE_TCP, .target = "127.0.0.1", .timeout_ms = 300 };
@@ -264,9 +301,8 @@ static void test_probe_tcp(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_history),
-		cmocka_unit_test(test_until),
-		cmocka_unit_test(test_way_in),
+		cmocka_unit_test(test_history),	  cmocka_unit_test(test_until),
+		cmocka_unit_test(test_way_in),	  cmocka_unit_test(test_allow_from),
 		cmocka_unit_test(test_probe_tcp),
 	};
 
