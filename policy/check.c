@@ -210,9 +210,9 @@ static void index_named(struct pol_index *index, const void *items, size_t nr, s
 void pol_check(struct pol_reader *r, struct policy *p)
 {
 	static void (*const checks[])(struct pol_checks * c) = {
-		pol_check_uplinks, check_networks,	check_management,
-		pol_check_modes,   pol_check_addresses, pol_check_guests,
-		pol_check_rules,   pol_check_forwards,	pol_warn_uplinks,
+		pol_check_uplinks,   check_networks,   check_management, pol_check_modes,
+		pol_check_addresses, pol_check_guests, pol_check_rules,	 pol_check_forwards,
+		pol_warn_uplinks,    pol_warn_flows,
 	};
 	struct pol_checks c = { .r = r, .policy = p };
 	struct pol_index *const indexes[] = { &c.uplinks, &c.networks, &c.profiles,  &c.guests,

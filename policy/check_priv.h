@@ -54,6 +54,8 @@ void pol_check_guests(struct pol_checks *c);
 void pol_check_vif(struct pol_checks *c, const struct pol_guest *g, const struct pol_vif *v);
 /* Firewall, mirrors, probes: what speaks of all the others. */
 void pol_check_rules(struct pol_checks *c);
+/* What of the firewall Open vSwitch can't do. */
+void pol_warn_flows(struct pol_checks *c);
 void pol_check_forwards(struct pol_checks *c);
 /* Guests, tags, sets and networks that a rule or forward names. */
 void pol_check_peers(struct pol_checks *c, const struct pol_node *node, struct pol_peers *peers);

@@ -14,6 +14,7 @@
 #include "vswitch/bridge_priv.h"
 #include "vswitch/l3_priv.h"
 #include "vswitch/ovs.h"
+#include "vswitch/ovs_rules.h"
 
 static json_t *port_doc(const struct vs_observed *o, const char *link)
 {
@@ -77,6 +78,18 @@ static void set_bridge(struct plan_for *p, const struct vs_network *n, json_t *d
 	plan_set_doc(p, d, VS_DOC_OVS_BRIDGE, n->name, doc);
 }
 
+static json_t *bridge_doc(const struct vs_wanted *w, const struct vs_network *n,
+			  const uint8_t mac[MAC_LEN])
+{
+	json_t *doc = ovs_bridge_doc(n, mac);
+
+	if (!doc || !n->ports_filtered ||
+	    !json_object_set_new(doc, "firewall", ovs_rules_spec(w, n)))
+		return doc;
+	json_decref(doc);
+	return NULL;
+}
+
 /* @uplink: a copy, because steps change the model. */
 static int plan_ours(const struct vs_plan_input *in, const struct vs_record_network *old,
 		     const struct vs_network *n, const struct vs_link *uplink, struct vs_plan *plan)
@@ -94,7 +107,7 @@ static int plan_ours(const struct vs_plan_input *in, const struct vs_record_netw
 		memcpy(mac, uplink->mac, MAC_LEN);
 	else
 		plan_make_mac(in->wanted->host_id, n->name, mac);
-	set_bridge(&p, n, ovs_bridge_doc(n, mac));
+	set_bridge(&p, n, bridge_doc(in->wanted, n, mac));
 	l3_plan_device(&p, n);
 	bridge_add_addrs(in, &p, n, rn);
 	plan_set_up(&p, VS_DISRUPTION_NONE, n->name, true);

@@ -8,7 +8,8 @@
  *	secure		true: nothing passes but by our flows; else it forwards like any switch
  *	stp, rstp	{"max-age","forward-delay","hello","priority"}: on
  *	mirrors		[{"name","guests","output"}]: copies for a guest's vif, "ids0/1"
- *	flows		true: a secure bridge has the flows that its ports' guards build on
+ *	firewall	the policy's, as ovs_rules.h specifies it
+ *	flows		true: a secure bridge has the flows that its ports' guards build on, and the firewall's
  *
  * VS_DOC_OVS_PORT, by the link's name:
  *	bridge
@@ -16,9 +17,10 @@
  *	protected	true: no traffic to other such ports
  *	ids		external_ids of its interface, each a text
  *	guard		on a secure bridge, what it may send:
- *			{"level","mac","addrs","trunk","packets-per-s"}
+ *			{"level","mac","addrs","trunk","packets-per-s"}; and under a firewall
+ *			"to", the guest's MAC whatever it may send, "vlans", true: it has some
  *
- * guard's level: "trusted" (an uplink), "none", "mac", "strict".
+ * guard's level: "uplink", "trusted" (a patch cable), "none", "mac", "strict".
  */
 #ifndef VSWITCH_OVS_H
 #define VSWITCH_OVS_H
@@ -41,10 +43,13 @@ unsigned int vs_ovs_lacking(const char *rundir, unsigned int lacks);
  * Flows in ovs-ofctl(8)'s syntax, an array of texts, a new reference; NULL: out of memory. Each table's
  * rest is dropped.
  */
-json_t *ovs_base_flows(void);
+/* @base: {"mac","firewall"} of the bridge's document; null: no firewall. */
+json_t *ovs_base_flows(const json_t *base);
+/* Those that come with a firewall's first, and go by themselves: ovs_rules.h. */
+json_t *ovs_grace_flows(const json_t *base);
 json_t *ovs_guard_flows(const json_t *guard, unsigned int ofport);
 
-/* Nothing passes but by flows: asked for, or because the user-space datapath has no other guard. */
+/* Nothing passes but by flows: asked for, or because the firewall or, in user space, guards are made of them. */
 bool ovs_is_secure(const struct vs_network *n);
 /* Whether its ports are read by a program, not by the kernel's datapath. */
 bool ovs_is_in_user_space(const struct vs_network *n);

@@ -10,7 +10,7 @@
 
 bool ovs_is_secure(const struct vs_network *n)
 {
-	return n->fail_secure || n->ovs_datapath == VS_OVS_NETDEV;
+	return n->fail_secure || n->ovs_datapath == VS_OVS_NETDEV || n->ports_filtered;
 }
 
 bool ovs_is_in_user_space(const struct vs_network *n)
@@ -84,8 +84,10 @@ json_t *ovs_patch_doc(const char *bridge, bool is_secure)
 
 json_t *ovs_uplink_doc(const struct vs_network *n)
 {
-	json_t *doc = ovs_patch_doc(n->name, ovs_is_secure(n));
+	json_t *doc = ovs_patch_doc(n->name, false);
 
+	if (doc && ovs_is_secure(n))
+		json_object_set_new(doc, "guard", json_pack("{s:s}", "level", "uplink"));
 	if (doc)
 		json_object_set_new(doc, "uplink", json_true());
 	return doc;
@@ -165,7 +167,7 @@ static json_t *addrs_doc(const struct vs_vif *vif)
 }
 
 /* Without a MAC to compare with, nothing may pass. */
-static json_t *guard_doc(const struct vs_vif *vif)
+static json_t *guard_doc(const struct vs_vif *vif, const struct vs_network *n)
 {
 	static const char *const levels[] = {
 		[VS_SPOOF_ANY] = "none", [VS_SPOOF_MAC] = "mac", [VS_SPOOF_STRICT] = "strict"
@@ -184,6 +186,12 @@ static json_t *guard_doc(const struct vs_vif *vif)
 	}
 	if (guard && vif->anti_spoof == VS_SPOOF_STRICT)
 		json_object_set_new(guard, "addrs", addrs_doc(vif));
+	if (guard && n->ports_filtered && vif->has_mac) {
+		format_mac(vif->mac, mac);
+		json_object_set_new(guard, "to", json_string(mac));
+		if (vif->vlans.nr_trunk || vif->vlans.access)
+			json_object_set_new(guard, "vlans", json_true());
+	}
 	if (guard && vif->from_guest.packets_per_s)
 		json_object_set_new(guard, "packets-per-s",
 				    json_integer((json_int_t)vif->from_guest.packets_per_s));
@@ -205,6 +213,6 @@ json_t *ovs_vif_doc(const struct vs_vif *vif, const struct vs_network *n)
 	json_decref(ids);
 	add_vlans(doc, &vif->vlans);
 	if (ovs_is_secure(n))
-		json_object_set_new(doc, "guard", guard_doc(vif));
+		json_object_set_new(doc, "guard", guard_doc(vif, n));
 	return doc;
 }

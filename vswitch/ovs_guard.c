@@ -8,7 +8,7 @@
  *	3  neighbour advertisements			by port
  *	4  addresses: ARP, IPv4, IPv6			by port
  *	5  IPv6 from the unspecified address		common
- *	6  forwarding as VLANs and learned MACs say	common
+ *	6, 7, 8	from a guest, the uplink, the host: ovs_rules.c
  *
  * A frame that no flow matches is dropped. Open vSwitch reads through LLC/SNAP, VLAN and IPv6 extension
  * headers, so what hides behind them is checked like the rest; what it can't read has protocol 0. Of
@@ -16,6 +16,7 @@
  * all fields are 0.
  */
 #include "vswitch/ovs.h"
+#include "vswitch/ovs_rules.h"
 
 #include <arpa/inet.h>
 #include <stdarg.h>
@@ -39,7 +40,7 @@ static void add(json_t *flows, const char *fmt, ...)
 
 static const char *const base_flows[] = {
 	/* The host itself. */
-	"table=0,priority=100,in_port=LOCAL,actions=goto_table:6",
+	"table=0,priority=100,in_port=LOCAL,actions=goto_table:8",
 	/* A fragmented message of ICMPv6 hides its type, unless it is an echo. */
 	"table=1,priority=230,icmp6,ip_frag=first,icmp_type=128,actions=goto_table:4",
 	"table=1,priority=230,icmp6,ip_frag=first,icmp_type=129,actions=goto_table:4",
@@ -76,7 +77,6 @@ static const char *const base_flows[] = {
 	"table=1,priority=100,arp,arp_op=2,actions=goto_table:4",
 	"table=1,priority=100,ip,actions=goto_table:4",
 	"table=1,priority=100,ipv6,actions=goto_table:4",
-	"table=6,priority=0,actions=NORMAL",
 	"table=2,priority=120,icmp6,icmp_type=135,icmp_code=0,nd_target=::,actions=drop",
 	"table=2,priority=105,icmp6,icmp_type=135,icmp_code=0,ipv6_src=::,actions=drop",
 	/* Router solicitation, multicast listener reports. */
@@ -86,16 +86,25 @@ static const char *const base_flows[] = {
 	"table=5,priority=100,icmp6,icmp_type=143,actions=goto_table:6",
 };
 
-json_t *ovs_base_flows(void)
+json_t *ovs_base_flows(const json_t *base)
 {
+	const char *mac = json_string_value(json_object_get(base, "mac"));
 	json_t *flows = json_array();
 
 	for (size_t i = 0; i < sizeof(base_flows) / sizeof(base_flows[0]); i++)
 		json_array_append_new(flows, json_string(base_flows[i]));
-	if (json_array_size(flows) == sizeof(base_flows) / sizeof(base_flows[0]))
-		return flows;
-	json_decref(flows);
-	return NULL;
+	ovs_rules_flows(json_object_get(base, "firewall"), mac ? mac : "00:00:00:00:00:00", flows);
+	return flows;
+}
+
+json_t *ovs_grace_flows(const json_t *base)
+{
+	const json_t *spec = json_object_get(base, "firewall");
+	json_t *flows = json_array();
+
+	if (spec)
+		ovs_rules_grace_flows(spec, flows);
+	return flows;
 }
 
 static void add_ipv4(json_t *flows, unsigned int port, const char *mac, const char *addr)
@@ -197,13 +206,30 @@ static void add_mac(json_t *flows, unsigned int port, const char *mac, const cha
 		add(flows, "table=0,priority=110,in_port=%u,%s,actions=drop", port, no[i]);
 }
 
+/* Who is a guest the firewall knows by the port's MAC. Priorities differ, should two have the same. */
+static void add_firewall(json_t *flows, const json_t *guard, unsigned int port, bool is_uplink)
+{
+	const char *to = json_string_value(json_object_get(guard, "to"));
+
+	if (is_uplink)
+		add(flows, "table=%d,priority=100,actions=output:%u", OVS_TABLE_OUT, port);
+	if (to)
+		add(flows,
+		    "table=%d,priority=%u,dl_dst=%s,actions=load:1->NXM_NX_REG0[],goto_table:10",
+		    OVS_TABLE_TO, 100 + port % 60000, to);
+	if (to && json_object_get(guard, "vlans"))
+		add(flows, "table=%d,priority=150,in_port=%u,actions=drop", OVS_TABLE_OUT, port);
+}
+
 json_t *ovs_guard_flows(const json_t *guard, unsigned int ofport)
 {
 	const char *level = json_string_value(json_object_get(guard, "level"));
 	const char *mac = json_string_value(json_object_get(guard, "mac"));
 	bool is_strict = level && !strcmp(level, "strict");
 	bool is_checked = is_strict || (level && !strcmp(level, "mac"));
-	bool is_open = level && (!strcmp(level, "trusted") || !strcmp(level, "none"));
+	bool is_trusted = level && !strcmp(level, "trusted");
+	bool is_uplink = level && !strcmp(level, "uplink");
+	bool is_open = is_trusted || is_uplink || (level && !strcmp(level, "none"));
 	char match[64] = "", meter[32] = "";
 	json_t *flows = json_array();
 
@@ -217,7 +243,12 @@ json_t *ovs_guard_flows(const json_t *guard, unsigned int ofport)
 			 json_is_true(json_object_get(guard, "trunk")) ? ""
 								       : ",vlan_tci=0x0000/0x1000");
 	add(flows, "table=0,priority=100,in_port=%u%s,actions=%sgoto_table:%d", ofport, match,
-	    meter, is_strict ? 1 : 6);
+	    meter,
+	    is_strict	 ? 1
+	    : is_trusted ? OVS_TABLE_HOST
+	    : is_uplink	 ? OVS_TABLE_UPLINK
+			 : OVS_TABLE_GUEST);
+	add_firewall(flows, guard, ofport, is_uplink);
 	if (is_strict)
 		add_strict(flows, guard, ofport, mac);
 	else if (is_checked)

@@ -52,6 +52,22 @@ static json_t *read_tree(const struct ovsrec_bridge *row, bool is_rstp)
 	return tree;
 }
 
+static json_t *read_firewall(const struct ovsrec_bridge *row)
+{
+	const char *text = smap_get(&row->external_ids, OVS_FIREWALL_KEY);
+
+	return text ? json_loads(text, 0, NULL) : NULL;
+}
+
+json_t *ovs_bridge_base(const struct ovsrec_bridge *row)
+{
+	const char *mac = smap_get(&row->other_config, "hwaddr");
+	json_t *firewall = read_firewall(row);
+
+	return firewall ? json_pack("{s:s,s:o}", "mac", mac ? mac : "", "firewall", firewall)
+			: json_null();
+}
+
 /* All but the flows. */
 static json_t *read_bridge(const struct ovsrec_bridge *row)
 {
@@ -61,7 +77,7 @@ static json_t *read_bridge(const struct ovsrec_bridge *row)
 	const char *mac = smap_get(&row->other_config, "hwaddr");
 	json_t *doc = json_pack("{s:s,s:b}", "datapath", is_netdev ? "netdev" : "system", "secure",
 				is_secure);
-	json_t *mirrors;
+	json_t *mirrors, *firewall;
 
 	if (!doc)
 		return NULL;
@@ -77,6 +93,9 @@ static json_t *read_bridge(const struct ovsrec_bridge *row)
 	if (json_array_size(mirrors))
 		json_object_set(doc, "mirrors", mirrors);
 	json_decref(mirrors);
+	firewall = read_firewall(row);
+	if (firewall)
+		json_object_set_new(doc, "firewall", firewall);
 	return doc;
 }
 
@@ -84,12 +103,15 @@ static json_t *read_bridge(const struct ovsrec_bridge *row)
 static int check_flows(struct ovs *ovs, const struct ovsrec_bridge *row, bool *good, char *why)
 {
 	struct ovs_dump *dump;
-	json_t *guard, *base = json_null();
+	json_t *guard, *base;
 	int rc = ovs_flows_dump(ovs, row->name, &dump, why);
 
 	if (rc)
 		return rc;
+	base = ovs_bridge_base(row);
 	*good = ovs_dump_has(ovs, dump, 0, base);
+	ovs_dump_has(ovs, dump, OVS_GRACE_PORT, base);
+	json_decref(base);
 	for (size_t i = 0; i < row->n_ports; i++) {
 		guard = ovs_port_guard(row->ports[i]);
 		if (guard)
@@ -168,6 +190,18 @@ static void write_tree(const struct ovsrec_bridge *row, const json_t *tree, bool
 	}
 }
 
+static void write_firewall(const struct ovsrec_bridge *row, const json_t *firewall)
+{
+	char *text = firewall ? json_dumps(firewall, JSON_COMPACT | JSON_SORT_KEYS) : NULL;
+	const char *now = smap_get(&row->external_ids, OVS_FIREWALL_KEY);
+
+	if (text && (!now || strcmp(now, text) != 0))
+		ovsrec_bridge_update_external_ids_setkey(row, OVS_FIREWALL_KEY, text);
+	else if (!text && now)
+		ovsrec_bridge_update_external_ids_delkey(row, OVS_FIREWALL_KEY);
+	free(text);
+}
+
 static void write_bridge(const struct ovsrec_bridge *row, const json_t *doc)
 {
 	const json_t *stp = json_object_get(doc, "stp"), *rstp = json_object_get(doc, "rstp");
@@ -182,6 +216,7 @@ static void write_bridge(const struct ovsrec_bridge *row, const json_t *doc)
 	ovsrec_bridge_set_rstp_enable(row, rstp != NULL);
 	write_tree(row, stp, false);
 	write_tree(row, rstp, true);
+	write_firewall(row, json_object_get(doc, "firewall"));
 	if (mac)
 		ovsrec_bridge_update_other_config_setkey(row, "hwaddr", mac);
 	for (size_t i = 0; i < row->n_ports; i++)

@@ -25,6 +25,7 @@
 
 #include "vswitch/array.h"
 #include "vswitch/ovs.h"
+#include "vswitch/ovs_rules.h"
 
 /* ---- How many flows there are to be ---- */
 
@@ -270,18 +271,39 @@ static void bundle_del_strays(struct ovs_bundle *b, const struct ovs_dump *dump)
 	}
 }
 
-static int reset(struct ovs *ovs, struct ovs_bundle *b, const struct ovs_dump *dump)
+/* Whether flows of a firewall were there, whichever. */
+static bool has_firewall(const struct ovs_dump *dump)
 {
-	json_t *base = json_null();
-	const struct ovs_expect *e = ovs_expect(ovs, dump->bridge, 0, base);
+	const struct seen *s;
+
+	HMAP_FOR_EACH (s, node, &dump->flows)
+		/* cppcheck-suppress uninitvar */
+		if (s->fs.table_id > OVS_TABLE_TO && s->fs.cookie == htonll(OVS_COOKIE))
+			return true;
+	return false;
+}
+
+static void add_expected(struct ovs *ovs, struct ovs_bundle *b, const char *bridge,
+			 unsigned int port, const json_t *base)
+{
+	const struct ovs_expect *e = ovs_expect(ovs, bridge, port, base);
 
 	if (!e)
-		return -ENOMEM;
+		b->rc = b->rc ? b->rc : -ENOMEM;
+	for (size_t i = 0; e && i < e->nr; i++)
+		ovs_bundle_add(b, &e->v[i]);
+}
+
+/* With other rules, or once more, what goes by itself does not come again, and what is left of it goes. */
+static int reset(struct ovs *ovs, struct ovs_bundle *b, const struct ovs_dump *dump,
+		 const json_t *base)
+{
 	ovs_bundle_open(b, b->c);
 	bundle_del_strays(b, dump);
 	ovs_bundle_del_port(b, 0);
-	for (size_t i = 0; i < e->nr; i++)
-		ovs_bundle_add(b, &e->v[i]);
+	add_expected(ovs, b, dump->bridge, 0, base);
+	if (!has_firewall(dump))
+		add_expected(ovs, b, dump->bridge, OVS_GRACE_PORT, base);
 	ovs_bundle_check(b);
 	ovs_bundle_commit(b);
 	return ovs_bundle_end(b);
@@ -289,13 +311,16 @@ static int reset(struct ovs *ovs, struct ovs_bundle *b, const struct ovs_dump *d
 
 int ovs_flows_reset(struct ovs *ovs, const struct ovsrec_bridge *bridge, char *why)
 {
+	json_t *base = ovs_bridge_base(bridge);
 	struct ovs_bundle b = { 0 };
 	struct ovs_dump *dump;
 	json_t *guard;
 	int rc = ovs_flows_dump(ovs, bridge->name, &dump, why);
 
-	if (rc)
+	if (rc) {
+		json_decref(base);
 		return rc;
+	}
 	for (size_t i = 0; i < bridge->n_ports; i++) {
 		guard = ovs_port_guard(bridge->ports[i]);
 		if (guard)
@@ -305,10 +330,11 @@ int ovs_flows_reset(struct ovs *ovs, const struct ovsrec_bridge *bridge, char *w
 	ovs_count_forget(ovs, bridge->name);
 	rc = ovs_conn_get(ovs, bridge->name, &b.c, why);
 	if (!rc) {
-		rc = reset(ovs, &b, dump);
+		rc = reset(ovs, &b, dump, base);
 		if (rc)
 			ovs_conn_close(ovs, bridge->name);
 	}
+	json_decref(base);
 	ovs_dump_free(dump);
 	return rc;
 }

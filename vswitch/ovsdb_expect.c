@@ -61,7 +61,10 @@ void ovs_expect_free(struct ovs *ovs)
 
 static bool expect_init(struct ovs_expect *e, unsigned int port, const json_t *guard)
 {
-	json_t *flows = port ? ovs_guard_flows(guard, port) : ovs_base_flows(), *flow;
+	json_t *flows = port == OVS_GRACE_PORT ? ovs_grace_flows(guard)
+			: port		       ? ovs_guard_flows(guard, port)
+					       : ovs_base_flows(guard),
+	       *flow;
 	size_t i, nr = json_array_size(flows);
 	bool is_good;
 

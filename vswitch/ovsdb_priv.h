@@ -20,13 +20,15 @@
 
 #include "vswitch/docs.h"
 
-#define OVS_OWNER_KEY	"owner" /* in external_ids of all rows of ours */
-#define OVS_OWNER	"vifrost"
-#define OVS_GUARD_KEY	"vifrost-guard" /* of a port: its document's guard */
-#define OVS_CONNECT_MS	3000
-#define OVS_COMMIT_MS	5000
-#define OVS_EFFECT_MS	10000 /* until ovs-vswitchd has done it */
-#define OVS_OPENFLOW_MS 5000
+#define OVS_OWNER_KEY	 "owner" /* in external_ids of all rows of ours */
+#define OVS_OWNER	 "vifrost"
+#define OVS_GUARD_KEY	 "vifrost-guard"    /* of a port: its document's guard */
+#define OVS_FIREWALL_KEY "vifrost-firewall" /* of a bridge: its document's firewall */
+#define OVS_GRACE_PORT	 0xfffffffeu	    /* stands for the flows that go by themselves */
+#define OVS_CONNECT_MS	 3000
+#define OVS_COMMIT_MS	 5000
+#define OVS_EFFECT_MS	 10000 /* until ovs-vswitchd has done it */
+#define OVS_OPENFLOW_MS	 5000
 
 struct ovsdb_idl;
 struct ovsdb_idl_txn;
@@ -93,6 +95,9 @@ const struct ovsrec_bridge *ovs_bridge(const struct ovs *ovs, const char *name, 
 /* Ours only. @on: its bridge, if not NULL. */
 const struct ovsrec_port *ovs_port(const struct ovs *ovs, const char *name,
 				   const struct ovsrec_bridge **on);
+
+/* ovsdb_bridge.c: what its own flows are made of, ovs_base_flows(); a new reference. */
+json_t *ovs_bridge_base(const struct ovsrec_bridge *row);
 
 /* ovsdb_port.c: 0: not known (yet). */
 unsigned int ovs_port_number(const struct ovsrec_port *port);

@@ -14,6 +14,7 @@
 
 #include "vswitch/array.h"
 #include "vswitch/l3_priv.h"
+#include "vswitch/ovs_rules.h"
 
 #define SHIFTED_PORTS_MAX 256
 
@@ -101,7 +102,21 @@ static void check_fqdns(const struct vs_plan_input *in, const struct vs_network 
 	}
 }
 
-/* Between ports of one bridge: not every bridge, nor every kernel, can do it. */
+static void check_flows(const struct vs_plan_input *in, const struct vs_network *n)
+{
+	json_t *spec = ovs_rules_spec(in->wanted, n);
+	size_t nr = spec ? ovs_rules_count(spec) : 0;
+
+	json_decref(spec);
+	check_fqdns(in, n);
+	if (nr > OVS_RULES_FLOWS_MAX)
+		diag_add(in->ds, DIAG_ERROR, "VF0543", &n->place,
+			 "name networks, not so many single addresses, or in fewer rules",
+			 "%s: the firewall there is %zu flows of Open vSwitch, more than %d",
+			 n->name, nr, OVS_RULES_FLOWS_MAX);
+}
+
+/* Between ports of one bridge: not every kernel can do it. */
 static void check_ports(const struct vs_plan_input *in, const struct vs_plan *plan,
 			const struct vs_network *n)
 {
@@ -110,12 +125,8 @@ static void check_ports(const struct vs_plan_input *in, const struct vs_plan *pl
 
 	if (rules_ports(in->wanted, n) != RULES_PORTS_FILTERED)
 		return;
-	if (n->mode && !strcmp(n->mode->name, "ovs"))
-		check_fqdns(in, n);
-	if (n->mode && !strcmp(n->mode->name, "ovs"))
-		diag_add(in->ds, DIAG_ERROR, "VF0543", &n->place, hint,
-			 "%s: the firewall can't tell connections apart on an Open vSwitch bridge",
-			 n->name);
+	if (rules_is_flows(in->wanted, n))
+		check_flows(in, n);
 	else if (plan->model.lacks & VS_LACKS_BRIDGE_CONNTRACK)
 		diag_add(
 			in->ds, DIAG_ERROR, "VF0544", &n->place, hint,

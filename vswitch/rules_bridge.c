@@ -103,16 +103,32 @@ enum rules_ports rules_ports(const struct vs_wanted *w, const struct vs_network 
 	return passes || rules_is_segment(n) ? RULES_PORTS_FILTERED : RULES_PORTS_CLOSED;
 }
 
+bool rules_is_flows(const struct vs_wanted *w, const struct vs_network *n)
+{
+	return n->mode && n->mode->segment == VS_SEGMENT_OVS &&
+	       rules_ports(w, n) == RULES_PORTS_FILTERED;
+}
+
+/* Whether nftables has to tell connections between its ports apart. */
+static bool is_tracked(const struct vs_wanted *w, const struct vs_network *n)
+{
+	return rules_ports(w, n) == RULES_PORTS_FILTERED && !rules_is_flows(w, n);
+}
+
 void vs_rules_prepare(struct vs_wanted *w)
 {
-	for (size_t i = 0; i < w->nr_networks; i++)
-		w->networks[i].ports_closed = rules_ports(w, &w->networks[i]) == RULES_PORTS_CLOSED;
+	for (size_t i = 0; i < w->nr_networks; i++) {
+		struct vs_network *n = &w->networks[i];
+
+		n->ports_closed = rules_ports(w, n) == RULES_PORTS_CLOSED;
+		n->ports_filtered = rules_is_flows(w, n);
+	}
 }
 
 bool vs_rules_track_bridges(const struct vs_wanted *w)
 {
 	for (size_t i = 0; i < w->nr_networks; i++)
-		if (rules_ports(w, &w->networks[i]) == RULES_PORTS_FILTERED)
+		if (is_tracked(w, &w->networks[i]))
 			return true;
 	return false;
 }
@@ -222,11 +238,11 @@ json_t *rules_bridge(const struct vs_wanted *w, const char (*uplinks)[IFNAMSIZ],
 	rules_chain(&d, "forward", "filter", "forward", 0);
 	rules_chain(&d, "input", "filter", "input", 0);
 	for (size_t i = 0; i < w->nr_networks; i++)
-		if (rules_ports(w, &w->networks[i]) == RULES_PORTS_FILTERED)
+		if (is_tracked(w, &w->networks[i]))
 			add_network(&d, &w->networks[i], uplinks[i]);
 	rules_begin_verdicts(&d, true);
 	for (size_t i = 0; i < w->nr_networks; i++) {
-		if (rules_ports(w, &w->networks[i]) != RULES_PORTS_FILTERED)
+		if (!is_tracked(w, &w->networks[i]))
 			continue;
 		for (size_t k = 0; k < 2; k++)
 			chain_name(kinds[k], &w->networks[i], names[k]);

@@ -170,5 +170,7 @@ enum rules_ports {
 };
 
 enum rules_ports rules_ports(const struct vs_wanted *w, const struct vs_network *n);
+/* Filtered, by flows of Open vSwitch: ovs_rules.h. */
+bool rules_is_flows(const struct vs_wanted *w, const struct vs_network *n);
 
 #endif

@@ -181,7 +181,8 @@ struct vs_network {
 	bool masquerade; /* a custom bridge's; nat always does */
 	struct vs_dns dns;
 	bool proxy_neighbours; /* route: answer ARP and ND for guests on the egress network */
-	bool ports_closed; /* the firewall lets nothing pass between its guests: vs_rules_prepare() */
+	/* By vs_rules_prepare(), of the firewall: nothing passes between its guests; of ovs: some may. */
+	bool ports_closed, ports_filtered;
 	/* The host routes to each guest behind a link of its own, /32 and /128; else they share a segment. */
 	bool is_per_guest;
 };

@@ -5,6 +5,8 @@
     serve NAME tcp|udp PORT         answer who asks with "NAME <its address>"
     ask tcp|udp ADDRESS PORT [FROM] print the answer, or "refused", "timeout", "unreachable"
     flow tcp|udp ADDRESS PORT       a connection that lives; says "alive" or "dead" for each line it reads
+    push PORT SECONDS               send a line ten times a second to whoever connects
+    pull ADDRESS PORT               print those lines
     forge DEVICE SOURCE DESTINATION PORT MAC [FROM-PORT]   one UDP packet, whatever its source, to that router
     watch DEVICE SECONDS            print "SOURCE DESTINATION PORT" of each UDP packet seen
 """
@@ -100,6 +102,23 @@ def flow(protocol, address, port):
             print("dead", flush=True)
 
 
+def push(port, seconds):
+    s = socket.socket(socket.AF_INET6, socket.SOCK_STREAM)
+    s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    s.bind(("::", int(port)))
+    s.listen(1)
+    peer = s.accept()[0]
+    for _ in range(int(seconds) * 10):
+        peer.sendall(b"line\n")
+        time.sleep(0.1)
+
+
+def pull(address, port):
+    s = socket.create_connection((address, int(port)))
+    for line in s.makefile():
+        print(line.strip(), flush=True)
+
+
 def checksum(data):
     data += b"\0" * (len(data) % 2)
     total = sum(struct.unpack(f"!{len(data) // 2}H", data))
@@ -171,4 +190,4 @@ def watch(device, seconds):
 
 
 if __name__ == "__main__":
-    {"serve": serve, "ask": ask, "flow": flow, "forge": forge, "watch": watch}[sys.argv[1]](*sys.argv[2:])
+    {"serve": serve, "ask": ask, "flow": flow, "push": push, "pull": pull, "forge": forge, "watch": watch}[sys.argv[1]](*sys.argv[2:])
