@@ -9,7 +9,7 @@ import struct
 import sys
 import threading
 
-XS_WRITE, XS_ERROR = 11, 16
+XS_READ, XS_WRITE, XS_ERROR = 2, 11, 16
 HEADER = struct.Struct("<IIII")
 
 
@@ -23,16 +23,20 @@ def receive(sock, size):
     return data
 
 
-def answers(client, server):
+def answers(client, server, refused):
     try:
-        while data := server.recv(65536):
-            client.sendall(data)
-    except OSError:
-        pass
-    client.close()
+        while True:
+            kind, req, tx, size = HEADER.unpack(receive(server, HEADER.size))
+            body = receive(server, size)
+            if req in refused and kind == XS_ERROR:
+                refused.remove(req)
+                body = b"EACCES\0"
+            client.sendall(HEADER.pack(kind, req, tx, len(body)) + body)
+    except (EOFError, OSError):
+        client.close()
 
 
-def requests(client, server, key, left):
+def requests(client, server, key, left, refused):
     try:
         while True:
             header = receive(client, HEADER.size)
@@ -41,8 +45,10 @@ def requests(client, server, key, left):
             if kind == XS_WRITE and body.split(b"\0")[0].endswith(key) and left[0] > 0:
                 left[0] -= 1
                 print("refused", flush=True)
-                client.sendall(HEADER.pack(XS_ERROR, req, tx, 7) + b"EACCES\0")
-                continue
+                # What the server refuses in its turn: answers come in the order of the requests.
+                refused.add(req)
+                body = b"/none/of/it\0"
+                header = HEADER.pack(XS_READ, req, tx, len(body))
             server.sendall(header + body)
     except (EOFError, OSError):
         server.close()
@@ -57,8 +63,9 @@ def main():
         client = listener.accept()[0]
         server = socket.socket(socket.AF_UNIX)
         server.connect(real)
-        threading.Thread(target=answers, args=(client, server), daemon=True).start()
-        threading.Thread(target=requests, args=(client, server, key, left), daemon=True).start()
+        refused = set()
+        threading.Thread(target=answers, args=(client, server, refused), daemon=True).start()
+        threading.Thread(target=requests, args=(client, server, key, left, refused), daemon=True).start()
 
 
 main()
