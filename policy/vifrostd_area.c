@@ -98,6 +98,7 @@ int vif_read_all(struct vifrostd *d, struct vif *vif, uint32_t *state_out)
 	}
 	if (rc == -ECONNRESET)
 		return rc;
+	d->has_vifnames |= vif->vifname[0] != '\0';
 	snprintf(who->uuid, sizeof(who->uuid), "%.36s", strncmp(vm, "/vm/", 4) ? "" : vm + 4);
 	if (parse_u32(mtu, UINT16_MAX, &who->mtu) || who->mtu < MTU_MIN)
 		who->mtu = 0;

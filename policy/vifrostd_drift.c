@@ -76,6 +76,8 @@ static void on_change(void *arg, const struct vs_change *change)
 		schedule_vif(d);
 		return;
 	}
+	if (!change->is_inner)
+		vs_forget_egress(&d->networks);
 	/* The first of a burst is its cause more often than the last; what we do is nobody's fault. */
 	if (is_others && change->pid > 0 && change->process[0] && !dr->by[0])
 		snprintf(dr->by, sizeof(dr->by), "%s, process %d", change->process,

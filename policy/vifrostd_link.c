@@ -176,6 +176,14 @@ static bool is_put(const struct vif *vif, const struct vs_link *link)
 	       !strcmp(link->name, vif->link);
 }
 
+static int put_link(struct vifrostd *d, const struct vs_vif *vif, char *why)
+{
+	int rc = vs_find_egress(d->sys, &d->networks, why);
+
+	return rc ? rc
+		  : vs_place_vif(d->sys, vs_wanted_network(&d->networks, vif->network), vif, why);
+}
+
 /* Put the link where the placement says; @vif's state and reason say how it went. */
 static void place_link(struct vifrostd *d, struct vif *vif, bool is_planned)
 {
@@ -198,10 +206,8 @@ static void place_link(struct vifrostd *d, struct vif *vif, bool is_planned)
 		memcpy(vif->link, link.name, sizeof(vif->link));
 		memcpy(p->vif.name, link.name, sizeof(p->vif.name));
 	}
-	if (!rc && !is_planned) {
-		rc = vs_place_vif(d->sys, vs_wanted_network(&d->networks, p->vif.network), &p->vif,
-				  why);
-	}
+	if (!rc && !is_planned)
+		rc = put_link(d, &p->vif, why);
 	if (rc && rc != -ENODEV) {
 		explain_failure(vif, rc, why);
 	} else if (!p->is_placed) {

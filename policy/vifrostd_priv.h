@@ -174,6 +174,7 @@ struct vifrostd {
 	struct names_watch *names; /* NULL: not started */
 
 	struct htab vifs;
+	bool has_vifnames; /* some have, or had, another name than their numbers' */
 	char gone[GONE_MAX]
 		 [IFNAMSIZ]; /* links of vifs that are gone, which were still there then */
 	size_t nr_gone;

@@ -19,6 +19,7 @@
 #define DOMAIN_TOKEN "domains"
 /* Then other work gets its turn; the descriptor stays readable or the timer drains. */
 #define DRAIN_BATCH 10000
+#define TODO_MAX    64
 
 /* A number of a path, up to '/' or the end. Return: what follows it; NULL: no number. */
 static const char *read_number(const char *p, uint16_t *out)
@@ -34,8 +35,43 @@ static const char *read_number(const char *p, uint16_t *out)
 	return p;
 }
 
+/*
+ * Vifs to be looked at, once each however many events name them: a transaction of the toolstack's is a dozen
+ * of those.
+ */
+struct todo {
+	struct {
+		uint16_t domid, devid;
+	} vifs[TODO_MAX];
+	size_t nr;
+};
+
+static int flush(struct vifrostd *d, struct todo *todo)
+{
+	int rc = 0;
+
+	for (size_t i = 0; !rc && i < todo->nr; i++)
+		rc = vif_update(d, todo->vifs[i].domid, todo->vifs[i].devid);
+	todo->nr = 0;
+	return rc;
+}
+
+static int add(struct vifrostd *d, struct todo *todo, uint16_t domid, uint16_t devid)
+{
+	int rc = 0;
+
+	for (size_t i = 0; i < todo->nr; i++)
+		if (todo->vifs[i].domid == domid && todo->vifs[i].devid == devid)
+			return 0;
+	if (todo->nr == TODO_MAX)
+		rc = flush(d, todo);
+	todo->vifs[todo->nr].domid = domid;
+	todo->vifs[todo->nr++].devid = devid;
+	return rc;
+}
+
 /* What to look at again after a change at @path. Of a vif's area, only its state matters to us. */
-static int on_change(struct vifrostd *d, const char *path, const char *token)
+static int on_change(struct vifrostd *d, const char *path, const char *token, struct todo *todo)
 {
 	const char *p = strstr(path, VIF_ROOT);
 	uint16_t domid, devid;
@@ -57,21 +93,29 @@ static int on_change(struct vifrostd *d, const char *path, const char *token)
 	p = read_number(p + 1, &devid);
 	if (!p || (*p && strcmp(p, "/state") != 0))
 		return 0;
-	return vif_update(d, domid, devid);
+	return add(d, todo, domid, devid);
 }
 
 void store_drain(struct vifrostd *d)
 {
+	struct todo todo = { .nr = 0 };
 	char *path, *token;
 	int rc = 0;
 
 	for (int i = 0; d->store && !rc && i < DRAIN_BATCH; i++) {
 		rc = hv_store_next_event(d->store, &path, &token);
+		/* There may be more by the time that they are looked at. */
+		if (rc == -EAGAIN && todo.nr) {
+			rc = flush(d, &todo);
+			continue;
+		}
 		if (rc)
 			break;
-		rc = on_change(d, path, token);
+		rc = on_change(d, path, token, &todo);
 		free(path);
 	}
+	if (!rc && d->store)
+		rc = flush(d, &todo);
 	if (rc && rc != -EAGAIN)
 		store_lost(d, rc);
 }

@@ -58,14 +58,47 @@ struct vif *vif_next(struct vifrostd *d, struct vif *vif)
 	return node ? htab_entry(node, struct vif, node) : NULL;
 }
 
-struct vif *vif_find_name(struct vifrostd *d, const char *name)
+/* Of "vif<domid>.<devid>". Return: false: it is not that. */
+static bool parse_name(const char *name, uint16_t *domid, uint16_t *devid)
+{
+	char text[IFNAMSIZ + 8];
+	unsigned int dom, dev;
+
+	if (sscanf(name, "vif%5u.%5u", &dom, &dev) != 2 || dom > UINT16_MAX || dev > UINT16_MAX)
+		return false;
+	*domid = (uint16_t)dom;
+	*devid = (uint16_t)dev;
+	snprintf(text, sizeof(text), "vif%u.%u", dom, dev);
+	return !strcmp(text, name);
+}
+
+/* The vif whose own name, or whose link's, that is. Few have another: only then all are looked through. */
+static struct vif *find_by(struct vifrostd *d, const char *name,
+			   bool (*fits)(const struct vif *vif, const char *name))
 {
 	struct vif *vif = NULL;
+	uint16_t domid, devid;
 
-	while ((vif = vif_next(d, vif)))
-		if (!strcmp(vif->name, name) || !strcmp(vif->link, name))
-			break;
-	return vif;
+	if (parse_name(name, &domid, &devid)) {
+		vif = vif_find(d, domid, devid);
+		if (vif && fits(vif, name))
+			return vif;
+		vif = NULL;
+	}
+	while (d->has_vifnames && (vif = vif_next(d, vif)))
+		if (fits(vif, name))
+			return vif;
+	return NULL;
+}
+
+static bool is_called(const struct vif *vif, const char *name)
+{
+	return !strcmp(vif->name, name) || !strcmp(vif->link, name);
+}
+
+struct vif *vif_find_name(struct vifrostd *d, const char *name)
+{
+	return find_by(d, name, is_called);
 }
 
 static void name_path(uint16_t domid, char path[PATH_LEN])
@@ -347,16 +380,11 @@ int vif_update_changed(struct vifrostd *d, bool is_planned)
 	return rc ? rc : vif_tell_all(d);
 }
 
-/* The vif that waited for @link; what happens to the links of others is someone's will. */
-static struct vif *find_waiting(struct vifrostd *d, const struct vs_link *link)
+/* What happens to the links of others is someone's will. */
+static bool waits_for(const struct vif *vif, const char *link)
 {
-	struct vif *vif = NULL;
-
-	while ((vif = vif_next(d, vif)))
-		if (vif->is_ready && !vif->link[0] &&
-		    (!strcmp(vif->name, link->name) || !strcmp(vif->vifname, link->name)))
-			break;
-	return vif;
+	return vif->is_ready && !vif->link[0] &&
+	       (!strcmp(vif->name, link) || !strcmp(vif->vifname, link));
 }
 
 int vif_check_domains(struct vifrostd *d)
@@ -404,17 +432,12 @@ int vif_watch_names(struct vifrostd *d)
 	return rc;
 }
 
-/* The vif that could not be called as its configuration says, because @link was: as a guest that
- * migrates to the host it is on. */
-static struct vif *find_nameless(struct vifrostd *d, const struct vs_link *link)
+/* It could not be called as its configuration says, because @link was: as a guest that migrates to the host
+ * it is on. */
+static bool lacks_name(const struct vif *vif, const char *link)
 {
-	struct vif *vif = NULL;
-
-	while ((vif = vif_next(d, vif)))
-		if (vif->is_ready && vif->state == VIF_ERROR && !vif->link[0] &&
-		    !strcmp(vif->vifname, link->name))
-			break;
-	return vif;
+	return vif->is_ready && vif->state == VIF_ERROR && !vif->link[0] &&
+	       !strcmp(vif->vifname, link);
 }
 
 void vif_on_link(void *arg, const struct vs_link *link, bool is_gone)
@@ -428,7 +451,7 @@ void vif_on_link(void *arg, const struct vs_link *link, bool is_gone)
 		clear_link(d, link->name);
 	clear_gone(d);
 	if (link)
-		vif = is_gone ? find_nameless(d, link) : find_waiting(d, link);
+		vif = find_by(d, link->name, is_gone ? lacks_name : waits_for);
 	if (!d->store || (link && !vif))
 		return;
 	if (vif)

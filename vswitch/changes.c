@@ -119,6 +119,8 @@ static void take_route(struct vs_changes *c, const struct nlmsghdr *h)
 		if (h->nlmsg_len < NLMSG_LENGTH(kinds[i].header) || is_noise(h))
 			return;
 		change.what = kinds[i].what;
+		if (kinds[i].first == RTM_NEWROUTE)
+			change.is_inner = ((const struct rtmsg *)NLMSG_DATA(h))->rtm_dst_len != 0;
 		if (kinds[i].index)
 			memcpy(&ifindex, (const char *)NLMSG_DATA(h) + kinds[i].index,
 			       sizeof(ifindex));

@@ -13,6 +13,7 @@
 struct vs_change {
 	const char *what;    /* "address", "route", "nftables"; "": more than could be told */
 	char link[IFNAMSIZ]; /* ""; of what */
+	bool is_inner;	     /* of a route: it does not lead everywhere */
 	pid_t pid;	     /* who did it; 0: unknown */
 	char process[32];    /* its name; "": gone already */
 };

@@ -35,6 +35,8 @@ const struct vs_link *l3_egress(const struct vs_observed *o, const struct vs_net
 
 	if (n->egress.network[0])
 		return vs_observed_link(o, n->egress.network);
+	if (n->egress.is_known)
+		return vs_observed_link(o, n->egress.links[family == AF_INET6]);
 	for (size_t i = 0; i < o->nr_routes; i++) {
 		const struct vs_link_route *r = &o->routes[i];
 
@@ -76,17 +78,22 @@ int vs_leave_vif(struct vs_system *sys, const struct vs_network *n, const struct
 	struct vs_observed o = { 0 };
 	const struct vs_look look = { 0 };
 	struct vs_op op = { .kind = VS_OP_NEIGH_DEL, .value = 1 };
-	const struct vs_link *egress;
+	const struct vs_egress *e = &n->egress;
 	int rc = 0;
 
 	why[0] = '\0';
-	if (l3_has_proxies(n) && !n->egress.network[0])
+	if (l3_has_proxies(n) && !e->network[0] && !e->is_known)
 		rc = sys->ops->observe(sys, &look, &o, why);
 	for (size_t i = 0; !rc && l3_has_proxies(n) && i < vif->nr_addrs; i++) {
-		egress = l3_egress(&o, n, vif->addrs[i].family);
-		if (!l3_is_host(&vif->addrs[i]) || (!egress && !n->egress.network[0]))
+		const struct vs_link *egress = l3_egress(&o, n, vif->addrs[i].family);
+		const char *link = e->network[0] ? e->network
+				   : e->is_known ? e->links[vif->addrs[i].family == AF_INET6]
+				   : egress	 ? egress->name
+						 : "";
+
+		if (!l3_is_host(&vif->addrs[i]) || !link[0])
 			continue;
-		memcpy(op.link, egress ? egress->name : n->egress.network, sizeof(op.link));
+		memcpy(op.link, link, sizeof(op.link));
 		op.addr.family = vif->addrs[i].family;
 		memcpy(op.addr.local, vif->addrs[i].address, sizeof(op.addr.local));
 		rc = sys->ops->apply(sys, &op, why);

@@ -12,7 +12,6 @@
 #include <arpa/inet.h>
 #include <sys/socket.h>
 
-#include "vswitch/array.h"
 #include "vswitch/guard.h"
 #include "vswitch/l3_priv.h"
 #include "vswitch/ovs.h"
@@ -266,7 +265,7 @@ static bool has_guard(const struct vs_network *n)
 	return !ovs_is_in_user_space(n);
 }
 
-static enum vs_segment segment_of(const struct vs_network *n)
+enum vs_segment plan_segment_of(const struct vs_network *n)
 {
 	if (n->is_per_guest)
 		return VS_SEGMENT_NONE;
@@ -290,7 +289,7 @@ int plan_leave(const struct vs_network *n, enum vs_disruption d, const char *lin
 	size_t first = plan->nr;
 
 	for (size_t i = 0; !p.rc && i < sizeof(modes) / sizeof(modes[0]); i++)
-		if (!n || modes[i]->segment != segment_of(n))
+		if (!n || modes[i]->segment != plan_segment_of(n))
 			p.rc = modes[i]->detach(link, plan);
 	for (size_t i = first; i < plan->nr; i++)
 		plan->steps[i].disruption = d;
@@ -328,144 +327,11 @@ int vs_plan_vif(const struct vs_network *n, const struct vs_vif *vif, struct vs_
 	return p.rc;
 }
 
-static int look_at(struct vs_system *sys, const char *name, struct vs_observed *model)
-{
-	struct vs_link *link = array_add(&model->links, &model->nr_links, sizeof(*link));
-
-	return link ? sys->ops->link(sys, name, link) : -ENOMEM;
-}
-
-int vs_rename_link(struct vs_system *sys, const char *name, const char *new_name, char *why)
-{
-	struct vs_op down = { .kind = VS_OP_SET_UP }, op = { .kind = VS_OP_SET_NAME };
-	struct vs_link link;
-	int rc = sys->ops->link(sys, name, &link);
-
-	snprintf(why, VS_TEXT_LEN, "%s", rc ? strerror(-rc) : "");
-	if (rc)
-		return rc;
-	snprintf(down.link, sizeof(down.link), "%s", name);
-	snprintf(op.link, sizeof(op.link), "%s", name);
-	snprintf(op.text, sizeof(op.text), "%s", new_name);
-	rc = sys->ops->apply(sys, &op, why);
-	/* Linux renames a link that is up from 6.2 on only. */
-	if (rc != -EBUSY)
-		return rc;
-	rc = sys->ops->apply(sys, &down, why);
-	return rc ? rc : sys->ops->apply(sys, &op, why);
-}
-
-/* The vif's documents as they are. */
-static int look_at_docs(struct vs_system *sys, unsigned int docs, const char *link,
-			struct vs_observed *model, char *why)
-{
-	char name[VS_TEXT_LEN];
-	json_t *doc;
-	int rc = 0;
-
-	for (int i = 0; !rc && i < VS_DOC_NR; i++) {
-		enum vs_doc_kind kind = (enum vs_doc_kind)i;
-
-		if (!(docs & VS_DOC_BIT(kind)) || !vs_doc_of_vif(kind, link, name))
-			continue;
-		rc = sys->ops->doc(sys, kind, name, &doc, why);
-		if (rc)
-			break;
-		rc = vs_observed_set_doc(model, kind, name, doc);
-		json_decref(doc);
-	}
-	return rc;
-}
-
-/* Of a vif on @n. */
-static unsigned int docs_of(const struct vs_network *n)
-{
-	unsigned int docs = n->mode->docs | VS_DOC_BIT(VS_DOC_NFT) | VS_DOC_BIT(VS_DOC_RATE);
-
-	return n->vlan_filtering ? docs : docs & ~VS_DOC_BIT(VS_DOC_VLANS);
-}
-
-/* A routed guest is more than its link and its network's: most are neither, and need no dump. */
-static bool needs_all(const struct vs_network *n, const struct vs_observed *model)
-{
-	if (l3_is_routed(&model->links[0]) && (!n || segment_of(n) != VS_SEGMENT_NONE))
-		return true;
-	return n && l3_has_proxies(n) && !n->egress.network[0];
-}
-
-static int look_around(struct vs_system *sys, const struct vs_network *n, struct vs_observed *model,
-		       char *why)
-{
-	const struct vs_look look = { .neighs = true };
-	int rc;
-
-	if (needs_all(n, model)) {
-		vs_observed_fini(model);
-		return sys->ops->observe(sys, &look, model, why);
-	}
-	if (!n)
-		return 0;
-	rc = look_at(sys, n->name, model);
-	if (rc == -ENODEV)
-		return -ENONET;
-	if (rc || !l3_has_proxies(n))
-		return rc;
-	rc = look_at(sys, n->egress.network, model);
-	if (rc == -ENODEV) {
-		model->nr_links--;
-		rc = 0;
-	}
-	return rc;
-}
-
-/* The documents that any mode may have made for the vif. */
-static unsigned int docs_of_vifs(void)
+unsigned int plan_docs_of_vifs(void)
 {
 	unsigned int docs = VS_DOC_BIT(VS_DOC_NFT);
 
 	for (size_t i = 0; i < sizeof(modes) / sizeof(modes[0]); i++)
 		docs |= modes[i]->docs;
 	return docs;
-}
-
-int vs_place_vif(struct vs_system *sys, const struct vs_network *n, const struct vs_vif *vif,
-		 char *why)
-{
-	struct vs_plan plan = { 0 };
-	int rc = look_at(sys, vif->name, &plan.model);
-
-	snprintf(why, VS_TEXT_LEN, "%s", rc ? strerror(-rc) : "");
-	if (!rc)
-		rc = look_around(sys, n, &plan.model, why);
-	if (!rc)
-		rc = look_at_docs(sys, n ? docs_of(n) : docs_of_vifs(), vif->name, &plan.model,
-				  why);
-	if (!rc)
-		rc = vs_plan_vif(n, vif, &plan);
-	for (size_t i = 0; !rc && i < plan.nr; i++)
-		rc = vs_step_do(sys, &plan.steps[i], why);
-	vs_plan_fini(&plan);
-	return rc;
-}
-
-static int forget_doc(struct vs_system *sys, enum vs_doc_kind kind, const char *link, char *why)
-{
-	struct vs_op op = { .kind = VS_OP_DOC, .index = kind };
-	json_t *doc = NULL;
-	int rc;
-
-	if (!vs_doc_of_vif(kind, link, op.text))
-		return 0;
-	rc = sys->ops->doc(sys, kind, op.text, &doc, why);
-	if (!rc && doc)
-		rc = sys->ops->apply(sys, &op, why);
-	json_decref(doc);
-	return rc;
-}
-
-int vs_forget_link(struct vs_system *sys, const char *name, char *why)
-{
-	int rc = forget_doc(sys, VS_DOC_OVS_PORT, name, why);
-
-	return rc ? rc : forget_doc(sys, VS_DOC_NFT, name, why);
 }

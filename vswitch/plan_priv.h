@@ -74,6 +74,11 @@ int plan_join(const struct vs_network *n, const struct vs_vif *vif, struct vs_pl
 int plan_leave(const struct vs_network *n, enum vs_disruption d, const char *link,
 	       struct vs_plan *plan);
 
+/* What joins the vifs of @n: a mode may be built like another. */
+enum vs_segment plan_segment_of(const struct vs_network *n);
+/* The documents that any mode may have made for a vif. */
+unsigned int plan_docs_of_vifs(void);
+
 /* A stable, locally administered address made of two names. */
 void plan_make_mac(const char *a, const char *b, uint8_t mac[MAC_LEN]);
 

@@ -174,7 +174,7 @@ static int observe_once(struct vs_rtnl *r, const struct vs_look *look, struct vs
 	int rc = rtnl_links_read(r, look->drivers, out);
 
 	if (!rc)
-		rc = rtnl_addrs_read(r, out);
+		rc = rtnl_addrs_read(r, 0, out);
 	if (!rc)
 		rc = rtnl_routes_read(r, out);
 	if (!rc && look->neighs)
@@ -216,11 +216,14 @@ static int rtnl_doc(struct vs_system *sys, enum vs_doc_kind kind, const char *na
 
 static int rtnl_link(struct vs_system *sys, const char *name, struct vs_link *out)
 {
-	int rc = rtnl_link_read((struct vs_rtnl *)sys, name, out);
+	return rtnl_link_read((struct vs_rtnl *)sys, name, out);
+}
 
-	for (int i = VS_LINK_PROXY_DELAY4; !rc && i <= VS_LINK_PROXY_DELAY6; i++)
-		out->sysctls[i] = vs_sysctl_get_link(name, (enum vs_link_sysctl)i);
-	return rc;
+static void rtnl_delays(struct vs_system *sys, struct vs_link *link)
+{
+	(void)sys;
+	for (int i = VS_LINK_PROXY_DELAY4; i <= VS_LINK_PROXY_DELAY6; i++)
+		link->sysctls[i] = vs_sysctl_get_link(link->name, (enum vs_link_sysctl)i);
 }
 
 static int sysctl_apply(struct vs_rtnl *r, const struct vs_op *op)
@@ -318,40 +321,32 @@ static void rtnl_close(struct vs_system *sys)
 	vs_conntrack_wait();
 	vs_docs_close(&r->docs);
 	nl_socket_free(r->sk);
+	nl_socket_free(r->strict);
 	if (r->ioctl_fd >= 0)
 		close(r->ioctl_fd);
 	free(r);
 }
 
-static const struct vs_system_ops rtnl_ops = {
-	.observe = rtnl_observe,
-	.link = rtnl_link,
-	.counters = rtnl_counters,
-	.doc = rtnl_doc,
-	.apply = rtnl_apply,
-	.apply_many = rtnl_apply_many,
-	.close = rtnl_close,
-};
-
-static int open_socket(struct vs_rtnl *r)
+static int open_socket(struct vs_rtnl *r, struct nl_sock **sk_out)
 {
 	struct timeval timeout = { .tv_sec = RTNL_TIMEOUT_SEC };
 	int on = 1;
+	struct nl_sock *sk;
 	int n, fd;
 
-	r->sk = nl_socket_alloc();
-	if (!r->sk)
+	*sk_out = sk = nl_socket_alloc();
+	if (!sk)
 		return -ENOMEM;
-	n = nl_connect(r->sk, NETLINK_ROUTE);
+	n = nl_connect(sk, NETLINK_ROUTE);
 	if (n < 0)
 		return errno_of_nle(n);
-	nl_socket_set_msg_buf_size(r->sk, RTNL_RECV_SIZE);
-	nl_socket_disable_msg_peek(r->sk);
+	nl_socket_set_msg_buf_size(sk, RTNL_RECV_SIZE);
+	nl_socket_disable_msg_peek(sk);
 	/* An answer is one datagram, or a dump to its end; only changes ask for an acknowledgement.
 	 */
-	nl_socket_disable_auto_ack(r->sk);
-	nl_socket_modify_err_cb(r->sk, NL_CB_CUSTOM, on_error, r);
-	fd = nl_socket_get_fd(r->sk);
+	nl_socket_disable_auto_ack(sk);
+	nl_socket_modify_err_cb(sk, NL_CB_CUSTOM, on_error, r);
+	fd = nl_socket_get_fd(sk);
 	/* Both only make errors better told; a kernel without them works. */
 	setsockopt(fd, SOL_NETLINK, NETLINK_EXT_ACK, &on, sizeof(on));
 	setsockopt(fd, SOL_NETLINK, NETLINK_CAP_ACK, &on, sizeof(on));
@@ -360,6 +355,49 @@ static int open_socket(struct vs_rtnl *r)
 		return -errno;
 	return 0;
 }
+
+/* Of all links a thousand guests have: a dump of which only one link's were taken would be most of an attach. */
+static int rtnl_on_link(struct vs_system *sys, int ifindex, struct vs_observed *out, char *why)
+{
+	struct vs_rtnl *r = (struct vs_rtnl *)sys;
+	struct nl_sock *all = r->sk;
+	int on = 1, rc = 0;
+
+	if (!r->strict) {
+		rc = open_socket(r, &r->strict);
+		if (!rc && setsockopt(nl_socket_get_fd(r->strict), SOL_NETLINK,
+				      NETLINK_GET_STRICT_CHK, &on, sizeof(on)) < 0)
+			rc = -errno;
+	}
+	r->sk = r->strict;
+	if (!rc)
+		rc = rtnl_addrs_read(r, ifindex, out);
+	if (!rc)
+		rc = rtnl_routes_read_link(r, AF_INET, ifindex, out);
+	if (!rc)
+		rc = rtnl_routes_read_link(r, AF_INET6, ifindex, out);
+	if (!rc)
+		rc = rtnl_neighs_read_link(r, ifindex, out);
+	r->sk = all;
+	if (rc) {
+		nl_socket_free(r->strict);
+		r->strict = NULL;
+		snprintf(why, VS_TEXT_LEN, "cannot read what is on the link: %s", strerror(-rc));
+	}
+	return rc;
+}
+
+static const struct vs_system_ops rtnl_ops = {
+	.observe = rtnl_observe,
+	.link = rtnl_link,
+	.delays = rtnl_delays,
+	.on_link = rtnl_on_link,
+	.counters = rtnl_counters,
+	.doc = rtnl_doc,
+	.apply = rtnl_apply,
+	.apply_many = rtnl_apply_many,
+	.close = rtnl_close,
+};
 
 int vs_rtnl_open(const char *rundir, struct vs_system **sys_out)
 {
@@ -372,7 +410,7 @@ int vs_rtnl_open(const char *rundir, struct vs_system **sys_out)
 	r->sys.ops = &rtnl_ops;
 	r->docs.rundir = rundir;
 	r->ioctl_fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-	rc = r->ioctl_fd < 0 ? -errno : open_socket(r);
+	rc = r->ioctl_fd < 0 ? -errno : open_socket(r, &r->sk);
 	if (rc)
 		rtnl_close(&r->sys);
 	else

@@ -93,9 +93,9 @@ static int add_addr(struct nlmsghdr *nlh, void *arg)
 	return 0;
 }
 
-int rtnl_addrs_read(struct vs_rtnl *r, struct vs_observed *o)
+int rtnl_addrs_read(struct vs_rtnl *r, int ifindex, struct vs_observed *o)
 {
-	struct ifaddrmsg ifa = { .ifa_family = AF_UNSPEC };
+	struct ifaddrmsg ifa = { .ifa_family = AF_UNSPEC, .ifa_index = (unsigned int)ifindex };
 
 	return rtnl_ask(r, rtnl_msg(RTM_GETADDR, NLM_F_DUMP, &ifa, sizeof(ifa)), add_addr, o);
 }

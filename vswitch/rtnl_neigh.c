@@ -83,6 +83,18 @@ int rtnl_neighs_read(struct vs_rtnl *r, struct vs_observed *o)
 	return rc;
 }
 
+int rtnl_neighs_read_link(struct vs_rtnl *r, int ifindex, struct vs_observed *o)
+{
+	struct ndmsg ndm = { .ndm_family = AF_UNSPEC };
+	struct nl_msg *msg = rtnl_msg(RTM_GETNEIGH, NLM_F_DUMP, &ndm, sizeof(ndm));
+
+	if (msg && nla_put_u32(msg, NDA_IFINDEX, (uint32_t)ifindex) < 0) {
+		nlmsg_free(msg);
+		msg = NULL;
+	}
+	return rtnl_ask(r, msg, add_neigh, o);
+}
+
 static struct nl_msg *neigh_msg(int type, int flags, int ifindex, const struct vs_op *op)
 {
 	struct ndmsg ndm = {

@@ -14,6 +14,7 @@ struct vs_rtnl {
 	struct vs_system sys;
 	struct vs_docs docs;
 	struct nl_sock *sk;
+	struct nl_sock *strict; /* heeds what a dump's question asks for; NULL: not opened yet */
 	int ioctl_fd;
 	int error;	       /* of the last answer: -errno as the kernel gave it */
 	char why[VS_TEXT_LEN]; /* the kernel's own words to it; "": none */
@@ -54,15 +55,19 @@ int rtnl_stack_apply(struct vs_rtnl *r, const struct vs_op *op);
 int rtnl_probe(struct vs_rtnl *r, unsigned int lacks, unsigned int *out);
 
 /* rtnl_addr.c */
-int rtnl_addrs_read(struct vs_rtnl *r, struct vs_observed *o);
+/* @ifindex: 0: all; of one link only where r->sk is strict. */
+int rtnl_addrs_read(struct vs_rtnl *r, int ifindex, struct vs_observed *o);
 int rtnl_addr_apply(struct vs_rtnl *r, const struct vs_op *op);
 
 /* rtnl_neigh.c */
 int rtnl_neighs_read(struct vs_rtnl *r, struct vs_observed *o);
+int rtnl_neighs_read_link(struct vs_rtnl *r, int ifindex, struct vs_observed *o);
 int rtnl_neigh_apply(struct vs_rtnl *r, const struct vs_op *op);
 
 /* rtnl_route.c */
 int rtnl_routes_read(struct vs_rtnl *r, struct vs_observed *o);
+/* Ours, where r->sk is strict. */
+int rtnl_routes_read_link(struct vs_rtnl *r, int family, int ifindex, struct vs_observed *o);
 int rtnl_route_apply(struct vs_rtnl *r, const struct vs_op *op);
 
 #endif

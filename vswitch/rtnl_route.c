@@ -103,6 +103,23 @@ int rtnl_routes_read(struct vs_rtnl *r, struct vs_observed *o)
 	return rtnl_ask(r, rtnl_msg(RTM_GETROUTE, NLM_F_DUMP, &rtm, sizeof(rtm)), add_route, o);
 }
 
+int rtnl_routes_read_link(struct vs_rtnl *r, int family, int ifindex, struct vs_observed *o)
+{
+	struct rtmsg rtm = { .rtm_family = (unsigned char)family,
+			     .rtm_table = RT_TABLE_MAIN,
+			     .rtm_protocol = VS_PROTOCOL };
+	struct nl_msg *msg = rtnl_msg(RTM_GETROUTE, NLM_F_DUMP, &rtm, sizeof(rtm));
+	int rc;
+
+	if (msg && nla_put_u32(msg, RTA_OIF, (uint32_t)ifindex) < 0) {
+		nlmsg_free(msg);
+		msg = NULL;
+	}
+	rc = rtnl_ask(r, msg, add_route, o);
+	/* There is no table yet. */
+	return rc == -ENOENT ? 0 : rc;
+}
+
 static int put_mtu(struct nl_msg *msg, uint32_t mtu)
 {
 	struct nlattr *metrics = nla_nest_start(msg, RTA_METRICS);

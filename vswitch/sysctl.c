@@ -64,17 +64,15 @@ static int write_value(const char *path, uint32_t value)
 	return rc;
 }
 
+/* A plan knows what is there: that it is asked for is a change, mostly, and reading it first costs as much. */
 static int change_value(const char *path, uint32_t value)
 {
-	int old = read_value(path);
-	int rc;
+	int rc = write_value(path, value);
 
-	if (old < 0)
-		return old;
-	if ((uint32_t)old == value)
-		return 0;
-	rc = write_value(path, value);
-	return rc ? rc : 1;
+	if (!rc)
+		return 1;
+	/* Where nothing may be written, what is so already is good. */
+	return rc != -ENOENT && read_value(path) == (int)value ? 0 : rc;
 }
 
 const char *vs_sysctl_name(enum vs_sysctl which)

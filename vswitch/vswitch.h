@@ -74,7 +74,7 @@ struct vs_link {
 	bool isolated; /* a bridge port's */
 	int ipv6_off;  /* disable_ipv6; -1: no IPv6 */
 	int accept_ra; /* -1: no IPv6 */
-	/* PROXY_DELAYs only by vs_look.neighs, and of single links. */
+	/* PROXY_DELAYs only by vs_look.neighs, and struct vs_system_ops.delays. */
 	int sysctls[VS_LINK_SYSCTL_NR];
 };
 
@@ -368,6 +368,10 @@ struct vs_system_ops {
 		       char *why);
 	/* One link by name. -ENODEV. */
 	int (*link)(struct vs_system *sys, const char *name, struct vs_link *out);
+	/* Add its PROXY_DELAYs. NULL: link() tells of them. */
+	void (*delays)(struct vs_system *sys, struct vs_link *link);
+	/* Add the addresses, routes (ours) and neighbours (ours) of one link. NULL: only observe() tells. */
+	int (*on_link)(struct vs_system *sys, int ifindex, struct vs_observed *out, char *why);
 	/* Bytes of all links so far. NULL: this system has no counters. */
 	int (*counters)(struct vs_system *sys, void (*fn)(void *arg, const struct vs_counters *c),
 			void *arg);
@@ -469,6 +473,13 @@ int vs_plan_vif(const struct vs_network *n, const struct vs_vif *vif, struct vs_
  */
 int vs_place_vif(struct vs_system *sys, const struct vs_network *n, const struct vs_vif *vif,
 		 char *why);
+
+/*
+ * By which links guests reach the LAN, where routes alone say so: known, vs_place_vif() need not look for it.
+ * To be forgotten when links or default routes change. @why: VS_TEXT_LEN bytes. Return: 0; -errno.
+ */
+int vs_find_egress(struct vs_system *sys, struct vs_wanted *wanted, char *why);
+void vs_forget_egress(struct vs_wanted *wanted);
 
 /* After a link has gone: what was made for it and outlives it. @why: VS_TEXT_LEN bytes. */
 int vs_forget_link(struct vs_system *sys, const char *name, char *why);

@@ -113,6 +113,9 @@ struct vs_subnet {
 struct vs_egress {
 	char network[IFNAMSIZ]; /* the policy's network that it leaves by; "": as the host routes */
 	struct vs_prefix source4, source6; /* fixed source addresses; family 0: masquerade */
+	/* vs_find_egress(): where the host routes, IPv4 and IPv6; "": nowhere. Not the policy's. */
+	bool is_known;
+	char links[2][IFNAMSIZ];
 };
 
 struct vs_dns {
