@@ -175,7 +175,7 @@ static void inherit_isolation(struct pol_effective *out)
 	inherit(&out->isolation, said, POL_FROM_NETWORK);
 	inherit(&out->isolation, out->profile ? &out->profile->isolation : NULL, POL_FROM_PROFILE);
 	inherit(&out->isolation, &out->vif->isolation, POL_FROM_VIF);
-	if (said->place.line ? said->value == POL_ISOLATION_GUEST : n->mode.value == POL_MODE_ROUTE)
+	if (pol_is_per_guest(n))
 		out->isolation = (struct pol_value){ POL_ISOLATION_GUEST,
 						     said->place.line ? POL_FROM_NETWORK
 								      : POL_FROM_DEFAULT,

@@ -2,6 +2,7 @@
 /* One vif's guard: what differs from vif to vif. guard_shared.c has the chains that its rules lead to. */
 #include "vswitch/guard.h"
 
+#include <limits.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -12,6 +13,7 @@
 
 #define FROM_PRIORITY (-300)
 #define TO_PRIORITY   0
+#define GROUP	      "01:00:00:00:00:00"
 
 json_t *guard_chain(const char *link, const json_t *guard, bool is_from)
 {
@@ -97,9 +99,18 @@ static void add_addr(struct guard *g, const struct vs_prefix *p)
 	g->addrs[g->nr_addrs++] = *p;
 }
 
+static bool is_apart(const struct vs_vif *vif)
+{
+	return vif->isolation == VS_ISOLATION_GUEST && vif->has_mac && !vif->receive_only;
+}
+
 /* The addresses listed; with any of IPv6 also the link-local one that is made of the MAC. */
 static void write_own(struct guard *g)
 {
+	static const struct vs_prefix any_link_local = { .family = AF_INET6,
+							 .len = 10,
+							 .address = { 0xfe, 0x80 } };
+	bool is_strict = g->vif->anti_spoof == VS_SPOOF_STRICT;
 	const uint8_t *m = g->vif->mac;
 	struct vs_prefix link_local = {
 		.family = AF_INET6,
@@ -110,19 +121,21 @@ static void write_own(struct guard *g)
 	char text[INET6_ADDRSTRLEN + 5];
 
 	add_own(g, g->mac);
-	if (g->vif->anti_spoof != VS_SPOOF_STRICT)
+	if (!is_strict && !is_apart(g->vif))
 		return;
 	for (size_t i = 0; i < g->vif->nr_addrs; i++)
 		add_addr(g, &g->vif->addrs[i]);
-	if (has_family(g, AF_INET6))
+	if (is_strict && has_family(g, AF_INET6))
 		add_addr(g, &link_local);
+	else if (!is_strict && g->nr_addrs)
+		add_addr(g, &any_link_local);
 	for (size_t i = 0; i < g->nr_addrs; i++) {
 		prefix_text(&g->addrs[i], text, sizeof(text));
 		add_own(g, text);
 	}
-	if (has_family(g, AF_INET))
+	if (is_strict && has_family(g, AF_INET))
 		add_own(g, "dhcp");
-	if (has_family(g, AF_INET6))
+	if (is_strict && has_family(g, AF_INET6))
 		add_own(g, "slaac");
 }
 
@@ -177,14 +190,35 @@ static void write_from(struct guard *g)
 			rule(g, "ether type %s goto vlan", i ? "8021ad" : "8021q");
 }
 
-static void write_to(struct guard *g)
+/*
+ * Nothing that is for others. Open vSwitch in user space sends many frames by one call, and gives up on those
+ * behind one that is dropped: so there a frame is sent on, by a link that cannot be.
+ */
+static void write_apart(struct guard *g, bool is_from_program)
 {
-	if (g->vif->anti_spoof != VS_SPOOF_ANY && g->vif->has_mac && !g->vif->receive_only)
+	rule(g, "ether daddr %s accept", g->mac);
+	rule(g, "ether daddr & " GROUP " == " GROUP " jump %s",
+	     g->vif->nr_addrs ? "apart_addrs" : "apart");
+	if (!is_from_program) {
+		rule(g, "goto others");
+		return;
+	}
+	rule(g, "jump count_others");
+	rule(g, "fwd to %d", INT_MAX);
+}
+
+static void write_to(struct guard *g, bool is_from_program)
+{
+	bool is_held = g->vif->anti_spoof != VS_SPOOF_ANY && !g->vif->receive_only;
+
+	if (is_held && !is_apart(g->vif) && g->vif->has_mac)
 		rule(g,
-		     "ether daddr & 01:00:00:00:00:00 == 00:00:00:00:00:00 ether daddr != %s "
+		     "ether daddr & " GROUP " == 00:00:00:00:00:00 ether daddr != %s "
 		     "goto foreign_mac",
 		     g->mac);
 	write_limit(g, g->vif->to_guest.packets_per_s, "to_rate");
+	if (is_apart(g->vif))
+		write_apart(g, is_from_program);
 }
 
 json_t *guard_doc(const struct vs_vif *vif, bool *is_needed)
@@ -194,7 +228,7 @@ json_t *guard_doc(const struct vs_vif *vif, bool *is_needed)
 
 	*is_needed = vif->anti_spoof != VS_SPOOF_ANY || vif->receive_only || vif->vlans.access ||
 		     vif->vlans.nr_trunk || vif->from_guest.packets_per_s ||
-		     vif->to_guest.packets_per_s;
+		     vif->to_guest.packets_per_s || is_apart(vif);
 	if (!*is_needed)
 		return NULL;
 	format_mac(vif->mac, g.mac);
@@ -203,11 +237,12 @@ json_t *guard_doc(const struct vs_vif *vif, bool *is_needed)
 			"rules", "to", "own");
 	g.rules = json_object_get(json_object_get(doc, "from"), "rules");
 	g.own = json_object_get(doc, "own");
-	if (vif->anti_spoof != VS_SPOOF_ANY && vif->has_mac && !vif->receive_only)
+	if (is_apart(vif) ||
+	    (vif->anti_spoof != VS_SPOOF_ANY && vif->has_mac && !vif->receive_only))
 		write_own(&g);
 	write_from(&g);
 	g.rules = json_object_get(doc, "to");
-	write_to(&g);
+	write_to(&g, false);
 	if (!doc || g.is_nomem || nft_sort(g.own) != 0) {
 		json_decref(doc);
 		doc = NULL;
@@ -222,9 +257,12 @@ json_t *guard_stack_doc(const struct vs_vif *vif)
 				"own");
 
 	format_mac(vif->mac, g.mac);
+	g.own = json_object_get(doc, "own");
+	if (is_apart(vif))
+		write_own(&g);
 	g.rules = json_object_get(doc, "to");
-	write_to(&g);
-	if (!doc || g.is_nomem) {
+	write_to(&g, true);
+	if (!doc || g.is_nomem || nft_sort(g.own) != 0) {
 		json_decref(doc);
 		doc = NULL;
 	}

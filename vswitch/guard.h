@@ -27,6 +27,7 @@
 #define GUARD_ROGUE_QUERIER "rogue-querier" /* IGMP queries */
 #define GUARD_RATE	    "rate"	    /* packets per second, from the guest */
 #define GUARD_FOREIGN_MAC   "foreign-mac"   /* to the guest, but not for it */
+#define GUARD_OTHERS	    "others" /* to many, and by what it asks for not the guest's business */
 #define GUARD_TO_RATE	    "to-guest-rate" /* packets per second, to the guest */
 
 /* NULL: no memory, or (*is_needed false) nothing is forbidden. Pure. */

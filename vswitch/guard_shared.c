@@ -11,6 +11,8 @@
  *					    -> ip6_new (from ::) -> nd_target
  *		    -> mac, mac_trunk
  *
+ *	to-<link> -> apart, apart_addrs: what is said to many, of a guest that has a layer 2 of its own
+ *
  * Each chain ends in one that counts by link, and drops. Nothing is accepted because it could not be read:
  * where a rule reads a header that is not there, the rule does not match, so every accept says what it has
  * read. "ip6 nexthdr" only ever narrows what is accepted: neighbour discovery must follow the IPv6 header
@@ -131,6 +133,19 @@ static const struct chain_text shared[] = {
 	{ "nd_target",
 	  { "iifname . icmpv6 taddr @own6 accept", "iifname . icmpv6 taddr @net6 accept",
 	    "goto bad_nd" } },
+
+	/* Of frames to many, those that are for the guest; who returns is none. */
+	{ "apart", { "udp sport 67 udp dport 68 goto apart_dhcp", "accept" } },
+	{ "apart_addrs",
+	  { "meta protocol arp goto apart_arp", "meta protocol rarp return",
+	    "icmpv6 type 135-136 goto apart_nd", "udp sport 67 udp dport 68 goto apart_dhcp",
+	    "accept" } },
+	{ "apart_arp",
+	  { "oifname . arp daddr ip @own4 accept", "oifname . arp daddr ip @net4 accept" } },
+	{ "apart_nd",
+	  { "oifname . icmpv6 taddr @own6 accept", "oifname . icmpv6 taddr @net6 accept" } },
+	{ "apart_dhcp", { "oifname . @th,288,48 @macs accept" } },
+	{ "count_others", { "add @n_others { oifname counter }" } },
 };
 
 /* Where frames end, by reason. */
@@ -152,6 +167,7 @@ static const struct {
 	{ "n_rogue_querier", GUARD_ROGUE_QUERIER, false },
 	{ "n_rate", GUARD_RATE, false },
 	{ "n_foreign_mac", GUARD_FOREIGN_MAC, true },
+	{ "n_others", GUARD_OTHERS, true },
 	{ "n_to_rate", GUARD_TO_RATE, true },
 };
 

@@ -18,8 +18,8 @@ static bool is_unmanaged(const struct vs_wanted *w, const char *name)
 static bool matches(const struct vs_match *m, const struct vs_link *l)
 {
 	/* A link made on top of another, such as our bridge, shares its address. */
-	static const char *const stacked[] = { "bridge",  "bond",    "vlan",
-					       "macvlan", "macvtap", "ipvlan" };
+	static const char *const stacked[] = { "bridge",  "bond",   "vlan",	  "macvlan",
+					       "macvtap", "ipvlan", "openvswitch" };
 
 	if (l->is_loopback || !strcmp(l->kind, "bridge") ||
 	    !strncmp(l->alias, VS_ALIAS_PREFIX, strlen(VS_ALIAS_PREFIX)))
@@ -67,7 +67,8 @@ int vs_match_link(const struct vs_plan_input *in, const struct vs_observed *o,
 	for (size_t i = 0; i < o->nr_links; i++) {
 		const struct vs_link *l = &o->links[i];
 
-		if (!matches(m, l))
+		/* In user space an Open vSwitch bridge is a TAP, with its uplink's address. */
+		if (!matches(m, l) || vs_observed_doc(o, VS_DOC_OVS_BRIDGE, l->name))
 			continue;
 		if (found) {
 			diag_add(in->ds, DIAG_ERROR, "VF0502", place,

@@ -279,6 +279,25 @@ static int stmt_notrack(struct nft_build *b)
 	return 1;
 }
 
+/* "fwd to 2", the number of a link; one that is not there takes the packet all the same. */
+static int stmt_fwd(struct nft_build *b)
+{
+	struct nftnl_expr *e;
+	uint32_t ifindex;
+	uint64_t n;
+
+	if (!nft_take(&b->lex, "to"))
+		return nft_fail(b, "'to' is missing");
+	if (take_number(b, INT32_MAX, &n) != 0)
+		return -EINVAL;
+	ifindex = (uint32_t)n;
+	nft_emit_immediate(b, NFT_REG_1, &ifindex, sizeof(ifindex));
+	e = nft_expr(b, "fwd");
+	if (e)
+		nftnl_expr_set_u32(e, NFTNL_EXPR_FWD_SREG_DEV, NFT_REG_1);
+	return 1;
+}
+
 /* "ct mark set 5", "meta mark set ct mark" */
 static int set_mark(struct nft_build *b, bool is_ct)
 {
@@ -352,6 +371,7 @@ static const struct {
 	{ "log", stmt_log },
 	{ "reject", stmt_reject },
 	{ "notrack", stmt_notrack },
+	{ "fwd", stmt_fwd },
 	{ "masquerade", nft_stmt_masquerade },
 	{ "snat", nft_stmt_snat },
 	{ "dnat", nft_stmt_dnat },

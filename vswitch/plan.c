@@ -275,9 +275,13 @@ enum vs_segment plan_segment_of(const struct vs_network *n)
 int plan_join(const struct vs_network *n, const struct vs_vif *vif, struct vs_plan *plan)
 {
 	struct plan_for p = { .plan = plan, .network = n->name };
+	struct vs_vif guarded = *vif;
 
+	/* On a link of its own there is nobody to keep apart. */
+	if (n->is_per_guest)
+		guarded.isolation = VS_ISOLATION_NONE;
 	if (has_guard(n))
-		plan_guard(&p, vif);
+		plan_guard(&p, &guarded);
 	end_old_flows(&p, n, vif);
 	return p.rc ? p.rc : n->mode->attach(n, vif, plan);
 }

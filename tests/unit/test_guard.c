@@ -95,6 +95,46 @@ static void mac_alone(void **state)
 	assert_true(says(&vif, "\"policy\": \"accept\""));
 }
 
+/* What is flooded to a guest that has a layer 2 of its own, whatever it may send. */
+static void apart_hears_its_own(void **state)
+{
+	struct vs_vif vif = a_vif(VS_SPOOF_ANY);
+	char why[VS_TEXT_LEN];
+	json_t *doc, *to;
+	bool is_needed;
+
+	(void)state;
+	vif.isolation = VS_ISOLATION_GUEST;
+	assert_true(says(&vif, "\"ether daddr 00:16:3e:01:02:03 accept\""));
+	assert_true(says(&vif, "jump apart\", \"goto others\"]"));
+	assert_true(says(&vif, "\"own\": [\"00:16:3e:01:02:03\"]"));
+	assert_true(says(&vif, "\"policy\": \"accept\""));
+	add(&vif, "192.0.2.1", 32);
+	/* Without addresses nobody knows which questions are for it. */
+	assert_true(says(&vif, "jump apart_addrs\", \"goto others\"]"));
+	assert_true(says(&vif, "\"192.0.2.1\", \"fe80::/10\"]"));
+	vif.anti_spoof = VS_SPOOF_STRICT;
+	assert_true(says(&vif, "\"192.0.2.1\", \"dhcp\"]"));
+	/* None is dropped: a program that sends many at once would lose those behind. */
+	doc = guard_stack_doc(&vif);
+	to = json_object_get(doc, "to");
+	assert_int_equal(json_array_size(to), 4);
+	assert_non_null(strstr(json_string_value(json_array_get(to, 3)), "fwd to"));
+	assert_int_equal(nft_check_rule("netdev", json_string_value(json_array_get(to, 3)), why),
+			 0);
+	assert_int_equal(json_array_size(json_object_get(doc, "own")), 3);
+	json_decref(doc);
+	/* A mirror's copies are not for it either; and one whose address nobody knows. */
+	vif.isolation = VS_ISOLATION_PORT;
+	vif.anti_spoof = VS_SPOOF_ANY;
+	assert_null(guard_doc(&vif, &is_needed));
+	vif.isolation = VS_ISOLATION_GUEST;
+	vif.has_mac = false;
+	assert_null(guard_doc(&vif, &is_needed));
+	vif.has_mac = vif.receive_only = true;
+	assert_false(says(&vif, "apart"));
+}
+
 /* T185: a family without an address has none to send from. */
 static void unlisted_families(void **state)
 {
@@ -297,6 +337,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(none_needs_none),
 		cmocka_unit_test(mac_alone),
+		cmocka_unit_test(apart_hears_its_own),
 		cmocka_unit_test(unlisted_families),
 		cmocka_unit_test(unknown_mac_is_silent),
 		cmocka_unit_test(mirror_target_only_receives),
