@@ -11,6 +11,7 @@
 #include <sys/socket.h>
 
 #include "policy/check_priv.h"
+#include "vswitch/wanted.h"
 
 #define MTU_DEFAULT  1500
 #define MTU_IPV6_MIN 1280
@@ -197,6 +198,48 @@ static void check_management(struct pol_checks *c)
 			    "the management network has no uplink, nobody outside can reach it");
 }
 
+/* How many different things there are. */
+static size_t count_new(struct pol_index *seen, const void *key, size_t size, size_t nr)
+{
+	return pol_index_put(seen, key, size, key) ? nr : nr + 1;
+}
+
+/* All networks' nameservers are in one resolv.conf(5), which takes so many. */
+static void check_nameservers(struct pol_checks *c)
+{
+	static const char hint[] = "name some in one network's nameservers, or leave it out";
+	const struct policy *p = c->policy;
+	struct pol_index servers, search;
+	size_t nr_servers = 0, nr_search = 0;
+
+	pol_index_init(&servers, c->r);
+	pol_index_init(&search, c->r);
+	for (size_t i = 0; i < p->networks.nr && !c->r->rc; i++) {
+		const struct pol_nameservers *ns = &p->networks.v[i].nameservers;
+		size_t before = nr_servers + nr_search;
+
+		for (size_t k = 0; k < ns->addresses.nr; k++)
+			nr_servers = count_new(&servers, ns->addresses.v[k].address,
+					       ns->addresses.v[k].len / 8, nr_servers);
+		for (size_t k = 0; k < ns->search.nr && ns->search.v[k].text; k++)
+			nr_search = count_new(&search, ns->search.v[k].text,
+					      strlen(ns->search.v[k].text), nr_search);
+		if (nr_servers + nr_search == before ||
+		    (nr_servers <= VS_NAMESERVERS_MAX && nr_search <= VS_SEARCH_MAX))
+			continue;
+		pol_error(
+			c->r, "VF0244", ns->node, &ns->place, "drop those that are asked last",
+			"more than %d nameservers or %d domains to search, with those of other networks",
+			VS_NAMESERVERS_MAX, VS_SEARCH_MAX);
+		break;
+	}
+	if (p->host.resolv_conf.value && !nr_servers)
+		pol_error(c->r, "VF0244", p->host.node, &p->host.resolv_conf.place, hint,
+			  "resolv-conf without nameservers");
+	pol_index_fini(&servers);
+	pol_index_fini(&search);
+}
+
 static void index_named(struct pol_index *index, const void *items, size_t nr, size_t size)
 {
 	for (size_t i = 0; i < nr; i++) {
@@ -210,9 +253,9 @@ static void index_named(struct pol_index *index, const void *items, size_t nr, s
 void pol_check(struct pol_reader *r, struct policy *p)
 {
 	static void (*const checks[])(struct pol_checks * c) = {
-		pol_check_uplinks,   check_networks,   check_management, pol_check_modes,
-		pol_check_addresses, pol_check_guests, pol_check_rules,	 pol_check_forwards,
-		pol_warn_uplinks,    pol_warn_flows,
+		pol_check_uplinks,   check_networks,   check_management,  pol_check_modes,
+		pol_check_addresses, pol_check_guests, pol_check_rules,	  pol_check_forwards,
+		pol_warn_uplinks,    pol_warn_flows,   check_nameservers,
 	};
 	struct pol_checks c = { .r = r, .policy = p };
 	struct pol_index *const indexes[] = { &c.uplinks, &c.networks, &c.profiles,  &c.guests,

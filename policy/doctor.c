@@ -8,7 +8,7 @@
 #include <linux/netfilter.h>
 #include <linux/netfilter_bridge.h>
 
-#define TEXT_LEN 512
+#define TEXT_LEN (PATH_MAX + 512)
 
 struct doctor {
 	const struct doctor_facts *facts;
@@ -205,6 +205,16 @@ static void judge_routing(struct doctor *d)
 		     "their answers go");
 }
 
+static void judge_resolver(struct doctor *d)
+{
+	if (d->facts->unasked[0])
+		find(d, "VD07", false, "/etc/resolv.conf",
+		     "write 'resolv-conf: true' under \"host:\" in the policy; or make it a symbolic "
+		     "link to that file; or leave it, if the host is to ask others than guests do",
+		     "does not lead to %s: the host does not ask the policy's nameservers",
+		     d->facts->unasked);
+}
+
 json_t *doctor_judge(const struct doctor_facts *facts)
 {
 	struct doctor d = { .facts = facts, .findings = json_array() };
@@ -216,5 +226,6 @@ json_t *doctor_judge(const struct doctor_facts *facts)
 	judge_legacy(&d);
 	judge_routing(&d);
 	judge_links(&d);
+	judge_resolver(&d);
 	return d.findings;
 }

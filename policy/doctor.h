@@ -6,6 +6,7 @@
 #ifndef POLICY_DOCTOR_H
 #define POLICY_DOCTOR_H
 
+#include <limits.h>
 #include <net/if.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -31,6 +32,8 @@ struct doctor_facts {
 	int rp_filter;	  /* net.ipv4.conf.all; -1: unknown */
 	bool has_bridged; /* networks of ours whose guests' frames are bridged */
 	bool has_routed;  /* ... whose guests the host routes for */
+	/* Of the policy's nameservers; "": it has none, or the host asks them. */
+	char unasked[PATH_MAX];
 	struct doctor_link *links;
 	size_t nr_links;
 };

@@ -6,10 +6,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/rpc.h"
 #include "base/rundir.h"
 #include "vswitch/array.h"
+#include "vswitch/resolv.h"
 
 #define LINE_LEN	512
 #define RPC_LIMIT_MS	3000
@@ -172,6 +174,20 @@ static int read_number(const char *root, const char *name)
 	return value;
 }
 
+/* The policy's nameservers stand in a file that the host's resolver does not read. */
+static void look_at_resolver(const char *root, const char *rundir, struct doctor_facts *f)
+{
+	char path[PATH_MAX], target[PATH_MAX] = "";
+	ssize_t n;
+
+	rundir_file(f->unasked, rundir, RESOLV_FILE);
+	snprintf(path, sizeof(path), "%.1000s" RESOLV_LINK, root);
+	n = readlink(path, target, sizeof(target) - 1);
+	target[n < 0 ? 0 : n] = '\0';
+	if (access(f->unasked, F_OK) < 0 || !strcmp(target, f->unasked))
+		f->unasked[0] = '\0';
+}
+
 int doctor_look(const char *root, const char *rundir, struct doctor_facts *facts)
 {
 	const struct vs_look links_only = { 0 };
@@ -200,6 +216,7 @@ int doctor_look(const char *root, const char *rundir, struct doctor_facts *facts
 			facts->legacy[i] = doctor_legacy_forward(i);
 	}
 	facts->rp_filter = read_number(root, "/proc/sys/net/ipv4/conf/all/rp_filter");
+	look_at_resolver(root, rundir, facts);
 	ask_daemon(rundir, facts);
 	return 0;
 }

@@ -120,6 +120,7 @@ static const struct pol_key host_keys[] = {
 	FIELD(struct pol_host, match, "match", POL_KIND_MAP, &host_match_map),
 	FIELD(struct pol_host, forwarding, "forwarding", POL_KIND_MAP, &forwarding_map),
 	FIELD(struct pol_host, management, "management", POL_KIND_MAP, &management_map),
+	FIELD(struct pol_host, resolv_conf, "resolv-conf", POL_KIND_BOOL, NULL),
 	FIELD(struct pol_host, unmanaged, "unmanaged", POL_KIND_TEXTS, &pol_rule_ifglob),
 	END,
 };

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* The tables of uplinks and networks. */
 #include "policy/keys_priv.h"
+#include "vswitch/wanted.h"
 
 #define SECOND	    UINT64_C(1000000)
 #define MILLISECOND UINT64_C(1000)
@@ -205,6 +206,19 @@ static const struct pol_key dns_keys[] = {
 };
 static const struct pol_map dns_map = { .what = "dns", .keys = dns_keys };
 
+static const struct pol_key nameservers_keys[] = {
+	{ .name = "addresses",
+	  .kind = POL_KIND_ADDRESSES,
+	  .required = true,
+	  .offset = offsetof(struct pol_nameservers, addresses),
+	  .min = 1,
+	  .max = VS_NAMESERVERS_MAX },
+	LIMITED(struct pol_nameservers, search, "search", POL_KIND_TEXTS, &pol_rule_dns, 1,
+		VS_SEARCH_MAX),
+	END,
+};
+static const struct pol_map nameservers_map = { .what = "nameservers", .keys = nameservers_keys };
+
 static const struct pol_key vlan_name_keys[] = {
 	NEEDED(struct pol_vlan_name, id, "id", POL_KIND_U32, &pol_vlan_range),
 	END,
@@ -275,7 +289,7 @@ static const struct pol_key network_keys[] = {
 	FIELD(struct pol_network, isolation, "isolation", POL_KIND_CHOICE, pol_isolations),
 	FIELD(struct pol_network, datapath, "datapath", POL_KIND_MAP, &network_datapath_map),
 	FIELD(struct pol_network, profile_name, "profile", POL_KIND_TEXT, &pol_rule_name),
-	LATER_SO("nameservers", "set name servers in resolv.conf(5)"),
+	FIELD(struct pol_network, nameservers, "nameservers", POL_KIND_MAP, &nameservers_map),
 	END,
 };
 const struct pol_map pol_network_map = {

@@ -28,7 +28,6 @@
 #define NAMES_GRACE_GONE_S    300
 #define NAMES_GRACE_SILENT_S  86400
 #define NAMES_RETRY_MAX_S     60
-#define NAMES_SERVERS_MAX     3 /* as many as resolv.conf(5) takes */
 #define NAMES_ANSWER_PIPE_MAX 4096
 
 /* Of one family. */

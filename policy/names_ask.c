@@ -78,7 +78,7 @@ static void ask_family(struct __res_state *rs, const char *text, int family,
 static int set_servers(struct __res_state *rs, const struct vs_prefix *servers, size_t nr)
 {
 	rs->nscount = 0;
-	for (size_t i = 0; i < nr && i < NAMES_SERVERS_MAX && i < MAXNS; i++) {
+	for (size_t i = 0; i < nr && i < MAXNS; i++) {
 		struct sockaddr_in6 *in6 = calloc(1, sizeof(*in6));
 		struct sockaddr_in *in = &rs->nsaddr_list[i];
 

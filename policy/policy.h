@@ -304,6 +304,14 @@ struct pol_dns {
 	struct pol_bool register_guests;
 };
 
+/* Servers that answer for names, and domains that short names are looked for in. */
+struct pol_nameservers {
+	struct pol_place place;
+	const struct pol_node *node;
+	struct pol_prefixes addresses;
+	struct pol_texts search;
+};
+
 /* A name for a VLAN's number. */
 struct pol_vlan_name {
 	struct pol_place place;
@@ -353,6 +361,7 @@ struct pol_network {
 	struct pol_u32 fail_mode, advertise; /* enum pol_fail_mode, pol_advertise */
 	struct pol_egress egress;
 	struct pol_dns dns;
+	struct pol_nameservers nameservers;
 	struct {
 		struct pol_subnet *v;
 		size_t nr;
@@ -464,7 +473,8 @@ struct pol_host {
 	struct pol_host_match match;
 	struct pol_forwarding forwarding;
 	struct pol_management management;
-	struct pol_texts unmanaged; /* globs of interface names */
+	struct pol_bool resolv_conf; /* whether the host asks the networks' nameservers, too */
+	struct pol_texts unmanaged;  /* globs of interface names */
 };
 
 struct pol_probe_tcp {

@@ -118,7 +118,8 @@ static void on_answer(void *arg, uint32_t events)
 	schedule(w);
 }
 
-static void child(const char *text, int fd, pid_t parent)
+/* Of the policy's nameservers, where it names some. */
+static void child(const char *text, const struct vs_resolver *r, int fd, pid_t parent)
 {
 	struct name_answers answers;
 	sigset_t none;
@@ -129,7 +130,7 @@ static void child(const char *text, int fd, pid_t parent)
 		_exit(1);
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
-	name_ask(text, NULL, 0, &answers);
+	name_ask(text, r->servers, r->nr_servers, &answers);
 	n = write(fd, &answers, sizeof(answers));
 	_exit(n == sizeof(answers) ? 0 : 1);
 }
@@ -144,7 +145,7 @@ static int start_ask(struct names_watch *w, struct ask *a, struct name *name)
 	a->pid = fork();
 	rc = a->pid < 0 ? -errno : 0;
 	if (!a->pid)
-		child(name->text, fds[1], parent);
+		child(name->text, &w->d->networks.resolver, fds[1], parent);
 	close(fds[1]);
 	if (rc) {
 		close(fds[0]);

@@ -66,6 +66,28 @@ static int take_entries(const struct policy *policy, struct vs_wanted *wanted)
 	return 0;
 }
 
+static void take_nameservers(const struct pol_nameservers *from, struct vs_resolver *to)
+{
+	struct vs_prefix server;
+	size_t k;
+
+	for (size_t i = 0; i < from->addresses.nr; i++) {
+		pol_take_prefix(&from->addresses.v[i], &server);
+		for (k = 0; k < to->nr_servers; k++)
+			if (!memcmp(&to->servers[k], &server, sizeof(server)))
+				break;
+		if (k == to->nr_servers && k < VS_NAMESERVERS_MAX)
+			to->servers[to->nr_servers++] = server;
+	}
+	for (size_t i = 0; i < from->search.nr; i++) {
+		for (k = 0; k < to->nr_search; k++)
+			if (!strcmp(to->search[k], from->search.v[i].text))
+				break;
+		if (k == to->nr_search && k < VS_SEARCH_MAX)
+			COPY_TEXT(to->search[to->nr_search++], from->search.v[i].text);
+	}
+}
+
 int pol_wanted(const struct policy *policy, const char *host_id, struct vs_wanted *wanted)
 {
 	int rc;
@@ -73,11 +95,13 @@ int pol_wanted(const struct policy *policy, const char *host_id, struct vs_wante
 	wanted->forwarding4 = tristate(&policy->host.forwarding.ipv4);
 	wanted->forwarding6 = tristate(&policy->host.forwarding.ipv6);
 	COPY_TEXT(wanted->host_id, host_id);
+	wanted->resolver.is_hosts = policy->host.resolv_conf.value;
 	rc = take_unmanaged(&policy->host.unmanaged, wanted);
 	for (size_t i = 0; !rc && i < policy->networks.nr; i++) {
 		struct vs_network *n = vs_wanted_add_network(wanted);
 
 		rc = n ? pol_take_network(&policy->networks.v[i], n) : -ENOMEM;
+		take_nameservers(&policy->networks.v[i].nameservers, &wanted->resolver);
 	}
 	if (!rc)
 		rc = take_entries(policy, wanted);

@@ -53,13 +53,17 @@ static void texts_free(struct texts *t)
 static char *config_text(const struct service *s, const json_t *doc)
 {
 	char *lines = service_lines(json_object_get(doc, "config"));
+	const char *asks = json_string_value(json_object_get(doc, "asks"));
+	char resolv[PATH_MAX] = "";
 	const char *user = getpwnam(USER) ? USER : USER_NOBODY;
 	char *text = NULL;
 
+	if (asks)
+		snprintf(resolv, sizeof(resolv), "resolv-file=%.3000s/%.64s\n", s->rundir, asks);
 	if (lines && asprintf(&text,
 			      "user=%s\npid-file=%s/" PID_FILE "\ndhcp-leasefile=%s/" LEASES_FILE
-			      "\ndhcp-hostsdir=%s/" HOSTS_DIR "\nhostsdir=%s/" NAMES_DIR "\n%s",
-			      user, s->dir, s->dir, s->dir, s->dir, lines) < 0)
+			      "\ndhcp-hostsdir=%s/" HOSTS_DIR "\nhostsdir=%s/" NAMES_DIR "\n%s%s",
+			      user, s->dir, s->dir, s->dir, s->dir, resolv, lines) < 0)
 		text = NULL;
 	free(lines);
 	return text;

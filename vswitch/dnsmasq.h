@@ -4,7 +4,8 @@
  *
  *	{ "device": how the network's device is made: with another one it must bind anew,
  *	  "config": [lines of its configuration], a change of which restarts it,
- *	  "hosts": [lines "mac,address,...,name"], "names": [lines "address name"]: it reads these again }
+ *	  "hosts": [lines "mac,address,...,name"], "names": [lines "address name"]: it reads these again,
+ *	  "asks"?: the file in the run directory that names its servers; it sees that change }
  */
 #ifndef VSWITCH_DNSMASQ_H
 #define VSWITCH_DNSMASQ_H

@@ -12,6 +12,7 @@
 #include <arpa/inet.h>
 
 #include "vswitch/l3_priv.h"
+#include "vswitch/resolv.h"
 
 #define LEASE_DEFAULT_S (12 * 3600)
 #define LINE_LEN	512
@@ -264,6 +265,12 @@ bool dnsmasq_is_needed(const struct vs_network *n)
 	return needs && n->nr_subnets;
 }
 
+/* The nameservers of the policy's networks, where this one has none of its own. */
+static bool asks_policys(const struct making *m)
+{
+	return m->n->dns.given && !m->n->dns.nr_forward_to && m->wanted->resolver.nr_servers;
+}
+
 json_t *dnsmasq_doc(const struct vs_wanted *w, const struct vs_network *n, bool has_ipv6)
 {
 	const enum vs_segment segment = n->is_per_guest ? VS_SEGMENT_NONE : n->mode->segment;
@@ -284,8 +291,9 @@ json_t *dnsmasq_doc(const struct vs_wanted *w, const struct vs_network *n, bool 
 	if (!m.failed)
 		add_entries(&m);
 	if (!m.failed)
-		doc = json_pack("{sssOsOsO}", "device", devices[segment], "config", m.config,
-				"hosts", m.hosts, "names", m.names);
+		doc = json_pack("{sssOsOsOso*}", "device", devices[segment], "config", m.config,
+				"hosts", m.hosts, "names", m.names, "asks",
+				asks_policys(&m) ? json_string(RESOLV_FILE) : NULL);
 	json_decref(m.config);
 	json_decref(m.hosts);
 	json_decref(m.names);

@@ -8,12 +8,13 @@
 #include "vswitch/dhcpcd.h"
 #include "vswitch/dnsmasq.h"
 #include "vswitch/nft.h"
+#include "vswitch/resolv.h"
 
 const struct vs_doc_ops *const vs_doc_ops[VS_DOC_NR] = {
 	[VS_DOC_NFT] = &nft_doc_ops,	   [VS_DOC_OVS_BRIDGE] = &ovs_bridge_ops,
 	[VS_DOC_OVS_PORT] = &ovs_port_ops, [VS_DOC_DNSMASQ] = &dnsmasq_doc_ops,
 	[VS_DOC_DHCP] = &dhcpcd_doc_ops,   [VS_DOC_VLANS] = &vs_vlans_doc_ops,
-	[VS_DOC_RATE] = &vs_rate_doc_ops,
+	[VS_DOC_RATE] = &vs_rate_doc_ops,  [VS_DOC_RESOLV] = &resolv_doc_ops,
 };
 
 static const struct {
@@ -27,6 +28,7 @@ static const struct {
 	[VS_DOC_DHCP] = { "the host's DHCP client on", NULL },
 	[VS_DOC_VLANS] = { "VLANs of", "" },
 	[VS_DOC_RATE] = { "rate limit of", "" },
+	[VS_DOC_RESOLV] = { "name servers in", NULL },
 };
 
 const char *vs_doc_text(enum vs_doc_kind kind)

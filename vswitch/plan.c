@@ -18,6 +18,7 @@
 #include "vswitch/rate.h"
 #include "vswitch/switch.h"
 #include "vswitch/uplinks.h"
+#include "vswitch/resolv.h"
 
 static const struct vs_mode *const modes[] = { &vs_mode_bridge, &vs_mode_ovs, &vs_mode_nat,
 					       &vs_mode_isolated, &vs_mode_route };
@@ -178,7 +179,8 @@ struct vs_look vs_look_for(const struct vs_wanted *wanted, const struct vs_recor
 	struct vs_look look = { 0 };
 
 	if (wanted->nr_networks || record->nr_networks)
-		look.docs |= VS_DOC_BIT(VS_DOC_NFT) | VS_DOC_BIT(VS_DOC_RATE);
+		look.docs |= VS_DOC_BIT(VS_DOC_NFT) | VS_DOC_BIT(VS_DOC_RATE) |
+			     VS_DOC_BIT(VS_DOC_RESOLV);
 	if (vs_rules_track_bridges(wanted))
 		look.lacks |= VS_LACKS_BRIDGE_CONNTRACK;
 	for (size_t i = 0; i < wanted->nr_networks; i++) {
@@ -223,6 +225,8 @@ int vs_plan_make(const struct vs_wanted *wanted, const struct vs_observed *obser
 	if (!rc)
 		rc = vs_plan_rules_begin(&in, plan);
 	if (!rc)
+		rc = resolv_plan(&in, false, plan);
+	if (!rc)
 		rc = l3_plan_begin(&in, wanted_sysctl(&in, VS_SYSCTL_FORWARDING6) > 0, plan);
 	if (!rc)
 		rc = plan_sysctls(&in, plan, false);
@@ -236,6 +240,8 @@ int vs_plan_make(const struct vs_wanted *wanted, const struct vs_observed *obser
 		rc = l3_plan_end(&in, plan);
 	if (!rc)
 		rc = vs_plan_rules_end(&in, plan);
+	if (!rc)
+		rc = resolv_plan(&in, true, plan);
 	return rc ? rc : plan_gather_ports(plan);
 }
 

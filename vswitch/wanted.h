@@ -17,16 +17,18 @@
 #include "base/diag.h"
 #include "base/parse.h"
 
-#define VS_NAME_LEN	 64 /* names of the policy: guests, rules, tags, sets */
-#define VS_UUID_LEN	 37
-#define VS_TAG_LEN	 32
-#define VS_FQDN_LEN	 254
-#define VS_VIF_ADDRS_MAX 16
-#define VS_TRUNK_MAX	 16
-#define VS_TAGS_MAX	 8
-#define VS_PORTS_MAX	 16
-#define VS_RESOLVERS_MAX 8
-#define VS_MEMBERS_MAX	 8
+#define VS_NAME_LEN	   64 /* names of the policy: guests, rules, tags, sets */
+#define VS_UUID_LEN	   37
+#define VS_TAG_LEN	   32
+#define VS_FQDN_LEN	   254
+#define VS_VIF_ADDRS_MAX   16
+#define VS_TRUNK_MAX	   16
+#define VS_TAGS_MAX	   8
+#define VS_PORTS_MAX	   16
+#define VS_RESOLVERS_MAX   8
+#define VS_NAMESERVERS_MAX 3 /* as many as resolv.conf(5) takes */
+#define VS_SEARCH_MAX	   6
+#define VS_MEMBERS_MAX	   8
 
 /* An address of a link, or what is moved from one link to another. */
 struct vs_addr {
@@ -332,6 +334,15 @@ struct vs_management {
 	struct diag_place place;
 };
 
+/* What stands in <run-dir>/resolv.conf: the nameservers of all networks. */
+struct vs_resolver {
+	struct vs_prefix servers[VS_NAMESERVERS_MAX];
+	size_t nr_servers; /* 0: there is no such file */
+	char search[VS_SEARCH_MAX][VS_FQDN_LEN];
+	size_t nr_search;
+	bool is_hosts; /* /etc/resolv.conf leads there */
+};
+
 struct vs_wanted {
 	struct vs_network *networks;
 	size_t nr_networks;
@@ -343,6 +354,7 @@ struct vs_wanted {
 	size_t nr_sets;
 	struct vs_firewall firewall;
 	struct vs_management management;
+	struct vs_resolver resolver;
 	struct vs_forward *forwards;
 	size_t nr_forwards;
 	char (*unmanaged)[64]; /* globs of links never to be touched */

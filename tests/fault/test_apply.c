@@ -49,7 +49,7 @@ static const struct {
 	       "vlan-filtering: true, vlans: { storage: 20 } }\n" },
 	{ "ovs", HEAD "  net0: { mode: ovs, uplink: lan0, addresses: [192.0.2.10/24, dhcp6] }\n" },
 	{ "nat",
-	  HEAD "  wan0: { mode: bridge, uplink: lan0 }\n"
+	  HEAD "  wan0: { mode: bridge, uplink: lan0, nameservers: { addresses: [192.0.2.53] } }\n"
 	       "  net0: { mode: nat, subnets: [ { cidr: 10.20.0.0/24, dhcp: { range: "
 	       "10.20.0.100-10.20.0.199 } }, { cidr: 'fd00:20::/64', ra: slaac, nat66: true } ], "
 	       "egress: { network: wan0 }, dns: { domain: lab.example } }\n" },

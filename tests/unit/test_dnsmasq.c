@@ -176,6 +176,25 @@ static void test_names_and_resolvers(void **state)
 	assert_false(says("names", "10.20.0.11 web", true));
 }
 
+/* The policy's nameservers are for networks that say no others. */
+static void test_nameservers_of_networks(void **state)
+{
+	struct vs_network *n = want(&vs_mode_nat);
+	json_t *doc;
+
+	(void)state;
+	subnet(n, "10.20.0.0", 24);
+	n->dns.given = true;
+	for (int i = 0; i < 3; i++) {
+		wanted.resolver.nr_servers = i > 0;
+		n->dns.nr_forward_to = i > 1;
+		n->dns.forward_to[0] = (struct vs_prefix){ .family = AF_INET, .len = 32 };
+		doc = dnsmasq_doc(&wanted, n, true);
+		assert_int_equal(json_object_get(doc, "asks") != NULL, i == 1);
+		json_decref(doc);
+	}
+}
+
 static void test_reservations(void **state)
 {
 	struct vs_network *n = want(&vs_mode_nat);
@@ -223,6 +242,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_not_needed, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_ranges, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_isolated_is_no_way_out, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_nameservers_of_networks, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_names_and_resolvers, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_reservations, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_routed_guests, setup, teardown),

@@ -136,12 +136,22 @@ static void test_managers(void **state)
 	check(&f, "VD04", NULL, NULL);
 }
 
+static void test_resolver(void **state)
+{
+	struct doctor_facts f = quiet();
+
+	(void)state;
+	check(&f, "VD07", NULL, NULL);
+	strcpy(f.unasked, "/run/vifrost/resolv.conf");
+	check(&f, "VD07", "warning", "/etc/resolv.conf");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_quiet),	 cmocka_unit_test(test_forward),
 		cmocka_unit_test(test_legacy),	 cmocka_unit_test(test_kernel),
-		cmocka_unit_test(test_managers),
+		cmocka_unit_test(test_managers), cmocka_unit_test(test_resolver),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
