@@ -158,6 +158,7 @@ static int connect_db(struct ovs *ovs, char *why)
 	replicate(ovs->idl);
 	while (!is_up_to_date(ovs))
 		if (!wait_for_news(ovs, NULL, end)) {
+			ovs_daemon_hangs(ovs, true);
 			disconnect(ovs);
 			return ovs_fail(-ETIMEDOUT, why, "ovsdb-server does not answer at %.70s",
 					remote);
@@ -240,11 +241,33 @@ static int wait_done(struct ovs *ovs, long long end, char *why)
 		root = ovs_root(ovs);
 		if (root && root->cur_cfg >= root->next_cfg)
 			return 0;
-		if (!wait_for_news(ovs, NULL, end))
+		if (!ovs_daemons_run(ovs))
+			return ovs_fail(-EIO, why, "ovs-vswitchd has ended: see %.70s/*.log",
+					ovs->dir);
+		/* That it ends is news, too. */
+		if (ovs->watched[1] > 0)
+			poll_fd_wait(ovs->watched[1], POLLIN);
+		if (!wait_for_news(ovs, NULL, end)) {
+			ovs_daemon_hangs(ovs, false);
 			return ovs_fail(-ETIMEDOUT, why,
 					"ovs-vswitchd does not answer: is it running? (%.70s)",
 					ovs->dir);
+		}
 	}
+}
+
+/* @error: as the server sent it, an object; its details say more than its name. */
+static int refused(const char *error, char *why)
+{
+	json_t *json = json_loads(error ? error : "", 0, NULL);
+	const char *details = json_string_value(json_object_get(json, "details"));
+
+	ovs_fail(-EIO, why, "ovsdb-server refused it: %.100s",
+		 details ? details
+		 : error ? error
+			 : "");
+	json_decref(json);
+	return -EIO;
 }
 
 static int finish(struct ovs *ovs, struct ovsdb_idl_txn *txn, char *why)
@@ -254,8 +277,10 @@ static int finish(struct ovs *ovs, struct ovsdb_idl_txn *txn, char *why)
 
 	while ((status = ovsdb_idl_txn_commit(txn)) == TXN_INCOMPLETE) {
 		ovsdb_idl_run(ovs->idl);
-		if (!wait_for_news(ovs, txn, end))
+		if (!wait_for_news(ovs, txn, end)) {
+			ovs_daemon_hangs(ovs, true);
 			return ovs_fail(-ETIMEDOUT, why, "ovsdb-server does not answer");
+		}
 	}
 	switch (status) {
 	case TXN_SUCCESS:
@@ -264,8 +289,7 @@ static int finish(struct ovs *ovs, struct ovsdb_idl_txn *txn, char *why)
 	case TXN_TRY_AGAIN:
 		return -EAGAIN;
 	default:
-		return ovs_fail(-EIO, why, "ovsdb-server refused it: %.90s",
-				ovsdb_idl_txn_get_error(txn));
+		return refused(ovsdb_idl_txn_get_error(txn), why);
 	}
 }
 

@@ -25,6 +25,7 @@
 #include "base/child.h"
 #include "base/clock.h"
 #include "base/file.h"
+#include "base/log.h"
 #include "base/unixsock.h"
 #include "vswitch/ovs.h"
 #include "vswitch/service.h"
@@ -188,6 +189,14 @@ bool ovs_daemons_run(struct ovs *ovs)
 			return false;
 	}
 	return true;
+}
+
+void ovs_daemon_hangs(struct ovs *ovs, bool is_db)
+{
+	if (!is_ours(ovs))
+		return;
+	log_err("%s, our own, does not answer: ended", is_db ? "ovsdb-server" : "ovs-vswitchd");
+	child_stop(ovs->rundir, is_db ? DB_CHILD : SWITCH_CHILD, 0);
 }
 
 bool ovs_daemons_ended(const struct ovs *ovs)

@@ -73,6 +73,11 @@ bool ovs_daemons_ended(const struct ovs *ovs);
 /* Whether those in use were found before and still run: nothing is looked for, nothing started. */
 bool ovs_daemons_run(struct ovs *ovs);
 void ovs_daemons_unwatch(struct ovs *ovs);
+/*
+ * The switch, or the database, was given its time and has not answered. Ours is killed: a rollback needs one
+ * that answers, and gets a new one. A system's own is left alone.
+ */
+void ovs_daemon_hangs(struct ovs *ovs, bool is_db);
 /* A path below our own daemons' folder. */
 void ovs_own_path(const struct ovs *ovs, char path[PATH_MAX], const char *name);
 
