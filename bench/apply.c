@@ -33,6 +33,7 @@ static const struct mode {
 	{ "route",
 	  "{ mode: route, subnets: [ { cidr: 10.0.0.0/16 }, { cidr: \"2001:db8::/64\" } ] }",
 	  "2001:db8::", true },
+	{ "ovs", "{ mode: ovs, datapath: { type: netdev } }", "2001:db8::", true },
 };
 
 /* YAML of a policy with guests bench10, bench11, ...; freed by the caller. */
@@ -178,7 +179,7 @@ int main(int argc, char **argv)
 	static const struct cli_option options[] = {
 		BENCH_OPTIONS,
 		{ 0, "guests", "NUMBER", "with so many guests, instead of 10, 100 and 1,000" },
-		{ 0, "mode", "MODE", "of the network: bridge (usual), nat or route" },
+		{ 0, "mode", "MODE", "of the network: bridge (usual), nat, route or ovs" },
 		{ 0 }
 	};
 	static const struct cli_program program = {
@@ -198,7 +199,7 @@ int main(int argc, char **argv)
 	mode = find_mode(cli_value(&parsed, "mode"));
 	if (!mode || (cli_value(&parsed, "guests") &&
 		      (parse_u32(cli_value(&parsed, "guests"), GUESTS_MAX, &nr) || !nr))) {
-		fprintf(stderr, "%s: --mode bridge, nat or route; --guests 1 to %d\n", program.name,
+		fprintf(stderr, "%s: --mode bridge, nat, route or ovs; --guests 1 to %d\n", program.name,
 			GUESTS_MAX);
 		return CLI_USAGE;
 	}

@@ -9,21 +9,28 @@
 #include <sys/mount.h>
 #include <unistd.h>
 
+#include "base/child.h"
 #include "base/rpc.h"
 
 #define WAIT_MS	 5000
 #define APPLY_MS 120000
+#define CHILD_MS 3000
 
 static char rundir[RUNDIR_MAX];
 static pid_t daemons[3];
 
 void bench_daemons_stop(void)
 {
+	static const char *const children[] = { "ovs/ovs-vswitchd", "ovs/ovsdb-server" };
+
 	for (size_t i = sizeof(daemons) / sizeof(daemons[0]); i-- > 0;) {
 		if (daemons[i] > 0)
 			bench_stop(daemons[i]);
 		daemons[i] = 0;
 	}
+	/* They outlive vifrostd. */
+	for (size_t i = 0; rundir[0] && i < sizeof(children) / sizeof(children[0]); i++)
+		child_stop(rundir, children[i], CHILD_MS);
 	if (rundir[0])
 		bench_rundir_remove(rundir);
 	rundir[0] = '\0';

@@ -33,6 +33,7 @@ static const char *link_of(const struct vs_step *step)
 	case VS_OP_SET_UP:
 	case VS_OP_SET_MASTER:
 	case VS_OP_SET_ISOLATED:
+	case VS_OP_ACCEPT_RA:
 	case VS_OP_IPV6_OFF:
 		return op->link;
 	case VS_OP_DOC:

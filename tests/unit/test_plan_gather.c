@@ -70,9 +70,14 @@ static void ports_stand_side_by_side(void **state)
 	(void)state;
 	attach(&plan, "a");
 	attach(&plan, "b");
+	/* All that attaching a vif may do first. */
+	add(&plan, VS_OP_SET_MTU, "c");
+	add(&plan, VS_OP_SET_ISOLATED, "c");
+	add(&plan, VS_OP_ACCEPT_RA, "c");
+	add_port(&plan, "netdev vifrost-c")->op.index = VS_DOC_NFT;
 	attach(&plan, "c");
 	assert_int_equal(plan_gather_ports(&plan), 0);
-	expect_order(&plan, "-a -b -c +a +b +c ^a ^b ^c");
+	expect_order(&plan, "-a -b ?c ?c ?c %netdev vifrost-c -c +a +b +c ^a ^b ^c");
 	vs_plan_fini(&plan);
 }
 
