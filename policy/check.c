@@ -253,9 +253,9 @@ static void index_named(struct pol_index *index, const void *items, size_t nr, s
 void pol_check(struct pol_reader *r, struct policy *p)
 {
 	static void (*const checks[])(struct pol_checks * c) = {
-		pol_check_uplinks,   check_networks,   check_management,  pol_check_modes,
-		pol_check_addresses, pol_check_guests, pol_check_rules,	  pol_check_forwards,
-		pol_warn_uplinks,    pol_warn_flows,   check_nameservers,
+		pol_check_uplinks,   check_networks,   check_management, pol_check_modes,
+		pol_check_addresses, pol_check_guests, pol_check_rules,	 pol_check_objectives,
+		pol_check_forwards,  pol_warn_uplinks, pol_warn_flows,	 check_nameservers,
 	};
 	struct pol_checks c = { .r = r, .policy = p };
 	struct pol_index *const indexes[] = { &c.uplinks, &c.networks, &c.profiles,  &c.guests,
@@ -263,7 +263,8 @@ void pol_check(struct pol_reader *r, struct policy *p)
 
 	for (size_t i = 0; i < sizeof(indexes) / sizeof(indexes[0]); i++)
 		pol_index_init(indexes[i], r);
-	index_named(&c.uplinks, p->uplinks.v, p->uplinks.nr, sizeof(struct pol_uplink));
+	pol_name_uplinks(r, p);
+	index_named(&c.uplinks, p->uplinks.v, p->nr_all_uplinks, sizeof(struct pol_uplink));
 	index_named(&c.networks, p->networks.v, p->networks.nr, sizeof(struct pol_network));
 	index_named(&c.profiles, p->profiles.v, p->profiles.nr, sizeof(struct pol_profile));
 	index_named(&c.guests, p->guests.v, p->guests.nr, sizeof(struct pol_guest));

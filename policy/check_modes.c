@@ -96,11 +96,41 @@ static void check_needed(struct pol_checks *c, const struct pol_network *n)
 			  "dns in a network without subnets");
 }
 
+static const char *choice_text(const struct pol_choice *choices, uint32_t value)
+{
+	while (choices->name && choices->value != value)
+		choices++;
+	return choices->name ? choices->name : "?";
+}
+
+static void check_later_keys(struct pol_checks *c, const struct pol_network *n)
+{
+	const struct pol_network_datapath *d = &n->datapath;
+	const struct {
+		const char *key;
+		const struct pol_place *place;
+	} keys[] = {
+		{ "pmd-cpus", &d->pmd_cpus.place },
+		{ "socket-mem", &d->socket_mem.place },
+		{ "rx-queues", &d->rx_queues.place },
+		{ "fallback", &d->fallback.place },
+	};
+
+	for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++)
+		if (keys[i].place->line)
+			pol_error(c->r, "VF0234", n->node, keys[i].place,
+				  "leave it out, or type dpdk or afxdp",
+				  "\"%s\" is of datapaths dpdk and afxdp", keys[i].key);
+}
+
 /* The vifs' tap and kernel; or the switch's kernel and netdev. */
 static void check_datapath(struct pol_checks *c, const struct pol_network *n)
 {
-	const struct pol_u32 *type = &n->datapath.type;
+	const struct pol_network_datapath *d = &n->datapath;
+	const struct pol_u32 *type = &d->type;
 	bool is_ovs = n->mode.value == POL_MODE_OVS;
+	bool is_later = type->value == POL_DATAPATH_DPDK || type->value == POL_DATAPATH_AFXDP;
+	char why[POL_DEGRADED_MAX], quoted[POL_QUOTE_MAX];
 
 	if (!type->place.line)
 		return;
@@ -109,9 +139,21 @@ static void check_datapath(struct pol_checks *c, const struct pol_network *n)
 			c->r, "VF0234", n->node, &type->place,
 			"allowed: kernel, netdev; what carries its vifs stands in profiles and vifs",
 			"datapath \"tap\" is not for the switch of an ovs network");
-	if (!is_ovs && type->value == POL_DATAPATH_NETDEV)
+	if (!is_ovs && (type->value == POL_DATAPATH_NETDEV || is_later))
 		pol_error(c->r, "VF0234", n->node, &type->place, "allowed: tap, kernel",
-			  "datapath \"netdev\" is only for networks of mode ovs");
+			  "datapath %s is only for networks of mode ovs",
+			  pol_quote(quoted, choice_text(pol_network_datapaths, type->value)));
+	else if (is_later && d->fallback.value == POL_FALLBACK_NONE)
+		pol_error(c->r, "VF0247", n->node, &type->place,
+			  "fallback: kernel or netdev, to go on without it",
+			  "not in this version: datapath %s, and no fallback",
+			  pol_quote(quoted, choice_text(pol_network_datapaths, type->value)));
+	else if (is_later && !pol_has_errors(c->r) && pol_network_degraded(n, why))
+		pol_warning(c->r, "VF0248", n->node, &type->place,
+			    "it is as the fall-back says until a version has more", "degraded: %s",
+			    why);
+	if (!is_later)
+		check_later_keys(c, n);
 }
 
 static void check_stp(struct pol_checks *c, const struct pol_network *n)

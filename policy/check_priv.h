@@ -36,6 +36,10 @@ struct pol_owned {
 	const struct pol_network *network;
 };
 
+/* Those that a network gives in its uplink's place get the network's name, behind all others. */
+void pol_name_uplinks(struct pol_reader *r, struct policy *p);
+/* Who they are between. */
+void pol_check_objectives(struct pol_checks *c);
 /* References of uplinks and what they are made of. */
 void pol_check_uplinks(struct pol_checks *c);
 /* Of those that nobody uses. */

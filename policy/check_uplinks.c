@@ -23,6 +23,41 @@ static void check_same_hardware(struct pol_reader *r, struct pol_index *seen,
 			  pol_quote(quoted, other->name), pol_at(r, &other->place));
 }
 
+void pol_name_uplinks(struct pol_reader *r, struct policy *p)
+{
+	struct pol_uplink *v = pol_alloc(r->arena, (p->uplinks.nr + p->networks.nr) * sizeof(*v));
+	char quoted[POL_QUOTE_MAX];
+
+	p->nr_all_uplinks = p->uplinks.nr;
+	if (!v) {
+		r->rc = -ENOMEM;
+		return;
+	}
+	if (p->uplinks.nr)
+		memcpy(v, p->uplinks.v, p->uplinks.nr * sizeof(*v));
+	p->uplinks.v = v;
+	for (size_t i = 0; i < p->networks.nr; i++) {
+		struct pol_network *n = &p->networks.v[i];
+
+		if (!n->uplink_match.place.line || !n->name)
+			continue;
+		for (size_t j = 0; j < p->uplinks.nr; j++)
+			if (v[j].name && !strcmp(v[j].name, n->name))
+				pol_error(
+					r, "VF0218", n->node, &n->uplink_name.place,
+					"rename that one, or give its name here",
+					"uplink %s in %s has the network's name, as this one would",
+					pol_quote(quoted, n->name), pol_at(r, &v[j].place));
+		n->uplink_name.text = n->name;
+		v[p->nr_all_uplinks++] = (struct pol_uplink){
+			.place = n->uplink_match.place,
+			.node = n->uplink_match.node,
+			.name = n->name,
+			.match = n->uplink_match,
+		};
+	}
+}
+
 static void check_hardware(struct pol_checks *c)
 {
 	struct pol_reader *r = c->r;
@@ -32,7 +67,7 @@ static void check_hardware(struct pol_checks *c)
 
 	pol_index_init(&macs, r);
 	pol_index_init(&texts, r);
-	for (size_t i = 0; i < p->uplinks.nr; i++) {
+	for (size_t i = 0; i < p->nr_all_uplinks; i++) {
 		const struct pol_uplink *u = &p->uplinks.v[i];
 		const struct pol_match *m = &u->match;
 		const char *name = m->name.text && !is_glob(m->name.text) ? m->name.text : NULL;

@@ -219,6 +219,15 @@ int cli_policy_params(const struct cli_output *o, const char *path, json_t **par
 	return status;
 }
 
+static void print_degraded(const json_t *degraded)
+{
+	for (size_t i = 0; i < json_array_size(degraded); i++) {
+		fputs("degraded: ", stdout);
+		cli_print_safe(json_string_value(json_array_get(degraded, i)), stdout);
+		putchar('\n');
+	}
+}
+
 int cli_print_outcome(const struct cli_output *o, const char *verb, json_t *result, int status)
 {
 	const json_t *steps = json_object_get(result, "steps");
@@ -234,6 +243,7 @@ int cli_print_outcome(const struct cli_output *o, const char *verb, json_t *resu
 		else
 			printf("%zu step(s) %s:\n", json_array_size(steps), verb);
 		print_steps(steps, o->verbose, stdout);
+		print_degraded(json_object_get(result, "degraded"));
 		if (o->verbose && json_array_size(steps))
 			printf("plan %s\n", member_text(result, "plan", ""));
 	}

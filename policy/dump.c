@@ -51,6 +51,17 @@ static json_t *choice_json(const struct pol_key *key, const void *source)
 	return NULL;
 }
 
+static json_t *u32s_json(const struct pol_key *key, const void *source)
+{
+	const struct pol_u32s *u = source;
+	json_t *array = json_array();
+
+	(void)key;
+	for (size_t i = 0; array && i < u->nr; i++)
+		array = pol_append_json(array, json_integer(u->v[i].value));
+	return array;
+}
+
 static json_t *text_json(const struct pol_key *key, const void *source)
 {
 	(void)key;
@@ -109,6 +120,15 @@ static json_t *one_map_json(const struct pol_map *map, const void *source)
 	return only;
 }
 
+static json_t *uplink_json(const struct pol_key *key, const void *source)
+{
+	const struct pol_network *n = (const void *)((const char *)source -
+						     offsetof(struct pol_network, uplink_name));
+
+	return n->uplink_match.place.line ? map_json(key->arg, &n->uplink_match)
+					  : text_json(key, source);
+}
+
 static json_t *map_value_json(const struct pol_key *key, const void *source)
 {
 	return one_map_json(key->arg, source);
@@ -139,6 +159,7 @@ static const struct {
 } kinds[] = {
 	[POL_KIND_BOOL] = { bool_json, offsetof(struct pol_bool, place) },
 	[POL_KIND_U32] = { u32_json, offsetof(struct pol_u32, place) },
+	[POL_KIND_U32S] = { u32s_json, offsetof(struct pol_u32s, place) },
 	[POL_KIND_CHOICE] = { choice_json, offsetof(struct pol_u32, place) },
 	[POL_KIND_TEXT] = { text_json, offsetof(struct pol_text, place) },
 	[POL_KIND_TEXTS] = { texts_json, offsetof(struct pol_texts, place) },
@@ -160,6 +181,7 @@ static const struct {
 	[POL_KIND_PORTS] = { pol_ports_json, offsetof(struct pol_ports, place) },
 	[POL_KIND_SERVICES] = { pol_services_json, offsetof(struct pol_services, place) },
 	[POL_KIND_PEERS] = { pol_peers_json, offsetof(struct pol_peers, place) },
+	[POL_KIND_UPLINK] = { uplink_json, offsetof(struct pol_text, place) },
 	[POL_KIND_MAP] = { map_value_json, offsetof(struct pol_head, place) },
 	[POL_KIND_LIST] = { items_json, offsetof(struct pol_items, place) },
 	[POL_KIND_NAMED] = { items_json, offsetof(struct pol_items, place) },

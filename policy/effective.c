@@ -152,6 +152,33 @@ static void inherit_vlan(struct pol_effective *out, const struct pol_vlans *said
 	out->vlan_origin = origin;
 }
 
+enum pol_datapath_type pol_network_datapath(const struct pol_network *network)
+{
+	uint32_t type = network->datapath.type.value;
+
+	if (type != POL_DATAPATH_DPDK && type != POL_DATAPATH_AFXDP)
+		return (enum pol_datapath_type)type;
+	return network->datapath.fallback.value == POL_FALLBACK_NETDEV ? POL_DATAPATH_NETDEV
+								       : POL_DATAPATH_KERNEL;
+}
+
+bool pol_network_degraded(const struct pol_network *network, char why[POL_DEGRADED_MAX])
+{
+	const struct pol_network_datapath *d = &network->datapath;
+	enum pol_datapath_type is = pol_network_datapath(network);
+	bool has_more = d->pmd_cpus.place.line || d->socket_mem.place.line ||
+			d->rx_queues.place.line;
+
+	if (is == d->type.value)
+		return false;
+	snprintf(why, POL_DEGRADED_MAX,
+		 "network %s is on datapath %s, its fall-back: this version has no %s%s",
+		 network->name, choice_name(pol_network_datapaths, is),
+		 choice_name(pol_network_datapaths, d->type.value),
+		 has_more ? ", and pmd-cpus, socket-mem and rx-queues have no effect" : "");
+	return true;
+}
+
 bool pol_is_router(const struct pol_network *network)
 {
 	return network->subnets.nr || network->egress.place.line || network->masquerade.value;

@@ -208,7 +208,7 @@ static const struct pol_key policy_keys[] = {
 	FIELD(struct policy, apply, "apply", POL_KIND_MAP, &pol_apply_map),
 	FIELD(struct policy, drift, "drift", POL_KIND_CHOICE, pol_drifts),
 	LATER_SO("qos", "limit each vif by its rate"),
-	LATER("objectives"),
+	FIELD(struct policy, objectives, "objectives", POL_KIND_LIST, &pol_objective_map),
 	END,
 };
 const struct pol_map pol_policy_map = { .what = "a policy", .keys = policy_keys };

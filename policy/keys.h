@@ -12,6 +12,7 @@
 enum pol_kind {
 	POL_KIND_BOOL,		 /* struct pol_bool */
 	POL_KIND_U32,		 /* struct pol_u32; arg: struct pol_range */
+	POL_KIND_U32S,		 /* struct pol_u32s; arg: struct pol_range of each */
 	POL_KIND_CHOICE,	 /* struct pol_u32; arg: struct pol_choice[] */
 	POL_KIND_TEXT,		 /* struct pol_text; arg: struct pol_text_rule */
 	POL_KIND_TEXTS,		 /* struct pol_texts; arg: struct pol_text_rule of each */
@@ -32,8 +33,9 @@ enum pol_kind {
 	POL_KIND_PORTS,		 /* struct pol_ports: a list of them */
 	POL_KIND_SERVICES,	 /* struct pol_services: a list of names and ports */
 	POL_KIND_PEERS,		 /* struct pol_peers: one or a list */
-	POL_KIND_MAP,		 /* a struct with a pol_head; arg: struct pol_map */
-	POL_KIND_LIST,		 /* struct pol_items of maps; arg: struct pol_map */
+	POL_KIND_UPLINK, /* struct pol_network's uplink_name, or uplink_match; arg: struct pol_map */
+	POL_KIND_MAP,	 /* a struct with a pol_head; arg: struct pol_map */
+	POL_KIND_LIST,	 /* struct pol_items of maps; arg: struct pol_map */
 	POL_KIND_NAMED, /* struct pol_items of maps by name (pol_named_head); arg: struct pol_map */
 };
 
@@ -114,6 +116,9 @@ extern const struct pol_choice pol_modes[], pol_isolations[], pol_anti_spoofs[],
 /* Read @node into @target by its table; errors are collected in @r. */
 void pol_read_map(struct pol_reader *r, const struct pol_node *node, const struct pol_map *map,
 		  void *target);
+/* One text by its rule. */
+void pol_read_text(struct pol_reader *r, const struct pol_node *node,
+		   const struct pol_text_rule *rule, struct pol_text *out);
 /* One value that is no map nor a list of maps. */
 void pol_read_value(struct pol_reader *r, const struct pol_node *node, const struct pol_key *key,
 		    void *target);
@@ -129,6 +134,8 @@ void pol_read_host_addresses(struct pol_reader *r, const struct pol_node *node,
 void pol_read_span(struct pol_reader *r, const struct pol_node *node, const struct pol_key *key,
 		   void *target);
 void pol_read_source(struct pol_reader *r, const struct pol_node *node, const struct pol_key *key,
+		     void *target);
+void pol_read_uplink(struct pol_reader *r, const struct pol_node *node, const struct pol_key *key,
 		     void *target);
 /* Those of parse_number.c: with units, from-to. */
 void pol_read_quantity(struct pol_reader *r, const struct pol_node *node, const struct pol_key *key,

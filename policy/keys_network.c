@@ -19,13 +19,22 @@ const struct pol_choice pol_modes[] = {
 
 /* Of the vifs; of an ovs network: of the switch. */
 const struct pol_choice pol_network_datapaths[] = {
-	{ "tap", POL_READY, POL_DATAPATH_TAP },
-	{ "kernel", POL_READY, POL_DATAPATH_KERNEL },
-	{ "netdev", POL_READY, POL_DATAPATH_NETDEV },
-	{ "dpdk", POL_LATER, 0 },
-	{ "afxdp", POL_LATER, 0 },
+	{ "tap", POL_READY, POL_DATAPATH_TAP },	      { "kernel", POL_READY, POL_DATAPATH_KERNEL },
+	{ "netdev", POL_READY, POL_DATAPATH_NETDEV }, { "dpdk", POL_READY, POL_DATAPATH_DPDK },
+	{ "afxdp", POL_READY, POL_DATAPATH_AFXDP },   { NULL, 0, 0 },
+};
+
+static const struct pol_choice fallbacks[] = {
+	{ "none", POL_READY, POL_FALLBACK_NONE },
+	{ "kernel", POL_READY, POL_FALLBACK_KERNEL },
+	{ "netdev", POL_READY, POL_FALLBACK_NETDEV },
 	{ NULL, 0, 0 },
 };
+
+static const struct pol_range cpu_range = { 0, 4095 };
+static const struct pol_range rx_queues_range = { 1, 64 };
+static const struct pol_quantity socket_mem = { UNIT_SIZE, 1u << 20, UINT64_C(1) << 40, false,
+						1u << 20 };
 
 static const struct pol_choice fail_modes[] = {
 	{ "standalone", POL_READY, POL_FAIL_STANDALONE },
@@ -159,11 +168,13 @@ static const struct pol_key stp_keys[] = {
 static const struct pol_map stp_map = { .what = "stp", .keys = stp_keys, .scalar = "enabled" };
 
 static const struct pol_key network_datapath_keys[] = {
-	NEEDED(struct pol_datapath, type, "type", POL_KIND_CHOICE, pol_network_datapaths),
-	LATER("pmd-cpus"),
-	LATER("socket-mem"),
-	LATER("rx-queues"),
-	LATER("fallback"),
+	NEEDED(struct pol_network_datapath, type, "type", POL_KIND_CHOICE, pol_network_datapaths),
+	LIMITED(struct pol_network_datapath, pmd_cpus, "pmd-cpus", POL_KIND_U32S, &cpu_range, 1,
+		64),
+	FIELD(struct pol_network_datapath, socket_mem, "socket-mem", POL_KIND_QUANTITY,
+	      &socket_mem),
+	FIELD(struct pol_network_datapath, rx_queues, "rx-queues", POL_KIND_U32, &rx_queues_range),
+	FIELD(struct pol_network_datapath, fallback, "fallback", POL_KIND_CHOICE, fallbacks),
 	END,
 };
 static const struct pol_map network_datapath_map = { .what = "a network's datapath",
@@ -266,8 +277,7 @@ static const struct pol_map mirror_map = {
 
 static const struct pol_key network_keys[] = {
 	NEEDED(struct pol_network, mode, "mode", POL_KIND_CHOICE, pol_modes),
-	MODES(struct pol_network, uplink_name, "uplink", POL_KIND_TEXT, &pol_rule_name,
-	      BRIDGE | OVS),
+	MODES(struct pol_network, uplink_name, "uplink", POL_KIND_UPLINK, &match_map, BRIDGE | OVS),
 	FIELD(struct pol_network, mtu, "mtu", POL_KIND_U32, &pol_mtu_range),
 	MODES(struct pol_network, stp, "stp", POL_KIND_MAP, &stp_map, BRIDGE | OVS),
 	MODES(struct pol_network, rstp, "rstp", POL_KIND_BOOL, NULL, OVS),

@@ -42,6 +42,7 @@
 
 extern const struct pol_range pol_mtu_range, pol_port_range, pol_vlan_range;
 extern const struct pol_map pol_uplink_map, pol_datapath_map, pol_vlans_map, pol_rate_map;
+extern const struct pol_map pol_objective_map;
 extern const struct pol_map pol_apply_map, pol_address_set_map, pol_firewall_map, pol_forward_map;
 
 #endif

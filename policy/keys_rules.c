@@ -117,6 +117,27 @@ static const struct pol_key firewall_keys[] = {
 };
 const struct pol_map pol_firewall_map = { .what = "firewall", .keys = firewall_keys };
 
+static const struct pol_quantity objective_bits = { UNIT_RATE, 8000, 1000000000000, false, 0 };
+static const struct pol_quantity objective_packets = { UNIT_PACKETS, 10, 1000000000, false, 0 };
+static const struct pol_quantity objective_time = { UNIT_DURATION, 1, 60 * SECOND, false, 0 };
+
+static const struct pol_key objective_keys[] = {
+	NEEDED(struct pol_objective, name, "name", POL_KIND_TEXT, &pol_rule_name),
+	NEEDED(struct pol_objective, from, "from", POL_KIND_TEXT, &pol_rule_name),
+	NEEDED(struct pol_objective, to, "to", POL_KIND_TEXT, &pol_rule_name),
+	FIELD(struct pol_objective, min_throughput, "min-throughput", POL_KIND_QUANTITY,
+	      &objective_bits),
+	FIELD(struct pol_objective, min_packets, "min-packets", POL_KIND_QUANTITY,
+	      &objective_packets),
+	FIELD(struct pol_objective, max_rtt_p99, "max-rtt-p99", POL_KIND_QUANTITY, &objective_time),
+	END,
+};
+const struct pol_map pol_objective_map = {
+	.what = "an objective",
+	.keys = objective_keys,
+	.size = sizeof(struct pol_objective),
+};
+
 static const struct pol_key listen_keys[] = {
 	FIELD(struct pol_listen, address, "address", POL_KIND_ADDRESS, NULL),
 	NEEDED(struct pol_listen, port, "port", POL_KIND_PORT_RANGE, NULL),

@@ -249,3 +249,17 @@ void pol_read_source(struct pol_reader *r, const struct pol_node *node, const st
 		read_one_source(r, node, out);
 	}
 }
+
+void pol_read_uplink(struct pol_reader *r, const struct pol_node *node, const struct pol_key *key,
+		     void *target)
+{
+	struct pol_network *n = (void *)((char *)target -
+					 offsetof(struct pol_network, uplink_name));
+
+	if (node->type != POL_NODE_MAP) {
+		pol_read_text(r, node, &pol_rule_name, &n->uplink_name);
+		return;
+	}
+	pol_read_map(r, node, key->arg, &n->uplink_match);
+	n->uplink_name.place = node->place;
+}

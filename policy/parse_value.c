@@ -219,6 +219,27 @@ static void read_one_text(struct pol_reader *r, const struct pol_node *node,
 	*out = (struct pol_text){ .text = rule->fold ? fold(text) : text, .place = node->place };
 }
 
+void pol_read_text(struct pol_reader *r, const struct pol_node *node,
+		   const struct pol_text_rule *rule, struct pol_text *out)
+{
+	read_one_text(r, node, rule, out);
+}
+
+static void read_u32s(struct pol_reader *r, const struct pol_node *node, const struct pol_key *key,
+		      void *target)
+{
+	struct pol_u32s *out = target;
+	struct pol_u32 *v = pol_want_list(r, node, "a list of numbers", sizeof(*v));
+
+	if (!v)
+		return;
+	*out = (struct pol_u32s){ .v = v, .place = node->place };
+	for (const struct pol_node *n = node->first; n; n = n->next) {
+		read_u32(r, n, key, &out->v[out->nr]);
+		out->nr += out->v[out->nr].place.line != 0;
+	}
+}
+
 static void read_text(struct pol_reader *r, const struct pol_node *node, const struct pol_key *key,
 		      void *target)
 {
@@ -287,6 +308,7 @@ void pol_read_value(struct pol_reader *r, const struct pol_node *node, const str
 				       const struct pol_key *, void *) = {
 		[POL_KIND_BOOL] = read_bool,
 		[POL_KIND_U32] = read_u32,
+		[POL_KIND_U32S] = read_u32s,
 		[POL_KIND_CHOICE] = read_choice,
 		[POL_KIND_TEXT] = read_text,
 		[POL_KIND_TEXTS] = read_texts,
@@ -307,6 +329,7 @@ void pol_read_value(struct pol_reader *r, const struct pol_node *node, const str
 		[POL_KIND_PORTS] = pol_read_ports,
 		[POL_KIND_SERVICES] = pol_read_services,
 		[POL_KIND_PEERS] = pol_read_peers,
+		[POL_KIND_UPLINK] = pol_read_uplink,
 	};
 
 	readers[key->kind](r, node, key, target);

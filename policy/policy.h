@@ -25,6 +25,7 @@
 #define POL_ENTRIES_MAX 200000	   /* values in a file */
 #define POL_MAC_AUTO	"auto"
 #define POL_ANY_GUEST	"*"
+#define POL_HOST	"host"
 #define POL_FQDN_PREFIX "fqdn:" /* before a name in an address set */
 #define POL_FQDNS_MAX	256	/* different names in a file */
 #define POL_SSH_PORT	22	/* what is let in where no service is named */
@@ -51,6 +52,12 @@ struct pol_u32 {
 
 struct pol_u64 {
 	uint64_t value;
+	struct pol_place place;
+};
+
+struct pol_u32s {
+	struct pol_u32 *v;
+	size_t nr;
 	struct pol_place place;
 };
 
@@ -184,7 +191,14 @@ enum pol_mode { POL_MODE_BRIDGE, POL_MODE_OVS, POL_MODE_NAT, POL_MODE_ROUTE, POL
 enum pol_isolation { POL_ISOLATION_NONE, POL_ISOLATION_PORT, POL_ISOLATION_GUEST };
 enum pol_anti_spoof { POL_ANTI_SPOOF_NONE, POL_ANTI_SPOOF_MAC, POL_ANTI_SPOOF_STRICT };
 /* NETDEV: of ovs networks only, whose KERNEL is the kernel's switch, not xen-netback. */
-enum pol_datapath_type { POL_DATAPATH_TAP, POL_DATAPATH_KERNEL, POL_DATAPATH_NETDEV };
+enum pol_datapath_type {
+	POL_DATAPATH_TAP,
+	POL_DATAPATH_KERNEL,
+	POL_DATAPATH_NETDEV,
+	POL_DATAPATH_DPDK,  /* this version has neither: */
+	POL_DATAPATH_AFXDP, /* what falls back is on one of the above */
+};
+enum pol_fallback { POL_FALLBACK_NONE, POL_FALLBACK_KERNEL, POL_FALLBACK_NETDEV };
 enum pol_role { POL_ROLE_NONE, POL_ROLE_MIRROR_TARGET };
 enum pol_on_error { POL_ON_ERROR_QUARANTINE };
 enum pol_fail_mode { POL_FAIL_STANDALONE, POL_FAIL_SECURE };
@@ -199,6 +213,17 @@ struct pol_datapath {
 	struct pol_place place;
 	const struct pol_node *node;
 	struct pol_u32 type; /* enum pol_datapath_type */
+};
+
+/* A network's; the rest is of dpdk and afxdp. */
+struct pol_network_datapath {
+	struct pol_place place;
+	const struct pol_node *node;
+	struct pol_u32 type;
+	struct pol_u32 fallback; /* enum pol_fallback */
+	struct pol_u32s pmd_cpus;
+	struct pol_u64 socket_mem; /* bytes */
+	struct pol_u32 rx_queues;
 };
 
 /* One VLAN, or in a trunk several: numbers, or a name out of the network's vlans. */
@@ -347,14 +372,15 @@ struct pol_mirror {
 struct pol_network {
 	struct pol_place place;
 	const struct pol_node *node;
-	const char *name;    /* also its device's name on the host */
-	struct pol_u32 mode; /* enum pol_mode */
-	struct pol_text uplink_name;
+	const char *name;	       /* also its device's name on the host */
+	struct pol_u32 mode;	       /* enum pol_mode */
+	struct pol_text uplink_name;   /* of one without a name: the network's, set by the checks */
+	struct pol_match uplink_match; /* given in the name's place */
 	struct pol_u32 mtu;
 	struct pol_stp stp;
 	struct pol_bool rstp, vlan_filtering, masquerade;
 	struct pol_u32 isolation;
-	struct pol_datapath datapath;
+	struct pol_network_datapath datapath;
 	struct pol_host_addresses addresses;
 	struct pol_routes routes;
 	struct pol_text profile_name;
@@ -616,6 +642,16 @@ struct pol_finder {
 	const struct pol_guest *any; /* POL_ANY_GUEST; NULL: none */
 };
 
+/* What a measurement must see. */
+struct pol_objective {
+	struct pol_place place;
+	const struct pol_node *node;
+	struct pol_text name, from, to; /* from, to: a guest, or POL_HOST */
+	struct pol_u64 min_throughput;	/* bits per second */
+	struct pol_u64 min_packets;	/* per second */
+	struct pol_u64 max_rtt_p99;	/* microseconds */
+};
+
 struct policy {
 	struct pol_place place;
 	const struct pol_node *node;
@@ -642,6 +678,12 @@ struct policy {
 		size_t nr;
 		struct pol_place place;
 	} uplinks;
+	size_t nr_all_uplinks; /* behind those: the networks' without a name, set by the checks */
+	struct {
+		struct pol_objective *v;
+		size_t nr;
+		struct pol_place place;
+	} objectives;
 	struct {
 		struct pol_network *v;
 		size_t nr;
@@ -774,6 +816,11 @@ uint16_t pol_vlan_id(const struct pol_network *network, const struct pol_vlan *v
 bool pol_is_router(const struct pol_network *network);
 /* Whether its guests share no segment: the host routes to each of them. */
 bool pol_is_per_guest(const struct pol_network *network);
+/* What a network's datapath is in this version: of those it has none of, the fall-back. */
+enum pol_datapath_type pol_network_datapath(const struct pol_network *network);
+/* Why a network is not what the policy asks for first: "network fast0 ..."; false: it is. */
+#define POL_DEGRADED_MAX 256
+bool pol_network_degraded(const struct pol_network *network, char why[POL_DEGRADED_MAX]);
 /* Whether STP is on. */
 bool pol_stp_is_on(const struct pol_stp *stp);
 

@@ -36,6 +36,21 @@ void tx_fail(struct rpc_call *call, int rc, const struct diags *ds, struct apply
 			 why);
 }
 
+json_t *degraded_json(const struct policy *policy)
+{
+	json_t *list = NULL;
+	char why[POL_DEGRADED_MAX];
+
+	for (size_t i = 0; policy && i < policy->networks.nr; i++) {
+		if (!pol_network_degraded(&policy->networks.v[i], why))
+			continue;
+		if (!list)
+			list = json_array();
+		json_array_append_new(list, json_string(why));
+	}
+	return list;
+}
+
 const char *tx_outcome_of(const struct apply_result *result)
 {
 	return result->nr_steps ? DAEMON_OUTCOME_CHANGED : DAEMON_OUTCOME_UNCHANGED;

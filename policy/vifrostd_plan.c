@@ -81,10 +81,12 @@ static int look(struct question *q, struct rpc_call *call, const struct policy *
 	return rc;
 }
 
-static void answer(struct rpc_call *call, const struct apply_result *result)
+static void answer(struct rpc_call *call, const struct policy *policy,
+		   const struct apply_result *result)
 {
-	rpc_reply(call, json_pack("{ss ss sO}", "outcome", tx_outcome_of(result), "plan",
-				  result->id, "steps", result->steps));
+	rpc_reply(call,
+		  json_pack("{ss ss sO so*}", "outcome", tx_outcome_of(result), "plan", result->id,
+			    "steps", result->steps, "degraded", degraded_json(policy)));
 }
 
 void plan_rpc_plan(void *arg, struct rpc_call *call)
@@ -101,7 +103,7 @@ void plan_rpc_plan(void *arg, struct rpc_call *call)
 	wish.text = r.text;
 	if (!look(&q, call, r.policy, &wish, &result)) {
 		remember(d, result.id, r.file, r.text);
-		answer(call, &result);
+		answer(call, r.policy, &result);
 	}
 	apply_result_fini(&result);
 	pol_free(r.policy);
@@ -115,6 +117,6 @@ void plan_rpc_diff(void *arg, struct rpc_call *call)
 	struct apply_wish wish = { .file = d->apply.state.file, .text = d->apply.state.text };
 
 	if (!look(&q, call, d->policy, &wish, &result))
-		answer(call, &result);
+		answer(call, d->policy, &result);
 	apply_result_fini(&result);
 }

@@ -367,6 +367,8 @@ void tx_expire(struct vifrostd *d);
 /* vifrostd_answer.c */
 void tx_fail_invalid(struct rpc_call *call, const struct diags *ds);
 void tx_fail(struct rpc_call *call, int rc, const struct diags *ds, struct apply_result *result);
+/* Networks that are not on the datapath that the policy asks for first. NULL: none. */
+json_t *degraded_json(const struct policy *policy);
 const char *tx_outcome_of(const struct apply_result *result);
 
 int vif_write_carrier(struct vifrostd *d, struct vif *vif, bool on);

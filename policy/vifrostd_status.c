@@ -283,10 +283,11 @@ json_t *status_json(struct vifrostd *d)
 		return NULL;
 	}
 	policy = d->policy ? json_pack("{ss}", "file", d->apply.state.file) : json_null();
-	status = json_pack("{ss so si so* so* so* so so so}", "schema", "vifrost/state/v1",
-			   "policy", policy, "pending", count_pending(d), "change", tx_json(d),
-			   "drift", drift_json(d), "names", names_json_of(d), "daemons", daemons,
-			   "networks", networks_json(d, &o), "vifs", vifs_json(d, netback, true));
+	status = json_pack("{ss so so* si so* so* so* so so so}", "schema", "vifrost/state/v1",
+			   "policy", policy, "degraded", degraded_json(d->policy), "pending",
+			   count_pending(d), "change", tx_json(d), "drift", drift_json(d), "names",
+			   names_json_of(d), "daemons", daemons, "networks", networks_json(d, &o),
+			   "vifs", vifs_json(d, netback, true));
 	json_decref(netback);
 	vs_observed_fini(&o);
 	return status;

@@ -133,11 +133,11 @@ static json_t *answer_json(struct vifrostd *d, const char *outcome, json_int_t r
 {
 	struct tx *tx = &d->tx;
 
-	return json_pack("{ss ss sO* sI sf so*}", "outcome", outcome, "plan", tx->result.id,
-			 "steps", tx->result.steps, "changes",
-			 (json_int_t)(d->sys->nr_changes - tx->changes_before), "duration-ms",
-			 (double)(clock_ns() - tx->began_ns) / 1e6, "revision",
-			 revision ? json_integer(revision) : NULL);
+	return json_pack(
+		"{ss ss sO* sI sf so* so*}", "outcome", outcome, "plan", tx->result.id, "steps",
+		tx->result.steps, "changes", (json_int_t)(d->sys->nr_changes - tx->changes_before),
+		"duration-ms", (double)(clock_ns() - tx->began_ns) / 1e6, "revision",
+		revision ? json_integer(revision) : NULL, "degraded", degraded_json(d->policy));
 }
 
 static void answer(struct vifrostd *d, json_t *json)

@@ -127,7 +127,7 @@ static void take_switch(const struct pol_network *from, struct vs_network *to)
 	to->has_stp_priority = from->stp.priority.place.line;
 	to->vlan_filtering = from->vlan_filtering.value;
 	to->fail_secure = from->fail_mode.value == POL_FAIL_SECURE;
-	if (from->mode.value == POL_MODE_OVS && from->datapath.type.value == POL_DATAPATH_NETDEV)
+	if (from->mode.value == POL_MODE_OVS && pol_network_datapath(from) == POL_DATAPATH_NETDEV)
 		to->ovs_datapath = VS_OVS_NETDEV;
 }
 

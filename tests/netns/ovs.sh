@@ -30,6 +30,18 @@ vifrost apply "$TEST_POLICY" | tee /run/again
 grep -q '^nothing to do' /run/again || fail "steps: $(cat /run/again)"
 [ "$(ovs_cfg)" = "$cfg" ] || fail "Open vSwitch was told something: $cfg, $(ovs_cfg)"
 
+echo "a datapath that this version has not: its fall-back, which is what is there, and that is said"
+sed 's|datapath: .*|datapath: { type: dpdk, pmd-cpus: [1], fallback: netdev }|' "$TEST_POLICY" > /run/dpdk.yaml
+for command in plan apply; do
+	vifrost $command /run/dpdk.yaml > /run/said 2> /run/warned
+	grep -q '^nothing to do' /run/said || fail "$command: $(cat /run/said)"
+	grep -q '^degraded: network xenbr0 is on datapath netdev' /run/said || fail "$command: $(cat /run/said)"
+	grep -q '^/run/dpdk.yaml:[0-9:]*: warning: degraded: ' /run/warned || fail "$command: $(cat /run/warned)"
+done
+vifrost status | grep -q 'degraded.*network xenbr0 is on datapath netdev' || fail "$(vifrost status)"
+vifrost apply -q "$TEST_POLICY"
+! vifrost status | grep -q degraded || fail "$(vifrost status)"
+
 # What of guest one's frames arrives at two and in the LAN, beside what it may send: nothing.
 forge() {
 	local pids=() where status=0
