@@ -7,7 +7,8 @@
 
 /* What modes that build on a Linux bridge have in common: these are their struct vs_mode's. */
 #define BRIDGE_DOCS                                                                                \
-	(VS_DOC_BIT(VS_DOC_DNSMASQ) | VS_DOC_BIT(VS_DOC_DHCP) | VS_DOC_BIT(VS_DOC_VLANS))
+	(VS_DOC_BIT(VS_DOC_DNSMASQ) | VS_DOC_BIT(VS_DOC_DHCP) | VS_DOC_BIT(VS_DOC_VLANS) |         \
+	 VS_DOC_BIT(VS_DOC_FDB))
 int bridge_release(const struct vs_plan_input *in, const struct vs_record_network *old,
 		   const struct vs_network *n, struct vs_plan *plan);
 int bridge_plan(const struct vs_plan_input *in, const struct vs_record_network *old,

@@ -80,8 +80,9 @@ static bool is_noise(const struct nlmsghdr *h)
 	switch (h->nlmsg_type) {
 	case RTM_NEWNEIGH:
 	case RTM_DELNEIGH:
-		return nd->ndm_family == AF_BRIDGE ||
-		       !(nd->ndm_state & NUD_PERMANENT || nd->ndm_flags & NTF_PROXY);
+		if (nd->ndm_family == AF_BRIDGE)
+			return !(nd->ndm_flags & NTF_STICKY);
+		return !(nd->ndm_state & NUD_PERMANENT || nd->ndm_flags & NTF_PROXY);
 	case RTM_NEWROUTE:
 	case RTM_DELROUTE:
 		return rt->rtm_flags & RTM_F_CLONED;
@@ -188,7 +189,7 @@ static void on_readable(void *arg, uint32_t events)
 
 /*
  * Neighbours are learned and forgotten all the time, and an idle host is to sleep: the kernel itself passes on
- * only those that are permanent or proxies. Loads see big endian, the messages are the host's.
+ * only those that are permanent, proxies or a bridge's sticky ones. Loads see big endian, the messages are the host's.
  */
 static int filter_neighbours(int fd)
 {
@@ -197,17 +198,19 @@ static int filter_neighbours(int fd)
 #else
 #define STATE_OFFSET (NLMSG_HDRLEN + offsetof(struct ndmsg, ndm_state) + 1)
 #endif
+#define FLAGS_OFFSET (NLMSG_HDRLEN + offsetof(struct ndmsg, ndm_flags))
 	struct sock_filter code[] = {
 		BPF_STMT(BPF_LD | BPF_H | BPF_ABS, offsetof(struct nlmsghdr, nlmsg_type)),
 		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, htons(RTM_NEWNEIGH), 1, 0),
-		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, htons(RTM_DELNEIGH), 0, 6),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, htons(RTM_DELNEIGH), 0, 8),
 		BPF_STMT(BPF_LD | BPF_B | BPF_ABS, NLMSG_HDRLEN),
-		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, AF_BRIDGE, 5, 0),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, AF_BRIDGE, 4, 0),
 		BPF_STMT(BPF_LD | BPF_B | BPF_ABS, STATE_OFFSET),
-		BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K, NUD_PERMANENT, 2, 0),
-		BPF_STMT(BPF_LD | BPF_B | BPF_ABS,
-			 NLMSG_HDRLEN + offsetof(struct ndmsg, ndm_flags)),
-		BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K, NTF_PROXY, 0, 1),
+		BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K, NUD_PERMANENT, 4, 0),
+		BPF_STMT(BPF_LD | BPF_B | BPF_ABS, FLAGS_OFFSET),
+		BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K, NTF_PROXY, 2, 3),
+		BPF_STMT(BPF_LD | BPF_B | BPF_ABS, FLAGS_OFFSET),
+		BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K, NTF_STICKY, 0, 1),
 		BPF_STMT(BPF_RET | BPF_K, MESSAGE_MAX),
 		BPF_STMT(BPF_RET | BPF_K, 0),
 	};

@@ -29,6 +29,7 @@ extern const struct vs_doc_ops *const vs_doc_ops[VS_DOC_NR];
 
 extern const struct vs_doc_ops vs_vlans_doc_ops; /* rtnl_vlans.c */
 extern const struct vs_doc_ops vs_rate_doc_ops;	 /* rtnl_rate.c */
+extern const struct vs_doc_ops vs_fdb_doc_ops;	 /* rtnl_fdb.c */
 
 struct vs_docs {
 	const char *rundir;

@@ -51,6 +51,13 @@ static void drop_neighs(struct vs_observed *m, int ifindex)
 			remove_neigh(m, i);
 }
 
+/* What a bridge knows of a port goes with that. */
+static void forget_port(struct vs_observed *m, const char *name)
+{
+	vs_observed_set_doc(m, VS_DOC_VLANS, name, NULL);
+	vs_observed_set_doc(m, VS_DOC_FDB, name, NULL);
+}
+
 static bool is_made_by(const struct vs_link *link, const struct vs_op *op)
 {
 	return !strcmp(link->alias, op->text);
@@ -114,8 +121,8 @@ static int link_del(struct vs_observed *m, const struct vs_op *op, const char *n
 	ifindex = link->ifindex;
 	for (size_t i = 0; i < m->nr_links; i++)
 		if (m->links[i].master == ifindex)
-			vs_observed_set_doc(m, VS_DOC_VLANS, m->links[i].name, NULL);
-	vs_observed_set_doc(m, VS_DOC_VLANS, name, NULL);
+			forget_port(m, m->links[i].name);
+	forget_port(m, name);
 	vs_index_remove(m, INDEX_LINK_NAME, (size_t)(link - m->links));
 	array_remove(m->links, &m->nr_links, sizeof(*link), (size_t)(link - m->links));
 	for (size_t i = m->nr_addrs; i-- > 0;)
@@ -205,7 +212,7 @@ static int set_master(struct vs_observed *m, struct vs_link *link, const char *n
 		return -EPERM;
 	if (link->master != ifindex) {
 		link->isolated = false;
-		vs_observed_set_doc(m, VS_DOC_VLANS, link->name, NULL);
+		forget_port(m, link->name);
 		join_or_leave(m, link, old, master);
 	}
 	link->master = ifindex;

@@ -34,6 +34,9 @@ static int look_at_docs(struct vs_system *sys, unsigned int docs, const char *li
 
 		if (!(docs & VS_DOC_BIT(kind)) || !vs_doc_of_vif(kind, link, name))
 			continue;
+		/* Of bridges' ports only. */
+		if ((kind == VS_DOC_FDB || kind == VS_DOC_VLANS) && !model->links[0].master)
+			continue;
 		rc = sys->ops->doc(sys, kind, name, &doc, why);
 		if (rc)
 			break;

@@ -139,8 +139,10 @@ void plan_set_master(struct plan_for *p, enum vs_disruption d, const char *link,
 	if (!l || l->master == (new ? new->ifindex : 0))
 		return;
 	/* The kernel forgets them with the port; so does a step, and its inverse knows them. */
-	if (old)
+	if (old) {
+		plan_del_doc(p, VS_DISRUPTION_NONE, VS_DOC_FDB, link);
 		plan_del_doc(p, VS_DISRUPTION_NONE, VS_DOC_VLANS, link);
+	}
 	memcpy(op.text, master, strnlen(master, IFNAMSIZ - 1));
 	if (old)
 		memcpy(undo.text, old->name, sizeof(old->name));

@@ -121,7 +121,7 @@ static void set_pvid(struct vlan_set *s, uint16_t id)
 	vlan_set_add(s, id, id, true);
 }
 
-static void take_vif(const struct vs_vlans *v, struct vlan_set *s)
+void vlan_set_of_vif(const struct vs_vlans *v, struct vlan_set *s)
 {
 	*s = (struct vlan_set){ 0 };
 	for (size_t i = 0; i < v->nr_trunk; i++)
@@ -143,7 +143,7 @@ void plan_vif_vlans(struct plan_for *p, const struct vs_network *n, const struct
 
 	if (!n->vlan_filtering)
 		return;
-	take_vif(&vif->vlans, &s);
+	vlan_set_of_vif(&vif->vlans, &s);
 	set_vlans(p, vif->name, &s);
 }
 
@@ -169,7 +169,7 @@ static void plan_uplink(struct plan_for *p, const struct vs_plan_input *in,
 
 		if (strcmp(vif->network, n->name) != 0)
 			continue;
-		take_vif(&vif->vlans, &one);
+		vlan_set_of_vif(&vif->vlans, &one);
 		for (size_t k = 0; k < VLAN_MAP_SIZE; k++)
 			all.tagged[k] |= one.tagged[k] | one.untagged[k];
 	}

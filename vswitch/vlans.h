@@ -23,6 +23,8 @@ struct vlan_set {
 
 /* Ids out of range are passed over. */
 void vlan_set_add(struct vlan_set *s, uint16_t first, uint16_t last, bool untagged);
+/* What its port has, on a bridge with VLAN filtering. */
+void vlan_set_of_vif(const struct vs_vlans *v, struct vlan_set *s);
 bool vlan_set_has(const struct vlan_set *s, uint16_t id);
 /* NULL: out of memory. */
 json_t *vlan_set_json(const struct vlan_set *s);

@@ -106,6 +106,19 @@ done
 
 [ "$(vifrost explain -j vif5.0 | jq '.dropped["spoof-mac"]')" -gt 0 ] || fail "explain does not say so"
 
+echo "its place on the bridge is its own, and set again"
+place() { bridge fdb show br red dev vif5.0 | grep -F "$mac"; }
+[[ $(place) = *sticky*static* ]] || fail "no entry: $(bridge fdb show br red)"
+bridge fdb del $mac dev vif5.0 master
+bridge fdb add 00:16:3e:00:00:77 dev vif5.0 master static sticky
+wait_for 5 place || fail "its entry is not set again"
+wait_for 5 eval '! bridge fdb show br red | grep -q 00:16:3e:00:00:77' || fail "another's entry stays"
+policy none
+apply
+! place || fail "an entry for one who may send with any address"
+policy strict
+apply
+
 echo "a link that goes takes its guard and its counters"
 retract 5 0
 xenstore-rm /local/domain/5

@@ -86,6 +86,19 @@ forge_while() {
 	forged "$what"
 }
 
+# Whoever sends with the address of the guest behind $1: frames to that address go to the guest as before.
+assert_no_theft() {
+	local guest=$1 from as="mac=$mac ip4=$ip4 ip6=$ip6" to="to-mac=$mac to-ip4=$ip4 to-ip6=$ip6"
+	for from in tap:vif6.0 wan0@/run/netns/lan; do
+		# shellcheck disable=SC2086 # lists of words
+		netns-forge none 0 "$from" "tap:$guest" $as > /dev/null || true
+		# shellcheck disable=SC2086
+		netns-forge none 0 "$from" "+tap:$guest" $to mac=00:16:3e:00:00:09 > /run/theft || true
+		grep '^lost: h_udp. on its way' /run/theft && fail "$mode: $from has taken its place"
+		[ "$mode" != nat ] || break # The LAN is no part of its segment.
+	done
+}
+
 announce() {
 	local area=/local/domain/0/backend/vif/$1/0
 	xenstore-write "/local/domain/$1/name" "$2" "/local/domain/$1/vm" "/vm/00000000-0000-0000-0000-00000000000$1" \
@@ -178,6 +191,7 @@ for m in $modes; do
 	wait_for 5 says 7 connected
 	forged hotplug
 	[[ $(ip neigh) != *"$other_ip4 "* && $(ip neigh) != *"$other_mac"* ]] || fail "$mode: the host believed it: $(ip neigh)"
+	[ "$mode" = route ] || assert_no_theft vif7.0
 	retract 7
 	ip link del vif6.0
 	vifrost down -q

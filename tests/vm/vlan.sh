@@ -24,7 +24,7 @@ policy() {
 		drift: report
 		uplinks: { lan0: { match: { name: lan0 } } }
 		networks:
-		  xenbr0: { mode: bridge, uplink: lan0, ${1:-vlan-filtering: true, vlans: { web: 10, db: 20 \} }, addresses: [192.0.2.10/24] }
+		  xenbr0: { mode: bridge, uplink: lan0, ${1:-vlan-filtering: true, vlans: { web: 10, db: 20 \} }, addresses: [192.0.2.10/24], anti-spoof: mac }
 		guests:
 		  plain: { vifs: [ { network: xenbr0 } ] }
 		  web1: { vifs: [ { network: xenbr0${2-, vlan: { access: web \}} } ] }
@@ -59,6 +59,12 @@ ok "the filter is turned on under guests without a lost packet"
 vifrost plan /run/vlans.yaml > /run/plan
 not grep VLAN /run/plan
 ok "the same again has nothing to do"
+
+# Each guest's own forwarding entries, in its own VLANs.
+entries() { bridge fdb show br xenbr0 dev "$1" | awk '/sticky/ && !/vlan 1 / { print $3 == "vlan" ? $4 : 0 }' | sort -n | tr '\n' ' '; }
+[ "$(entries vif4.0)" = "0 20 " ]
+[ "$(entries vif5.0)" = "0 10 20 21 22 23 24 25 26 27 28 29 " ]
+ok "nobody takes another's place in any of its VLANs"
 
 pings plain 192.0.2.1
 pings plain 192.0.2.10
@@ -112,6 +118,7 @@ pings_lost /run/ping
 give db1 eth0 10.0.10.50/24
 pings db1 10.0.10.1
 silent db1 10.0.20.1
+[ "$(entries vif4.0)" = "0 10 " ]
 ok "a vif changes its VLAN live, alone"
 
 vif_down 2 web1
