@@ -24,7 +24,8 @@ policy() {
 		drift: report
 		uplinks: { lan0: { match: { name: lan0 } } }
 		networks:
-		  xenbr0: { mode: bridge, uplink: lan0, ${1:-vlan-filtering: true, vlans: { web: 10, db: 20 \} }, addresses: [192.0.2.10/24], anti-spoof: mac }
+		  xenbr0: { mode: bridge, uplink: lan0, ${1:-vlan-filtering: true, vlans: { web: 10, db: 20 \} }, addresses: [192.0.2.10/24], profile: own }
+		profiles: { own: { anti-spoof: mac } }
 		guests:
 		  plain: { vifs: [ { network: xenbr0 } ] }
 		  web1: { vifs: [ { network: xenbr0${2-, vlan: { access: web \}} } ] }
