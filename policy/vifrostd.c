@@ -209,6 +209,7 @@ static void stop(struct vifrostd *d)
 	vif_measure_stop(d);
 	vif_forget_all(d);
 	htab_fini(&d->vifs);
+	htab_fini(&d->macs);
 	vs_events_close(d->events);
 	apply_fini(&d->apply);
 	plan_forget_all(d);
@@ -230,6 +231,7 @@ int vifrostd_run(const struct vifrostd_options *options)
 	int rc;
 
 	htab_init(&d.vifs);
+	htab_init(&d.macs);
 	vs_record_init(&d.apply.state.record);
 	vs_wanted_init(&d.networks);
 	read_host_id(&d);

@@ -102,6 +102,7 @@ int vif_read_all(struct vifrostd *d, struct vif *vif, uint32_t *state_out)
 	snprintf(who->uuid, sizeof(who->uuid), "%.36s", strncmp(vm, "/vm/", 4) ? "" : vm + 4);
 	if (parse_u32(mtu, UINT16_MAX, &who->mtu) || who->mtu < MTU_MIN)
 		who->mtu = 0;
+	twin_note(d, vif);
 	if (parse_u32(state, XenbusStateReconfigured, state_out))
 		*state_out = XenbusStateUnknown;
 	return 0;

@@ -41,6 +41,7 @@ enum vif_datapath vif_decide(struct vifrostd *d, const struct policy *policy, co
 			     bool explain, struct placement *out)
 {
 	place_vif(policy, &vif->who, explain, out);
+	twin_check(d, policy, vif, out);
 	if (!out->is_placed)
 		return VIF_DATAPATH_ANY;
 	if (!d->is_xen || out->datapath == POL_DATAPATH_TAP)
@@ -401,6 +402,8 @@ int vif_place(struct vifrostd *d, struct vif *vif)
 
 	if (vif->is_dead) {
 		bury(d, vif);
+		if (vif->has_mac)
+			twin_release(d, vif->mac);
 		return 0;
 	}
 	rc = place(d, vif, false);

@@ -39,8 +39,10 @@ enum vif_datapath { VIF_DATAPATH_ANY, VIF_DATAPATH_TAP, VIF_DATAPATH_KERNEL };
 #define OFFER_LEN 48
 
 struct vif {
-	struct htab_node node, measured;
+	struct htab_node node, measured, by_mac;
 	uint16_t domid, devid;
+	bool has_mac; /* it is among vifrostd's macs */
+	uint8_t mac[MAC_LEN];
 	int ifindex;		/* of its link; 0: there is none */
 	char name[IFNAMSIZ];	/* vif<domid>.<devid> */
 	char vifname[IFNAMSIZ]; /* what its link is to be called instead; "" */
@@ -173,7 +175,7 @@ struct vifrostd {
 
 	struct names_watch *names; /* NULL: not started */
 
-	struct htab vifs;
+	struct htab vifs, macs;
 	bool has_vifnames; /* some have, or had, another name than their numbers' */
 	char gone[GONE_MAX]
 		 [IFNAMSIZ]; /* links of vifs that are gone, which were still there then */
@@ -260,6 +262,16 @@ int vif_write_notes(struct vifrostd *d, struct vif *vif, const struct vif_note *
 /* Up to two notes for each of many. */
 int vif_write_many(struct vifrostd *d, struct vif *const *vifs, struct vif_note (*notes)[2],
 		   const size_t *nr_notes, size_t nr);
+
+/* vifrostd_twin.c */
+/* Who the guest is was read again. */
+void twin_note(struct vifrostd *d, struct vif *vif);
+void twin_forget(struct vifrostd *d, struct vif *vif);
+/* @out: what the policy says of @vif; quarantined where another guest has its address already. */
+void twin_check(struct vifrostd *d, const struct policy *policy, const struct vif *vif,
+		struct placement *out);
+/* A vif with that address is no more, or of no more account. */
+void twin_release(struct vifrostd *d, const uint8_t mac[MAC_LEN]);
 
 /* vifrostd_rate.c. Tell the backend how much may come from the guest. Return: 0; -ECONNRESET. */
 int vif_limit(struct vifrostd *d, struct vif *vif);

@@ -165,6 +165,7 @@ static void vif_forget(struct vifrostd *d, struct vif *vif)
 	if (d->store)
 		hv_store_unwatch(d->store, path, vif->name);
 	htab_remove(&d->vifs, &vif->node);
+	twin_forget(d, vif);
 	clear_later(d, vif->name);
 	clear_later(d, vif->vifname);
 	free(vif);
@@ -257,15 +258,22 @@ static int read_area(struct vifrostd *d, uint16_t domid, uint16_t devid, struct 
 
 int vif_update(struct vifrostd *d, uint16_t domid, uint16_t devid)
 {
-	struct vif *vif;
+	struct vif *vif = vif_find(d, domid, devid);
+	bool has_mac = vif && vif->has_mac;
+	uint8_t mac[MAC_LEN];
 	uint32_t state;
-	int rc = read_area(d, domid, devid, &vif, &state);
+	int rc;
 
+	if (has_mac)
+		memcpy(mac, vif->mac, MAC_LEN);
+	rc = read_area(d, domid, devid, &vif, &state);
 	if (rc)
 		return rc;
 	if (is_over(state)) {
 		vif_leave(d, vif);
 		vif_forget(d, vif);
+		if (has_mac)
+			twin_release(d, mac);
 		return 0;
 	}
 	if (!vif) {
@@ -280,7 +288,12 @@ int vif_update(struct vifrostd *d, uint16_t domid, uint16_t devid)
 	return d->is_xen || d->has_offers ? vif_assign(d, vif) : 0;
 }
 
-/* Names of a folder that are numbers. Return: how many of @numbers were filled; -ECONNRESET. */
+static int compare_numbers(const void *a, const void *b)
+{
+	return *(const uint16_t *)a - *(const uint16_t *)b;
+}
+
+/* Names of a folder that are numbers, older domains first. Return: how many of @numbers were filled; -ECONNRESET. */
 static int list_numbers(struct vifrostd *d, const char *path, uint16_t **numbers_out)
 {
 	char **names;
@@ -297,6 +310,8 @@ static int list_numbers(struct vifrostd *d, const char *path, uint16_t **numbers
 		if (!parse_u32(names[i], UINT16_MAX, &n))
 			(*numbers_out)[count++] = (uint16_t)n;
 	free(names);
+	if (*numbers_out)
+		qsort(*numbers_out, (size_t)count, sizeof(**numbers_out), compare_numbers);
 	return count;
 }
 

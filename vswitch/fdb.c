@@ -30,27 +30,6 @@ static json_t *fdb_doc(const struct vs_network *n, const struct vs_vif *vif)
 	return doc;
 }
 
-static bool same_vlans(const json_t *a, const json_t *b)
-{
-	const json_t *x = json_object_get(a, "tagged"), *y = json_object_get(b, "tagged");
-
-	return x == y || json_equal(x, y);
-}
-
-void plan_fdb_begin(struct plan_for *p, const struct vs_network *n, const struct vs_vif *vif)
-{
-	const json_t *now = vs_observed_doc(&p->plan->model, VS_DOC_FDB, vif->name);
-	json_t *want;
-
-	if (!now)
-		return;
-	want = is_wanted(vif) ? fdb_doc(n, vif) : NULL;
-	/* Linux takes no entry of a VLAN away that the port has no more. */
-	if (!want || !same_vlans(now, want))
-		plan_del_doc(p, VS_DISRUPTION_NONE, VS_DOC_FDB, vif->name);
-	json_decref(want);
-}
-
 void plan_fdb(struct plan_for *p, const struct vs_network *n, const struct vs_vif *vif)
 {
 	if (is_wanted(vif))

@@ -10,11 +10,7 @@
 
 #include "vswitch/plan_priv.h"
 
-/*
- * Of a vif whose link is a port of @n's bridge: before its VLANs change, the entries of those that are not as
- * wanted; and after.
- */
-void plan_fdb_begin(struct plan_for *p, const struct vs_network *n, const struct vs_vif *vif);
+/* Of a vif whose link is a port of @n's bridge, with its VLANs. */
 void plan_fdb(struct plan_for *p, const struct vs_network *n, const struct vs_vif *vif);
 
 #endif

@@ -251,7 +251,6 @@ int bridge_attach(const struct vs_network *n, const struct vs_vif *vif, struct v
 	if (vif->mtu)
 		plan_set_mtu(&p, VS_DISRUPTION_NONE, vif->name, vif->mtu);
 	plan_set_master(&p, VS_DISRUPTION_BLIP, vif->name, n->name);
-	plan_fdb_begin(&p, n, vif);
 	plan_vif_vlans(&p, n, vif);
 	plan_fdb(&p, n, vif);
 	plan_set_isolated(&p, VS_DISRUPTION_NONE, vif->name, is_isolated);

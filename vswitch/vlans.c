@@ -134,7 +134,13 @@ void vlan_set_of_vif(const struct vs_vlans *v, struct vlan_set *s)
 
 static void set_vlans(struct plan_for *p, const char *link, const struct vlan_set *s)
 {
-	plan_set_doc(p, VS_DISRUPTION_NONE, VS_DOC_VLANS, link, vlan_set_json(s));
+	const json_t *now = vs_observed_doc(&p->plan->model, VS_DOC_VLANS, link);
+	json_t *doc = vlan_set_json(s);
+
+	/* Linux takes no forwarding entry away of a VLAN that the port has no more. */
+	if (!now || !json_equal(now, doc))
+		plan_del_doc(p, VS_DISRUPTION_NONE, VS_DOC_FDB, link);
+	plan_set_doc(p, VS_DISRUPTION_NONE, VS_DOC_VLANS, link, doc);
 }
 
 void plan_vif_vlans(struct plan_for *p, const struct vs_network *n, const struct vs_vif *vif)
@@ -213,6 +219,7 @@ void plan_vlans_off(struct plan_for *p, const char *bridge)
 	for (size_t i = 0; !p->rc && i < o->nr_links; i++)
 		if (o->links[i].master == ifindex) {
 			memcpy(port, o->links[i].name, sizeof(port));
+			plan_del_doc(p, VS_DISRUPTION_NONE, VS_DOC_FDB, port);
 			plan_del_doc(p, VS_DISRUPTION_NONE, VS_DOC_VLANS, port);
 		}
 	plan_del_doc(p, VS_DISRUPTION_NONE, VS_DOC_VLANS, bridge);

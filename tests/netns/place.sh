@@ -103,6 +103,42 @@ wait_for 5 says 5 1 error
 is_vif vif5.0 connected
 retract 5 1
 
+echo "another guest's hardware address: quarantined until that guest has gone"
+error_of() { xenstore-read "/local/domain/0/backend/vif/$1/0/hotplug-error"; }
+announce 8 clone 0 00:16:3e:00:00:03 red
+offer 8 0
+wait_for 5 says 8 0 error
+[[ $(error_of 8) = "guest clone has the hardware address 00:16:3e:00:00:03 of guest other, whose vif6.0 is on red: "* ]] ||
+	fail "the error says $(error_of 8)"
+[ -z "$(link vif8.0 .master)" ] && [[ $(ip link show vif8.0) != *UP* ]]
+vifrost status | grep -q 'guest clone has the hardware address .* of guest other' || fail "status does not say so: $(vifrost status)"
+is_vif vif6.0 connected
+echo "	and after a restart"
+daemon_stop vifrostd
+daemon_start vifrostd
+wait_for 5 is_vif vif8.0 quarantined
+is_vif vif6.0 connected
+[ -z "$(link vif8.0 .master)" ] && [ "$(link vif6.0 .master)" = red ]
+echo "	on another network it may stand"
+announce 9 far 0 00:16:3e:00:00:03 blue
+offer 9 0
+wait_for 5 says 9 0 connected
+retract 9 0
+retract 6 0
+wait_for 5 says 8 0 connected
+[ "$(link vif8.0 .master)" = red ] || fail "not released"
+echo "	a guest that migrates within the host is none"
+xenstore-write /local/domain/8/name clone--migratedaway
+announce 9 clone--incoming 0 00:16:3e:00:00:03 red
+offer 9 0
+wait_for 5 says 9 0 connected
+is_vif vif8.0 connected
+retract 8 0
+retract 9 0
+announce 6 other 0 00:16:3e:00:00:03 red
+offer 6 0
+wait_for 5 says 6 0 connected
+
 echo "a link that comes late"
 announce 6 other 2 00:16:3e:00:00:06 red
 xenstore-write /local/domain/0/backend/vif/6/2/state 2

@@ -59,8 +59,23 @@ status=0
 vifrost confirm > /dev/null 2>&1 || status=$?
 [ $status = 65 ] || fail "confirm of nothing gives $status"
 
-echo "rollback, by hand"
+echo "nobody but root or its owner confirms it"
 id=$(try)
+as_nobody() {
+	printf '{"method":"%s","params":{"id":"%s"}}\n' "$1" "$id" |
+		setpriv --reuid 65534 --regid 65534 --clear-groups socat -t 3 - "UNIX-CONNECT:$VIFROST_RUN_DIR/vifrostd.sock" 2>&1
+}
+chmod 755 "$VIFROST_RUN_DIR"
+[[ $(as_nobody confirm) = *"Permission denied"* ]] || fail "the socket is open to everyone: $(as_nobody confirm)"
+chmod 666 "$VIFROST_RUN_DIR/vifrostd.sock"
+for method in confirm rollback extend; do
+	[[ $(as_nobody $method) != *outcome* ]] || fail "$method by another: $(as_nobody $method)"
+done
+chmod 600 "$VIFROST_RUN_DIR/vifrostd.sock"
+vifrost status -j | jq -e .pending > /dev/null || vifrost status -j | jq . | grep -q "$id" || fail "it waits no more"
+is /run/new
+
+echo "rollback, by hand"
 vifrost rollback "$id"
 is /run/old
 wait_for 1 no_lifeline

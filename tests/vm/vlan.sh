@@ -62,7 +62,7 @@ not grep VLAN /run/plan
 ok "the same again has nothing to do"
 
 # Each guest's own forwarding entries, in its own VLANs.
-entries() { bridge fdb show br xenbr0 dev "$1" | awk '/sticky/ && !/vlan 1 / { print $3 == "vlan" ? $4 : 0 }' | sort -n | tr '\n' ' '; }
+entries() { bridge -j fdb show br xenbr0 dev "$1" | jq -r '[.[] | select(.flags | index("sticky")) | .vlan // 0] | sort | map("\(.) ") | add'; }
 [ "$(entries vif4.0)" = "0 20 " ]
 [ "$(entries vif5.0)" = "0 10 20 21 22 23 24 25 26 27 28 29 " ]
 ok "nobody takes another's place in any of its VLANs"
