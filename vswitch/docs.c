@@ -15,7 +15,7 @@ const struct vs_doc_ops *const vs_doc_ops[VS_DOC_NR] = {
 	[VS_DOC_OVS_PORT] = &ovs_port_ops, [VS_DOC_DNSMASQ] = &dnsmasq_doc_ops,
 	[VS_DOC_DHCP] = &dhcpcd_doc_ops,   [VS_DOC_VLANS] = &vs_vlans_doc_ops,
 	[VS_DOC_RATE] = &vs_rate_doc_ops,  [VS_DOC_RESOLV] = &resolv_doc_ops,
-	[VS_DOC_RATE] = &vs_rate_doc_ops,  [VS_DOC_FDB] = &vs_fdb_doc_ops,
+	[VS_DOC_FDB] = &vs_fdb_doc_ops,
 };
 
 static const struct {

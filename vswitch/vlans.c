@@ -206,6 +206,19 @@ static void prepare_ports(struct plan_for *p, const struct vs_plan_input *in,
 			set_vlans(p, o->links[i].name, &untagged);
 }
 
+/* Changing the VLAN of new ports takes the old one from those that have it, and leaves its entries. */
+static void drop_entries(struct plan_for *p, int bridge)
+{
+	const struct vs_observed *o = &p->plan->model;
+	char port[IFNAMSIZ];
+
+	for (size_t i = 0; !p->rc && i < o->nr_links; i++)
+		if (o->links[i].master == bridge) {
+			memcpy(port, o->links[i].name, sizeof(port));
+			plan_del_doc(p, VS_DISRUPTION_NONE, VS_DOC_FDB, port);
+		}
+}
+
 void plan_vlans_off(struct plan_for *p, const char *bridge)
 {
 	const struct vs_observed *o = &p->plan->model;
@@ -248,8 +261,10 @@ int plan_vlans(const struct vs_plan_input *in, const struct vs_network *n, const
 		return -EINVAL;
 	}
 	/* A new port gets nothing; while the filter is on, Linux refuses to change that. */
-	if (!is_on)
+	if (!is_on) {
+		drop_entries(&p, ifindex);
 		plan_set_bridge(&p, VS_DISRUPTION_NONE, n->name, VS_BRIDGE_DEFAULT_PVID, 0);
+	}
 	set_pvid(&own, n->host_vlan ? n->host_vlan : VLAN_UNTAGGED);
 	set_vlans(&p, n->name, &own);
 	if (uplink)
