@@ -35,17 +35,32 @@ status() { vifrost status -j | jq -e "$@"; }
 log_has() { grep -qF -- "$1" "$LAB_LOG/vifrostd.log"; }
 good() { dump | cmp -s - /run/good; }
 
-# $1: what it is called; the rest: what somebody does. It is undone within a second.
+# $1: what it is called; the rest: what somebody does. It is undone within a second, on a machine that has other
+# things to do too at the second try.
 repaired() {
-	local name=$1 began count
+	local name=$1
+	shift
+	for _ in 1 2; do
+		repaired_once "$name" "$@"
+		[ "$took" -ge 1000 ] || return 0
+	done
+	fail "$name: repaired after $took ms"
+}
+repaired_once() {
+	local name=$1 began count until
 	shift
 	count=$(status -r '.drift.repaired // 0')
-	"$@"
 	began=$(now_us)
-	wait_for 5 good || { dump | diff /run/good - || true; fail "$name: not repaired"; }
-	echo "$name: repaired after $(ms_since "$began") ms"
-	[ "$(ms_since "$began")" -lt 4000 ] || fail "$name: too late"
-	wait_for 1 status ".drift.repaired > $count" || fail "$name: not told: $(vifrost status -j)"
+	"$@"
+	until=$((SECONDS + 5))
+	# Looking at everything takes longer than the repair: vifrostd says when it is done, and then it must be.
+	until status ".drift.repaired > $count" > /dev/null; do
+		[ $SECONDS -lt $until ] || { dump | diff /run/good - || true; fail "$name: not repaired, $(vifrost status -j)"; }
+		sleep 0.01
+	done
+	took=$(ms_since "$began")
+	good || { dump | diff /run/good - || true; fail "$name: told, but not repaired"; }
+	echo "$name: repaired after $took ms"
 	# Five repairs in ten seconds are taken for a fight.
 	sleep 2.1
 }
