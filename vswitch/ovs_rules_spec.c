@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <netinet/in.h>
 #include <sys/socket.h>
 
 #include "vswitch/array.h"
@@ -167,11 +168,39 @@ static bool add_rule(json_t *rules, const struct vs_wanted *w, const struct vs_n
 	return ok;
 }
 
+/* Those that host.management lets in to the host, before any rule: rules_host.c. */
+static bool add_allowed(json_t *rules, const struct vs_wanted *w, const struct vs_network *n)
+{
+	static const uint8_t protocols[] = { IPPROTO_TCP, IPPROTO_UDP };
+	const struct vs_management *m = &w->management;
+	struct vs_peer *from = calloc(m->nr_allow + 1, sizeof(*from));
+	bool ok = from != NULL;
+
+	for (size_t i = 0; ok && i < m->nr_allow; i++)
+		from[i] = (struct vs_peer){ .kind = VS_PEER_PREFIX, .prefix = m->allow[i] };
+	for (size_t k = 0; ok && k < 2; k++) {
+		struct vs_rule r = { .action = VS_ACCEPT,
+				     .protocol = protocols[k],
+				     .from = from,
+				     .nr_from = m->nr_allow };
+
+		for (size_t i = 0; i < m->nr_services; i++)
+			if (m->services[i].protocol == protocols[k])
+				r.ports[r.nr_ports++] = m->services[i].ports;
+		if (r.nr_ports)
+			ok = add_rule(rules, w, n, &r, true);
+	}
+	free(from);
+	return ok;
+}
+
 static json_t *rules_json(const struct vs_wanted *w, const struct vs_network *n)
 {
 	json_t *rules = json_array();
 	bool ok = rules != NULL;
 
+	if (ok && rules_is_segment(n) && !strcmp(n->name, w->management.network))
+		ok = add_allowed(rules, w, n);
 	for (size_t i = 0; ok && i < w->firewall.nr_rules; i++) {
 		ok = add_rule(rules, w, n, &w->firewall.rules[i], false);
 		if (ok && rules_is_segment(n))

@@ -293,6 +293,47 @@ static void test_grace(void **state)
 	assert_int_equal(count("table=16,priority=10,reg0=5,actions=NORMAL", ""), 1);
 }
 
+/* A rule that goes by a name. */
+static void add_fqdn(void)
+{
+	struct vs_address_set *s = vs_wanted_add_set(&w);
+	struct vs_rule *r = add_rule(VS_ACCEPT);
+
+	strcpy(s->name, "mirrors");
+	s->fqdns = calloc(1, sizeof(*s->fqdns));
+	s->nr_fqdns = 1;
+	strcpy(s->fqdns[0], "www.example.org");
+	to(r, "$mirrors");
+}
+
+/* Who may reach the host's services does, before any rule; of what guests say to it alone. */
+static void test_management(void **state)
+{
+	const json_t *rules, *one;
+
+	(void)state;
+	add_network();
+	add_guest("web1", "web", "10.0.0.1", NULL);
+	from(add_rule(VS_DROP), "@web");
+	strcpy(w.management.network, "ovsbr0");
+	w.management.services[0] = (struct vs_service){ IPPROTO_TCP, { 22, 22 } };
+	w.management.nr_services = 1;
+	w.management.allow = calloc(1, sizeof(*w.management.allow));
+	set_prefix(&w.management.allow[w.management.nr_allow++], "10.0.0.0", 24);
+	make();
+	rules = json_object_get(spec, "rules");
+	one = json_array_get(rules, 0);
+	assert_true(json_is_true(json_object_get(one, "accept")));
+	assert_true(json_is_true(json_object_get(one, "host")));
+	assert_string_equal(json_string_value(json_array_get(json_object_get(one, "from"), 0)),
+			    "10.0.0.0/24");
+	assert_false(json_is_true(json_object_get(json_array_get(rules, 1), "accept")));
+	assert_int_equal(json_array_size(rules), 3);
+	strcpy(w.management.network, "other");
+	make();
+	assert_int_equal(json_array_size(json_object_get(spec, "rules")), 2);
+}
+
 /* As steps: with the bridge's document, none a second time, none for a guest that comes. */
 static void test_plan(void **state)
 {
@@ -342,6 +383,12 @@ static void test_plan(void **state)
 	assert_string_equal(json_string_value(json_object_get(json_object_get(doc, "guard"), "to")),
 			    "02:00:00:00:00:00");
 	vs_plan_fini(&plan);
+	/* Addresses of names come and go, flows stay. */
+	add_fqdn();
+	assert_int_equal(vs_plan_make(&w, &fake->model, &record, &ds, &plan), -EINVAL);
+	assert_string_equal(ds.v[ds.nr - 1].code, "VF0545");
+	vs_plan_fini(&plan);
+	w.sets[0].nr_fqdns = 0;
 	/* So many flows nobody wants to look at. */
 	for (int i = 0; i < OVS_RULES_FLOWS_MAX; i++) {
 		char ip[20];
@@ -365,6 +412,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_conjunctions, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_marks, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_grace, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_management, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_plan, setup, teardown),
 	};
 
