@@ -43,6 +43,7 @@ cat > /run/policy.yaml <<-END
 	  defaults: { egress: reject }
 	  rules:
 	    - { name: mirrors, action: accept, from: nat0, to: "\$mirrors", protocol: tcp, ports: [443] }
+	forwards: [{ name: web, network: nat0, protocol: tcp, listen: { port: 8443 }, to: { guest: web1, port: 443 }, allow-from: "\$mirrors" }]
 END
 unchanged() { [ "$(vifrost plan /run/policy.yaml)" = "nothing to do: all is as wanted" ] || fail "a plan sees it: $(vifrost plan /run/policy.yaml)"; }
 
@@ -52,11 +53,14 @@ vifrost apply /run/policy.yaml > /run/log/apply || { cat /run/log/apply; fail ap
 rules_guest ga nat0 10.20.0.11/24 fd00:20::11/64
 for address in 192.0.2.7/24 192.0.2.8/24 2001:db8:0:1::7/64; do ip -n lan addr add $address dev wan0 nodad; done
 rules_serve lan tcp 443
+rules_serve ga tcp 443
 wait_for 5 set_holds 4 "192.0.2.1 192.0.2.99" || fail "$(nft list ruleset)"
 set_holds 6 2001:db8:0:1::1
 rules_expect "lan $LAB_HOST4" ga tcp $LAB_LAN4 443
 rules_expect "lan $LAB_HOST6" ga tcp $LAB_LAN6 443
 rules_expect refused ga tcp 192.0.2.7 443
+rules_expect "ga $LAB_LAN4" lan tcp $LAB_HOST4 8443 $LAB_LAN4
+rules_expect refused lan tcp $LAB_HOST4 8443 192.0.2.7
 unchanged
 # One that does not exist costs its own part only, and is named.
 wait_for 5 state_is nowhere.example.org unresolved
@@ -79,6 +83,9 @@ set_holds 6 2001:db8:0:1::7
 rules_expect "lan $LAB_HOST4" ga tcp 192.0.2.7 443
 rules_expect "lan $LAB_HOST6" ga tcp 2001:db8:0:1::7 443
 rules_expect refused ga tcp $LAB_LAN4 443
+rules_expect refused lan tcp $LAB_HOST4 8443 $LAB_LAN4
+rules_expect "ga 192.0.2.7" lan tcp $LAB_HOST4 8443 192.0.2.7
+rules_expect "ga 2001:db8:0:1::7" lan tcp $LAB_HOST6 8443 2001:db8:0:1::7
 : > /run/log/tcp
 echo >&5
 wait_for 5 grep -q . /run/log/tcp
