@@ -8,55 +8,21 @@
 . "$(dirname "$0")/guests.bash"
 rules_begin "$@"
 
-# $1: what nat1's egress is, $2: where web1's address is, $3: forwards
+# $1: where web1's address is, $2: forwards
 policy() {
-	cat > /run/policy.yaml <<-END
-		version: 1
-		uplinks: { lan0: { match: { name: lan0 } } }
-		networks:
-		  xenbr0:
-		    mode: bridge
-		    uplink: lan0
-		    addresses: [$LAB_HOST4/24, 192.0.2.11/24, "$LAB_HOST6/64"]
-		    routes: [{ to: default, via: $LAB_LAN4 }, { to: default, via: "$LAB_LAN6" }]
-		  nat0:
-		    mode: nat
-		    subnets: [{ cidr: 10.20.0.0/24, gateway: 10.20.0.1 }, { cidr: "fd00:20::/64", nat66: true }]
-		    egress: { network: xenbr0 }
-		  nat1:
-		    mode: nat
-		    subnets: [{ cidr: 10.21.0.0/24, gateway: 10.21.0.1 }, { cidr: "2001:db8:21::/64" }]
-		    egress: $1
-		  lab0: { mode: isolated, subnets: [{ cidr: 10.99.0.0/24, gateway: 10.99.0.1 }] }
-		guests:
-		  web1: { vifs: [{ devid: 0, network: nat0, addresses: [$2, "fd00:20::11"] }] }
-		forwards: [$3]
-	END
-	vifrost apply /run/policy.yaml > /run/log/apply 2>&1 || { cat /run/log/apply; fail "apply"; }
-	[ "$(vifrost plan /run/policy.yaml)" = "nothing to do: all is as wanted" ] || fail "a second apply is not empty"
+	rules_nat_policy '{ source: 192.0.2.11 }' "guests: { web1: { vifs: [{ devid: 0, network: nat0, addresses: [$1, \"fd00:20::11\"] }] } }
+address-sets: { admins: [192.0.2.1, \"$LAB_LAN6\", 10.21.0.0/24] }
+forwards: [$2]"
 }
 
 https="{ name: https, network: nat0, protocol: tcp, listen: { address: $LAB_HOST4, port: 8443 }, to: { guest: web1, port: 443 }, hairpin: true }"
 quic="{ name: quic, network: nat0, protocol: udp, listen: { port: 8443-8445 }, to: { guest: web1, port: 443 }, allow-from: [192.0.2.1] }"
 
-policy '{ source: 192.0.2.11 }' 10.20.0.11 ""
-rules_guest ga nat0 10.20.0.11/24 fd00:20::11/64
-rules_guest gb nat0 10.20.0.12/24 fd00:20::12/64
-rules_guest gc nat1 10.21.0.11/24 2001:db8:21::11/64
-rules_guest gl lab0 10.99.0.11/24
-ip -n lan addr add 192.0.2.7/24 dev wan0
-ip -n lan route add 10.20.0.0/24 via $LAB_HOST4
-ip -n lan route add 10.21.0.0/24 via $LAB_HOST4
-ip -n lan route add 10.99.0.0/24 via $LAB_HOST4
-ip -n lan route add fd00:20::/64 via $LAB_HOST6
-ip -n lan route add 2001:db8:21::/64 via $LAB_HOST6
-for where in lan ga gb gc gl host; do
-	rules_serve $where tcp 443
-	rules_serve $where udp 443
-done
+policy 10.20.0.11 ""
+rules_nat_guests
 
 echo "forwards"
-policy '{ source: 192.0.2.11 }' 10.20.0.11 "$https, $quic"
+policy 10.20.0.11 "$https, $quic"
 rules_expect "ga $LAB_LAN4" lan tcp $LAB_HOST4 8443
 rules_expect refused lan tcp 192.0.2.11 8443
 rules_expect "ga $LAB_LAN4" lan udp 192.0.2.11 8443
@@ -86,16 +52,44 @@ wait_for 5 grep -q open /run/log/tcp
 wait_for 5 grep -q open /run/log/udp
 flows_are alive alive
 # Another forward comes: those that stay are not touched.
-policy '{ source: 192.0.2.11 }' 10.20.0.11 "$https, $quic, { name: other, network: nat0, protocol: tcp, listen: { port: 22 }, to: { guest: web1 } }"
+policy 10.20.0.11 "$https, $quic, { name: other, network: nat0, protocol: tcp, listen: { port: 22 }, to: { guest: web1 } }"
 flows_are alive alive
-policy '{ source: 192.0.2.11 }' 10.20.0.12 "$https, $quic"
+policy 10.20.0.12 "$https, $quic"
 rules_expect "gb $LAB_LAN4" lan tcp $LAB_HOST4 8443
 rules_expect "gb $LAB_LAN4" lan udp $LAB_HOST4 8443
 # The same UDP flow is with the new one at once, a TCP connection can't be.
 flows_are dead alive
-policy '{ source: 192.0.2.11 }' 10.20.0.12 ""
+policy 10.20.0.12 ""
 rules_expect refused lan tcp $LAB_HOST4 8443
 flows_are dead dead
 exec 5>&- 6>&-
+
+echo "IPv6, sets, ranges"
+ip -n lan addr add 2001:db8:0:1::7/64 dev wan0 nodad
+rules_serve ga tcp 445
+https6="{ name: https6, network: nat0, protocol: tcp, listen: { address: \"$LAB_HOST6\", port: 8443 }, to: { guest: web1, port: 443 }, hairpin: true }"
+sets="{ name: sets, network: nat0, protocol: udp, listen: { port: 9441-9443 }, to: { guest: web1, port: 441 }, allow-from: [\"\$admins\"] }"
+range="{ name: range, network: nat0, protocol: tcp, listen: { port: 443-449 }, to: { guest: web1 }, allow-from: \"\$admins\", hairpin: true }"
+policy 10.20.0.11 "$https6, $sets, $range"
+rules_expect "ga $LAB_LAN6" lan tcp $LAB_HOST6 8443 $LAB_LAN6
+rules_expect "ga 2001:db8:0:1::7" lan tcp $LAB_HOST6 8443 2001:db8:0:1::7
+rules_expect refused lan tcp $LAB_HOST4 8443
+rules_expect "ga 2001:db8:21::11" gc tcp $LAB_HOST6 8443
+# Its own network's by the host's address, so that answers come back by it.
+rules_expect "ga fd00:20::1" gb tcp $LAB_HOST6 8443
+rules_expect "ga fd00:20::1" ga tcp $LAB_HOST6 8443
+rules_expect "ga $LAB_HOST6" host tcp $LAB_HOST6 8443
+# Of both families only those in the set; a range that is moved, and one that is not.
+rules_expect "ga $LAB_LAN4" lan udp $LAB_HOST4 9443 $LAB_LAN4
+rules_expect "ga $LAB_LAN6" lan udp $LAB_HOST6 9443 $LAB_LAN6
+rules_expect refused lan udp $LAB_HOST4 9443 192.0.2.7
+rules_expect refused lan udp $LAB_HOST6 9443 2001:db8:0:1::7
+rules_expect refused lan udp $LAB_HOST4 9442 $LAB_LAN4
+rules_expect "ga $LAB_LAN4" lan tcp 192.0.2.11 443 $LAB_LAN4
+rules_expect "ga $LAB_LAN6" lan tcp $LAB_HOST6 445 $LAB_LAN6
+rules_expect "ga 10.21.0.11" gc tcp $LAB_HOST4 445
+# Not in the set: the host itself answers, or nobody.
+rules_expect "host 192.0.2.7" lan tcp $LAB_HOST4 443 192.0.2.7
+rules_expect refused gb tcp $LAB_HOST4 445
 
 rules_end

@@ -108,6 +108,51 @@ rules_expect() {
 	[ "$found" = "$want" ] || fail "$*: \"$found\", not \"$want\""
 }
 
+# Two networks behind NAT, one alone, on the lab's LAN. $1: nat1's egress; $2: more lines of the policy.
+rules_nat_policy() {
+	cat > /run/policy.yaml <<-END
+		version: 1
+		uplinks: { lan0: { match: { name: lan0 } } }
+		networks:
+		  xenbr0:
+		    mode: bridge
+		    uplink: lan0
+		    addresses: [$LAB_HOST4/24, 192.0.2.11/24, "$LAB_HOST6/64"]
+		    routes: [{ to: default, via: $LAB_LAN4 }, { to: default, via: "$LAB_LAN6" }]
+		  nat0:
+		    mode: nat
+		    subnets: [{ cidr: 10.20.0.0/24, gateway: 10.20.0.1 }, { cidr: "fd00:20::/64", nat66: true }]
+		    egress: { network: xenbr0 }
+		  nat1:
+		    mode: nat
+		    subnets: [{ cidr: 10.21.0.0/24, gateway: 10.21.0.1 }, { cidr: "2001:db8:21::/64" }]
+		    egress: $1
+		  lab0: { mode: isolated, subnets: [{ cidr: 10.99.0.0/24, gateway: 10.99.0.1 }] }
+		${2:-}
+	END
+	vifrost apply /run/policy.yaml > /run/log/apply 2>&1 || { cat /run/log/apply; fail "apply"; }
+	[ "$(vifrost plan /run/policy.yaml)" = "nothing to do: all is as wanted" ] || fail "a second apply is not empty"
+}
+
+# Guests ga and gb of nat0, gc of nat1, gl of lab0, all of which answer, as the LAN does, which knows the way to them.
+rules_nat_guests() {
+	local where
+	rules_guest ga nat0 10.20.0.11/24 fd00:20::11/64
+	rules_guest gb nat0 10.20.0.12/24 fd00:20::12/64
+	rules_guest gc nat1 10.21.0.11/24 2001:db8:21::11/64
+	rules_guest gl lab0 10.99.0.11/24
+	ip -n lan addr add 192.0.2.7/24 dev wan0
+	ip -n lan route add 10.20.0.0/24 via $LAB_HOST4
+	ip -n lan route add 10.21.0.0/24 via $LAB_HOST4
+	ip -n lan route add 10.99.0.0/24 via $LAB_HOST4
+	ip -n lan route add fd00:20::/64 via $LAB_HOST6
+	ip -n lan route add 2001:db8:21::/64 via $LAB_HOST6
+	for where in lan ga gb gc gl host; do
+		rules_serve $where tcp 443
+		rules_serve $where udp 443
+	done
+}
+
 rules_end() {
 	local name
 	[ ${#rules_pids[@]} = 0 ] || kill "${rules_pids[@]}" 2> /dev/null || true

@@ -8,46 +8,8 @@
 . "$(dirname "$0")/guests.bash"
 rules_begin "$@"
 
-# $1: what nat1's egress is
-policy() {
-	cat > /run/policy.yaml <<-END
-		version: 1
-		uplinks: { lan0: { match: { name: lan0 } } }
-		networks:
-		  xenbr0:
-		    mode: bridge
-		    uplink: lan0
-		    addresses: [$LAB_HOST4/24, 192.0.2.11/24, "$LAB_HOST6/64"]
-		    routes: [{ to: default, via: $LAB_LAN4 }, { to: default, via: "$LAB_LAN6" }]
-		  nat0:
-		    mode: nat
-		    subnets: [{ cidr: 10.20.0.0/24, gateway: 10.20.0.1 }, { cidr: "fd00:20::/64", nat66: true }]
-		    egress: { network: xenbr0 }
-		  nat1:
-		    mode: nat
-		    subnets: [{ cidr: 10.21.0.0/24, gateway: 10.21.0.1 }, { cidr: "2001:db8:21::/64" }]
-		    egress: $1
-		  lab0: { mode: isolated, subnets: [{ cidr: 10.99.0.0/24, gateway: 10.99.0.1 }] }
-	END
-	vifrost apply /run/policy.yaml > /run/log/apply 2>&1 || { cat /run/log/apply; fail "apply"; }
-	[ "$(vifrost plan /run/policy.yaml)" = "nothing to do: all is as wanted" ] || fail "a second apply is not empty"
-}
-
-policy '{ source: 192.0.2.11 }'
-rules_guest ga nat0 10.20.0.11/24 fd00:20::11/64
-rules_guest gb nat0 10.20.0.12/24 fd00:20::12/64
-rules_guest gc nat1 10.21.0.11/24 2001:db8:21::11/64
-rules_guest gl lab0 10.99.0.11/24
-ip -n lan addr add 192.0.2.7/24 dev wan0
-ip -n lan route add 10.20.0.0/24 via $LAB_HOST4
-ip -n lan route add 10.21.0.0/24 via $LAB_HOST4
-ip -n lan route add 10.99.0.0/24 via $LAB_HOST4
-ip -n lan route add fd00:20::/64 via $LAB_HOST6
-ip -n lan route add 2001:db8:21::/64 via $LAB_HOST6
-for where in lan ga gb gc gl host; do
-	rules_serve $where tcp 443
-	rules_serve $where udp 443
-done
+rules_nat_policy '{ source: 192.0.2.11 }'
+rules_nat_guests
 
 echo "sources"
 for protocol in tcp udp; do
@@ -89,7 +51,7 @@ wait $watch
 $LAB_HOST6 $LAB_LAN6 4100" ] || fail "the LAN saw $(cat /run/log/watch)"
 
 echo "by another way than its egress nothing leaves"
-policy '{ network: xenbr0 }'
+rules_nat_policy '{ network: xenbr0 }'
 rules_expect "lan $LAB_HOST4" gc tcp $LAB_LAN4 443
 ip link add other0 type veth peer name eth1 netns lan
 ip link set other0 up
