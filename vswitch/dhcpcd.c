@@ -22,7 +22,6 @@
 #include "base/child.h"
 #include "vswitch/service.h"
 
-#define KIND	  "dhcpcd"
 #define CONF_FILE "dhcpcd.conf"
 #define DB_DIR	  "db"
 #define RUN_DIR	  "run"
@@ -30,10 +29,6 @@
 #define ITS_RUN	  "/run/dhcpcd"
 #define DUID_FILE "duid"
 #define STOP_MS	  3000
-
-struct dhcpcd {
-	const char *rundir;
-};
 
 bool dhcpcd_is_needed(const struct vs_network *n)
 {
@@ -79,50 +74,15 @@ json_t *dhcpcd_doc(const struct vs_network *n, const struct vs_record_network *r
 	return list ? json_pack("{soss}", "config", list, "request", request) : NULL;
 }
 
-static int dhcpcd_get(void *ctx, const char *name, json_t **doc, char *why)
+static bool is_as_told(const struct service *s, const char *network, const json_t *doc)
 {
-	struct dhcpcd *d = ctx;
-	struct service s;
-	char *config = NULL;
-	int rc = service_init(&s, d->rundir, KIND, name);
+	char *config = service_lines(json_object_get(doc, "config"));
+	bool is = config && service_holds(s, CONF_FILE, config) &&
+		  child_find(s->rundir, s->name, NULL) == 0;
 
-	(void)why;
-	*doc = rc ? NULL : service_read_doc(&s);
-	if (!*doc)
-		return rc;
-	config = service_lines(json_object_get(*doc, "config"));
-	if (!config || !service_holds(&s, CONF_FILE, config) ||
-	    child_find(s.rundir, s.name, NULL)) {
-		json_decref(*doc);
-		*doc = NULL;
-	}
+	(void)network;
 	free(config);
-	return 0;
-}
-
-struct observation {
-	struct dhcpcd *d;
-	struct vs_observed *o;
-	char *why;
-};
-
-static int observe_one(void *arg, const char *network)
-{
-	struct observation *ob = arg;
-	json_t *doc;
-	int rc = dhcpcd_get(ob->d, network, &doc, ob->why);
-
-	if (!rc && doc)
-		rc = vs_observed_set_doc(ob->o, VS_DOC_DHCP, network, doc);
-	json_decref(doc);
-	return rc;
-}
-
-static int dhcpcd_observe(void *ctx, struct vs_observed *o, char *why)
-{
-	struct observation ob = { .d = ctx, .o = o, .why = why };
-
-	return service_each(ob.d->rundir, KIND, observe_one, &ob);
+	return is;
 }
 
 /* The host is one client to the LAN's server, whoever asks: it keeps its DUID. */
@@ -218,8 +178,7 @@ static int set(const struct service *s, const char *network, const json_t *doc, 
 	char *config = service_lines(json_object_get(doc, "config"));
 	int rc = config ? 0 : -ENOMEM;
 
-	if (!rc &&
-	    !(service_holds(s, CONF_FILE, config) && child_find(s->rundir, s->name, NULL) == 0))
+	if (!rc && !is_as_told(s, network, doc))
 		rc = start(s, network, config, lease, why);
 	if (!rc)
 		rc = service_write_doc(s, doc);
@@ -227,45 +186,35 @@ static int set(const struct service *s, const char *network, const json_t *doc, 
 	return rc;
 }
 
+static const struct service_kind kind = {
+	.name = "dhcpcd",
+	.doc = VS_DOC_DHCP,
+	.stop_ms = STOP_MS,
+	.is_as_told = is_as_told,
+	.set = set,
+};
+
+static int dhcpcd_get(void *ctx, const char *name, json_t **doc, char *why)
+{
+	(void)why;
+	return service_get(&kind, ctx, name, doc);
+}
+
+static int dhcpcd_observe(void *ctx, struct vs_observed *o, char *why)
+{
+	(void)why;
+	return service_observe(&kind, ctx, o);
+}
+
 static int dhcpcd_apply(void *ctx, const char *name, const json_t *doc, char *why)
 {
-	struct dhcpcd *d = ctx;
-	struct service s;
-	int rc = service_init(&s, d->rundir, KIND, name);
-
-	if (rc)
-		return rc;
-	if (doc)
-		return set(&s, name, doc, why);
-	rc = service_stop(&s, "dhcpcd", STOP_MS);
-	if (rc)
-		snprintf(why, VS_TEXT_LEN, "cannot end dhcpcd: %s", strerror(-rc));
-	else
-		service_remove(&s);
-	return rc;
-}
-
-static int dhcpcd_open(const char *rundir, void **ctx, char *why)
-{
-	struct dhcpcd *d = calloc(1, sizeof(*d));
-
-	(void)why;
-	*ctx = d;
-	if (!d)
-		return -ENOMEM;
-	d->rundir = rundir;
-	return 0;
-}
-
-static void dhcpcd_close(void *ctx)
-{
-	free(ctx);
+	return service_apply(&kind, ctx, name, doc, why);
 }
 
 const struct vs_doc_ops dhcpcd_doc_ops = {
-	.open = dhcpcd_open,
+	.open = service_open,
 	.observe = dhcpcd_observe,
 	.get = dhcpcd_get,
 	.apply = dhcpcd_apply,
-	.close = dhcpcd_close,
+	.close = service_close,
 };

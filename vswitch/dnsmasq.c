@@ -15,7 +15,6 @@
 #include "base/clock.h"
 #include "vswitch/service.h"
 
-#define KIND	    "dnsmasq"
 #define CONF_FILE   "dnsmasq.conf"
 #define PID_FILE    "pid" /* written once it listens */
 #define LEASES_FILE "leases"
@@ -31,10 +30,6 @@
 #define USER_NOBODY "nobody"
 
 static const char *const inner_dirs[] = { HOSTS_DIR, NAMES_DIR };
-
-struct dnsmasq {
-	const char *rundir;
-};
 
 /* What it is told as texts of files. */
 struct texts {
@@ -89,53 +84,19 @@ static bool is_as_told(const struct service *s, const struct texts *t)
 	       child_find(s->rundir, s->name, NULL) == 0;
 }
 
-static int dnsmasq_get(void *ctx, const char *name, json_t **doc, char *why)
+static bool holds_entries(const struct service *s, const struct texts *t)
 {
-	struct dnsmasq *d = ctx;
-	struct service s;
-	struct texts t = { 0 };
-	int rc = service_init(&s, d->rundir, KIND, name);
+	return service_holds(s, HOSTS_FILE, t->hosts) && service_holds(s, NAMES_FILE, t->names);
+}
 
-	(void)why;
-	*doc = NULL;
-	if (rc)
-		return rc;
-	*doc = service_read_doc(&s);
-	if (*doc)
-		rc = make_texts(&s, name, *doc, &t);
-	/* Dead, or its files were changed: as if it was not there, so that it is made again. */
-	if (*doc && (rc || !is_as_told(&s, &t) || !service_holds(&s, HOSTS_FILE, t.hosts) ||
-		     !service_holds(&s, NAMES_FILE, t.names))) {
-		json_decref(*doc);
-		*doc = NULL;
-	}
+static bool is_whole(const struct service *s, const char *network, const json_t *doc)
+{
+	struct texts t;
+	bool is_whole = !make_texts(s, network, doc, &t) && is_as_told(s, &t) &&
+			holds_entries(s, &t);
+
 	texts_free(&t);
-	return rc;
-}
-
-struct observation {
-	struct dnsmasq *d;
-	struct vs_observed *o;
-	char *why;
-};
-
-static int observe_one(void *arg, const char *network)
-{
-	struct observation *ob = arg;
-	json_t *doc;
-	int rc = dnsmasq_get(ob->d, network, &doc, ob->why);
-
-	if (!rc && doc)
-		rc = vs_observed_set_doc(ob->o, VS_DOC_DNSMASQ, network, doc);
-	json_decref(doc);
-	return rc;
-}
-
-static int dnsmasq_observe(void *ctx, struct vs_observed *o, char *why)
-{
-	struct observation ob = { .d = ctx, .o = o, .why = why };
-
-	return service_each(ob.d->rundir, KIND, observe_one, &ob);
+	return is_whole;
 }
 
 static int wait_until_listens(const struct service *s, char *why)
@@ -195,8 +156,7 @@ static int set(const struct service *s, const char *network, const json_t *doc, 
 	if (!rc)
 		rc = service_make_dirs(s, inner_dirs, 2);
 	is_running = !rc && is_as_told(s, &t);
-	is_changed = !rc && !(service_holds(s, HOSTS_FILE, t.hosts) &&
-			      service_holds(s, NAMES_FILE, t.names));
+	is_changed = !rc && !holds_entries(s, &t);
 	if (is_changed)
 		rc = service_write(s, HOSTS_FILE, t.hosts);
 	if (!rc && is_changed)
@@ -214,45 +174,35 @@ static int set(const struct service *s, const char *network, const json_t *doc, 
 	return rc;
 }
 
+static const struct service_kind kind = {
+	.name = "dnsmasq",
+	.doc = VS_DOC_DNSMASQ,
+	.stop_ms = STOP_MS,
+	.is_as_told = is_whole,
+	.set = set,
+};
+
+static int dnsmasq_get(void *ctx, const char *name, json_t **doc, char *why)
+{
+	(void)why;
+	return service_get(&kind, ctx, name, doc);
+}
+
+static int dnsmasq_observe(void *ctx, struct vs_observed *o, char *why)
+{
+	(void)why;
+	return service_observe(&kind, ctx, o);
+}
+
 static int dnsmasq_apply(void *ctx, const char *name, const json_t *doc, char *why)
 {
-	struct dnsmasq *d = ctx;
-	struct service s;
-	int rc = service_init(&s, d->rundir, KIND, name);
-
-	if (rc)
-		return rc;
-	if (doc)
-		return set(&s, name, doc, why);
-	rc = child_stop(s.rundir, s.name, STOP_MS);
-	if (rc)
-		snprintf(why, VS_TEXT_LEN, "cannot end dnsmasq: %s", strerror(-rc));
-	else
-		service_remove(&s);
-	return rc;
-}
-
-static int dnsmasq_open(const char *rundir, void **ctx, char *why)
-{
-	struct dnsmasq *d = calloc(1, sizeof(*d));
-
-	(void)why;
-	*ctx = d;
-	if (!d)
-		return -ENOMEM;
-	d->rundir = rundir;
-	return 0;
-}
-
-static void dnsmasq_close(void *ctx)
-{
-	free(ctx);
+	return service_apply(&kind, ctx, name, doc, why);
 }
 
 const struct vs_doc_ops dnsmasq_doc_ops = {
-	.open = dnsmasq_open,
+	.open = service_open,
 	.observe = dnsmasq_observe,
 	.get = dnsmasq_get,
 	.apply = dnsmasq_apply,
-	.close = dnsmasq_close,
+	.close = service_close,
 };

@@ -20,6 +20,24 @@ struct service {
 	char dir[PATH_MAX];
 };
 
+/* What documents of one such daemon have of their own. */
+struct service_kind {
+	const char *name; /* of its folder and its program */
+	enum vs_doc_kind doc;
+	int stop_ms;
+	/* Whether it runs, and its files are as @doc has them. */
+	bool (*is_as_told)(const struct service *s, const char *network, const json_t *doc);
+	int (*set)(const struct service *s, const char *network, const json_t *doc, char *why);
+};
+
+/* service_docs.c: struct vs_doc_ops (docs.h) of such a kind. */
+int service_open(const char *rundir, void **ctx, char *why);
+void service_close(void *ctx);
+int service_get(const struct service_kind *k, void *ctx, const char *network, json_t **doc);
+int service_observe(const struct service_kind *k, void *ctx, struct vs_observed *o);
+int service_apply(const struct service_kind *k, void *ctx, const char *network, const json_t *doc,
+		  char *why);
+
 /* Return: 0; -EINVAL: @network is no name of a network. */
 int service_init(struct service *s, const char *rundir, const char *kind, const char *network);
 /* Its folder, and those in it, readable for a daemon without rights. */
