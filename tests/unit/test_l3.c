@@ -10,67 +10,21 @@
 #include <linux/rtnetlink.h>
 #include <cmocka.h>
 
+#include "tests/util/plan_host.h"
 #include "vswitch/fake.h"
 #include "vswitch/plan_priv.h"
 
-struct host {
-	struct vs_fake *fake;
-	struct vs_wanted wanted;
-	struct vs_record record;
-	struct diags ds;
-	struct vs_plan plan;
-	char *before;
-};
-
 static int setup(void **state)
 {
-	struct host *h = calloc(1, sizeof(*h));
-	struct vs_link *eth0;
+	struct plan_host *h = plan_host_open();
 
-	assert_non_null(h);
-	assert_int_equal(vs_fake_open(&h->fake), 0);
-	vs_wanted_init(&h->wanted);
-	vs_record_init(&h->record);
-	eth0 = vs_fake_add_link(h->fake, "eth0", "");
-	assert_non_null(eth0);
 	h->before = vs_observed_text(&h->fake->model);
 	*state = h;
 	return 0;
 }
 
-static int teardown(void **state)
-{
-	struct host *h = *state;
-
-	vs_plan_fini(&h->plan);
-	diags_fini(&h->ds);
-	vs_record_fini(&h->record);
-	vs_wanted_fini(&h->wanted);
-	h->fake->sys.ops->close(&h->fake->sys);
-	free(h->before);
-	free(h);
-	return 0;
-}
-
-static void apply(struct host *h)
-{
-	char why[VS_TEXT_LEN];
-	json_t *json;
-
-	vs_plan_fini(&h->plan);
-	assert_int_equal(vs_plan_make(&h->wanted, &h->fake->model, &h->record, &h->ds, &h->plan),
-			 0);
-	for (size_t i = 0; i < h->plan.nr; i++)
-		assert_int_equal(vs_step_do(&h->fake->sys, &h->plan.steps[i], why), 0);
-	json = vs_record_json(&h->plan.record);
-	assert_non_null(json);
-	vs_record_fini(&h->record);
-	assert_int_equal(vs_record_from_json(json, &h->record), 0);
-	json_decref(json);
-}
-
 /* All undone, in reverse: what was there before is there again. */
-static void undo_all(struct host *h)
+static void undo_all(struct plan_host *h)
 {
 	char why[VS_TEXT_LEN];
 	char *text;
@@ -82,7 +36,7 @@ static void undo_all(struct host *h)
 	free(text);
 }
 
-static struct vs_network *want(struct host *h, const char *name, const struct vs_mode *mode)
+static struct vs_network *want(struct plan_host *h, const char *name, const struct vs_mode *mode)
 {
 	struct vs_network *n = vs_wanted_add_network(&h->wanted);
 
@@ -104,7 +58,7 @@ static void want_subnet(struct vs_network *n, const char *prefix, int len, const
 	assert_int_equal(inet_pton(s->prefix.family, gateway, s->gateway), 1);
 }
 
-static void want_vif(struct host *h, const char *name, const char *network)
+static void want_vif(struct plan_host *h, const char *name, const char *network)
 {
 	struct vs_vif *vif = vs_wanted_add_vif(&h->wanted);
 
@@ -117,7 +71,7 @@ static void want_vif(struct host *h, const char *name, const char *network)
 }
 
 /* Whether @line is part of the dump of what is there. */
-static bool is_there(struct host *h, const char *line)
+static bool is_there(struct plan_host *h, const char *line)
 {
 	char *text = vs_observed_text(&h->fake->model);
 	bool found = strstr(text, line) != NULL;
@@ -126,7 +80,7 @@ static bool is_there(struct host *h, const char *line)
 	return found;
 }
 
-static size_t find_step(const struct host *h, enum vs_op_kind kind)
+static size_t find_step(const struct plan_host *h, enum vs_op_kind kind)
 {
 	for (size_t i = 0; i < h->plan.nr; i++)
 		if (h->plan.steps[i].op.kind == kind)
@@ -135,7 +89,7 @@ static size_t find_step(const struct host *h, enum vs_op_kind kind)
 	return 0;
 }
 
-static void want_nat(struct host *h)
+static void want_nat(struct plan_host *h)
 {
 	struct vs_network *n = want(h, "nat0", &vs_mode_nat);
 
@@ -145,12 +99,12 @@ static void want_nat(struct host *h)
 
 static void test_nat_is_a_bridge_with_gateways(void **state)
 {
-	struct host *h = *state;
+	struct plan_host *h = *state;
 	const struct vs_link *nat0;
 
 	want_nat(h);
 	want_vif(h, "vif1.0", "nat0");
-	apply(h);
+	plan_host_apply(h);
 	nat0 = vs_observed_link(&h->fake->model, "nat0");
 	assert_non_null(nat0);
 	assert_true(nat0->is_up);
@@ -161,49 +115,49 @@ static void test_nat_is_a_bridge_with_gateways(void **state)
 	assert_int_equal(h->fake->model.sysctls[VS_SYSCTL_FORWARDING4], 1);
 	assert_int_equal(h->fake->model.sysctls[VS_SYSCTL_FORWARDING6], 1);
 	assert_int_equal(vs_observed_link(&h->fake->model, "vif1.0")->master, nat0->ifindex);
-	apply(h);
+	plan_host_apply(h);
 	assert_int_equal(h->plan.nr, 0);
 }
 
 static void test_nat_is_undone(void **state)
 {
-	struct host *h = *state;
+	struct plan_host *h = *state;
 
 	want_nat(h);
 	want_vif(h, "vif1.0", "nat0");
-	apply(h);
+	plan_host_apply(h);
 	undo_all(h);
 }
 
 static void test_only_families_in_use_are_forwarded(void **state)
 {
-	struct host *h = *state;
+	struct plan_host *h = *state;
 
 	want_subnet(want(h, "nat0", &vs_mode_nat), "10.20.0.0", 24, "10.20.0.1");
-	apply(h);
+	plan_host_apply(h);
 	assert_int_equal(h->fake->model.sysctls[VS_SYSCTL_FORWARDING4], 1);
 	assert_int_equal(h->fake->model.sysctls[VS_SYSCTL_FORWARDING6], 0);
 }
 
 static void test_isolated_needs_no_forwarding(void **state)
 {
-	struct host *h = *state;
+	struct plan_host *h = *state;
 
 	want_subnet(want(h, "lab0", &vs_mode_isolated), "10.99.0.0", 24, "10.99.0.1");
-	apply(h);
+	plan_host_apply(h);
 	assert_true(is_there(h, "addr lab0 10.99.0.1/24 "));
 	assert_int_equal(h->fake->model.sysctls[VS_SYSCTL_FORWARDING4], 0);
 }
 
 static void test_down_takes_all_of_it(void **state)
 {
-	struct host *h = *state;
+	struct plan_host *h = *state;
 	char *text;
 
 	want_nat(h);
-	apply(h);
+	plan_host_apply(h);
 	vs_wanted_fini(&h->wanted);
-	apply(h);
+	plan_host_apply(h);
 	text = vs_observed_text(&h->fake->model);
 	assert_string_equal(text, h->before);
 	free(text);
@@ -211,20 +165,20 @@ static void test_down_takes_all_of_it(void **state)
 
 static void test_subnet_that_changes(void **state)
 {
-	struct host *h = *state;
+	struct plan_host *h = *state;
 
 	want_nat(h);
-	apply(h);
+	plan_host_apply(h);
 	vs_wanted_fini(&h->wanted);
 	want_subnet(want(h, "nat0", &vs_mode_nat), "10.21.0.0", 24, "10.21.0.1");
-	apply(h);
+	plan_host_apply(h);
 	assert_true(is_there(h, "addr nat0 10.21.0.1/24 "));
 	assert_int_equal(h->fake->model.nr_addrs, 1);
 }
 
 static void test_host_without_ipv6(void **state)
 {
-	struct host *h = *state;
+	struct plan_host *h = *state;
 	struct vs_observed *o = &h->fake->model;
 
 	want_nat(h);
@@ -232,43 +186,43 @@ static void test_host_without_ipv6(void **state)
 	for (size_t i = 0; i < o->nr_links; i++)
 		o->links[i].ipv6_off = o->links[i].accept_ra = -1;
 	o->sysctls[VS_SYSCTL_FORWARDING6] = -1;
-	apply(h);
+	plan_host_apply(h);
 	assert_true(is_there(h, "addr nat0 10.20.0.1/24 "));
 	assert_int_equal(o->nr_addrs, 1);
 	for (size_t i = 0; i < h->plan.nr; i++)
 		assert_true(h->plan.steps[i].op.kind != VS_OP_IPV6_OFF &&
 			    h->plan.steps[i].op.kind != VS_OP_ACCEPT_RA);
-	apply(h);
+	plan_host_apply(h);
 	assert_int_equal(h->plan.nr, 0);
 }
 
 static void test_custom_bridge_routes_too(void **state)
 {
-	struct host *h = *state;
+	struct plan_host *h = *state;
 
 	want_subnet(want(h, "priv0", &vs_mode_bridge), "10.9.0.0", 24, "10.9.0.1");
-	apply(h);
+	plan_host_apply(h);
 	assert_true(is_there(h, "addr priv0 10.9.0.1/24 "));
 	assert_int_equal(h->fake->model.sysctls[VS_SYSCTL_FORWARDING4], 1);
 }
 
 static void test_bridge_becomes_nat(void **state)
 {
-	struct host *h = *state;
+	struct plan_host *h = *state;
 
 	want(h, "nat0", &vs_mode_bridge);
 	want_vif(h, "vif1.0", "nat0");
-	apply(h);
+	plan_host_apply(h);
 	h->wanted.networks[0].mode = &vs_mode_nat;
 	want_subnet(&h->wanted.networks[0], "10.20.0.0", 24, "10.20.0.1");
-	apply(h);
+	plan_host_apply(h);
 	assert_true(is_there(h, "addr nat0 10.20.0.1/24 "));
 	/* The guest's port stays where it is. */
 	for (size_t i = 0; i < h->plan.nr; i++)
 		assert_string_not_equal(h->plan.steps[i].op.link, "vif1.0");
 	h->wanted.networks[0].mode = &vs_mode_bridge;
 	h->wanted.networks[0].nr_subnets = 0;
-	apply(h);
+	plan_host_apply(h);
 	assert_int_equal(h->fake->model.nr_addrs, 0);
 	assert_int_equal(h->fake->model.sysctls[VS_SYSCTL_FORWARDING4], 0);
 }
@@ -277,7 +231,7 @@ static void test_bridge_becomes_nat(void **state)
 
 static const uint8_t guest_mac[MAC_LEN] = { 0, 0x16, 0x3e, 0, 0, 1 };
 
-static void give_default_route(struct host *h, const char *link)
+static void give_default_route(struct plan_host *h, const char *link)
 {
 	struct vs_op op = { .kind = VS_OP_ROUTE_ADD };
 
@@ -297,7 +251,7 @@ static void add_addr(struct vs_vif *vif, const char *ip)
 	assert_int_equal(inet_pton(a->family, ip, a->address), 1);
 }
 
-static struct vs_network *want_route(struct host *h)
+static struct vs_network *want_route(struct plan_host *h)
 {
 	struct vs_network *n = want(h, "rt0", &vs_mode_route);
 	struct vs_vif *vif;
@@ -319,11 +273,11 @@ static struct vs_network *want_route(struct host *h)
 
 static void test_route_is_a_link_per_guest(void **state)
 {
-	struct host *h = *state;
+	struct plan_host *h = *state;
 	const struct vs_link *vif, *eth0;
 
 	want_route(h);
-	apply(h);
+	plan_host_apply(h);
 	vif = vs_observed_link(&h->fake->model, "vif1.0");
 	eth0 = vs_observed_link(&h->fake->model, "eth0");
 	assert_int_equal(vif->master, 0);
@@ -344,20 +298,20 @@ static void test_route_is_a_link_per_guest(void **state)
 	assert_int_equal(eth0->sysctls[VS_LINK_PROXY_NDP], 1);
 	assert_int_equal(eth0->sysctls[VS_LINK_PROXY_DELAY4], 0);
 	assert_int_equal(h->record.nr_switches, 3);
-	apply(h);
+	plan_host_apply(h);
 	assert_int_equal(h->plan.nr, 0);
 }
 
 /* The same links behind a network that translates; and back onto its segment. */
 static void test_nat_with_a_link_per_guest(void **state)
 {
-	struct host *h = *state;
+	struct plan_host *h = *state;
 	struct vs_network *n = want_route(h);
 	const struct vs_link *vif;
 
 	n->mode = &vs_mode_nat;
 	n->proxy_neighbours = false;
-	apply(h);
+	plan_host_apply(h);
 	vif = vs_observed_link(&h->fake->model, "vif1.0");
 	assert_int_equal(vif->master, 0);
 	assert_int_equal(vif->sysctls[VS_LINK_PROXY_ARP], 1);
@@ -367,10 +321,10 @@ static void test_nat_with_a_link_per_guest(void **state)
 	assert_true(is_there(h, "neigh vif1.0 2001:db8:40::70 00:16:3e:00:00:01"));
 	assert_false(is_there(h, "proxy "));
 	assert_true(h->record.networks[0].is_per_guest);
-	apply(h);
+	plan_host_apply(h);
 	assert_int_equal(h->plan.nr, 0);
 	n->is_per_guest = false;
-	apply(h);
+	plan_host_apply(h);
 	vif = vs_observed_link(&h->fake->model, "vif1.0");
 	assert_int_equal(vif->master, vs_observed_link(&h->fake->model, "rt0")->ifindex);
 	assert_false(is_there(h, "addr vif1.0"));
@@ -381,37 +335,37 @@ static void test_nat_with_a_link_per_guest(void **state)
 /* Guests that share no segment reach each other by the host. */
 static void test_isolated_links_are_forwarded_between(void **state)
 {
-	struct host *h = *state;
+	struct plan_host *h = *state;
 	struct vs_network *n = want(h, "lab0", &vs_mode_isolated);
 
 	want_subnet(n, "10.99.0.0", 24, "10.99.0.1");
 	n->is_per_guest = true;
-	apply(h);
+	plan_host_apply(h);
 	assert_int_equal(h->fake->model.sysctls[VS_SYSCTL_FORWARDING4], 1);
 }
 
 static void test_route_is_undone(void **state)
 {
-	struct host *h = *state;
+	struct plan_host *h = *state;
 
 	want_route(h);
-	apply(h);
+	plan_host_apply(h);
 	undo_all(h);
 }
 
 static void test_route_given_up_leaves_nothing(void **state)
 {
-	struct host *h = *state;
+	struct plan_host *h = *state;
 	char *text;
 
 	want_route(h);
-	apply(h);
+	plan_host_apply(h);
 	vs_wanted_fini(&h->wanted);
 	want_vif(h, "vif9.0", ""); /* takes note of how things are, but for the new link */
 	h->wanted.nr_vifs = 0;
 	want_vif(h, "vif8.0", "");
 	strcpy(h->wanted.vifs[0].name, "vif1.0");
-	apply(h);
+	plan_host_apply(h);
 	text = vs_observed_text(&h->fake->model);
 	assert_null(strstr(text, "neigh "));
 	assert_null(strstr(text, "proxy "));
@@ -428,23 +382,23 @@ static void test_route_given_up_leaves_nothing(void **state)
 /* A guest that left while nobody looked is not answered for any more. */
 static void test_answers_of_guests_gone(void **state)
 {
-	struct host *h = *state;
+	struct plan_host *h = *state;
 
 	want_route(h);
-	apply(h);
+	plan_host_apply(h);
 	h->wanted.nr_vifs = 0;
-	apply(h);
+	plan_host_apply(h);
 	for (size_t i = 0; i < h->fake->model.nr_neighs; i++)
 		assert_false(h->fake->model.neighs[i].neigh.is_proxy);
 }
 
 static void test_guest_leaves(void **state)
 {
-	struct host *h = *state;
+	struct plan_host *h = *state;
 	char why[VS_TEXT_LEN];
 
 	want_route(h);
-	apply(h);
+	plan_host_apply(h);
 	assert_int_equal(
 		vs_leave_vif(&h->fake->sys, &h->wanted.networks[0], &h->wanted.vifs[0], why), 0);
 	for (size_t i = 0; i < h->fake->model.nr_neighs; i++)
@@ -453,34 +407,34 @@ static void test_guest_leaves(void **state)
 
 static void test_guest_changes_address(void **state)
 {
-	struct host *h = *state;
+	struct plan_host *h = *state;
 	struct vs_vif *vif;
 	char *text;
 
 	want_route(h);
-	apply(h);
+	plan_host_apply(h);
 	vif = &h->wanted.vifs[0];
 	vif->nr_addrs = 0;
 	memset(vif->addrs, 0, sizeof(vif->addrs));
 	add_addr(vif, "198.51.100.71");
 	vif->mac[5] = 2;
-	apply(h);
+	plan_host_apply(h);
 	text = vs_observed_text(&h->fake->model);
 	assert_null(strstr(text, "100.70"));
 	assert_null(strstr(text, "40::70"));
 	free(text);
 	assert_true(is_there(h, "neigh vif1.0 198.51.100.71 00:16:3e:00:00:02"));
 	assert_true(is_there(h, "proxy eth0 198.51.100.71 "));
-	apply(h);
+	plan_host_apply(h);
 	assert_int_equal(h->plan.nr, 0);
 }
 
 static void test_route_without_advertising(void **state)
 {
-	struct host *h = *state;
+	struct plan_host *h = *state;
 
 	want_route(h)->proxy_neighbours = false;
-	apply(h);
+	plan_host_apply(h);
 	for (size_t i = 0; i < h->fake->model.nr_neighs; i++)
 		assert_false(h->fake->model.neighs[i].neigh.is_proxy);
 	assert_int_equal(h->record.nr_switches, 0);
@@ -488,36 +442,36 @@ static void test_route_without_advertising(void **state)
 
 static void test_routed_segment(void **state)
 {
-	struct host *h = *state;
+	struct plan_host *h = *state;
 	const struct vs_link *vif;
 
 	want_route(h)->is_per_guest = false;
-	apply(h);
+	plan_host_apply(h);
 	vif = vs_observed_link(&h->fake->model, "vif1.0");
 	assert_int_equal(vif->master, vs_observed_link(&h->fake->model, "rt0")->ifindex);
 	assert_true(is_there(h, "proxy eth0 198.51.100.70 "));
-	apply(h);
+	plan_host_apply(h);
 	assert_int_equal(h->plan.nr, 0);
 	h->wanted.networks[0].is_per_guest = true;
-	apply(h);
+	plan_host_apply(h);
 	assert_int_equal(vs_observed_link(&h->fake->model, "vif1.0")->master, 0);
 	h->wanted.networks[0].is_per_guest = false;
-	apply(h);
+	plan_host_apply(h);
 	assert_false(is_there(h, "addr vif1.0"));
 	assert_int_equal(h->plan.record.nr_networks, 1);
 }
 
 static void test_routed_guest_is_placed_alone(void **state)
 {
-	struct host *h = *state;
+	struct plan_host *h = *state;
 	char why[VS_TEXT_LEN], *planned, *placed;
 
 	want_route(h);
-	apply(h);
+	plan_host_apply(h);
 	planned = vs_observed_text(&h->fake->model);
 	undo_all(h);
 	h->wanted.nr_vifs = 0;
-	apply(h);
+	plan_host_apply(h);
 	assert_int_equal(
 		vs_place_vif(&h->fake->sys, &h->wanted.networks[0], &h->wanted.vifs[0], why), 0);
 	placed = vs_observed_text(&h->fake->model);
@@ -526,7 +480,7 @@ static void test_routed_guest_is_placed_alone(void **state)
 	free(placed);
 	/* And off it again, to a bridge. */
 	want(h, "priv0", &vs_mode_bridge);
-	apply(h);
+	plan_host_apply(h);
 	strcpy(h->wanted.vifs[0].network, "priv0");
 	assert_int_equal(
 		vs_place_vif(&h->fake->sys, &h->wanted.networks[1], &h->wanted.vifs[0], why), 0);
@@ -536,7 +490,7 @@ static void test_routed_guest_is_placed_alone(void **state)
 
 static void test_hears_routers_while_forwarding(void **state)
 {
-	struct host *h = *state;
+	struct plan_host *h = *state;
 	struct vs_op op = { .kind = VS_OP_ROUTE_ADD };
 
 	strcpy(op.link, "eth0");
@@ -545,41 +499,41 @@ static void test_hears_routers_while_forwarding(void **state)
 				      .protocol = RTPROT_RA };
 	assert_int_equal(vs_model_apply(&h->fake->model, &op), 0);
 	want_nat(h);
-	apply(h);
+	plan_host_apply(h);
 	assert_int_equal(vs_observed_link(&h->fake->model, "eth0")->accept_ra, 2);
 	assert_true(find_step(h, VS_OP_LINK_SYSCTL) < find_step(h, VS_OP_SYSCTL));
-	apply(h);
+	plan_host_apply(h);
 	assert_int_equal(h->plan.nr, 0);
 	vs_wanted_fini(&h->wanted);
-	apply(h);
+	plan_host_apply(h);
 	assert_int_equal(vs_observed_link(&h->fake->model, "eth0")->accept_ra, 1);
 }
 
 /* ---- Daemons for networks ---- */
 
-static bool has_doc(struct host *h, enum vs_doc_kind kind, const char *name)
+static bool has_doc(struct plan_host *h, enum vs_doc_kind kind, const char *name)
 {
 	return vs_observed_doc(&h->fake->model, kind, name) != NULL;
 }
 
 static void test_dnsmasq_comes_and_goes(void **state)
 {
-	struct host *h = *state;
+	struct plan_host *h = *state;
 
 	want_nat(h);
 	h->wanted.networks[0].dns.given = true;
-	apply(h);
+	plan_host_apply(h);
 	assert_true(has_doc(h, VS_DOC_DNSMASQ, "nat0"));
-	apply(h);
+	plan_host_apply(h);
 	assert_int_equal(h->plan.nr, 0);
 	h->wanted.networks[0].dns.given = false;
-	apply(h);
+	plan_host_apply(h);
 	assert_false(has_doc(h, VS_DOC_DNSMASQ, "nat0"));
 }
 
 static void test_program_that_is_not_installed(void **state)
 {
-	struct host *h = *state;
+	struct plan_host *h = *state;
 
 	want_nat(h);
 	h->wanted.networks[0].dns.given = true;
@@ -602,7 +556,8 @@ static struct vs_addr lease(const char *ip, uint32_t valid_s)
 	return a;
 }
 
-static void change_addr(struct host *h, enum vs_op_kind kind, const char *link, struct vs_addr a)
+static void change_addr(struct plan_host *h, enum vs_op_kind kind, const char *link,
+			struct vs_addr a)
 {
 	struct vs_op op = { .kind = kind, .addr = a };
 
@@ -611,7 +566,7 @@ static void change_addr(struct host *h, enum vs_op_kind kind, const char *link, 
 }
 
 /* eth0 with a lease goes under xenbr0, which asks for one. */
-static void move_lease(struct host *h)
+static void move_lease(struct plan_host *h)
 {
 	struct vs_network *n = want(h, "xenbr0", &vs_mode_bridge);
 
@@ -619,12 +574,12 @@ static void move_lease(struct host *h)
 	strcpy(n->uplink_name, "lan0");
 	strcpy(n->uplink.name, "eth0");
 	change_addr(h, VS_OP_ADDR_ADD, "eth0", lease("192.0.2.100", 600));
-	apply(h);
+	plan_host_apply(h);
 }
 
 static void test_lease_moves_and_is_kept(void **state)
 {
-	struct host *h = *state;
+	struct plan_host *h = *state;
 	json_t *doc;
 
 	move_lease(h);
@@ -632,23 +587,23 @@ static void test_lease_moves_and_is_kept(void **state)
 	doc = vs_observed_doc(&h->fake->model, VS_DOC_DHCP, "xenbr0");
 	assert_non_null(doc);
 	assert_string_equal(json_string_value(json_object_get(doc, "request")), "192.0.2.100");
-	apply(h);
+	plan_host_apply(h);
 	assert_int_equal(h->plan.nr, 0);
 }
 
 static void test_lease_is_the_clients(void **state)
 {
-	struct host *h = *state;
+	struct plan_host *h = *state;
 
 	move_lease(h);
 	change_addr(h, VS_OP_ADDR_DEL, "xenbr0", lease("192.0.2.100", 600));
 	change_addr(h, VS_OP_ADDR_ADD, "xenbr0", lease("192.0.2.101", 700));
 	/* Not put back: the client has another now. */
-	apply(h);
+	plan_host_apply(h);
 	assert_int_equal(h->plan.nr, 0);
 	/* And it is that which the uplink gets. */
 	vs_wanted_fini(&h->wanted);
-	apply(h);
+	plan_host_apply(h);
 	assert_true(is_there(h, "addr eth0 192.0.2.101/24 flags 0 valid 700"));
 	assert_false(is_there(h, "192.0.2.100"));
 	assert_false(has_doc(h, VS_DOC_DHCP, "xenbr0"));
@@ -658,36 +613,49 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_nat_is_a_bridge_with_gateways, setup,
-						teardown),
-		cmocka_unit_test_setup_teardown(test_nat_is_undone, setup, teardown),
+						plan_host_teardown),
+		cmocka_unit_test_setup_teardown(test_nat_is_undone, setup, plan_host_teardown),
 		cmocka_unit_test_setup_teardown(test_only_families_in_use_are_forwarded, setup,
-						teardown),
-		cmocka_unit_test_setup_teardown(test_isolated_needs_no_forwarding, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_down_takes_all_of_it, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_subnet_that_changes, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_host_without_ipv6, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_custom_bridge_routes_too, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_bridge_becomes_nat, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_route_is_a_link_per_guest, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_nat_with_a_link_per_guest, setup, teardown),
+						plan_host_teardown),
+		cmocka_unit_test_setup_teardown(test_isolated_needs_no_forwarding, setup,
+						plan_host_teardown),
+		cmocka_unit_test_setup_teardown(test_down_takes_all_of_it, setup,
+						plan_host_teardown),
+		cmocka_unit_test_setup_teardown(test_subnet_that_changes, setup,
+						plan_host_teardown),
+		cmocka_unit_test_setup_teardown(test_host_without_ipv6, setup, plan_host_teardown),
+		cmocka_unit_test_setup_teardown(test_custom_bridge_routes_too, setup,
+						plan_host_teardown),
+		cmocka_unit_test_setup_teardown(test_bridge_becomes_nat, setup, plan_host_teardown),
+		cmocka_unit_test_setup_teardown(test_route_is_a_link_per_guest, setup,
+						plan_host_teardown),
+		cmocka_unit_test_setup_teardown(test_nat_with_a_link_per_guest, setup,
+						plan_host_teardown),
 		cmocka_unit_test_setup_teardown(test_isolated_links_are_forwarded_between, setup,
-						teardown),
-		cmocka_unit_test_setup_teardown(test_route_is_undone, setup, teardown),
+						plan_host_teardown),
+		cmocka_unit_test_setup_teardown(test_route_is_undone, setup, plan_host_teardown),
 		cmocka_unit_test_setup_teardown(test_route_given_up_leaves_nothing, setup,
-						teardown),
-		cmocka_unit_test_setup_teardown(test_answers_of_guests_gone, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_guest_leaves, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_guest_changes_address, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_route_without_advertising, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_routed_segment, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_routed_guest_is_placed_alone, setup, teardown),
+						plan_host_teardown),
+		cmocka_unit_test_setup_teardown(test_answers_of_guests_gone, setup,
+						plan_host_teardown),
+		cmocka_unit_test_setup_teardown(test_guest_leaves, setup, plan_host_teardown),
+		cmocka_unit_test_setup_teardown(test_guest_changes_address, setup,
+						plan_host_teardown),
+		cmocka_unit_test_setup_teardown(test_route_without_advertising, setup,
+						plan_host_teardown),
+		cmocka_unit_test_setup_teardown(test_routed_segment, setup, plan_host_teardown),
+		cmocka_unit_test_setup_teardown(test_routed_guest_is_placed_alone, setup,
+						plan_host_teardown),
 		cmocka_unit_test_setup_teardown(test_hears_routers_while_forwarding, setup,
-						teardown),
-		cmocka_unit_test_setup_teardown(test_dnsmasq_comes_and_goes, setup, teardown),
+						plan_host_teardown),
+		cmocka_unit_test_setup_teardown(test_dnsmasq_comes_and_goes, setup,
+						plan_host_teardown),
 		cmocka_unit_test_setup_teardown(test_program_that_is_not_installed, setup,
-						teardown),
-		cmocka_unit_test_setup_teardown(test_lease_moves_and_is_kept, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_lease_is_the_clients, setup, teardown),
+						plan_host_teardown),
+		cmocka_unit_test_setup_teardown(test_lease_moves_and_is_kept, setup,
+						plan_host_teardown),
+		cmocka_unit_test_setup_teardown(test_lease_is_the_clients, setup,
+						plan_host_teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -12,19 +12,12 @@
 
 #include <cmocka.h>
 
+#include "tests/util/plan_host.h"
 #include "vswitch/fake.h"
 #include "vswitch/ovs.h"
 #include "vswitch/plan_priv.h"
 
-struct host {
-	struct vs_fake *fake;
-	struct vs_wanted wanted;
-	struct vs_record record;
-	struct diags ds;
-	struct vs_plan plan;
-};
-
-static void give_addr(struct host *h, const char *link, const char *ip)
+static void give_addr(struct plan_host *h, const char *link, const char *ip)
 {
 	struct vs_op op = { .kind = VS_OP_ADDR_ADD };
 
@@ -38,7 +31,7 @@ static void give_addr(struct host *h, const char *link, const char *ip)
 	assert_int_equal(vs_model_apply(&h->fake->model, &op), 0);
 }
 
-static struct vs_network *want(struct host *h)
+static struct vs_network *want(struct plan_host *h)
 {
 	struct vs_network *n = vs_wanted_add_network(&h->wanted);
 
@@ -52,7 +45,7 @@ static struct vs_network *want(struct host *h)
 	return n;
 }
 
-static struct vs_vif *want_vif(struct host *h, const char *name)
+static struct vs_vif *want_vif(struct plan_host *h, const char *name)
 {
 	struct vs_vif *vif = vs_wanted_add_vif(&h->wanted);
 
@@ -70,53 +63,15 @@ static struct vs_vif *want_vif(struct host *h, const char *name)
 
 static int setup(void **state)
 {
-	struct host *h = calloc(1, sizeof(*h));
+	struct plan_host *h = plan_host_open();
 
-	assert_non_null(h);
-	assert_int_equal(vs_fake_open(&h->fake), 0);
-	vs_wanted_init(&h->wanted);
-	vs_record_init(&h->record);
-	assert_non_null(vs_fake_add_link(h->fake, "eth0", ""));
 	assert_non_null(vs_fake_add_link(h->fake, "vif1.0", "tun"));
 	give_addr(h, "eth0", "192.0.2.10");
 	*state = h;
 	return 0;
 }
 
-static int teardown(void **state)
-{
-	struct host *h = *state;
-
-	vs_plan_fini(&h->plan);
-	diags_fini(&h->ds);
-	vs_record_fini(&h->record);
-	vs_wanted_fini(&h->wanted);
-	h->fake->sys.ops->close(&h->fake->sys);
-	free(h);
-	return 0;
-}
-
-static int make_plan(struct host *h)
-{
-	vs_plan_fini(&h->plan);
-	return vs_plan_make(&h->wanted, &h->fake->model, &h->record, &h->ds, &h->plan);
-}
-
-static void run(struct host *h)
-{
-	char why[VS_TEXT_LEN];
-	json_t *record;
-
-	assert_int_equal(make_plan(h), 0);
-	for (size_t i = 0; i < h->plan.nr; i++)
-		assert_int_equal(vs_step_do(&h->fake->sys, &h->plan.steps[i], why), 0);
-	record = vs_record_json(&h->plan.record);
-	vs_record_fini(&h->record);
-	assert_int_equal(vs_record_from_json(record, &h->record), 0);
-	json_decref(record);
-}
-
-static size_t step_of(const struct host *h, const char *text)
+static size_t step_of(const struct plan_host *h, const char *text)
 {
 	char found[VS_OP_TEXT_LEN];
 
@@ -131,13 +86,13 @@ static size_t step_of(const struct host *h, const char *text)
 
 static void test_up_and_down(void **state)
 {
-	struct host *h = *state;
+	struct plan_host *h = *state;
 	char *before = vs_observed_text(&h->fake->model), *after;
 	const struct vs_link *link;
 
 	want(h);
 	want_vif(h, "vif1.0");
-	run(h);
+	plan_host_apply(h);
 	link = vs_observed_link(&h->fake->model, "ovsbr0");
 	assert_non_null(link);
 	assert_true(link->is_up);
@@ -147,11 +102,11 @@ static void test_up_and_down(void **state)
 	assert_true(step_of(h, "set Open vSwitch port eth0") <
 		    step_of(h, "remove address 192.0.2.10/24 from eth0"));
 	assert_true(step_of(h, "set Open vSwitch port vif1.0") <= h->plan.nr - 1);
-	assert_int_equal(make_plan(h), 0);
+	assert_int_equal(plan_host_plan(h), 0);
 	assert_int_equal(h->plan.nr, 0);
 	/* Down again: as it was, but for the vif, which stays up until its guest goes. */
 	vs_wanted_fini(&h->wanted);
-	run(h);
+	plan_host_apply(h);
 	assert_null(vs_observed_link(&h->fake->model, "ovsbr0"));
 	assert_int_equal(h->fake->model.nr_docs, 0);
 	after = vs_observed_text(&h->fake->model);
@@ -163,12 +118,12 @@ static void test_up_and_down(void **state)
 /* Every prefix of the plan, undone, is where it began. */
 static void test_undone_at_any_step(void **state)
 {
-	struct host *h = *state;
+	struct plan_host *h = *state;
 	char *before = vs_observed_text(&h->fake->model), *after, why[VS_TEXT_LEN];
 
 	want(h);
 	want_vif(h, "vif1.0");
-	assert_int_equal(make_plan(h), 0);
+	assert_int_equal(plan_host_plan(h), 0);
 	assert_true(h->plan.nr > 5);
 	for (size_t n = 1; n <= h->plan.nr; n++) {
 		for (size_t i = 0; i < n; i++)
@@ -185,25 +140,25 @@ static void test_undone_at_any_step(void **state)
 /* A vif that nobody wants leaves no port behind. */
 static void test_stale_port_goes(void **state)
 {
-	struct host *h = *state;
+	struct plan_host *h = *state;
 
 	want(h);
 	want_vif(h, "vif1.0");
-	run(h);
+	plan_host_apply(h);
 	assert_non_null(vs_observed_doc(&h->fake->model, VS_DOC_OVS_PORT, "vif1.0"));
 	h->wanted.nr_vifs = 0;
-	run(h);
+	plan_host_apply(h);
 	assert_null(vs_observed_doc(&h->fake->model, VS_DOC_OVS_PORT, "vif1.0"));
 	assert_non_null(vs_observed_doc(&h->fake->model, VS_DOC_OVS_PORT, "eth0"));
 }
 
 static void test_name_is_taken(void **state)
 {
-	struct host *h = *state;
+	struct plan_host *h = *state;
 
 	assert_non_null(vs_fake_add_link(h->fake, "ovsbr0", "openvswitch"));
 	want(h);
-	assert_int_equal(make_plan(h), -EINVAL);
+	assert_int_equal(plan_host_plan(h), -EINVAL);
 	assert_int_equal(h->ds.nr_errors, 1);
 	assert_string_equal(h->ds.v[0].code, "VF0510");
 }
@@ -211,14 +166,14 @@ static void test_name_is_taken(void **state)
 /* The record is lost: what is on the bridge was the uplink's, and comes back to it. */
 static void test_lost_record(void **state)
 {
-	struct host *h = *state;
+	struct plan_host *h = *state;
 
 	want(h);
-	run(h);
+	plan_host_apply(h);
 	vs_record_fini(&h->record);
-	run(h);
+	plan_host_apply(h);
 	vs_wanted_fini(&h->wanted);
-	run(h);
+	plan_host_apply(h);
 	assert_int_equal(h->fake->model.nr_addrs, 1);
 	assert_int_equal(h->fake->model.addrs[0].ifindex,
 			 vs_observed_link(&h->fake->model, "eth0")->ifindex);
@@ -239,7 +194,7 @@ static void expect_doc(json_t *doc, const char *text)
 
 static void test_documents(void **state)
 {
-	struct host *h = *state;
+	struct plan_host *h = *state;
 	struct vs_network *n = want(h);
 	struct vs_vif *vif = want_vif(h, "vif1.0");
 	const uint8_t mac[MAC_LEN] = { 2, 0, 0, 0, 0, 1 };
@@ -314,12 +269,12 @@ static void test_flows(void **state)
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(test_up_and_down, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_undone_at_any_step, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_stale_port_goes, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_name_is_taken, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_lost_record, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_documents, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_up_and_down, setup, plan_host_teardown),
+		cmocka_unit_test_setup_teardown(test_undone_at_any_step, setup, plan_host_teardown),
+		cmocka_unit_test_setup_teardown(test_stale_port_goes, setup, plan_host_teardown),
+		cmocka_unit_test_setup_teardown(test_name_is_taken, setup, plan_host_teardown),
+		cmocka_unit_test_setup_teardown(test_lost_record, setup, plan_host_teardown),
+		cmocka_unit_test_setup_teardown(test_documents, setup, plan_host_teardown),
 		cmocka_unit_test(test_flows),
 	};
 

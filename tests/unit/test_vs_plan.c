@@ -11,16 +11,9 @@
 #include <cmocka.h>
 
 #include "vswitch/array.h"
+#include "tests/util/plan_host.h"
 #include "vswitch/fake.h"
 #include "vswitch/plan_priv.h"
-
-struct host {
-	struct vs_fake *fake;
-	struct vs_wanted wanted;
-	struct vs_record record;
-	struct diags ds;
-	struct vs_plan plan;
-};
 
 static struct vs_addr make_addr(const char *ip, unsigned int len)
 {
@@ -51,7 +44,7 @@ static struct vs_route make_route(const char *to, unsigned int len, const char *
 	return r;
 }
 
-static void give_addr(struct host *h, const char *link, struct vs_addr a)
+static void give_addr(struct plan_host *h, const char *link, struct vs_addr a)
 {
 	struct vs_op op = { .kind = VS_OP_ADDR_ADD, .addr = a };
 
@@ -59,7 +52,7 @@ static void give_addr(struct host *h, const char *link, struct vs_addr a)
 	assert_int_equal(vs_model_apply(&h->fake->model, &op), 0);
 }
 
-static void give_route(struct host *h, const char *link, struct vs_route r)
+static void give_route(struct plan_host *h, const char *link, struct vs_route r)
 {
 	struct vs_op op = { .kind = VS_OP_ROUTE_ADD, .route = r };
 
@@ -67,7 +60,7 @@ static void give_route(struct host *h, const char *link, struct vs_route r)
 	assert_int_equal(vs_model_apply(&h->fake->model, &op), 0);
 }
 
-static struct vs_network *want(struct host *h, const char *name, const char *uplink)
+static struct vs_network *want(struct plan_host *h, const char *name, const char *uplink)
 {
 	struct vs_network *n = vs_wanted_add_network(&h->wanted);
 
@@ -92,13 +85,8 @@ static void want_addr(struct vs_network *n, struct vs_addr a)
 
 static int setup(void **state)
 {
-	struct host *h = calloc(1, sizeof(*h));
+	struct plan_host *h = plan_host_open();
 
-	assert_non_null(h);
-	assert_int_equal(vs_fake_open(&h->fake), 0);
-	vs_wanted_init(&h->wanted);
-	vs_record_init(&h->record);
-	assert_non_null(vs_fake_add_link(h->fake, "eth0", ""));
 	assert_non_null(vs_fake_add_link(h->fake, "eth1", ""));
 	give_addr(h, "eth0", make_addr("192.0.2.10", 24));
 	give_addr(h, "eth0", make_addr("192.0.2.11", 24));
@@ -109,47 +97,12 @@ static int setup(void **state)
 	return 0;
 }
 
-static int teardown(void **state)
-{
-	struct host *h = *state;
-
-	vs_plan_fini(&h->plan);
-	diags_fini(&h->ds);
-	vs_record_fini(&h->record);
-	vs_wanted_fini(&h->wanted);
-	h->fake->sys.ops->close(&h->fake->sys);
-	free(h);
-	return 0;
-}
-
-static int plan(struct host *h)
-{
-	vs_plan_fini(&h->plan);
-	return vs_plan_make(&h->wanted, &h->fake->model, &h->record, &h->ds, &h->plan);
-}
-
-/* Do all steps and keep the record, as a commit does: by way of its text. */
-static void apply(struct host *h)
-{
-	char why[VS_TEXT_LEN];
-	json_t *json;
-
-	assert_int_equal(plan(h), 0);
-	for (size_t i = 0; i < h->plan.nr; i++)
-		assert_int_equal(vs_step_do(&h->fake->sys, &h->plan.steps[i], why), 0);
-	json = vs_record_json(&h->plan.record);
-	assert_non_null(json);
-	vs_record_fini(&h->record);
-	assert_int_equal(vs_record_from_json(json, &h->record), 0);
-	json_decref(json);
-}
-
-static void unwant_all(struct host *h)
+static void unwant_all(struct plan_host *h)
 {
 	vs_wanted_fini(&h->wanted);
 }
 
-static size_t find_step(const struct host *h, enum vs_op_kind kind, const char *link)
+static size_t find_step(const struct plan_host *h, enum vs_op_kind kind, const char *link)
 {
 	for (size_t i = 0; i < h->plan.nr; i++)
 		if (h->plan.steps[i].op.kind == kind && !strcmp(h->plan.steps[i].op.link, link))
@@ -158,7 +111,7 @@ static size_t find_step(const struct host *h, enum vs_op_kind kind, const char *
 	return 0;
 }
 
-static size_t count_addrs(const struct host *h, const char *link)
+static size_t count_addrs(const struct plan_host *h, const char *link)
 {
 	const struct vs_link *l = vs_observed_link(&h->fake->model, link);
 	size_t n = 0;
@@ -170,11 +123,11 @@ static size_t count_addrs(const struct host *h, const char *link)
 
 static void test_make_before_break(void **state)
 {
-	struct host *h = *state;
+	struct plan_host *h = *state;
 	size_t slave;
 
 	want(h, "xenbr0", "eth0");
-	apply(h);
+	plan_host_apply(h);
 	slave = find_step(h, VS_OP_SET_MASTER, "eth0");
 	assert_true(find_step(h, VS_OP_BRIDGE_ADD, "xenbr0") <
 		    find_step(h, VS_OP_ADDR_ADD, "xenbr0"));
@@ -191,17 +144,17 @@ static void test_make_before_break(void **state)
 
 static void test_bridge_takes_uplinks_mac(void **state)
 {
-	struct host *h = *state;
+	struct plan_host *h = *state;
 
 	want(h, "xenbr0", "eth0");
-	apply(h);
+	plan_host_apply(h);
 	assert_memory_equal(vs_observed_link(&h->fake->model, "xenbr0")->mac,
 			    vs_observed_link(&h->fake->model, "eth0")->mac, MAC_LEN);
 }
 
 static void test_second_apply_is_empty(void **state)
 {
-	struct host *h = *state;
+	struct plan_host *h = *state;
 	struct vs_network *n = want(h, "xenbr0", "eth0");
 	struct vs_vif *vif;
 
@@ -218,17 +171,17 @@ static void test_second_apply_is_empty(void **state)
 	strcpy(vif->network, "priv0");
 	vif->mtu = 1400;
 	vif->isolation = VS_ISOLATION_PORT;
-	apply(h);
+	plan_host_apply(h);
 	assert_true(h->plan.nr > 10);
 	assert_true(vs_observed_link(&h->fake->model, "vif1.0")->isolated);
 	assert_int_equal(vs_observed_link(&h->fake->model, "vif1.0")->ipv6_off, 1);
-	assert_int_equal(plan(h), 0);
+	assert_int_equal(plan_host_plan(h), 0);
 	assert_int_equal(h->plan.nr, 0);
 }
 
 static void test_down_restores(void **state)
 {
-	struct host *h = *state;
+	struct plan_host *h = *state;
 	char *before = vs_observed_text(&h->fake->model), *after;
 	struct vs_network *n;
 
@@ -238,10 +191,10 @@ static void test_down_restores(void **state)
 	n = want(h, "xenbr0", "eth0");
 	n->mtu = n->uplink_mtu = 1300;
 	want_addr(n, make_addr("203.0.113.1", 28));
-	apply(h);
+	plan_host_apply(h);
 	assert_int_equal(h->fake->model.sysctls[VS_SYSCTL_BRIDGE_NF_IPTABLES], 0);
 	unwant_all(h);
-	apply(h);
+	plan_host_apply(h);
 	after = vs_observed_text(&h->fake->model);
 	assert_string_equal(before, after);
 	assert_int_equal(h->record.nr_networks, 0);
@@ -252,7 +205,7 @@ static void test_down_restores(void **state)
 /* From the plan's end and from its middle: undoing what was done leads back, twice as well as once. */
 static void test_undo_from_everywhere(void **state)
 {
-	struct host *h = *state;
+	struct plan_host *h = *state;
 	char why[VS_TEXT_LEN];
 	char *before, *after;
 	size_t nr;
@@ -262,7 +215,7 @@ static void test_undo_from_everywhere(void **state)
 			unwant_all(h);
 		else
 			want_addr(want(h, "xenbr0", "eth0"), make_addr("203.0.113.1", 28));
-		assert_int_equal(plan(h), 0);
+		assert_int_equal(plan_host_plan(h), 0);
 		nr = h->plan.nr;
 		assert_true(nr > 8);
 		before = vs_observed_text(&h->fake->model);
@@ -282,28 +235,28 @@ static void test_undo_from_everywhere(void **state)
 			free(after);
 		}
 		free(before);
-		apply(h);
+		plan_host_apply(h);
 	}
 }
 
 static void test_foreign_things_stay(void **state)
 {
-	struct host *h = *state;
+	struct plan_host *h = *state;
 	struct vs_network *n = want(h, "xenbr0", "eth0");
 
-	apply(h);
+	plan_host_apply(h);
 	give_addr(h, "xenbr0", make_addr("172.16.0.1", 24));
 	want_addr(n, make_addr("203.0.113.1", 28));
-	apply(h);
+	plan_host_apply(h);
 	assert_int_equal(count_addrs(h, "xenbr0"), 5);
 	n->nr_addrs = 0;
-	apply(h);
+	plan_host_apply(h);
 	assert_int_equal(count_addrs(h, "xenbr0"), 4);
 }
 
-static void test_refused(struct host *h, const char *code, int line)
+static void test_refused(struct plan_host *h, const char *code, int line)
 {
-	assert_int_equal(plan(h), -EINVAL);
+	assert_int_equal(plan_host_plan(h), -EINVAL);
 	assert_int_equal(h->ds.nr_errors, 1);
 	assert_string_equal(h->ds.v[0].code, code);
 	assert_int_equal(h->ds.v[0].line, line);
@@ -314,7 +267,7 @@ static void test_refused(struct host *h, const char *code, int line)
 
 static void test_refusals(void **state)
 {
-	struct host *h = *state;
+	struct plan_host *h = *state;
 	struct vs_link_route *multi;
 
 	want(h, "xenbr0", "eth7");
@@ -348,7 +301,7 @@ static void test_refusals(void **state)
 
 static void test_adoption(void **state)
 {
-	struct host *h = *state;
+	struct plan_host *h = *state;
 	struct vs_link *br = vs_fake_add_link(h->fake, "xenbr0", "bridge");
 	char *before, *after;
 
@@ -359,11 +312,11 @@ static void test_adoption(void **state)
 	test_refused(h, "VF0510", 7);
 	give_addr(h, "xenbr0", make_addr("10.1.1.1", 24));
 	before = vs_observed_text(&h->fake->model);
-	apply(h);
+	plan_host_apply(h);
 	assert_int_equal(h->plan.nr, 0);
 	assert_true(h->record.networks[0].is_adopted);
 	unwant_all(h);
-	apply(h);
+	plan_host_apply(h);
 	after = vs_observed_text(&h->fake->model);
 	assert_string_equal(before, after);
 	free(before);
@@ -373,37 +326,37 @@ static void test_adoption(void **state)
 /* The state folder was lost: what is on our bridge goes to the uplink on the way down, not to nobody. */
 static void test_lost_record(void **state)
 {
-	struct host *h = *state;
+	struct plan_host *h = *state;
 
 	want(h, "xenbr0", "eth0");
-	apply(h);
+	plan_host_apply(h);
 	vs_record_fini(&h->record);
-	apply(h);
+	plan_host_apply(h);
 	assert_int_equal(h->plan.nr, 0);
 	unwant_all(h);
-	apply(h);
+	plan_host_apply(h);
 	assert_null(vs_observed_link(&h->fake->model, "xenbr0"));
 	assert_int_equal(count_addrs(h, "eth0"), 3);
 }
 
 static void test_uplink_changes(void **state)
 {
-	struct host *h = *state;
+	struct plan_host *h = *state;
 	struct vs_network *n = want(h, "xenbr0", "eth0");
 
-	apply(h);
+	plan_host_apply(h);
 	strcpy(n->uplink.name, "eth1");
-	apply(h);
+	plan_host_apply(h);
 	assert_int_equal(count_addrs(h, "eth0"), 3);
 	assert_int_equal(vs_observed_link(&h->fake->model, "eth0")->master, 0);
 	assert_int_equal(vs_observed_link(&h->fake->model, "eth1")->master,
 			 vs_observed_link(&h->fake->model, "xenbr0")->ifindex);
-	assert_int_equal(plan(h), 0);
+	assert_int_equal(plan_host_plan(h), 0);
 	assert_int_equal(h->plan.nr, 0);
 	/* The same uplink, another network, in one go. */
 	unwant_all(h);
 	want(h, "other0", "eth1");
-	apply(h);
+	plan_host_apply(h);
 	assert_null(vs_observed_link(&h->fake->model, "xenbr0"));
 	assert_int_equal(vs_observed_link(&h->fake->model, "eth1")->master,
 			 vs_observed_link(&h->fake->model, "other0")->ifindex);
@@ -412,7 +365,7 @@ static void test_uplink_changes(void **state)
 /* An isolated vif that changes networks must not pass traffic before it is isolated there. */
 static void test_isolated_move_goes_down_first(void **state)
 {
-	struct host *h = *state;
+	struct plan_host *h = *state;
 	struct vs_vif *vif;
 
 	want(h, "a0", NULL);
@@ -422,9 +375,9 @@ static void test_isolated_move_goes_down_first(void **state)
 	strcpy(vif->name, "vif1.0");
 	strcpy(vif->network, "a0");
 	vif->isolation = VS_ISOLATION_PORT;
-	apply(h);
+	plan_host_apply(h);
 	strcpy(vif->network, "b0");
-	assert_int_equal(plan(h), 0);
+	assert_int_equal(plan_host_plan(h), 0);
 	assert_int_equal(h->plan.nr, 4);
 	assert_int_equal(h->plan.steps[0].op.kind, VS_OP_SET_UP);
 	assert_int_equal(h->plan.steps[0].op.value, 0);
@@ -433,15 +386,15 @@ static void test_isolated_move_goes_down_first(void **state)
 	assert_int_equal(h->plan.steps[3].op.kind, VS_OP_SET_UP);
 	/* Others move by one change. */
 	vif->isolation = VS_ISOLATION_NONE;
-	apply(h);
+	plan_host_apply(h);
 	strcpy(vif->network, "a0");
-	assert_int_equal(plan(h), 0);
+	assert_int_equal(plan_host_plan(h), 0);
 	assert_int_equal(h->plan.nr, 1);
 }
 
 static void test_quarantine(void **state)
 {
-	struct host *h = *state;
+	struct plan_host *h = *state;
 	struct vs_vif *vif;
 	const struct vs_link *link;
 
@@ -450,9 +403,9 @@ static void test_quarantine(void **state)
 	vif = vs_wanted_add_vif(&h->wanted);
 	strcpy(vif->name, "vif1.0");
 	strcpy(vif->network, "a0");
-	apply(h);
+	plan_host_apply(h);
 	vif->network[0] = '\0';
-	apply(h);
+	plan_host_apply(h);
 	assert_int_equal(h->plan.steps[0].op.kind, VS_OP_SET_UP);
 	link = vs_observed_link(&h->fake->model, "vif1.0");
 	assert_false(link->is_up);
@@ -461,12 +414,12 @@ static void test_quarantine(void **state)
 
 static void test_steps_as_json(void **state)
 {
-	struct host *h = *state;
+	struct plan_host *h = *state;
 	struct vs_step back;
 	json_t *json;
 
 	want_addr(want(h, "xenbr0", "eth0"), make_addr("2001:db8:1::1", 64));
-	assert_int_equal(plan(h), 0);
+	assert_int_equal(plan_host_plan(h), 0);
 	for (size_t i = 0; i < h->plan.nr; i++) {
 		json = vs_step_json(&h->plan.steps[i]);
 		assert_int_equal(vs_step_from_json(json, &back), 0);
@@ -512,7 +465,7 @@ static void test_rename_link(void **state)
 
 int main(void)
 {
-#define TEST(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
+#define TEST(fn) cmocka_unit_test_setup_teardown(fn, setup, plan_host_teardown)
 	const struct CMUnitTest tests[] = {
 		TEST(test_make_before_break),
 		TEST(test_bridge_takes_uplinks_mac),

@@ -10,18 +10,11 @@
 #include <linux/rtnetlink.h>
 #include <cmocka.h>
 
+#include "tests/util/plan_host.h"
 #include "vswitch/fake.h"
 #include "vswitch/uplinks.h"
 
-struct host {
-	struct vs_fake *fake;
-	struct vs_wanted wanted;
-	struct vs_record record;
-	struct diags ds;
-	struct vs_plan plan;
-};
-
-static struct vs_network *want(struct host *h, const char *name)
+static struct vs_network *want(struct plan_host *h, const char *name)
 {
 	struct vs_network *n = vs_wanted_add_network(&h->wanted);
 
@@ -33,7 +26,7 @@ static struct vs_network *want(struct host *h, const char *name)
 	return n;
 }
 
-static void want_bond(struct host *h, const char *network, size_t nr_members)
+static void want_bond(struct plan_host *h, const char *network, size_t nr_members)
 {
 	static const char *const names[] = { "eth0", "eth1" };
 	struct vs_network *n = want(h, network);
@@ -45,7 +38,7 @@ static void want_bond(struct host *h, const char *network, size_t nr_members)
 		strcpy(n->uplink_bond.members[i].name, names[i]);
 }
 
-static void give(struct host *h, const char *link)
+static void give(struct plan_host *h, const char *link)
 {
 	struct vs_op addr = { .kind = VS_OP_ADDR_ADD,
 			      .addr = { .family = AF_INET,
@@ -69,63 +62,28 @@ static void give(struct host *h, const char *link)
 
 static int setup(void **state)
 {
-	struct host *h = calloc(1, sizeof(*h));
+	struct plan_host *h = plan_host_open();
 
-	assert_non_null(h);
-	assert_int_equal(vs_fake_open(&h->fake), 0);
-	vs_wanted_init(&h->wanted);
-	vs_record_init(&h->record);
-	assert_non_null(vs_fake_add_link(h->fake, "eth0", ""));
 	vs_fake_add_link(h->fake, "eth1", "")->is_up = false;
 	give(h, "eth0");
 	*state = h;
 	return 0;
 }
 
-static int teardown(void **state)
+/* And then nothing is left to do. */
+static void apply(struct plan_host *h)
 {
-	struct host *h = *state;
-
-	vs_plan_fini(&h->plan);
-	diags_fini(&h->ds);
-	vs_record_fini(&h->record);
-	vs_wanted_fini(&h->wanted);
-	h->fake->sys.ops->close(&h->fake->sys);
-	free(h);
-	return 0;
-}
-
-static int plan(struct host *h)
-{
-	vs_plan_fini(&h->plan);
-	return vs_plan_make(&h->wanted, &h->fake->model, &h->record, &h->ds, &h->plan);
-}
-
-static void apply(struct host *h)
-{
-	char why[VS_TEXT_LEN], text[VS_OP_TEXT_LEN];
-	json_t *json;
-
-	assert_int_equal(plan(h), 0);
-	for (size_t i = 0; i < h->plan.nr; i++)
-		if (vs_step_do(&h->fake->sys, &h->plan.steps[i], why)) {
-			vs_op_text(&h->plan.steps[i].op, text);
-			fail_msg("cannot %s: %s", text, why);
-		}
-	json = vs_record_json(&h->plan.record);
-	vs_record_fini(&h->record);
-	assert_int_equal(vs_record_from_json(json, &h->record), 0);
-	json_decref(json);
-	assert_int_equal(plan(h), 0);
+	plan_host_apply(h);
+	assert_int_equal(plan_host_plan(h), 0);
 	assert_int_equal(h->plan.nr, 0);
 }
 
 /* From the state now to what is wanted and, step by step, back again. */
-static void there_and_back(struct host *h)
+static void there_and_back(struct plan_host *h)
 {
 	char why[VS_TEXT_LEN], *before = vs_observed_text(&h->fake->model), *after;
 
-	assert_int_equal(plan(h), 0);
+	assert_int_equal(plan_host_plan(h), 0);
 	assert_true(h->plan.nr > 0);
 	for (size_t i = 0; i < h->plan.nr; i++)
 		assert_int_equal(vs_step_do(&h->fake->sys, &h->plan.steps[i], why), 0);
@@ -137,7 +95,7 @@ static void there_and_back(struct host *h)
 	free(after);
 }
 
-static void down_is_as_before(struct host *h, const char *before)
+static void down_is_as_before(struct plan_host *h, const char *before)
 {
 	char *after;
 
@@ -149,7 +107,7 @@ static void down_is_as_before(struct host *h, const char *before)
 	free(after);
 }
 
-static const struct vs_link *link_of(const struct host *h, const char *name)
+static const struct vs_link *link_of(const struct plan_host *h, const char *name)
 {
 	const struct vs_link *link = vs_observed_link(&h->fake->model, name);
 
@@ -160,7 +118,7 @@ static const struct vs_link *link_of(const struct host *h, const char *name)
 
 static void a_bond_comes_and_goes(void **state)
 {
-	struct host *h = *state;
+	struct plan_host *h = *state;
 	char *before = vs_observed_text(&h->fake->model);
 
 	want_bond(h, "xenbr0", 2);
@@ -176,7 +134,7 @@ static void a_bond_comes_and_goes(void **state)
 
 static void vlans_of_a_bond(void **state)
 {
-	struct host *h = *state;
+	struct plan_host *h = *state;
 	char *before = vs_observed_text(&h->fake->model);
 	struct vs_network *n;
 
@@ -200,7 +158,7 @@ static void vlans_of_a_bond(void **state)
 
 static void members_change(void **state)
 {
-	struct host *h = *state;
+	struct plan_host *h = *state;
 	char *before = vs_observed_text(&h->fake->model);
 
 	want_bond(h, "xenbr0", 1);
@@ -217,7 +175,7 @@ static void members_change(void **state)
 	assert_int_equal(link_of(h, "bond0")->bond_mode, VS_BOND_802_3AD);
 	assert_int_equal(link_of(h, "bond0")->master, link_of(h, "xenbr0")->ifindex);
 	h->wanted.networks[0].uplink_bond.hash = VS_BOND_HASH_LAYER2;
-	assert_int_equal(plan(h), 0);
+	assert_int_equal(plan_host_plan(h), 0);
 	assert_int_equal(h->plan.nr, 1);
 	assert_int_equal(h->plan.steps[0].op.kind, VS_OP_SET_BOND);
 	there_and_back(h);
@@ -227,7 +185,7 @@ static void members_change(void **state)
 
 static void from_a_link_to_a_bond(void **state)
 {
-	struct host *h = *state;
+	struct plan_host *h = *state;
 	char *before = vs_observed_text(&h->fake->model);
 	struct vs_network *n = want(h, "xenbr0");
 
@@ -242,9 +200,9 @@ static void from_a_link_to_a_bond(void **state)
 	free(before);
 }
 
-static void refused(struct host *h, const char *code, const char *what)
+static void refused(struct plan_host *h, const char *code, const char *what)
 {
-	assert_int_equal(plan(h), -EINVAL);
+	assert_int_equal(plan_host_plan(h), -EINVAL);
 	assert_true(h->ds.nr_errors > 0);
 	assert_string_equal(h->ds.v[0].code, code);
 	if (!strstr(h->ds.v[0].message, what))
@@ -255,7 +213,7 @@ static void refused(struct host *h, const char *code, const char *what)
 
 static void what_is_refused(void **state)
 {
-	struct host *h = *state;
+	struct plan_host *h = *state;
 	struct vs_network *n;
 
 	want_bond(h, "xenbr0", 2);
@@ -281,7 +239,7 @@ static void what_is_refused(void **state)
 /* A member is its bond's alone. */
 static void a_member_as_uplink(void **state)
 {
-	struct host *h = *state;
+	struct plan_host *h = *state;
 	struct vs_network *n;
 
 	want_bond(h, "xenbr0", 2);
@@ -294,12 +252,12 @@ static void a_member_as_uplink(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(a_bond_comes_and_goes, setup, teardown),
-		cmocka_unit_test_setup_teardown(vlans_of_a_bond, setup, teardown),
-		cmocka_unit_test_setup_teardown(members_change, setup, teardown),
-		cmocka_unit_test_setup_teardown(from_a_link_to_a_bond, setup, teardown),
-		cmocka_unit_test_setup_teardown(what_is_refused, setup, teardown),
-		cmocka_unit_test_setup_teardown(a_member_as_uplink, setup, teardown),
+		cmocka_unit_test_setup_teardown(a_bond_comes_and_goes, setup, plan_host_teardown),
+		cmocka_unit_test_setup_teardown(vlans_of_a_bond, setup, plan_host_teardown),
+		cmocka_unit_test_setup_teardown(members_change, setup, plan_host_teardown),
+		cmocka_unit_test_setup_teardown(from_a_link_to_a_bond, setup, plan_host_teardown),
+		cmocka_unit_test_setup_teardown(what_is_refused, setup, plan_host_teardown),
+		cmocka_unit_test_setup_teardown(a_member_as_uplink, setup, plan_host_teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -8,18 +8,11 @@
 #include <string.h>
 #include <cmocka.h>
 
+#include "tests/util/plan_host.h"
 #include "vswitch/fake.h"
 #include "vswitch/vlans.h"
 
-struct host {
-	struct vs_fake *fake;
-	struct vs_wanted wanted;
-	struct vs_record record;
-	struct diags ds;
-	struct vs_plan plan;
-};
-
-static void want_vif(struct host *h, const char *name, struct vs_vlans vlans)
+static void want_vif(struct plan_host *h, const char *name, struct vs_vlans vlans)
 {
 	struct vs_vif *vif = vs_wanted_add_vif(&h->wanted);
 	struct vs_link *link = vs_fake_add_link(h->fake, name, "tun");
@@ -34,14 +27,9 @@ static void want_vif(struct host *h, const char *name, struct vs_vlans vlans)
 
 static int setup(void **state)
 {
-	struct host *h = calloc(1, sizeof(*h));
+	struct plan_host *h = plan_host_open();
 	struct vs_network *n;
 
-	assert_non_null(h);
-	assert_int_equal(vs_fake_open(&h->fake), 0);
-	vs_wanted_init(&h->wanted);
-	vs_record_init(&h->record);
-	assert_non_null(vs_fake_add_link(h->fake, "eth0", ""));
 	n = vs_wanted_add_network(&h->wanted);
 	assert_non_null(n);
 	strcpy(n->name, "xenbr0");
@@ -59,40 +47,7 @@ static int setup(void **state)
 	return 0;
 }
 
-static int teardown(void **state)
-{
-	struct host *h = *state;
-
-	vs_plan_fini(&h->plan);
-	diags_fini(&h->ds);
-	vs_record_fini(&h->record);
-	vs_wanted_fini(&h->wanted);
-	h->fake->sys.ops->close(&h->fake->sys);
-	free(h);
-	return 0;
-}
-
-static int plan(struct host *h)
-{
-	vs_plan_fini(&h->plan);
-	return vs_plan_make(&h->wanted, &h->fake->model, &h->record, &h->ds, &h->plan);
-}
-
-static void apply(struct host *h)
-{
-	char why[VS_TEXT_LEN];
-	json_t *json;
-
-	assert_int_equal(plan(h), 0);
-	for (size_t i = 0; i < h->plan.nr; i++)
-		assert_int_equal(vs_step_do(&h->fake->sys, &h->plan.steps[i], why), 0);
-	json = vs_record_json(&h->plan.record);
-	vs_record_fini(&h->record);
-	assert_int_equal(vs_record_from_json(json, &h->record), 0);
-	json_decref(json);
-}
-
-static void undo(struct host *h)
+static void undo(struct plan_host *h)
 {
 	char why[VS_TEXT_LEN];
 
@@ -100,7 +55,7 @@ static void undo(struct host *h)
 		assert_int_equal(vs_step_undo(&h->fake->sys, &h->plan.steps[i], why), 0);
 }
 
-static void assert_vlans(const struct host *h, const char *link, const char *want)
+static void assert_vlans(const struct plan_host *h, const char *link, const char *want)
 {
 	json_t *doc = vs_observed_doc(&h->fake->model, VS_DOC_VLANS, link);
 	json_t *wanted = want ? json_loads(want, 0, NULL) : NULL;
@@ -113,7 +68,7 @@ static void assert_vlans(const struct host *h, const char *link, const char *wan
 }
 
 /* The step that sets @which of the bridge; the document of @link. */
-static size_t find_setting(const struct host *h, enum vs_bridge_setting which)
+static size_t find_setting(const struct plan_host *h, enum vs_bridge_setting which)
 {
 	for (size_t i = 0; i < h->plan.nr; i++)
 		if (h->plan.steps[i].op.kind == VS_OP_SET_BRIDGE &&
@@ -123,7 +78,7 @@ static size_t find_setting(const struct host *h, enum vs_bridge_setting which)
 	return 0;
 }
 
-static size_t find_doc(const struct host *h, const char *link)
+static size_t find_doc(const struct plan_host *h, const char *link)
 {
 	for (size_t i = 0; i < h->plan.nr; i++)
 		if (h->plan.steps[i].op.kind == VS_OP_DOC &&
@@ -184,12 +139,12 @@ static void documents(void **state)
 
 static void everyone_has_theirs(void **state)
 {
-	struct host *h = *state;
+	struct plan_host *h = *state;
 	char *before, *after;
 
 	h->wanted.networks[0].vlan_filtering = true;
 	before = vs_observed_text(&h->fake->model);
-	apply(h);
+	plan_host_apply(h);
 	assert_vlans(h, "xenbr0", "{\"pvid\": 1, \"untagged\": \"1\"}");
 	assert_vlans(h, "eth0", "{\"pvid\": 1, \"untagged\": \"1\", \"tagged\": \"10,20-32\"}");
 	assert_vlans(h, "vif1.0", "{\"pvid\": 1, \"untagged\": \"1\"}");
@@ -207,16 +162,16 @@ static void everyone_has_theirs(void **state)
 
 static void turned_on_and_off_under_guests(void **state)
 {
-	struct host *h = *state;
+	struct plan_host *h = *state;
 	char *plain, *filtered, *text;
 
-	apply(h);
+	plan_host_apply(h);
 	plain = vs_observed_text(&h->fake->model);
 	assert_vlans(h, "vif2.0", NULL);
 
 	h->wanted.networks[0].vlan_filtering = true;
 	h->wanted.networks[0].host_vlan = 20;
-	apply(h);
+	plan_host_apply(h);
 	filtered = vs_observed_text(&h->fake->model);
 	for (int i = 1; i < 4; i++) {
 		char name[IFNAMSIZ];
@@ -227,18 +182,18 @@ static void turned_on_and_off_under_guests(void **state)
 	for (size_t i = 0; i < h->plan.nr; i++)
 		assert_int_equal(h->plan.steps[i].disruption, VS_DISRUPTION_NONE);
 	assert_vlans(h, "xenbr0", "{\"pvid\": 20, \"untagged\": \"20\"}");
-	assert_int_equal(plan(h), 0);
+	assert_int_equal(plan_host_plan(h), 0);
 	assert_int_equal(h->plan.nr, 0);
 
 	/* One changes its VLAN: one step. */
 	h->wanted.vifs[1].vlans.access = 31;
-	assert_int_equal(plan(h), 0);
+	assert_int_equal(plan_host_plan(h), 0);
 	assert_int_equal(h->plan.nr, 1);
 	find_doc(h, "vif2.0");
 	h->wanted.vifs[1].vlans.access = 10;
 
 	h->wanted.networks[0].vlan_filtering = false;
-	apply(h);
+	plan_host_apply(h);
 	text = vs_observed_text(&h->fake->model);
 	assert_string_equal(text, plain);
 	free(text);
@@ -252,7 +207,7 @@ static void turned_on_and_off_under_guests(void **state)
 
 static void taken_down_and_back(void **state)
 {
-	struct host *h = *state;
+	struct plan_host *h = *state;
 	struct vs_wanted none;
 	char *before, *filtered, *text;
 
@@ -265,11 +220,11 @@ static void taken_down_and_back(void **state)
 	h->wanted.networks[0].stp_priority = 4096;
 	h->wanted.networks[0].has_stp_priority = true;
 	h->wanted.nr_vifs = 0;
-	apply(h);
+	plan_host_apply(h);
 	filtered = vs_observed_text(&h->fake->model);
 	none = h->wanted;
 	vs_wanted_init(&h->wanted);
-	apply(h);
+	plan_host_apply(h);
 	text = vs_observed_text(&h->fake->model);
 	assert_string_equal(text, before);
 	free(text);
@@ -284,7 +239,7 @@ static void taken_down_and_back(void **state)
 
 static void moving_takes_them_along(void **state)
 {
-	struct host *h = *state;
+	struct plan_host *h = *state;
 	struct vs_network *n = vs_wanted_add_network(&h->wanted);
 	char *before, *text;
 
@@ -292,10 +247,10 @@ static void moving_takes_them_along(void **state)
 	n->mode = &vs_mode_bridge;
 	n->mtu = 1500;
 	h->wanted.networks[0].vlan_filtering = true;
-	apply(h);
+	plan_host_apply(h);
 	before = vs_observed_text(&h->fake->model);
 	strcpy(h->wanted.vifs[1].network, "plain");
-	apply(h);
+	plan_host_apply(h);
 	assert_vlans(h, "vif2.0", NULL);
 	undo(h);
 	text = vs_observed_text(&h->fake->model);
@@ -306,11 +261,11 @@ static void moving_takes_them_along(void **state)
 
 static void a_kernel_without(void **state)
 {
-	struct host *h = *state;
+	struct plan_host *h = *state;
 
 	h->wanted.networks[0].vlan_filtering = true;
 	h->fake->model.lacks = VS_LACKS_VLAN_FILTERING;
-	assert_int_equal(plan(h), -EINVAL);
+	assert_int_equal(plan_host_plan(h), -EINVAL);
 	assert_int_equal(h->ds.nr_errors, 1);
 	assert_non_null(strstr(h->ds.v[0].message, "CONFIG_BRIDGE_VLAN_FILTERING"));
 }
@@ -319,11 +274,12 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(documents),
-		cmocka_unit_test_setup_teardown(everyone_has_theirs, setup, teardown),
-		cmocka_unit_test_setup_teardown(turned_on_and_off_under_guests, setup, teardown),
-		cmocka_unit_test_setup_teardown(taken_down_and_back, setup, teardown),
-		cmocka_unit_test_setup_teardown(moving_takes_them_along, setup, teardown),
-		cmocka_unit_test_setup_teardown(a_kernel_without, setup, teardown),
+		cmocka_unit_test_setup_teardown(everyone_has_theirs, setup, plan_host_teardown),
+		cmocka_unit_test_setup_teardown(turned_on_and_off_under_guests, setup,
+						plan_host_teardown),
+		cmocka_unit_test_setup_teardown(taken_down_and_back, setup, plan_host_teardown),
+		cmocka_unit_test_setup_teardown(moving_takes_them_along, setup, plan_host_teardown),
+		cmocka_unit_test_setup_teardown(a_kernel_without, setup, plan_host_teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
