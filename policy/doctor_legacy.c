@@ -4,6 +4,8 @@
 
 #include <netinet/in.h>
 #include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -27,16 +29,36 @@ static int verdict_of(const char *entries, size_t size, size_t offset, size_t en
 	return target->verdict == -NF_DROP - 1 ? DOCTOR_POLICY_DROP : DOCTOR_POLICY_ACCEPT;
 }
 
-static int ask4(int fd)
+/* Both ask alike, of entries that are not. */
+static const struct family {
+	int family, level, get_info, get_entries;
+	size_t entry_size, target_at;
+} families[] = {
+	{ AF_INET, IPPROTO_IP, IPT_SO_GET_INFO, IPT_SO_GET_ENTRIES, sizeof(struct ipt_entry),
+	  offsetof(struct ipt_entry, target_offset) },
+	{ AF_INET6, IPPROTO_IPV6, IP6T_SO_GET_INFO, IP6T_SO_GET_ENTRIES, sizeof(struct ip6t_entry),
+	  offsetof(struct ip6t_entry, target_offset) },
+};
+
+_Static_assert(sizeof(struct ipt_getinfo) == sizeof(struct ip6t_getinfo) &&
+		       offsetof(struct ipt_getinfo, underflow) ==
+			       offsetof(struct ip6t_getinfo, underflow) &&
+		       offsetof(struct ipt_getinfo, size) == offsetof(struct ip6t_getinfo, size) &&
+		       offsetof(struct ipt_get_entries, entrytable) ==
+			       offsetof(struct ip6t_get_entries, entrytable),
+	       "one struct stands for both");
+
+static int ask(int fd, const struct family *f)
 {
 	struct ipt_getinfo info = { .name = TABLE };
 	struct ipt_get_entries *all;
-	const struct ipt_entry *e;
 	socklen_t len = sizeof(info);
 	int answer = DOCTOR_POLICY_NONE;
+	uint16_t target_offset;
+	const char *entries;
+	size_t offset;
 
-	if (getsockopt(fd, IPPROTO_IP, IPT_SO_GET_INFO, &info, &len) ||
-	    info.size > SIZE_MAX_ENTRIES)
+	if (getsockopt(fd, f->level, f->get_info, &info, &len) || info.size > SIZE_MAX_ENTRIES)
 		return answer;
 	len = (socklen_t)(sizeof(*all) + info.size);
 	all = calloc(1, len);
@@ -44,38 +66,12 @@ static int ask4(int fd)
 		return answer;
 	strcpy(all->name, TABLE);
 	all->size = info.size;
-	if (!getsockopt(fd, IPPROTO_IP, IPT_SO_GET_ENTRIES, all, &len) &&
-	    info.underflow[NF_INET_FORWARD] + sizeof(*e) <= info.size) {
-		e = (const void *)((const char *)all->entrytable + info.underflow[NF_INET_FORWARD]);
-		answer = verdict_of((const char *)all->entrytable, info.size,
-				    info.underflow[NF_INET_FORWARD], sizeof(*e), e->target_offset);
-	}
-	free(all);
-	return answer;
-}
-
-static int ask6(int fd)
-{
-	struct ip6t_getinfo info = { .name = TABLE };
-	struct ip6t_get_entries *all;
-	const struct ip6t_entry *e;
-	socklen_t len = sizeof(info);
-	int answer = DOCTOR_POLICY_NONE;
-
-	if (getsockopt(fd, IPPROTO_IPV6, IP6T_SO_GET_INFO, &info, &len) ||
-	    info.size > SIZE_MAX_ENTRIES)
-		return answer;
-	len = (socklen_t)(sizeof(*all) + info.size);
-	all = calloc(1, len);
-	if (!all)
-		return answer;
-	strcpy(all->name, TABLE);
-	all->size = info.size;
-	if (!getsockopt(fd, IPPROTO_IPV6, IP6T_SO_GET_ENTRIES, all, &len) &&
-	    info.underflow[NF_INET_FORWARD] + sizeof(*e) <= info.size) {
-		e = (const void *)((const char *)all->entrytable + info.underflow[NF_INET_FORWARD]);
-		answer = verdict_of((const char *)all->entrytable, info.size,
-				    info.underflow[NF_INET_FORWARD], sizeof(*e), e->target_offset);
+	entries = (const char *)all->entrytable;
+	offset = info.underflow[NF_INET_FORWARD];
+	if (!getsockopt(fd, f->level, f->get_entries, all, &len) &&
+	    offset + f->entry_size <= info.size) {
+		memcpy(&target_offset, entries + offset + f->target_at, sizeof(target_offset));
+		answer = verdict_of(entries, info.size, offset, f->entry_size, target_offset);
 	}
 	free(all);
 	return answer;
@@ -83,11 +79,12 @@ static int ask6(int fd)
 
 int doctor_legacy_forward(bool is_ipv6)
 {
-	int fd = socket(is_ipv6 ? AF_INET6 : AF_INET, SOCK_RAW | SOCK_CLOEXEC, IPPROTO_RAW), answer;
+	const struct family *f = &families[is_ipv6];
+	int fd = socket(f->family, SOCK_RAW | SOCK_CLOEXEC, IPPROTO_RAW), answer;
 
 	if (fd < 0)
 		return DOCTOR_POLICY_NONE;
-	answer = is_ipv6 ? ask6(fd) : ask4(fd);
+	answer = ask(fd, f);
 	close(fd);
 	return answer;
 }
