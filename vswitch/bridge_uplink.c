@@ -287,6 +287,15 @@ static bool policy_has_key(const struct vs_network *n, const struct vs_route *r)
 	return false;
 }
 
+/* Another device of ours that goes has it still: the answer to "is it free" would be that one's. */
+static bool is_held(const struct vs_observed *o, const struct vs_addr *a)
+{
+	for (size_t i = 0; i < o->nr_addrs; i++)
+		if (vs_addr_same(&o->addrs[i].addr, a))
+			return true;
+	return false;
+}
+
 void bridge_add_addrs(const struct vs_plan_input *in, struct plan_for *p,
 		      const struct vs_network *n, const struct vs_record_network *rn)
 {
@@ -294,7 +303,8 @@ void bridge_add_addrs(const struct vs_plan_input *in, struct plan_for *p,
 		if (!bridge_is_clients_addr(in, p, n, rn, &rn->moved_addrs[i]))
 			plan_add_addr(p, VS_DISRUPTION_NONE, n->name, &rn->moved_addrs[i], true);
 	for (size_t i = 0; i < n->nr_addrs; i++)
-		plan_add_addr(p, VS_DISRUPTION_NONE, n->name, &n->addrs[i], false);
+		plan_add_addr(p, VS_DISRUPTION_NONE, n->name, &n->addrs[i],
+			      is_held(&p->plan->model, &n->addrs[i]));
 }
 
 /* Those without a gateway first, because gateways are reached by them. */
