@@ -3,6 +3,7 @@
  * Ending connections that the kernel tracks, over ctnetlink. Which, is a JSON object:
  *
  *	"ends"		addresses: all of which one is an end, as the guest sees it
+ *	"bridge"	there: those that ovs-vswitchd tracks for this bridge itself, and no others
  *	"forwards"	[ { "protocol", "first", "last", "to" } ]: those that came by a forward of
  *			these ports to that address
  *
@@ -19,6 +20,8 @@
 int vs_conntrack_end(const json_t *which, char *why);
 /* The same soon, of "ends" alone; failures are logged. Return: 0; -EINVAL; -ENOMEM; -EAGAIN: no thread. */
 int vs_conntrack_end_soon(const json_t *which);
+/* Those of a "bridge"; @ctx: of its kind of documents. */
+int ovs_conntrack_end(void *ctx, const json_t *which, char *why);
 /* Wait until all of that is done. */
 void vs_conntrack_wait(void);
 

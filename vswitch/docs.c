@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "vswitch/conntrack.h"
 #include "vswitch/dhcpcd.h"
 #include "vswitch/dnsmasq.h"
 #include "vswitch/nft.h"
@@ -110,6 +111,13 @@ int vs_docs_apply_many(struct vs_docs *d, const struct vs_op *const *ops, size_t
 	int rc = ops[0]->index < VS_DOC_NR ? open_kind(d, kind, why) : -EINVAL;
 
 	return rc ? rc : vs_doc_ops[kind]->apply_many(d->ctx[kind], ops, nr, why);
+}
+
+int vs_docs_end_flows(struct vs_docs *d, const json_t *which, char *why)
+{
+	int rc = open_kind(d, VS_DOC_OVS_BRIDGE, why);
+
+	return rc ? rc : ovs_conntrack_end(d->ctx[VS_DOC_OVS_BRIDGE], which, why);
 }
 
 void vs_docs_close(struct vs_docs *d)

@@ -43,6 +43,8 @@ int vs_docs_get(struct vs_docs *d, enum vs_doc_kind kind, const char *name, json
 int vs_docs_apply(struct vs_docs *d, const struct vs_op *op, char *why);
 /* Of one kind, whose ops have apply_many. */
 int vs_docs_apply_many(struct vs_docs *d, const struct vs_op *const *ops, size_t nr, char *why);
+/* Connections that a switch tracks itself: conntrack.h. */
+int vs_docs_end_flows(struct vs_docs *d, const json_t *which, char *why);
 void vs_docs_close(struct vs_docs *d);
 
 #endif

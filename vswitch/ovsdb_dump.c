@@ -333,6 +333,8 @@ int ovs_flows_reset(struct ovs *ovs, const struct ovsrec_bridge *bridge, char *w
 		rc = reset(ovs, &b, dump, base);
 		if (rc)
 			ovs_conn_close(ovs, bridge->name);
+		else if (json_is_object(base))
+			ovs_settle(ovs);
 	}
 	json_decref(base);
 	ovs_dump_free(dump);

@@ -101,6 +101,12 @@ const struct ovsrec_bridge *ovs_bridge(const struct ovs *ovs, const char *name, 
 const struct ovsrec_port *ovs_port(const struct ovs *ovs, const char *name,
 				   const struct ovsrec_bridge **on);
 
+/*
+ * ovsdb_settle.c: until no packet passes by what was cached of other flows, at most a second. Return: 0;
+ * -errno: it will be so soon nonetheless.
+ */
+int ovs_settle(const struct ovs *ovs);
+
 /* ovsdb_bridge.c: what its own flows are made of, ovs_base_flows(); a new reference. */
 json_t *ovs_bridge_base(const struct ovsrec_bridge *row);
 

@@ -260,8 +260,16 @@ static void end_old_flows(struct plan_for *p, const struct vs_network *n, const 
 		}
 	if (!ends && !p->rc)
 		p->rc = -ENOMEM;
-	if (l3_is_router(n, AF_UNSPEC) && link && !link->is_up && json_array_size(ends))
-		plan_end_flows(p, VS_DISRUPTION_NONE, vif->name, json_pack("{sO}", "ends", ends));
+	if (link && !link->is_up && json_array_size(ends)) {
+		bool is_theirs = n->ports_filtered && ovs_is_in_user_space(n);
+
+		if (l3_is_router(n, AF_UNSPEC) || (n->ports_filtered && !is_theirs))
+			plan_end_flows(p, VS_DISRUPTION_NONE, vif->name,
+				       json_pack("{sO}", "ends", ends));
+		if (is_theirs)
+			plan_end_flows(p, VS_DISRUPTION_NONE, vif->name,
+				       json_pack("{sOss}", "ends", ends, "bridge", n->name));
+	}
 	json_decref(ends);
 }
 

@@ -280,7 +280,9 @@ static int flows_apply(struct vs_rtnl *r, const struct vs_op *op)
 	int nr = 0, rc = 0;
 
 	/* A guest's link does not wait for it. */
-	if (!json_object_get(op->doc, "forwards"))
+	if (json_object_get(op->doc, "bridge"))
+		rc = vs_docs_end_flows(&r->docs, op->doc, r->why);
+	else if (!json_object_get(op->doc, "forwards"))
 		rc = vs_conntrack_end_soon(op->doc);
 	else
 		nr = vs_conntrack_end(op->doc, r->why);

@@ -121,7 +121,7 @@ void vs_rules_prepare(struct vs_wanted *w)
 		struct vs_network *n = &w->networks[i];
 
 		n->ports_closed = rules_ports(w, n) == RULES_PORTS_CLOSED;
-		n->ports_filtered = rules_is_flows(w, n);
+		n->ports_filtered = rules_ports(w, n) == RULES_PORTS_FILTERED;
 	}
 }
 

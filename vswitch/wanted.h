@@ -186,7 +186,7 @@ struct vs_network {
 	bool masquerade; /* a custom bridge's; nat always does */
 	struct vs_dns dns;
 	bool proxy_neighbours; /* route: answer ARP and ND for guests on the egress network */
-	/* By vs_rules_prepare(), of the firewall: nothing passes between its guests; of ovs: some may. */
+	/* By vs_rules_prepare(), of the firewall: between its guests nothing passes; some, by the connection. */
 	bool ports_closed, ports_filtered;
 	/* The host routes to each guest behind a link of its own, /32 and /128; else they share a segment. */
 	bool is_per_guest;

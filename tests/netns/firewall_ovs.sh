@@ -129,6 +129,26 @@ rules_expect timeout lan tcp 192.0.2.21 443
 rules_expect "lan 192.0.2.21" web1 tcp $LAB_LAN4 443
 exec 5>&- 6>&- 7>&-
 
+echo "an address with another guest: what was let through for the last one is not for it"
+# Whether what the LAN says to the old guest's connection arrives at the guest that has its address.
+arrives() {
+	local watch
+	rules_in other python3 "$PACKETS" watch eth0 1 > /run/log/watch &
+	watch=$!
+	wait_for 5 grep -q watching /run/log/watch
+	in_lan python3 "$PACKETS" forge wan0 $LAB_LAN4 192.0.2.24 4000 00:16:3e:00:00:04 4100
+	wait $watch
+	grep -q "^$LAB_LAN4 192.0.2.24 4000$" /run/log/watch
+}
+rules_in other python3 "$PACKETS" forge eth0 192.0.2.24 $LAB_LAN4 4100 "$(in_lan cat /sys/class/net/wan0/address)"
+arrives || fail "the guest's own connection does not work"
+rules_vif_down 4 other
+rules_vif 4 other
+ip -n other addr add 192.0.2.24/24 dev eth0
+ip -n other addr add 2001:db8:0:1::24/64 dev eth0 nodad
+wait_for 5 ip netns exec other ping -q -c 1 -W 1 $LAB_LAN4
+! arrives || fail "the next guest gets what was the last one's"
+
 echo "someone takes flows away: noticed and repaired"
 flows() { ovs_ofctl dump-flows xenbr0 --no-stats | grep -v hard_timeout | sed 's/^ //' | sort; }
 flows > /run/flows

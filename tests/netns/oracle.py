@@ -40,7 +40,7 @@ SETS = {
 }
 PROTOCOLS = {"tcp": 6, "udp": 17, "icmp": 1, "icmpv6": 58}
 PORTS = [22, 53, 80, 443, 8080, 9000]
-WAIT_SECONDS = 0.4
+WAIT_SECONDS = float(os.environ.get("ORACLE_WAIT", "0.4"))
 
 
 def inside(address, prefix):

@@ -168,8 +168,6 @@ def main(seed, rounds, mode):
         policy = random_policy(rng)
         write_policy(policy, "/run/oracle.yaml", mode)
         subprocess.run(["vifrost", "apply", "-q", "/run/oracle.yaml"], check=True)
-        # What a switch has cached of its flows follows them within milliseconds.
-        time.sleep(0.1)
         macs = {where: mac_of(where) for where in ENDS}
         sockets = sockets or listeners()
         sent = {}
