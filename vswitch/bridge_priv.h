@@ -18,6 +18,14 @@ int bridge_plan_down(const struct vs_plan_input *in, const struct vs_record_netw
 int bridge_attach(const struct vs_network *n, const struct vs_vif *vif, struct vs_plan *plan);
 int bridge_detach(const char *link, struct vs_plan *plan);
 
+/*
+ * What a device that someone else made lacks of @n, as text; NULL: nothing. And the record of one that
+ * lacks nothing: it is used as it is.
+ */
+const char *bridge_find_lack(const struct vs_observed *o, const struct vs_network *n,
+			     const struct vs_link *link, char *text, size_t size);
+int bridge_record_adopted(const struct vs_network *n, struct vs_plan *plan);
+
 /* Of the link, not of the host: never moved. */
 bool bridge_is_link_local(const struct vs_addr *a);
 /* Whether the network of that record has it, from the policy or moved. */

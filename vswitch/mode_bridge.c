@@ -29,24 +29,13 @@ static void alias_of(const char *network, char alias[VS_TEXT_LEN])
 	snprintf(alias, VS_TEXT_LEN, VS_ALIAS_PREFIX "%s", network);
 }
 
-/* The first difference between a foreign bridge and what is wanted, as text; NULL: none. */
-static const char *find_difference(const struct vs_observed *o, const struct vs_network *n,
-				   const struct vs_link *link, const struct vs_link *uplink,
-				   char *text, size_t size)
+const char *bridge_find_lack(const struct vs_observed *o, const struct vs_network *n,
+			     const struct vs_link *link, char *text, size_t size)
 {
-	if (strcmp(link->kind, "bridge") != 0)
-		return "it is not a bridge";
-	if (link->stp != n->stp)
-		return link->stp ? "its STP is on" : "its STP is off";
-	if (!link->bridge[VS_BRIDGE_VLAN_FILTERING] != !n->vlan_filtering)
-		return n->vlan_filtering ? "its VLAN filtering is off" : "its VLAN filtering is on";
 	if (!link->is_up)
 		return "it is down";
 	snprintf(text, size, "its MTU is %u, not %u", link->mtu, n->mtu);
 	if (link->mtu != n->mtu)
-		return text;
-	snprintf(text, size, "%s is not one of its ports", uplink ? uplink->name : "");
-	if (uplink && uplink->master != link->ifindex)
 		return text;
 	for (size_t i = 0; i < n->nr_addrs; i++)
 		if (!vs_find_addr(o, link->ifindex, &n->addrs[i]))
@@ -57,17 +46,10 @@ static const char *find_difference(const struct vs_observed *o, const struct vs_
 	return NULL;
 }
 
-/* A bridge that someone else made and that is as wanted: used, and left alone for ever. */
-static int adopt(const struct vs_plan_input *in, const struct vs_network *n,
-		 const struct vs_link *link, const struct vs_link *uplink, struct vs_plan *plan)
+int bridge_record_adopted(const struct vs_network *n, struct vs_plan *plan)
 {
-	struct vs_record_network *rn;
-	char text[96];
-	const char *difference = find_difference(&plan->model, n, link, uplink, text, sizeof(text));
+	struct vs_record_network *rn = vs_record_add(&plan->record);
 
-	if (difference)
-		return bridge_refuse(in, n, difference);
-	rn = vs_record_add(&plan->record);
 	if (!rn)
 		return -ENOMEM;
 	snprintf(rn->name, sizeof(rn->name), "%s", n->name);
@@ -75,6 +57,35 @@ static int adopt(const struct vs_plan_input *in, const struct vs_network *n,
 	rn->is_adopted = true;
 	rn->is_per_guest = n->is_per_guest;
 	return 0;
+}
+
+/* The first difference between a foreign bridge and what is wanted, as text; NULL: none. */
+static const char *find_difference(const struct vs_observed *o, const struct vs_network *n,
+				   const struct vs_link *link, const struct vs_link *uplink,
+				   char *text, size_t size)
+{
+	const char *lack = bridge_find_lack(o, n, link, text, size);
+
+	if (strcmp(link->kind, "bridge") != 0)
+		return "it is not a bridge";
+	if (link->stp != n->stp)
+		return link->stp ? "its STP is on" : "its STP is off";
+	if (!link->bridge[VS_BRIDGE_VLAN_FILTERING] != !n->vlan_filtering)
+		return n->vlan_filtering ? "its VLAN filtering is off" : "its VLAN filtering is on";
+	if (lack)
+		return lack;
+	snprintf(text, size, "%s is not one of its ports", uplink ? uplink->name : "");
+	return uplink && uplink->master != link->ifindex ? text : NULL;
+}
+
+/* A bridge that someone else made and that is as wanted: used, and left alone for ever. */
+static int adopt(const struct vs_plan_input *in, const struct vs_network *n,
+		 const struct vs_link *link, const struct vs_link *uplink, struct vs_plan *plan)
+{
+	char text[96];
+	const char *difference = find_difference(&plan->model, n, link, uplink, text, sizeof(text));
+
+	return difference ? bridge_refuse(in, n, difference) : bridge_record_adopted(n, plan);
 }
 
 static void plan_settings(struct plan_for *p, const struct vs_plan_input *in,

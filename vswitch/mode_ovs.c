@@ -121,15 +121,83 @@ static int plan_ours(const struct vs_plan_input *in, const struct vs_record_netw
 	return p.rc;
 }
 
+static bool has_text(const json_t *list, const char *text)
+{
+	json_t *one;
+	size_t i;
+
+	json_array_foreach (list, i, one)
+		if (json_is_string(one) && !strcmp(json_string_value(one), text))
+			return true;
+	return false;
+}
+
+static bool same_member(const json_t *a, const json_t *b, const char *key)
+{
+	json_t *x = json_object_get(a, key), *y = json_object_get(b, key);
+
+	return x == y || json_equal(x, y);
+}
+
+/* Guards that are flows, and whatever else is, would stand among flows that are somebody else's. */
+static const char *find_difference(const struct vs_observed *o, const struct vs_network *n,
+				   const json_t *doc, const struct vs_link *uplink, char *text,
+				   size_t size)
+{
+	uint8_t mac[MAC_LEN] = { 0 };
+	json_t *want = ovs_bridge_doc(n, mac);
+	bool same_tree = same_member(want, doc, "stp") && same_member(want, doc, "rstp");
+
+	json_decref(want);
+	if (json_is_true(json_object_get(doc, "secure")))
+		return "its fail mode is secure, so its flows are somebody else's";
+	if (ovs_is_secure(n))
+		return "datapath netdev, fail-mode secure and the firewall need all of its flows";
+	if (strcmp(json_string_value(json_object_get(doc, "datapath")), "system") != 0)
+		return "its datapath is netdev";
+	if (!same_tree)
+		return "its STP or RSTP is another";
+	if (n->nr_mirrors)
+		return "mirrors are put only on a bridge of ours";
+	snprintf(text, size, "%s is not one of its ports", uplink ? uplink->name : "");
+	if (uplink && !has_text(json_object_get(doc, "ports"), uplink->name))
+		return text;
+	return bridge_find_lack(o, n, vs_observed_link(o, n->name), text, size);
+}
+
+/* As a Linux bridge: one that is as wanted is used, gets our ports beside those that it has, and stays. */
+static int adopt(const struct vs_plan_input *in, const struct vs_network *n, const json_t *doc,
+		 const struct vs_link *uplink, struct vs_plan *plan)
+{
+	struct plan_for p = { .plan = plan, .network = n->name };
+	char text[96];
+	const char *difference = find_difference(&plan->model, n, doc, uplink, text, sizeof(text));
+
+	if (difference)
+		return bridge_refuse(in, n, difference);
+	p.rc = bridge_record_adopted(n, plan);
+	drop_ports(&p, in, n->name, "");
+	return p.rc;
+}
+
+static bool is_foreign(const json_t *doc)
+{
+	return json_is_true(json_object_get(doc, "foreign"));
+}
+
 static int ovs_plan_down(const struct vs_plan_input *in, const struct vs_record_network *old,
 			 struct vs_plan *plan)
 {
 	struct plan_for p = { .plan = plan, .network = old->name };
 
+	const json_t *doc = vs_observed_doc(&plan->model, VS_DOC_OVS_BRIDGE, old->name);
+
 	(void)in;
-	if (old->is_adopted || !vs_observed_doc(&plan->model, VS_DOC_OVS_BRIDGE, old->name))
+	if (!doc)
 		return 0;
 	drop_ports(&p, NULL, old->name, "");
+	if (old->is_adopted || is_foreign(doc))
+		return p.rc;
 	if (plan_link(&p, old->name)) {
 		bridge_empty_link(&p, old->name);
 		plan_set_up(&p, VS_DISRUPTION_NONE, old->name, false);
@@ -164,6 +232,7 @@ static int plan_network(const struct vs_plan_input *in, const struct vs_record_n
 	const struct vs_link *found = NULL;
 	struct vs_record_network lost = { 0 };
 	struct vs_link uplink;
+	const json_t *doc;
 	int rc = 0;
 
 	if (n->has_uplink)
@@ -181,7 +250,10 @@ static int plan_network(const struct vs_plan_input *in, const struct vs_record_n
 	}
 	if (rc)
 		return rc;
-	if (link && !vs_observed_doc(&plan->model, VS_DOC_OVS_BRIDGE, n->name))
+	doc = vs_observed_doc(&plan->model, VS_DOC_OVS_BRIDGE, n->name);
+	if (link && is_foreign(doc))
+		return adopt(in, n, doc, found ? &uplink : NULL, plan);
+	if (link && !doc)
 		return bridge_refuse(in, n, "no Open vSwitch bridge of ours");
 	if (link && !old) {
 		rc = bridge_rebuild_record(&plan->model, link, find_uplink(&plan->model, n->name),

@@ -10,6 +10,7 @@
  *	mirrors		[{"name","guests","output"}]: copies for a guest's vif, "ids0/1"
  *	firewall	the policy's, as ovs_rules.h specifies it
  *	flows		true: a secure bridge has the flows that its ports' guards build on, and the firewall's
+ *	foreign, ports	true: somebody else made it; the names of its ports that are not ours
  *
  * VS_DOC_OVS_PORT, by the link's name:
  *	bridge

@@ -58,6 +58,7 @@ static void disconnect(struct ovs *ovs)
 	ovs_conn_close_all(ovs);
 	ovsdb_idl_destroy(ovs->idl);
 	ovs->idl = NULL;
+	ovs->is_wide = false;
 }
 
 void ovs_close(struct ovs *ovs)
@@ -147,6 +148,33 @@ static bool wait_for_news(struct ovs *ovs, struct ovsdb_idl_txn *txn, long long 
 	return true;
 }
 
+/* Whose ports are a foreign bridge's no clause can tell: where there is one, all are replicated. */
+static int widen(struct ovs *ovs, char *why)
+{
+	long long end = time_msec() + OVS_CONNECT_MS;
+	const struct ovsrec_bridge *row;
+	struct ovsdb_idl_condition all;
+	bool has_foreign = false;
+	unsigned int since;
+
+	OVSREC_BRIDGE_FOR_EACH (row, ovs->idl)
+		has_foreign |= !ovs_is_ours(&row->external_ids);
+	if (!has_foreign || ovs->is_wide)
+		return 0;
+	ovsdb_idl_condition_init(&all);
+	ovsdb_idl_condition_add_clause_true(&all);
+	since = ovsrec_port_set_condition(ovs->idl, &all);
+	ovsdb_idl_condition_destroy(&all);
+	while (ovsdb_idl_get_condition_seqno(ovs->idl) != since) {
+		ovsdb_idl_run(ovs->idl);
+		if (ovsdb_idl_get_condition_seqno(ovs->idl) != since &&
+		    !wait_for_news(ovs, NULL, end))
+			return ovs_fail(-ETIMEDOUT, why, "ovsdb-server does not answer");
+	}
+	ovs->is_wide = true;
+	return 0;
+}
+
 static int connect_db(struct ovs *ovs, char *why)
 {
 	char remote[PATH_MAX + 32];
@@ -180,15 +208,13 @@ static int change_nothing(struct ovs *ovs, void *arg, char *why)
 	return 0;
 }
 
-int ovs_ready(struct ovs *ovs, bool start, char *why)
+static int make_ready(struct ovs *ovs, bool start, char *why)
 {
 	int rc;
 
 	if (ovs->idl && !ovs->is_fresh && ovs_daemons_run(ovs) && is_up_to_date(ovs) &&
-	    ovs_root(ovs)) {
-		ovs->seqno = ovsdb_idl_get_seqno(ovs->idl);
+	    ovs_root(ovs))
 		return 0;
-	}
 	/* Also starts again what of ours has ended. */
 	rc = ovs_daemons_find(ovs, start, why);
 	if (rc)
@@ -203,6 +229,15 @@ int ovs_ready(struct ovs *ovs, bool start, char *why)
 	if (!rc && ovs->is_fresh)
 		rc = ovs_commit(ovs, change_nothing, NULL, why);
 	ovs->is_fresh &= rc != 0;
+	return rc;
+}
+
+int ovs_ready(struct ovs *ovs, bool start, char *why)
+{
+	int rc = make_ready(ovs, start, why);
+
+	if (!rc)
+		rc = widen(ovs, why);
 	if (!rc)
 		ovs->seqno = ovsdb_idl_get_seqno(ovs->idl);
 	return rc;
@@ -326,16 +361,21 @@ int ovs_commit(struct ovs *ovs, int (*build)(struct ovs *ovs, void *arg, char *w
 	return rc ? rc : wait_done(ovs, end, why);
 }
 
+bool ovs_is_ours(const struct smap *external_ids)
+{
+	const char *owner = smap_get(external_ids, OVS_OWNER_KEY);
+
+	return owner && !strcmp(owner, OVS_OWNER);
+}
+
 const struct ovsrec_bridge *ovs_bridge(const struct ovs *ovs, const char *name, bool *is_ours)
 {
 	const struct ovsrec_bridge *row;
-	const char *owner;
 
 	OVSREC_BRIDGE_FOR_EACH (row, ovs->idl) {
 		if (strcmp(row->name, name) != 0)
 			continue;
-		owner = smap_get(&row->external_ids, OVS_OWNER_KEY);
-		*is_ours = owner && !strcmp(owner, OVS_OWNER);
+		*is_ours = ovs_is_ours(&row->external_ids);
 		return row;
 	}
 	*is_ours = false;
@@ -349,7 +389,8 @@ const struct ovsrec_port *ovs_port(const struct ovs *ovs, const char *name,
 
 	OVSREC_BRIDGE_FOR_EACH (row, ovs->idl)
 		for (size_t i = 0; i < row->n_ports; i++)
-			if (!strcmp(row->ports[i]->name, name)) {
+			if (!strcmp(row->ports[i]->name, name) &&
+			    ovs_is_ours(&row->ports[i]->external_ids)) {
 				if (on)
 					*on = row;
 				return row->ports[i];

@@ -123,11 +123,46 @@ static int check_flows(struct ovs *ovs, const struct ovsrec_bridge *row, bool *g
 	return 0;
 }
 
+static int compare_names(const void *a, const void *b)
+{
+	return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+/* Of a bridge that somebody else made: what it is like, and who is on it that is not ours. */
+static json_t *read_foreign(const struct ovsrec_bridge *row)
+{
+	const char **names = calloc(row->n_ports + 1, sizeof(*names));
+	json_t *doc = read_bridge(row), *ports = json_array();
+	size_t nr = 0;
+
+	for (size_t i = 0; names && i < row->n_ports; i++)
+		if (!ovs_is_ours(&row->ports[i]->external_ids))
+			names[nr++] = row->ports[i]->name;
+	if (nr)
+		qsort(names, nr, sizeof(*names), compare_names);
+	for (size_t i = 0; i < nr; i++)
+		json_array_append_new(ports, json_string(names[i]));
+	if (doc && json_array_size(ports) == nr && names) {
+		json_object_set_new(doc, "foreign", json_true());
+		json_object_set(doc, "ports", ports);
+	} else {
+		json_decref(doc);
+		doc = NULL;
+	}
+	json_decref(ports);
+	free(names);
+	return doc;
+}
+
 static int read_whole(struct ovs *ovs, const struct ovsrec_bridge *row, json_t **doc, char *why)
 {
 	bool good = false;
 	int rc = 0;
 
+	if (!ovs_is_ours(&row->external_ids)) {
+		*doc = read_foreign(row);
+		return *doc ? 0 : -ENOMEM;
+	}
 	*doc = read_bridge(row);
 	if (!*doc)
 		return -ENOMEM;
@@ -319,7 +354,6 @@ static int bridge_observe(void *ctx, struct vs_observed *o, char *why)
 	struct ovs *ovs = ctx;
 	const struct ovsrec_bridge *row;
 	int rc = ovs_ready(ovs, false, why);
-	const char *owner;
 	json_t *doc;
 
 	if (rc == -ENOENT)
@@ -327,9 +361,6 @@ static int bridge_observe(void *ctx, struct vs_observed *o, char *why)
 	if (rc)
 		return rc;
 	OVSREC_BRIDGE_FOR_EACH (row, ovs->idl) {
-		owner = smap_get(&row->external_ids, OVS_OWNER_KEY);
-		if (!owner || strcmp(owner, OVS_OWNER) != 0)
-			continue;
 		rc = read_whole(ovs, row, &doc, why);
 		if (rc)
 			return rc;
@@ -353,7 +384,7 @@ static int bridge_get(void *ctx, const char *name, json_t **doc, char *why)
 
 	*doc = NULL;
 	row = rc ? NULL : ovs_bridge(ovs, name, &is_ours);
-	if (row && is_ours)
+	if (row)
 		rc = read_whole(ovs, row, doc, why);
 	return rc == -ENOENT ? 0 : rc;
 }

@@ -67,6 +67,8 @@ static int find_meaning(const struct ovsrec_bridge *on, const json_t *mirror, st
 	if (!m->selected)
 		return -ENOMEM;
 	for (size_t i = 0; i < on->n_ports; i++) {
+		if (!ovs_is_ours(&on->ports[i]->external_ids))
+			continue;
 		if (output && !strcmp(port_id(on->ports[i], "iface-id"), output))
 			m->output = on->ports[i];
 		else if (is_selected(on->ports[i], json_object_get(mirror, "guests")))

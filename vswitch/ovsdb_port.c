@@ -201,7 +201,8 @@ static int observe_bridge(struct ovs *ovs, const struct ovsrec_bridge *on, struc
 	json_t *doc, *guard;
 
 	for (size_t i = 0; !rc && i < on->n_ports; i++) {
-		if (!strcmp(on->ports[i]->name, on->name))
+		if (!strcmp(on->ports[i]->name, on->name) ||
+		    !ovs_is_ours(&on->ports[i]->external_ids))
 			continue;
 		doc = ovs_port_read(on->ports[i], on);
 		guard = ovs_port_guard(on->ports[i]);

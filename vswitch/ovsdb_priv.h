@@ -45,6 +45,7 @@ struct ovs {
 	struct ovsdb_idl *idl;	   /* NULL: not connected */
 	struct ovsdb_idl_txn *txn; /* while one is built */
 	unsigned int seqno;	   /* of the replica, when it was looked at last */
+	bool is_wide;		   /* others' ports are replicated, too */
 	struct ovs_count {
 		char bridge[IFNAMSIZ];
 		size_t nr;
@@ -95,6 +96,9 @@ int ovs_commit(struct ovs *ovs, int (*build)(struct ovs *ovs, void *arg, char *w
 /* End the connection, then the daemons, if they are ours. */
 int ovs_disconnect_and_stop(struct ovs *ovs, char *why);
 const struct ovsrec_open_vswitch *ovs_root(const struct ovs *ovs);
+struct smap;
+/* By the owner in them. */
+bool ovs_is_ours(const struct smap *external_ids);
 /* NULL: none. @is_ours: by its external_ids. */
 const struct ovsrec_bridge *ovs_bridge(const struct ovs *ovs, const char *name, bool *is_ours);
 /* Ours only. @on: its bridge, if not NULL. */

@@ -46,6 +46,8 @@ static void look(struct ovs *ovs, struct put *put)
 	shash_clear_free_data(&put->at);
 	OVSREC_BRIDGE_FOR_EACH (row, ovs->idl)
 		for (size_t i = 0; i < row->n_ports; i++) {
+			if (!ovs_is_ours(&row->ports[i]->external_ids))
+				continue;
 			place = xmalloc(sizeof(*place));
 			*place = (struct place){ row->ports[i], row };
 			shash_replace(&put->at, row->ports[i]->name, place);

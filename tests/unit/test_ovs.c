@@ -163,6 +163,87 @@ static void test_name_is_taken(void **state)
 	assert_string_equal(h->ds.v[0].code, "VF0510");
 }
 
+static json_t *foreign_bridge(const char *ports)
+{
+	json_t *doc = json_loads("{\"datapath\":\"system\",\"secure\":false,\"foreign\":true}", 0,
+				 NULL);
+
+	json_object_set_new(doc, "ports", json_loads(ports, 0, NULL));
+	return doc;
+}
+
+static void refused(struct plan_host *h, const char *what)
+{
+	assert_int_equal(plan_host_plan(h), -EINVAL);
+	assert_int_equal(h->ds.nr_errors, 1);
+	assert_string_equal(h->ds.v[0].code, "VF0510");
+	if (!strstr(h->ds.v[0].message, what))
+		fail_msg("%s", h->ds.v[0].message);
+	diags_fini(&h->ds);
+	h->ds = (struct diags){ 0 };
+}
+
+/* Somebody else's bridge: used where it is as wanted, with our ports beside others', and left as it was. */
+static void test_adoption(void **state)
+{
+	struct plan_host *h = *state;
+	struct vs_observed *model = &h->fake->model;
+	struct vs_network *n = want(h);
+	struct vs_link *link = vs_fake_add_link(h->fake, "ovsbr0", "openvswitch");
+	json_t *doc = foreign_bridge("[\"tap7\"]");
+	char *before, *after;
+
+	assert_non_null(link);
+	link->mtu = 1500;
+	assert_int_equal(vs_observed_set_doc(model, VS_DOC_OVS_BRIDGE, "ovsbr0", doc), 0);
+	json_decref(doc);
+	refused(h, "need all of its flows");
+	n->ovs_datapath = VS_OVS_KERNEL;
+	refused(h, "eth0 is not one of its ports");
+	doc = foreign_bridge("[\"eth0\",\"tap7\"]");
+	assert_int_equal(vs_observed_set_doc(model, VS_DOC_OVS_BRIDGE, "ovsbr0", doc), 0);
+	link->is_up = false;
+	refused(h, "it is down");
+	link->is_up = true;
+	n->stp = true;
+	refused(h, "STP");
+	n->stp = false;
+	n->fail_secure = true;
+	refused(h, "fail-mode secure");
+	n->fail_secure = false;
+	json_object_set_new(doc, "secure", json_true());
+	refused(h, "its fail mode is secure");
+	json_object_set_new(doc, "secure", json_false());
+	json_object_set_new(doc, "datapath", json_string("netdev"));
+	refused(h, "its datapath is netdev");
+	json_object_set_new(doc, "datapath", json_string("system"));
+
+	before = vs_observed_text(model);
+	want_vif(h, "vif1.0");
+	plan_host_apply(h);
+	assert_true(h->record.networks[0].is_adopted);
+	assert_non_null(vs_observed_doc(model, VS_DOC_OVS_PORT, "vif1.0"));
+	assert_null(vs_observed_doc(model, VS_DOC_OVS_PORT, "eth0"));
+	assert_int_equal(plan_host_plan(h), 0);
+	assert_int_equal(h->plan.nr, 0);
+	/* The vif's port goes with its guest, the bridge stays for those who made it. */
+	h->wanted.nr_vifs = 0;
+	plan_host_apply(h);
+	assert_null(vs_observed_doc(model, VS_DOC_OVS_PORT, "vif1.0"));
+	h->wanted.nr_vifs = 1;
+	plan_host_apply(h);
+	vs_wanted_fini(&h->wanted);
+	plan_host_apply(h);
+	assert_null(vs_observed_doc(model, VS_DOC_OVS_PORT, "vif1.0"));
+	assert_true(json_equal(vs_observed_doc(model, VS_DOC_OVS_BRIDGE, "ovsbr0"), doc));
+	assert_true(vs_observed_link(model, "ovsbr0")->is_up);
+	after = vs_observed_text(model);
+	assert_non_null(strstr(after, "192.0.2.10"));
+	json_decref(doc);
+	free(before);
+	free(after);
+}
+
 /* The record is lost: what is on the bridge was the uplink's, and comes back to it. */
 static void test_lost_record(void **state)
 {
@@ -273,6 +354,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_undone_at_any_step, setup, plan_host_teardown),
 		cmocka_unit_test_setup_teardown(test_stale_port_goes, setup, plan_host_teardown),
 		cmocka_unit_test_setup_teardown(test_name_is_taken, setup, plan_host_teardown),
+		cmocka_unit_test_setup_teardown(test_adoption, setup, plan_host_teardown),
 		cmocka_unit_test_setup_teardown(test_lost_record, setup, plan_host_teardown),
 		cmocka_unit_test_setup_teardown(test_documents, setup, plan_host_teardown),
 		cmocka_unit_test(test_flows),
