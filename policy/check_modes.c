@@ -144,7 +144,7 @@ static void check_datapath(struct pol_checks *c, const struct pol_network *n)
 			  "datapath %s is only for networks of mode ovs",
 			  pol_quote(quoted, choice_text(pol_network_datapaths, type->value)));
 	else if (is_later && d->fallback.value == POL_FALLBACK_NONE)
-		pol_error(c->r, "VF0247", n->node, &type->place,
+		pol_error(c->r, "VF0250", n->node, &type->place,
 			  "fallback: kernel or netdev, to go on without it",
 			  "not in this version: datapath %s, and no fallback",
 			  pol_quote(quoted, choice_text(pol_network_datapaths, type->value)));

@@ -259,6 +259,10 @@ void pol_check_uplinks(struct pol_checks *c)
 				  "one of match, bond and vlan is required",
 				  nr ? "an uplink that is several things"
 				     : "an uplink that does not say what it is");
+		if (u->offload.place.line && !u->match.place.line)
+			pol_error(c->r, "VF0228", u->node, &u->offload.place,
+				  "give it to the uplinks with match that this one is made of",
+				  "offload is of hardware");
 		if (u->bond.place.line)
 			check_bond(c, &members, u);
 		if (u->vlan.place.line)

@@ -130,12 +130,29 @@ static const struct pol_key vlan_uplink_keys[] = {
 static const struct pol_map vlan_uplink_map = { .what = "an uplink's vlan",
 						.keys = vlan_uplink_keys };
 
+#define OFFLOAD(member, name) FIELD(struct pol_uplink_offload, member, name, POL_KIND_BOOL, NULL)
+
+static const struct pol_key uplink_offload_keys[] = {
+	OFFLOAD(tso, "tso"),
+	OFFLOAD(gso, "gso"),
+	OFFLOAD(gro, "gro"),
+	OFFLOAD(lro, "lro"),
+	OFFLOAD(sg, "sg"),
+	OFFLOAD(tx_checksum, "tx-checksum"),
+	OFFLOAD(rx_checksum, "rx-checksum"),
+	OFFLOAD(tx_vlan, "tx-vlan"),
+	OFFLOAD(rx_vlan, "rx-vlan"),
+	END,
+};
+static const struct pol_map uplink_offload_map = { .what = "an uplink's offload",
+						   .keys = uplink_offload_keys };
+
 static const struct pol_key uplink_keys[] = {
 	FIELD(struct pol_uplink, match, "match", POL_KIND_MAP, &match_map),
 	FIELD(struct pol_uplink, bond, "bond", POL_KIND_MAP, &bond_map),
 	FIELD(struct pol_uplink, vlan, "vlan", POL_KIND_MAP, &vlan_uplink_map),
 	FIELD(struct pol_uplink, mtu, "mtu", POL_KIND_U32, &pol_mtu_range),
-	LATER_SO("offload", "set offloads with ethtool"),
+	FIELD(struct pol_uplink, offload, "offload", POL_KIND_MAP, &uplink_offload_map),
 	END,
 };
 const struct pol_map pol_uplink_map = {

@@ -171,6 +171,13 @@ struct pol_vlan_uplink {
 	struct pol_text link_name;
 };
 
+/* What the hardware is to do; only what is given is touched. */
+struct pol_uplink_offload {
+	struct pol_place place;
+	const struct pol_node *node;
+	struct pol_bool tso, gso, gro, lro, sg, tx_checksum, rx_checksum, tx_vlan, rx_vlan;
+};
+
 /* One of match, bond and vlan is given. */
 struct pol_uplink {
 	struct pol_place place; /* of its name */
@@ -180,6 +187,7 @@ struct pol_uplink {
 	struct pol_bond bond;
 	struct pol_vlan_uplink vlan;
 	struct pol_u32 mtu;
+	struct pol_uplink_offload offload; /* with match only */
 
 	/* Set by the checks. */
 	const struct pol_uplink *link;	   /* a VLAN's; NULL: it is none */

@@ -83,14 +83,38 @@ void pol_take_prefix(const struct pol_prefix *from, struct vs_prefix *to)
 	memcpy(to->address, from->address, sizeof(to->address));
 }
 
+static struct vs_offload offload_of(const struct pol_uplink_offload *from)
+{
+	const struct pol_bool *const keys[VS_OFFLOAD_NR] = {
+		[VS_OFFLOAD_TSO] = &from->tso,
+		[VS_OFFLOAD_GSO] = &from->gso,
+		[VS_OFFLOAD_GRO] = &from->gro,
+		[VS_OFFLOAD_LRO] = &from->lro,
+		[VS_OFFLOAD_SG] = &from->sg,
+		[VS_OFFLOAD_TX_CHECKSUM] = &from->tx_checksum,
+		[VS_OFFLOAD_RX_CHECKSUM] = &from->rx_checksum,
+		[VS_OFFLOAD_TX_VLAN] = &from->tx_vlan,
+		[VS_OFFLOAD_RX_VLAN] = &from->rx_vlan,
+	};
+	struct vs_offload to = { 0 };
+
+	for (int i = 0; i < VS_OFFLOAD_NR; i++) {
+		to.given |= keys[i]->place.line ? 1u << i : 0;
+		to.on |= keys[i]->value ? 1u << i : 0;
+	}
+	return to;
+}
+
 static void take_bond(const struct pol_uplink *from, struct vs_bond *to)
 {
 	to->mode = (enum vs_bond_mode)from->bond.mode.value;
 	to->hash = (enum vs_bond_hash)from->bond.hash.value;
 	to->lacp_fast = from->bond.lacp_rate.value == POL_LACP_FAST;
 	to->mii_ms = (uint32_t)(from->bond.mii_interval.value / 1000);
-	for (size_t i = 0; i < from->nr_members && i < VS_MEMBERS_MAX; i++)
+	for (size_t i = 0; i < from->nr_members && i < VS_MEMBERS_MAX; i++) {
+		to->offloads[to->nr_members] = offload_of(&from->members[i]->offload);
 		take_match(&from->members[i]->match, &to->members[to->nr_members++]);
+	}
 }
 
 /* Of a VLAN, the uplink is what it is a VLAN of. */
@@ -102,6 +126,7 @@ static void take_uplink(const struct pol_uplink *from, struct vs_network *to)
 	COPY_TEXT(to->uplink_name, lower->name);
 	take_match(&lower->match, &to->uplink);
 	take_bond(lower, &to->uplink_bond);
+	to->uplink_offload = offload_of(&lower->offload);
 	to->uplink_place = pol_diag_place(&from->place);
 	to->uplink_mtu = lower->mtu.value;
 	if (!from->link)

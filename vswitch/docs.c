@@ -9,6 +9,7 @@
 #include "vswitch/dhcpcd.h"
 #include "vswitch/dnsmasq.h"
 #include "vswitch/nft.h"
+#include "vswitch/offload.h"
 #include "vswitch/resolv.h"
 
 const struct vs_doc_ops *const vs_doc_ops[VS_DOC_NR] = {
@@ -16,7 +17,7 @@ const struct vs_doc_ops *const vs_doc_ops[VS_DOC_NR] = {
 	[VS_DOC_OVS_PORT] = &ovs_port_ops, [VS_DOC_DNSMASQ] = &dnsmasq_doc_ops,
 	[VS_DOC_DHCP] = &dhcpcd_doc_ops,   [VS_DOC_VLANS] = &vs_vlans_doc_ops,
 	[VS_DOC_RATE] = &vs_rate_doc_ops,  [VS_DOC_RESOLV] = &resolv_doc_ops,
-	[VS_DOC_FDB] = &vs_fdb_doc_ops,
+	[VS_DOC_FDB] = &vs_fdb_doc_ops,	   [VS_DOC_OFFLOAD] = &offload_doc_ops,
 };
 
 static const struct {
@@ -32,6 +33,7 @@ static const struct {
 	[VS_DOC_RATE] = { "rate limit of", "" },
 	[VS_DOC_RESOLV] = { "name servers in", NULL },
 	[VS_DOC_FDB] = { "forwarding entry of", "" },
+	[VS_DOC_OFFLOAD] = { "offloads of", NULL },
 };
 
 const char *vs_doc_text(enum vs_doc_kind kind)

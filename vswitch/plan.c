@@ -18,6 +18,7 @@
 #include "vswitch/rate.h"
 #include "vswitch/switch.h"
 #include "vswitch/uplinks.h"
+#include "vswitch/offload.h"
 #include "vswitch/resolv.h"
 
 static const struct vs_mode *const modes[] = { &vs_mode_bridge, &vs_mode_ovs, &vs_mode_nat,
@@ -180,7 +181,7 @@ struct vs_look vs_look_for(const struct vs_wanted *wanted, const struct vs_recor
 
 	if (wanted->nr_networks || record->nr_networks)
 		look.docs |= VS_DOC_BIT(VS_DOC_NFT) | VS_DOC_BIT(VS_DOC_RATE) |
-			     VS_DOC_BIT(VS_DOC_RESOLV);
+			     VS_DOC_BIT(VS_DOC_RESOLV) | VS_DOC_BIT(VS_DOC_OFFLOAD);
 	if (vs_rules_track_bridges(wanted))
 		look.lacks |= VS_LACKS_BRIDGE_CONNTRACK;
 	for (size_t i = 0; i < wanted->nr_networks; i++) {
@@ -232,6 +233,8 @@ int vs_plan_make(const struct vs_wanted *wanted, const struct vs_observed *obser
 		rc = plan_sysctls(&in, plan, false);
 	if (!rc)
 		rc = plan_networks(&in, plan);
+	if (!rc)
+		rc = offload_plan(&in, plan);
 	if (!rc)
 		rc = plan_stale_guards(wanted, plan);
 	if (!rc)

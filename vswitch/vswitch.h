@@ -128,7 +128,8 @@ enum vs_doc_kind {
 	VS_DOC_VLANS,	   /* of a bridge's port, or the bridge's own, by the link's name */
 	VS_DOC_RATE,	   /* what is shaped towards a guest, by its link's name */
 	VS_DOC_RESOLV,	   /* what the host asks for names: vswitch/resolv.h */
-	VS_DOC_FDB, /* whose frames go to a bridge's port, whoever sends, by the link's name */
+	VS_DOC_FDB,	/* whose frames go to a bridge's port, whoever sends, by the link's name */
+	VS_DOC_OFFLOAD, /* what an uplink's hardware does, by its link's name: vswitch/offload.h */
 	VS_DOC_NR,
 };
 

@@ -64,6 +64,24 @@ struct vs_match {
 	char driver[32], name[64]; /* globs; "": any */
 };
 
+/* What a link's hardware is to do for the host; vswitch/offload.c. */
+enum vs_offload_key {
+	VS_OFFLOAD_TSO,
+	VS_OFFLOAD_GSO,
+	VS_OFFLOAD_GRO,
+	VS_OFFLOAD_LRO,
+	VS_OFFLOAD_SG,
+	VS_OFFLOAD_TX_CHECKSUM,
+	VS_OFFLOAD_RX_CHECKSUM,
+	VS_OFFLOAD_TX_VLAN,
+	VS_OFFLOAD_RX_VLAN,
+	VS_OFFLOAD_NR,
+};
+
+struct vs_offload {
+	unsigned int given, on; /* bits by enum vs_offload_key */
+};
+
 /* ---- Uplinks that we make ourselves ---- */
 
 enum vs_bond_mode {
@@ -88,7 +106,8 @@ struct vs_bond {
 	bool lacp_fast;
 	uint32_t mii_ms; /* 0: 100 */
 	struct vs_match members[VS_MEMBERS_MAX];
-	size_t nr_members; /* 0: no bond */
+	struct vs_offload offloads[VS_MEMBERS_MAX]; /* of each */
+	size_t nr_members;			    /* 0: no bond */
 };
 
 /* ---- Networks ---- */
@@ -148,6 +167,7 @@ struct vs_network {
 	bool has_uplink;
 	char uplink_name[64]; /* the policy's */
 	struct vs_match uplink;
+	struct vs_offload uplink_offload; /* of the hardware, where it is no bond */
 	struct vs_bond uplink_bond; /* nr_members != 0: the uplink is a bond named uplink_name */
 	uint16_t uplink_vlan;	    /* != 0: the 802.1Q device of that id on the uplink */
 	char uplink_vlan_name[IFNAMSIZ]; /* that device's name */
