@@ -3,7 +3,7 @@
  * Ending connections that the kernel tracks, over ctnetlink. Which, is a JSON object:
  *
  *	"ends"		addresses: all of which one is an end, as the guest sees it
- *	"bridge"	there: those that ovs-vswitchd tracks for this bridge itself, and no others
+ *	"bridge", "zone"	there: those that ovs-vswitchd tracks for this bridge itself, and no others
  *	"forwards"	[ { "protocol", "first", "last", "to" } ]: those that came by a forward of
  *			these ports to that address
  *

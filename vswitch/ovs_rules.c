@@ -16,7 +16,9 @@
  * marked as refused in both, as rules_policy.c has it. Only connections that are there are marked as refused,
  * so that nobody fills the table with what is not allowed.
  *
- * Ports are compared with those of the connection, which all fragments know.
+ * Of a datagram that comes in fragments ct() has them all before any passes. The kernel's then is whole again;
+ * in user space the others are not known by ports, and pass where a rule lets any port of those ends pass:
+ * without the first, which is, nobody can read them.
  */
 #include "vswitch/ovs_rules.h"
 
@@ -249,7 +251,7 @@ static bool side_of_ports(struct side *s, const json_t *rule, int family, bool i
 	int protocol = (int)json_integer_value(json_object_get(rule, "protocol"));
 	const json_t *ports = json_object_get(rule, "ports");
 
-	side_begin(s, 3 * PORT_MASKS_MAX * json_array_size(ports) + 1);
+	side_begin(s, 3 * (PORT_MASKS_MAX * json_array_size(ports) + 1) + 1);
 	if (protocol == (family ? IPPROTO_ICMP : IPPROTO_ICMPV6))
 		return false;
 	if (is_answer && protocol && protocol != IPPROTO_TCP)
@@ -262,8 +264,11 @@ static bool side_of_ports(struct side *s, const json_t *rule, int family, bool i
 	for (size_t i = 0; i < 3; i++) {
 		const char *match = is_answer ? with_ports[i].answer : with_ports[i].match;
 
-		if (match && (!protocol || protocol == with_ports[i].protocol))
-			add_ports(s, match, ports);
+		if (!match || (protocol && protocol != with_ports[i].protocol))
+			continue;
+		add_ports(s, match, ports);
+		if (!is_answer && flag(rule, "accept"))
+			side_add(s, "nw_proto=%d,nw_frag=later", with_ports[i].protocol);
 	}
 	return s->nr;
 }

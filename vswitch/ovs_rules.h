@@ -32,6 +32,7 @@
 #define OVS_RULES_FLOWS_MAX 20000
 #define OVS_GRACE_S	    300
 
+unsigned int ovs_rules_zone(const struct vs_wanted *w, const struct vs_network *n);
 /* A new reference; NULL: out of memory. */
 json_t *ovs_rules_spec(const struct vs_wanted *w, const struct vs_network *n);
 /* How many flows it stands for. */

@@ -225,7 +225,7 @@ static unsigned int name_zone(const char *name)
 	return 1 + (hash ^ hash >> 16) % 0xff00;
 }
 
-static unsigned int find_zone(const struct vs_wanted *w, const struct vs_network *n)
+unsigned int ovs_rules_zone(const struct vs_wanted *w, const struct vs_network *n)
 {
 	unsigned int zone = name_zone(n->name);
 
@@ -241,9 +241,9 @@ json_t *ovs_rules_spec(const struct vs_wanted *w, const struct vs_network *n)
 
 	if (!rules)
 		return NULL;
-	return json_pack("{s:i,s:b,s:b,s:b,s:{s:b,s:b,s:b,s:b},s:o}", "zone", (int)find_zone(w, n),
-			 "segment", rules_is_segment(n), "uplink", n->has_uplink, "local",
-			 !n->host_vlan, "defaults", "guest-to-guest",
+	return json_pack("{s:i,s:b,s:b,s:b,s:{s:b,s:b,s:b,s:b},s:o}", "zone",
+			 (int)ovs_rules_zone(w, n), "segment", rules_is_segment(n), "uplink",
+			 n->has_uplink, "local", !n->host_vlan, "defaults", "guest-to-guest",
 			 fw->guest_to_guest == VS_ACCEPT, "guest-to-host",
 			 fw->guest_to_host == VS_ACCEPT, "ingress", fw->ingress == VS_ACCEPT,
 			 "egress", fw->egress == VS_ACCEPT, "rules", rules);

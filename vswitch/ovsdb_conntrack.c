@@ -10,7 +10,6 @@
 
 #include <packets.h>
 #include <util.h>
-#include <vswitch-idl.h>
 #include <openvswitch/ofp-ct.h>
 #include <openvswitch/ofp-errors.h>
 #include <openvswitch/ofp-msgs.h>
@@ -67,25 +66,16 @@ static int end_all(struct ovs_conn *c, const json_t *ends, uint16_t zone)
 int ovs_conntrack_end(void *ctx, const json_t *which, char *why)
 {
 	const char *bridge = json_string_value(json_object_get(which, "bridge"));
+	json_int_t zone = json_integer_value(json_object_get(which, "zone"));
 	struct ovs *ovs = ctx;
-	const struct ovsrec_bridge *row = NULL;
 	struct ovs_conn *c;
-	json_t *base, *zone;
 	bool is_ours = false;
 	int rc = ovs_ready(ovs, false, why);
 
-	if (!rc)
-		row = ovs_bridge(ovs, bridge ? bridge : "", &is_ours);
-	if (!row || !is_ours)
+	if (rc)
 		return rc == -ENOENT ? 0 : rc;
-	base = ovs_bridge_base(row);
-	zone = json_object_get(json_object_get(base, "firewall"), "zone");
-	if (zone) {
-		rc = ovs_conn_get(ovs, bridge, &c, why);
-		if (!rc)
-			rc = end_all(c, json_object_get(which, "ends"),
-				     (uint16_t)json_integer_value(zone));
-	}
-	json_decref(base);
-	return rc;
+	if (!ovs_bridge(ovs, bridge ? bridge : "", &is_ours) || !is_ours)
+		return 0;
+	rc = ovs_conn_get(ovs, bridge, &c, why);
+	return rc ? rc : end_all(c, json_object_get(which, "ends"), (uint16_t)zone);
 }

@@ -271,7 +271,8 @@ static void end_old_flows(struct plan_for *p, const struct vs_network *n, const 
 				       json_pack("{sO}", "ends", ends));
 		if (is_theirs)
 			plan_end_flows(p, VS_DISRUPTION_NONE, vif->name,
-				       json_pack("{sOss}", "ends", ends, "bridge", n->name));
+				       json_pack("{sOsssi}", "ends", ends, "bridge", n->name,
+						 "zone", n->zone));
 	}
 	json_decref(ends);
 }

@@ -15,6 +15,7 @@
 #include <sys/socket.h>
 
 #include "vswitch/nft.h"
+#include "vswitch/ovs_rules.h"
 
 /* ---- What a network needs ---- */
 
@@ -122,6 +123,7 @@ void vs_rules_prepare(struct vs_wanted *w)
 
 		n->ports_closed = rules_ports(w, n) == RULES_PORTS_CLOSED;
 		n->ports_filtered = rules_ports(w, n) == RULES_PORTS_FILTERED;
+		n->zone = (uint16_t)ovs_rules_zone(w, n);
 	}
 }
 

@@ -208,6 +208,7 @@ struct vs_network {
 	bool proxy_neighbours; /* route: answer ARP and ND for guests on the egress network */
 	/* By vs_rules_prepare(), of the firewall: between its guests nothing passes; some, by the connection. */
 	bool ports_closed, ports_filtered;
+	uint16_t zone; /* of an ovs network's connections, then */
 	/* The host routes to each guest behind a link of its own, /32 and /128; else they share a segment. */
 	bool is_per_guest;
 };

@@ -3,7 +3,7 @@
 """Packets for the tests of rules.
 
     serve NAME tcp|udp PORT         answer who asks with "NAME <its address>"
-    ask tcp|udp ADDRESS PORT [FROM] print the answer, or "refused", "timeout", "unreachable"
+    ask tcp|udp ADDRESS PORT [FROM [SIZE]]  print the answer, or "refused", "timeout", "unreachable"
     flow tcp|udp ADDRESS PORT       a connection that lives; says "alive" or "dead" for each line it reads
     push PORT SECONDS               send a line ten times a second to whoever connects
     pull ADDRESS PORT               print those lines
@@ -60,7 +60,7 @@ def serve(name, protocol, port):
                 peers.remove(ready)
 
 
-def ask(protocol, address, port, source=""):
+def ask(protocol, address, port, source="", size="3"):
     kind = socket.SOCK_STREAM if protocol == "tcp" else socket.SOCK_DGRAM
     s = socket.socket(family(address), kind)
     s.settimeout(ASK_SECONDS)
@@ -70,7 +70,7 @@ def ask(protocol, address, port, source=""):
         # With its scope, where it has one.
         s.connect(socket.getaddrinfo(address, int(port), family(address), kind)[0][4])
         if protocol == "udp":
-            s.send(b"who")
+            s.send(b"w" * int(size))
         print(s.recv(200).decode().strip())
     except ConnectionRefusedError:
         print("refused")

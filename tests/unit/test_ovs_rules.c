@@ -199,17 +199,17 @@ static void test_order_and_ports(void **state)
 	/* Of the host alone: nothing among the others. Host's rules have the address, too. */
 	assert_int_equal(count("table=13,priority=64998", "goto_table:15"), 2);
 	assert_int_equal(count(RULES "priority=64998", ""), 0);
-	/* All ports are none to look at, but a protocol. */
+	/* All ports, and fragments that have none. */
 	w.firewall.rules[0].ports[0] = (struct vs_port_range){ 0, 65535 };
 	make();
-	assert_int_equal(count(RULES "priority=65000,", "nw_proto=6"), 1);
+	assert_int_equal(count(RULES "priority=65000,", "nw_proto=6"), 2);
 	/* Of no protocol in particular, the three that have ports. */
 	w.firewall.rules[0].protocol = 0;
 	make();
-	assert_int_equal(count(RULES "priority=65000,", "nw_proto="), 3);
+	assert_int_equal(count(RULES "priority=65000,", "nw_proto="), 6);
 }
 
-/* 40 by 40 addresses and 2 ports are 82 flows and one that joins them. */
+/* 40 by 40 addresses and 2 ports, or later fragments, are 83 flows and one that joins them. */
 static void test_conjunctions(void **state)
 {
 	struct vs_rule *r;
@@ -229,10 +229,10 @@ static void test_conjunctions(void **state)
 	r->ports[1] = (struct vs_port_range){ 123, 123 };
 	r->nr_ports = 2;
 	make();
-	assert_int_equal(count(RULES "priority=65000", ""), 83);
+	assert_int_equal(count(RULES "priority=65000", ""), 84);
 	assert_int_equal(count(RULES "priority=65000", "conjunction(1,1/3)"), 40);
 	assert_int_equal(count(RULES "priority=65000", "conjunction(1,2/3)"), 40);
-	assert_int_equal(count(RULES "priority=65000", "conjunction(1,3/3)"), 2);
+	assert_int_equal(count(RULES "priority=65000", "conjunction(1,3/3)"), 3);
 	assert_int_equal(count(RULES "priority=65000,ip,conj_id=1,actions=goto_table:14", ""), 1);
 	/* Whoever else comes does not change what is said of these. */
 	assert_int_equal(count("ipv6_", ""), 0);

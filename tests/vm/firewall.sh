@@ -123,7 +123,8 @@ ok "random packets on a bridge fare as the policy says"
 # Started in a machine's first seconds, ovs-vswitchd 3.1 gets none of the kernel's upcalls, by hand too.
 until [ "$(cut -d. -f1 /proc/uptime)" -ge 14 ]; do sleep 1; done
 modprobe openvswitch
-policy "$admin, $peers" "ovs, datapath: { type: kernel }" > /run/ovs.yaml
+admin_udp='{ name: admin-udp, action: accept, from: 192.0.2.1, to: web2, protocol: udp, ports: [443] }'
+policy "$admin, $admin_udp, $peers" "ovs, datapath: { type: kernel }" > /run/ovs.yaml
 policy "$peers" "ovs, datapath: { type: kernel }" > /run/ovs-less.yaml
 vifrost apply -q /run/all.yaml
 : > /run/flow
@@ -152,6 +153,8 @@ says "web2 192.0.2.21" web1 tcp 192.0.2.22 443
 says timeout web2 tcp 192.0.2.21 443
 says timeout web1 tcp 192.0.2.10 443
 says "web1 192.0.2.10" host tcp 192.0.2.21 443
+says "web2 192.0.2.1" lan udp 192.0.2.22 443 "" 4000
+says timeout lan udp 192.0.2.21 443 "" 4000
 ip netns exec web1 ping -q -c 1 -W 3 -s 4000 192.0.2.1
 not ip netns exec lan ping -q -c 1 -W 2 -s 4000 192.0.2.21
 ok "openvswitch.ko: the same verdicts"
