@@ -1,10 +1,12 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
 # Rate limits as measured, towards the guest and from it, UDP and TCP, one queue and several; changed live, and said
-# by status. What counts is bytes of frames.
-# Timeout: 180
+# by status; and on Open vSwitch in user space, packets as well. What counts is bytes of frames.
+# Timeout: 240
 # shellcheck source=tests/netns/lib.sh
 . "$(dirname "$0")/lib.sh"
+# shellcheck source=tests/util/ovs.sh
+. "$TEST_SOURCE/tests/util/ovs.sh"
 test_begin "$@"
 
 # $1: what the vif's rate is.
@@ -26,7 +28,7 @@ rate_of() {
 	echo $(((after - before) * 8000 / ($(now_us) - began)))
 }
 # $1: guest, $2: its vif, $3: counter of the vif, $4: Mbit/s wanted, the rest: iperf3's options.
-measures() {
+measure() {
 	local guest=$1 vif=$2 what=$3 want=$4 got
 	shift 4
 	# BBR, where it is the default, takes its time off now and then.
@@ -38,10 +40,12 @@ measures() {
 	got=$(rate_of "$what" "$vif" 2.5)
 	wait $! || fail "iperf3: $(jq -r .error "$LAB_LOG/iperf3.json")"
 	echo "$guest $what $*: $got kbit/s of $want Mbit/s"
-	[ "$got" -ge $((want * 900)) ] && [ "$got" -le $((want * 1100)) ] ||
-		fail "$got kbit/s is not within 10% of $want Mbit/s"
+	[ "$got" -ge $((want * (1000 - tolerance))) ] && [ "$got" -le $((want * (1000 + tolerance))) ]
 }
+# A second time, should the machine have been busy elsewhere for longer than a queue lasts.
+measures() { measure "$@" || measure "$@" || fail "$4 Mbit/s are missed by more than $tolerance per mille"; }
 
+tolerance=100
 declare -A address=()
 guest_create one 21
 address[one]=192.0.2.21
@@ -86,4 +90,31 @@ pid=$!
 sleep 0.5
 [ "$(rate_of rx_bytes "$vif" 1)" -gt 200000 ]
 wait "$pid"
+
+# The same guest on Open vSwitch, where frames come and go by system calls: within 5%.
+ovs() {
+	cat <<-END
+		version: 1
+		uplinks: { lan0: { match: { name: lan0 } } }
+		networks: { xenbr0: { mode: ovs, datapath: netdev, uplink: lan0 } }
+		guests: { one: { vifs: [ { network: xenbr0, rate: $1 } ] } }
+	END
+}
+ovs '{ ingress: 60Mbit, egress: 30Mbit }' > /run/ovs.yaml
+ovs '{ ingress-pps: 2k, egress-pps: 1k }' > /run/ovs-pps.yaml
+tolerance=50
+vifrost apply -q /run/ovs.yaml
+wait_for 10 in_guest one ping -c 1 -W 1 $LAB_LAN4
+measures one "$vif" tx_bytes 60 -u -b 150M -l 1400
+measures one "$vif" rx_bytes 30 -u -b 150M -l 1400 -R
+measures one "$vif" rx_bytes 30 -R
+said=$(vifrost vif list -j | jq '.[0].rate."from-guest"."limit-bits-per-s"')
+[ "$said" = 30000000 ]
+vifrost apply -q /run/ovs-pps.yaml
+# As kbit/s of packets of 1,000 bits.
+in_packets() { counter() { echo $(($(cat "/sys/class/net/$2/statistics/$1") * 125)); }; }
+in_packets
+# The link counts what a guest sends before Open vSwitch looks at it: the LAN counts what passes.
+measures one lan0 tx_packets 1 -u -b 40M -l 1000 -R
+measures one "$vif" tx_packets 2 -u -b 40M -l 1000
 test_end
