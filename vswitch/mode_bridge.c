@@ -248,9 +248,12 @@ int bridge_attach(const struct vs_network *n, const struct vs_vif *vif, struct v
 	const struct vs_link *link = plan_link(&p, vif->name);
 	const struct vs_link *bridge = plan_link(&p, n->name);
 	bool is_isolated = vif->isolation != VS_ISOLATION_NONE || n->ports_closed;
+	enum vs_disruption move;
 
 	if (!bridge)
 		return -ENONET;
+	/* Through a link that is down nothing passes that could be lost. */
+	move = link->is_up ? VS_DISRUPTION_BLIP : VS_DISRUPTION_NONE;
 	if (n->is_per_guest) {
 		l3_attach_link(&p, n, vif);
 		return p.rc;
@@ -261,7 +264,7 @@ int bridge_attach(const struct vs_network *n, const struct vs_vif *vif, struct v
 	plan_ipv6_off(&p, vif->name);
 	if (vif->mtu)
 		plan_set_mtu(&p, VS_DISRUPTION_NONE, vif->name, vif->mtu);
-	plan_set_master(&p, VS_DISRUPTION_BLIP, vif->name, n->name);
+	plan_set_master(&p, move, vif->name, n->name);
 	plan_vif_vlans(&p, n, vif);
 	plan_fdb(&p, n, vif);
 	plan_set_isolated(&p, VS_DISRUPTION_NONE, vif->name, is_isolated);

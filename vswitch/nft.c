@@ -23,7 +23,6 @@
 #include "vswitch/docs.h"
 #include "vswitch/guard.h"
 
-#define ANSWER_SIZE (128 * 1024)
 #define RECV_BUFFER (4 << 20)
 #define TIMEOUT_SEC 5
 #define DUMP_TRIES  8
@@ -165,110 +164,6 @@ static int sync_guards(struct nft *n, const char *link)
 
 /* ---- Transactions ---- */
 
-/* The kernel's own words to a refused message. */
-static const char *ext_ack(const struct nlmsghdr *nlh)
-{
-	const struct nlmsgerr *err = mnl_nlmsg_get_payload(nlh);
-	size_t skip = sizeof(*err);
-	const struct nlattr *attr;
-
-	if (!(nlh->nlmsg_flags & NLM_F_ACK_TLVS))
-		return NULL;
-	if (!(nlh->nlmsg_flags & NLM_F_CAPPED))
-		skip += mnl_nlmsg_get_payload_len(&err->msg);
-	mnl_attr_for_each(attr, nlh, skip) if (mnl_attr_get_type(attr) == NLMSGERR_ATTR_MSG &&
-					       mnl_attr_validate(attr, MNL_TYPE_NUL_STRING) ==
-						       0) return mnl_attr_get_str(attr);
-	return NULL;
-}
-
-static void explain(const struct nft_batch *batch, const struct nlmsghdr *nlh, int rc, char *why)
-{
-	const char *words = ext_ack(nlh), *what = NULL, *text = NULL;
-
-	for (size_t i = 0; i < batch->nr_said; i++)
-		if (batch->said[i].seq == nlh->nlmsg_seq) {
-			what = batch->said[i].what;
-			text = batch->said[i].text;
-		}
-	snprintf(why, VS_TEXT_LEN, "%s '%.64s': %.40s", what ? what : "batch", text ? text : "",
-		 words ? words : strerror(-rc));
-}
-
-/* Answers to a batch are all there when it was sent. Return: the first error. */
-static int take_acks(struct nft *n, const struct nft_batch *batch, bool *is_lost, char *why)
-{
-	int rc = 0;
-
-	*is_lost = false;
-	for (;;) {
-		ssize_t size = recv(mnl_socket_get_fd(n->nl), n->answer, ANSWER_SIZE, MSG_DONTWAIT);
-		const struct nlmsghdr *nlh = (const void *)n->answer;
-		int left = (int)size;
-
-		if (size < 0 && errno == EINTR)
-			continue;
-		if (size < 0 && errno == ENOBUFS) {
-			*is_lost = true;
-			continue;
-		}
-		if (size < 0)
-			return rc;
-		for (; mnl_nlmsg_ok(nlh, left); nlh = mnl_nlmsg_next(nlh, &left)) {
-			const struct nlmsgerr *err = mnl_nlmsg_get_payload(nlh);
-
-			if (nlh->nlmsg_type != NLMSG_ERROR || rc ||
-			    mnl_nlmsg_get_payload_len(nlh) < sizeof(*err) || !err->error)
-				continue;
-			rc = err->error;
-			explain(batch, nlh, rc, why);
-		}
-	}
-}
-
-/* A batch goes out as one datagram. */
-static int make_room(struct nft *n, size_t size)
-{
-	int room = (int)size + 4096;
-
-	if (size > INT32_MAX / 2)
-		return -EMSGSIZE;
-	if (size + 4096 <= n->sent_room)
-		return 0;
-	if (setsockopt(mnl_socket_get_fd(n->nl), SOL_SOCKET, SO_SNDBUFFORCE, &room, sizeof(room)) <
-	    0)
-		return -errno;
-	n->sent_room = (uint32_t)room;
-	return 0;
-}
-
-static int send_batch(struct nft *n, const struct nft_batch *batch, char *why)
-{
-	bool is_lost = false;
-	uint32_t generation;
-	ssize_t sent;
-	int rc = make_room(n, batch->size);
-
-	do {
-		sent = rc ? 0 : mnl_socket_sendto(n->nl, batch->buf, batch->size);
-	} while (sent < 0 && errno == EINTR);
-	if (sent < 0)
-		rc = -errno;
-	if (rc) {
-		snprintf(why, VS_TEXT_LEN, "nftables: %s", strerror(-rc));
-		return rc;
-	}
-	n->seq = batch->seq;
-	rc = take_acks(n, batch, &is_lost, why);
-	/* Whether it was committed shows in the generation alone. */
-	if (!rc && is_lost) {
-		rc = nft_generation(n, &generation);
-		if (!rc && n->docs && generation == n->generation)
-			rc = -ENOBUFS;
-	}
-	return rc;
-}
-
 /* What guards share comes with the first of them, goes with the last. */
 static void remember_shared(struct nft *n, const char *guard, const json_t *doc)
 {
@@ -283,17 +178,22 @@ static void remember_shared(struct nft *n, const char *guard, const json_t *doc)
 }
 
 /* After a commit of ours: what is remembered is right, unless others committed too. */
-static void remember(struct nft *n, const char *name, const json_t *doc)
+static void remember_commit(struct nft *n)
 {
 	uint32_t generation;
 
 	if (!n->docs)
 		return;
-	if (nft_generation(n, &generation) != 0 || generation != n->generation + 1) {
+	if (nft_generation(n, &generation) != 0 || generation != n->generation + 1)
 		forget(n);
+	else
+		n->generation = generation;
+}
+
+static void remember(struct nft *n, const char *name, const json_t *doc)
+{
+	if (!n->docs)
 		return;
-	}
-	n->generation = generation;
 	if (!doc)
 		json_object_del(n->docs, name);
 	else if (json_object_set(n->docs, name, (json_t *)(uintptr_t)doc) != 0)
@@ -333,7 +233,7 @@ static int set_guard(struct nft *n, const char *name, const json_t *doc, char *w
 	if (!rc)
 		rc = nft_batch_end(&batch);
 	if (!rc)
-		rc = send_batch(n, &batch, why);
+		rc = nft_send(n, &batch, why);
 	nft_batch_fini(&batch);
 	return rc;
 }
@@ -359,7 +259,7 @@ static int replace(struct nft *n, const char *name, const json_t *doc, bool is_t
 	if (!rc)
 		rc = nft_batch_end(&batch);
 	if (!rc)
-		rc = send_batch(n, &batch, why);
+		rc = nft_send(n, &batch, why);
 	nft_batch_fini(&batch);
 	return rc;
 }
@@ -376,7 +276,7 @@ static int update_sets(struct nft *n, const char *name, const json_t *have, cons
 	if (!rc)
 		rc = nft_batch_end(&batch);
 	if (!rc)
-		rc = send_batch(n, &batch, why);
+		rc = nft_send(n, &batch, why);
 	nft_batch_fini(&batch);
 	return rc;
 }
@@ -408,9 +308,87 @@ int nft_apply(struct nft *n, const char *name, const json_t *doc, char *why)
 	if (rc)
 		forget(n);
 	else
+		remember_commit(n);
+	if (!rc)
 		remember(n, name, doc);
 	if (rc && !why[0])
 		snprintf(why, VS_TEXT_LEN, "nftables: %s", strerror(-rc));
+	return rc;
+}
+
+/* Whether the table that guards share is as it should be: then a guard is one or two chains and elements. */
+static bool is_shared_whole(const struct nft *n)
+{
+	const json_t *shared = n->docs ? json_object_get(n->docs, GUARD_TABLE) : NULL;
+
+	return shared && json_equal(shared, n->shared);
+}
+
+static bool differs(const struct nft *n, const struct vs_op *op)
+{
+	const json_t *have = json_object_get(n->docs, op->text);
+
+	return !have || !json_equal(have, op->doc);
+}
+
+/* Of guards to be set that differ from what is there: in one batch. */
+static int set_guards(struct nft *n, const struct vs_op *const *ops, size_t nr, char *why)
+{
+	struct nft_batch batch;
+	size_t nr_set = 0;
+	int rc = 0;
+
+	nft_batch_begin(&batch, n->seq + 1);
+	for (size_t i = 0; !rc && i < nr; i++) {
+		if (!differs(n, ops[i]))
+			continue;
+		rc = nft_guard_build(ops[i]->text, n->docs, ops[i]->doc, n->shared, &batch, why);
+		nr_set++;
+	}
+	if (!rc)
+		rc = nft_batch_end(&batch);
+	if (!rc && nr_set)
+		rc = nft_send(n, &batch, why);
+	nft_batch_fini(&batch);
+	if (!rc && nr_set)
+		remember_commit(n);
+	for (size_t i = 0; !rc && i < nr; i++)
+		remember(n, ops[i]->text, ops[i]->doc);
+	return rc;
+}
+
+/* How many of the first are guards to be set. */
+static size_t count_guards(const struct vs_op *const *ops, size_t nr)
+{
+	size_t n = 0;
+
+	while (n < nr && ops[n]->doc && nft_guard_link(ops[n]->text))
+		n++;
+	return n;
+}
+
+/*
+ * The kernel looks through the whole table at each commit: a thousand guards by a thousand commits would be a
+ * million looks. What one batch is refused for, each alone says better.
+ */
+int nft_apply_many(struct nft *n, const struct vs_op *const *ops, size_t nr, char *why)
+{
+	size_t done = 0, guards;
+	int rc = 0;
+
+	while (!rc && done < nr) {
+		guards = count_guards(ops + done, nr - done);
+		if (guards > 1 && !sync_guards(n, NULL) && is_shared_whole(n)) {
+			if (!set_guards(n, ops + done, guards, why)) {
+				done += guards;
+				continue;
+			}
+			forget(n);
+		}
+		/* The first makes the table, perhaps, for all that follow. */
+		rc = nft_apply(n, ops[done]->text, ops[done]->doc, why);
+		done++;
+	}
 	return rc;
 }
 
@@ -483,7 +461,7 @@ int nft_probe(const char *name, const json_t *doc)
 	nft_batch_begin(&batch, n->seq + 1);
 	rc = nft_doc_build(name, doc, &batch, why);
 	if (!rc)
-		rc = batch.is_nomem ? -ENOMEM : send_batch(n, &batch, why);
+		rc = batch.is_nomem ? -ENOMEM : nft_send(n, &batch, why);
 	nft_batch_fini(&batch);
 	nft_close(n);
 	return rc;
@@ -545,6 +523,11 @@ static int doc_apply(void *ctx, const char *name, const json_t *doc, char *why)
 	return nft_apply(ctx, name, doc, why);
 }
 
+static int doc_apply_many(void *ctx, const struct vs_op *const *ops, size_t nr, char *why)
+{
+	return nft_apply_many(ctx, ops, nr, why);
+}
+
 static void doc_close(void *ctx)
 {
 	nft_close(ctx);
@@ -555,5 +538,6 @@ const struct vs_doc_ops nft_doc_ops = {
 	.observe = doc_observe,
 	.get = doc_get,
 	.apply = doc_apply,
+	.apply_many = doc_apply_many,
 	.close = doc_close,
 };

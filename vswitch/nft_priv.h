@@ -301,7 +301,10 @@ int nft_open(struct nft **nft_out);
 /* NULL is allowed. */
 void nft_close(struct nft *n);
 /* As struct vs_doc_ops. */
+#define ANSWER_SIZE (128 * 1024) /* room at n->answer */
 int nft_apply(struct nft *n, const char *name, const json_t *doc, char *why);
+/* Several of different names; guards together, as one. */
+int nft_apply_many(struct nft *n, const struct vs_op *const *ops, size_t nr, char *why);
 int nft_get(struct nft *n, const char *name, json_t **doc);
 
 /* A question: @fn gets each answer's message. -EINTR: the dump is torn. */
@@ -309,6 +312,8 @@ int nft_ask(struct nft *n, uint16_t type, uint8_t family, uint16_t flags,
 	    void (*fill)(struct nlmsghdr *nlh, const void *arg), const void *arg,
 	    int (*fn)(const struct nlmsghdr *nlh, void *data), void *data);
 int nft_generation(struct nft *n, uint32_t *generation);
+/* nft_send.c: all of @batch is done, or nothing: then @why says in which line of ours. */
+int nft_send(struct nft *n, const struct nft_batch *batch, char *why);
 
 /* nft_update.c. -EAGAIN: more than elements of sets must change. */
 int nft_update_build(const char *name, const json_t *have, const json_t *want,

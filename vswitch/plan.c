@@ -245,7 +245,7 @@ int vs_plan_make(const struct vs_wanted *wanted, const struct vs_observed *obser
 		rc = vs_plan_rules_end(&in, plan);
 	if (!rc)
 		rc = resolv_plan(&in, true, plan);
-	return rc ? rc : plan_gather_ports(plan);
+	return rc ? rc : plan_gather(plan);
 }
 
 /* An address that a guest had before: what was let through for that one is not for this one. */

@@ -131,7 +131,7 @@ int vs_match_uplink(const struct vs_plan_input *in, const struct vs_observed *o,
 bool vs_is_uplink(const struct vs_network *n, const struct vs_link *link);
 
 /* plan_gather.c: see there. -ENOMEM. */
-int plan_gather_ports(struct vs_plan *plan);
+int plan_gather(struct vs_plan *plan);
 
 /* Refuse subnets that overlap addresses and routes of others. Return: 0; -EINVAL: see in->ds. */
 int plan_check_overlaps(const struct vs_plan_input *in, const struct vs_observed *o);

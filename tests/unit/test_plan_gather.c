@@ -35,7 +35,7 @@ static struct vs_step *add_port(struct vs_plan *plan, const char *link)
 /* As "-a +b ^a": IPv6 off, a port, up. */
 static void expect_order(const struct vs_plan *plan, const char *want)
 {
-	char text[256] = "";
+	char text[512] = "";
 	size_t len = 0;
 
 	for (size_t i = 0; i < plan->nr; i++) {
@@ -76,8 +76,43 @@ static void ports_stand_side_by_side(void **state)
 	add(&plan, VS_OP_ACCEPT_RA, "c");
 	add_port(&plan, "netdev vifrost-c")->op.index = VS_DOC_NFT;
 	attach(&plan, "c");
-	assert_int_equal(plan_gather_ports(&plan), 0);
+	assert_int_equal(plan_gather(&plan), 0);
 	expect_order(&plan, "-a -b ?c ?c ?c %netdev vifrost-c -c +a +b +c ^a ^b ^c");
+	vs_plan_fini(&plan);
+}
+
+/* Of a routed guest: all that is on its link is its own, and so are the connections of its address. */
+static void attach_routed(struct vs_plan *plan, const char *link)
+{
+	char name[32];
+	struct vs_step *step;
+
+	snprintf(name, sizeof(name), "netdev vifrost-%s", link);
+	add_port(plan, name)->op.index = VS_DOC_NFT;
+	snprintf(add(plan, VS_OP_FLOWS, "")->op.text, VS_TEXT_LEN, "%s", link);
+	add(plan, VS_OP_LINK_SYSCTL, link);
+	step = add(plan, VS_OP_NEIGH_ADD, "lan");
+	step->op.value = 1;
+	add(plan, VS_OP_SET_UP, link);
+	add(plan, VS_OP_ADDR_ADD, link);
+	add(plan, VS_OP_ROUTE_ADD, link);
+}
+
+static void guards_stand_side_by_side(void **state)
+{
+	struct vs_plan plan = { 0 };
+
+	(void)state;
+	attach_routed(&plan, "a");
+	attach_routed(&plan, "b");
+	/* The host's own, on links that are no guest's, stay where they are. */
+	add(&plan, VS_OP_ADDR_ADD, "lan");
+	attach_routed(&plan, "c");
+	attach_routed(&plan, "d");
+	assert_int_equal(plan_gather(&plan), 0);
+	expect_order(&plan, "?lan ?lan %netdev vifrost-a %netdev vifrost-b ? ?a ^a ?a ?a ? ?b ^b "
+			    "?b ?b ?lan ?lan ?lan %netdev vifrost-c %netdev vifrost-d ? ?c ^c ?c "
+			    "?c ? ?d ^d ?d ?d");
 	vs_plan_fini(&plan);
 }
 
@@ -95,7 +130,7 @@ static void others_stay(void **state)
 	attach(&plan, "d");
 	add(&plan, VS_OP_SET_MASTER, "e")->disruption = VS_DISRUPTION_BLIP;
 	attach(&plan, "e");
-	assert_int_equal(plan_gather_ports(&plan), 0);
+	assert_int_equal(plan_gather(&plan), 0);
 	expect_order(&plan, "-a -b +a +b ^a ^b ?br -c +c ^c =d -d +d ^d =e -e +e ^e");
 	vs_plan_fini(&plan);
 }
@@ -110,7 +145,7 @@ static void a_link_keeps_its_order(void **state)
 	attach(&plan, "b");
 	add(&plan, VS_OP_SET_MASTER, "a");
 	add_port(&plan, "a");
-	assert_int_equal(plan_gather_ports(&plan), 0);
+	assert_int_equal(plan_gather(&plan), 0);
 	expect_order(&plan, "-b +a +b ^b =a +a");
 	vs_plan_fini(&plan);
 }
@@ -168,6 +203,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(ports_stand_side_by_side),
+		cmocka_unit_test(guards_stand_side_by_side),
 		cmocka_unit_test(others_stay),
 		cmocka_unit_test(a_link_keeps_its_order),
 		cmocka_unit_test(ports_are_done_at_once),
