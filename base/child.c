@@ -18,6 +18,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -241,6 +242,8 @@ static void become(const struct child_spec *spec, const char *path, const char *
 	setsid();
 	default_signals();
 	umask(022);
+	if (spec->priority)
+		setpriority(PRIO_PROCESS, 0, spec->priority);
 	/* Not below 3, where stdio goes. */
 	moved = fcntl(report, F_DUPFD_CLOEXEC, 3);
 	rc = moved < 0 ? -errno : write_identity(path);

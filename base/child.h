@@ -18,6 +18,7 @@ struct child_spec {
 	const char *const *env;	 /* "NAME=value", ended by NULL, added to ours; NULL: none */
 	const char *log;	 /* its stdout and stderr are appended to it; NULL: DIR/NAME.log */
 	int stdin_fd;		 /* becomes its stdin; 0 or less: /dev/null */
+	int priority;		 /* -20 to 19, see setpriority(2), where that is permitted */
 };
 
 /**

@@ -29,8 +29,17 @@
 
 struct seen {
 	uint64_t received, duplicates, first, highest, reordered, last_ns, longest_ns, longest_at;
+	double longest_time; /* since 1970: when it ended, to be compared with logs */
 	uint8_t bits[(uint64_t)RATE_MAX * SECONDS_MAX / 8];
 };
+
+static double wall_time(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_REALTIME, &ts);
+	return (double)ts.tv_sec + (double)ts.tv_nsec / 1e9;
+}
 
 static void note(struct seen *s, uint64_t number, uint64_t now)
 {
@@ -46,6 +55,7 @@ static void note(struct seen *s, uint64_t number, uint64_t now)
 	else if (now - s->last_ns > s->longest_ns) {
 		s->longest_ns = now - s->last_ns;
 		s->longest_at = number;
+		s->longest_time = wall_time();
 	}
 	s->last_ns = now;
 	s->received++;
@@ -102,11 +112,11 @@ static int receive(int fd, uint64_t seconds)
 		}
 	}
 	printf("{\"received\": %llu, \"lost\": %llu, \"duplicates\": %llu, \"reordered\": %llu, "
-	       "\"longest-gap-ms\": %.3f, \"longest-gap-before\": %llu}\n",
+	       "\"longest-gap-ms\": %.3f, \"longest-gap-before\": %llu, \"longest-gap-end\": %.4f}\n",
 	       (unsigned long long)s.received,
 	       (unsigned long long)(s.received ? s.highest - s.first + 1 - s.received : 0),
 	       (unsigned long long)s.duplicates, (unsigned long long)s.reordered,
-	       (double)s.longest_ns / 1e6, (unsigned long long)s.longest_at);
+	       (double)s.longest_ns / 1e6, (unsigned long long)s.longest_at, s.longest_time);
 	return s.received ? 0 : 1;
 }
 

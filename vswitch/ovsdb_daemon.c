@@ -34,6 +34,7 @@
 #define SWITCH_CHILD "ovs/ovs-vswitchd"
 #define START_MS     5000
 #define STOP_MS	     3000
+#define PRIORITY     (-10) /* as a system's own have it: packets wait for them */
 
 void ovs_own_path(const struct ovs *ovs, char path[PATH_MAX], const char *name)
 {
@@ -93,7 +94,11 @@ static int start_one(const struct ovs *ovs, const char *name, const char *progra
 		dbdir[PATH_MAX + 16];
 	const char *env[] = { rundir, logdir, dbdir, NULL };
 	const char *argv[12] = { path };
-	struct child_spec spec = { .rundir = ovs->rundir, .name = name, .argv = argv, .env = env };
+	struct child_spec spec = { .rundir = ovs->rundir,
+				   .name = name,
+				   .argv = argv,
+				   .env = env,
+				   .priority = PRIORITY };
 	int rc = -ENOENT;
 
 	ovs_own_path(ovs, dir, "");
