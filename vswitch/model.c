@@ -220,14 +220,16 @@ static int set_master(struct vs_observed *m, struct vs_link *link, const char *n
 }
 
 /* As the kernel: a link that is up keeps its name. */
-static int set_name(struct vs_observed *m, struct vs_link *link, const char *name)
+static int set_name(struct vs_observed *m, struct vs_link *link, const char *name, bool is_live)
 {
 	if (!strcmp(link->name, name))
 		return 0;
 	if (find(m, name))
 		return -EEXIST;
-	if (link->is_up)
+	if (link->is_up && !is_live)
 		return -EBUSY;
+	if (is_live)
+		snprintf(link->alias, sizeof(link->alias), VS_ALIAS_PREFIX "%.15s", name);
 	snprintf(link->name, sizeof(link->name), "%.15s", name);
 	vs_index_forget(m);
 	return 0;
@@ -254,7 +256,7 @@ static int set_link(struct vs_observed *m, const struct vs_op *op)
 		return -ENODEV;
 	switch (op->kind) {
 	case VS_OP_SET_NAME:
-		return set_name(m, link, op->text);
+		return set_name(m, link, op->text, op->value != 0);
 	case VS_OP_SET_MTU:
 		link->mtu = op->value;
 		return 0;

@@ -182,6 +182,9 @@ struct vs_look vs_look_for(const struct vs_wanted *wanted, const struct vs_recor
 	if (wanted->nr_networks || record->nr_networks)
 		look.docs |= VS_DOC_BIT(VS_DOC_NFT) | VS_DOC_BIT(VS_DOC_RATE) |
 			     VS_DOC_BIT(VS_DOC_RESOLV) | VS_DOC_BIT(VS_DOC_OFFLOAD);
+	for (size_t i = 0; i < record->nr_networks; i++)
+		if (vs_wanted_network(wanted, record->networks[i].name))
+			look.lacks |= VS_LACKS_LIVE_RENAME;
 	if (vs_rules_track_bridges(wanted))
 		look.lacks |= VS_LACKS_BRIDGE_CONNTRACK;
 	for (size_t i = 0; i < wanted->nr_networks; i++) {

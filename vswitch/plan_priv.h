@@ -44,6 +44,8 @@ void plan_del_route(struct plan_for *p, enum vs_disruption d, const char *link,
 		    const struct vs_route *r);
 void plan_add_bridge(struct plan_for *p, const char *link, const uint8_t mac[MAC_LEN], uint32_t mtu,
 		     const char *alias);
+/* One of ours, which may be up. */
+void plan_rename_bridge(struct plan_for *p, const char *link, const char *name);
 void plan_del_bridge(struct plan_for *p, const char *link);
 /* Before a device goes: undone, what is made anew gets the switches that this one has now. */
 void plan_remember_link(struct plan_for *p, const char *link);

@@ -59,6 +59,15 @@ void plan_set_up(struct plan_for *p, enum vs_disruption d, const char *link, boo
 		set_value(p, d, VS_OP_SET_UP, link, l->is_up, up);
 }
 
+void plan_rename_bridge(struct plan_for *p, const char *link, const char *name)
+{
+	struct vs_op op = make_op(VS_OP_SET_NAME, link, 1), undo = make_op(VS_OP_SET_NAME, name, 1);
+
+	snprintf(op.text, sizeof(op.text), "%s", name);
+	snprintf(undo.text, sizeof(undo.text), "%s", link);
+	add_step(p, VS_DISRUPTION_NONE, &op, &undo);
+}
+
 void plan_set_stp(struct plan_for *p, enum vs_disruption d, const char *link, bool on)
 {
 	const struct vs_link *l = plan_link(p, link);

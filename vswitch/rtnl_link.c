@@ -381,6 +381,7 @@ nla_put_failure:
 static int set_name(struct vs_rtnl *r, const struct vs_op *op)
 {
 	struct ifinfomsg ifi = { .ifi_family = AF_UNSPEC };
+	char alias[VS_TEXT_LEN];
 	struct nl_msg *msg;
 	int ifindex = rtnl_ifindex(r, op->link);
 
@@ -391,11 +392,16 @@ static int set_name(struct vs_rtnl *r, const struct vs_op *op)
 		return ifindex;
 	ifi.ifi_index = ifindex;
 	msg = rtnl_msg(RTM_SETLINK, 0, &ifi, sizeof(ifi));
-	if (msg && nla_put_string(msg, IFLA_IFNAME, op->text) < 0) {
-		nlmsg_free(msg);
-		return -EMSGSIZE;
-	}
+	if (!msg)
+		return -ENOMEM;
+	snprintf(alias, sizeof(alias), VS_ALIAS_PREFIX "%.15s", op->text);
+	NLA_PUT_STRING(msg, IFLA_IFNAME, op->text);
+	if (op->value)
+		NLA_PUT_STRING(msg, IFLA_IFALIAS, alias);
 	return rtnl_change(r, msg);
+nla_put_failure:
+	nlmsg_free(msg);
+	return -EMSGSIZE;
 }
 
 /* The setters that are one message with one attribute. */

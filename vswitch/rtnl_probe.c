@@ -4,7 +4,9 @@
  * is refused for the address where the kind is known, and for the kind where not.
  */
 #include <errno.h>
+#include <stdio.h>
 #include <sys/socket.h>
+#include <sys/utsname.h>
 
 #include <linux/if_bridge.h>
 #include <linux/if_link.h>
@@ -60,6 +62,15 @@ static int probe_vlan_filtering(struct vs_rtnl *r, bool *is_known)
 	return rc == -EOPNOTSUPP ? 0 : rc;
 }
 
+static bool renames_live(void)
+{
+	unsigned int major = 0, minor = 0;
+	struct utsname name;
+
+	return uname(&name) == 0 && sscanf(name.release, "%u.%u", &major, &minor) == 2 &&
+	       (major > 6 || (major == 6 && minor >= 2));
+}
+
 int rtnl_probe(struct vs_rtnl *r, unsigned int lacks, unsigned int *out)
 {
 	static const struct {
@@ -80,6 +91,8 @@ int rtnl_probe(struct vs_rtnl *r, unsigned int lacks, unsigned int *out)
 		rc = probe_vlan_filtering(r, &is_known);
 		*out |= is_known ? 0 : VS_LACKS_VLAN_FILTERING;
 	}
+	if (lacks & VS_LACKS_LIVE_RENAME && !renames_live())
+		*out |= VS_LACKS_LIVE_RENAME;
 	if (lacks & VS_LACKS_BRIDGE_CONNTRACK && !vs_rules_can_track_bridges())
 		*out |= VS_LACKS_BRIDGE_CONNTRACK;
 	return rc;

@@ -11,8 +11,10 @@
  * Open vSwitch's user-space datapath only listens in on links: there both switches have the vifs, then the
  * uplink too, before the old one loses them, and no cable is needed.
  *
- * A Linux bridge and an Open vSwitch one cannot have one name at a time, nor can either be renamed while
- * it forwards (Linux before 6.2; Open vSwitch never): then it is done twice, by way of a bridge aside.
+ * A Linux bridge and an Open vSwitch one cannot have one name at a time. The Linux bridge then has another
+ * name meanwhile: it is renamed as it forwards. Where that cannot be (Linux before 6.2; Open vSwitch never),
+ * it is done twice, by way of a bridge aside; a port that goes from one Linux bridge to another is in none
+ * for a grace period of the kernel's, a millisecond or, beside much other work, 20.
  */
 #include "vswitch/switch.h"
 
@@ -364,6 +366,19 @@ static void drop_patch(struct vs_plan *plan, const char *from, const char *to, i
 	*rc = p.rc;
 }
 
+/* Whether a bridge of ours can just bear another name. */
+static bool can_rename(const struct vs_plan *plan, const char *from, const char *to)
+{
+	const struct vs_link *link = vs_observed_link(&plan->model, from);
+
+	return link && !strcmp(link->kind, "bridge") && !vs_observed_link(&plan->model, to) &&
+	       !(plan->model.lacks & VS_LACKS_LIVE_RENAME) &&
+	       !strncmp(link->alias, VS_ALIAS_PREFIX, strlen(VS_ALIAS_PREFIX)) &&
+	       !strcmp(link->alias + strlen(VS_ALIAS_PREFIX), from) &&
+	       /* Its client of DHCP knows it by its name. */
+	       !vs_observed_doc(&plan->model, VS_DOC_DHCP, from);
+}
+
 int takeover_begin(const struct vs_plan_input *in, struct takeover *t, struct vs_plan *plan)
 {
 	const struct vs_mode *old_mode = vs_mode_find(t->old->mode);
@@ -376,6 +391,11 @@ int takeover_begin(const struct vs_plan_input *in, struct takeover *t, struct vs
 	if (strcmp(t->old->name, t->to->name) != 0)
 		return 0;
 	name_aside(t->to->name, aside.name);
+	if (can_rename(plan, t->old->name, aside.name)) {
+		memcpy(t->from, aside.name, sizeof(t->from));
+		plan_rename_bridge(&p, t->old->name, t->from);
+		return p.rc;
+	}
 	aside.mode = &vs_mode_bridge;
 	aside.stp = false;
 	memcpy(carried.name, aside.name, sizeof(carried.name));
@@ -392,6 +412,11 @@ int takeover_begin(const struct vs_plan_input *in, struct takeover *t, struct vs
 	if (!rc)
 		rc = old_mode->plan_down(in, t->old, plan);
 	memcpy(t->from, aside.name, sizeof(t->from));
+	if (!rc && t->to->mode->segment == VS_SEGMENT_BRIDGE &&
+	    can_rename(plan, aside.name, t->to->name)) {
+		plan_rename_bridge(&p, aside.name, t->to->name);
+		rc = p.rc;
+	}
 	return rc;
 }
 

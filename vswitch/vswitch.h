@@ -159,6 +159,8 @@ enum vs_lack {
 	VS_LACKS_DHCPCD = 1 << 5,
 	VS_LACKS_OVS = 1 << 6,
 	VS_LACKS_OVS_MODULE = 1 << 7,
+	/* Links that are up can be renamed: Linux 6.2 and later. */
+	VS_LACKS_LIVE_RENAME = 1 << 8,
 };
 
 struct vs_observed {
@@ -211,7 +213,9 @@ enum vs_op_kind {
 	VS_OP_SYSCTL,	 /* value; index = enum vs_sysctl */
 	VS_OP_IPV6_OFF,	 /* link, value = disable_ipv6 */
 	VS_OP_ACCEPT_RA, /* link, value */
-	VS_OP_SET_NAME,	 /* link, text = its new name; the link is down */
+	/* link, text = its new name; the link is down. value 1: of a bridge of ours, which is up and has its
+	 * name in its alias too: not where VS_LACKS_LIVE_RENAME. */
+	VS_OP_SET_NAME,
 	VS_OP_PATCH_DEL, /* as VS_OP_LINK_DEL */
 	VS_OP_STACK_ADD, /* link, mac, value = MTU, text = alias, doc: vs_bond_json(), vs_vlan_json() */
 	VS_OP_STACK_DEL, /* the same */

@@ -137,6 +137,62 @@ static void test_undone_at_any_step(void **state)
 	free(before);
 }
 
+static size_t count(const struct plan_host *h, enum vs_op_kind kind)
+{
+	size_t nr = 0;
+
+	for (size_t i = 0; i < h->plan.nr; i++)
+		nr += h->plan.steps[i].op.kind == kind;
+	return nr;
+}
+
+static void undo_all_prefixes(struct plan_host *h)
+{
+	char *before = vs_observed_text(&h->fake->model), *after, why[VS_TEXT_LEN];
+
+	assert_int_equal(plan_host_plan(h), 0);
+	for (size_t n = 1; n <= h->plan.nr; n++) {
+		for (size_t i = 0; i < n; i++)
+			assert_int_equal(vs_step_do(&h->fake->sys, &h->plan.steps[i], why), 0);
+		for (size_t i = n; i-- > 0;)
+			assert_int_equal(vs_step_undo(&h->fake->sys, &h->plan.steps[i], why), 0);
+		after = vs_observed_text(&h->fake->model);
+		assert_string_equal(after, before);
+		free(after);
+	}
+	free(before);
+}
+
+/* One name, two kinds of switches: no port is moved between Linux bridges where a bridge can be renamed. */
+static void test_same_name(void **state)
+{
+	struct plan_host *h = *state;
+	struct vs_network *n = want(h);
+	const struct vs_mode *const modes[] = { &vs_mode_ovs, &vs_mode_bridge };
+
+	n->ovs_datapath = VS_OVS_NETDEV;
+	want_vif(h, "vif1.0");
+	n->mode = &vs_mode_bridge;
+	plan_host_apply(h);
+	for (unsigned int lacks = 0; lacks <= VS_LACKS_LIVE_RENAME; lacks += VS_LACKS_LIVE_RENAME)
+		for (size_t i = 0; i < 2; i++) {
+			h->fake->model.lacks = lacks;
+			n->mode = modes[i];
+			undo_all_prefixes(h);
+			plan_host_apply(h);
+			assert_int_equal(count(h, VS_OP_SET_NAME), lacks ? 0 : 1);
+			/* The vif and the uplink, once each. */
+			if (lacks)
+				assert_true(count(h, VS_OP_SET_MASTER) > 2);
+			else
+				assert_int_equal(count(h, VS_OP_SET_MASTER), 2);
+			assert_int_equal(plan_host_plan(h), 0);
+			assert_int_equal(h->plan.nr, 0);
+			for (size_t k = 0; k < h->fake->model.nr_links; k++)
+				assert_memory_not_equal(h->fake->model.links[k].name, "vfs", 3);
+		}
+}
+
 /* A vif that nobody wants leaves no port behind. */
 static void test_stale_port_goes(void **state)
 {
@@ -352,6 +408,7 @@ int main(void)
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_up_and_down, setup, plan_host_teardown),
 		cmocka_unit_test_setup_teardown(test_undone_at_any_step, setup, plan_host_teardown),
+		cmocka_unit_test_setup_teardown(test_same_name, setup, plan_host_teardown),
 		cmocka_unit_test_setup_teardown(test_stale_port_goes, setup, plan_host_teardown),
 		cmocka_unit_test_setup_teardown(test_name_is_taken, setup, plan_host_teardown),
 		cmocka_unit_test_setup_teardown(test_adoption, setup, plan_host_teardown),
