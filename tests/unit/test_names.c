@@ -178,7 +178,7 @@ static void one_family_fails(void **state)
 static void too_many_addresses(void **state)
 {
 	struct name_answers a = { 0 };
-	char text[16];
+	char text[24];
 
 	(void)state;
 	for (int i = 0; i < NAMES_ADDRS_MAX; i++) {
