@@ -19,6 +19,7 @@
 
 #include "base/diag.h"
 #include "base/parse.h"
+#include "policy/policy_values.h"
 
 #define POL_TEXT_MAX	(4u << 20) /* bytes of a policy file */
 #define POL_DEPTH_MAX	16	   /* nested maps and lists */
@@ -32,90 +33,6 @@
 
 struct pol_part;
 struct pol_node; /* the text's own tree, policy/tree.h */
-
-/* Where something is written. line 0: it is not in the file. */
-struct pol_place {
-	const char *file;
-	int line, column; /* from 1 */
-};
-
-/* Single values with their place; place.line 0: not given, value is 0 or NULL. */
-struct pol_bool {
-	bool value;
-	struct pol_place place;
-};
-
-struct pol_u32 {
-	uint32_t value;
-	struct pol_place place;
-};
-
-struct pol_u64 {
-	uint64_t value;
-	struct pol_place place;
-};
-
-struct pol_u32s {
-	struct pol_u32 *v;
-	size_t nr;
-	struct pol_place place;
-};
-
-struct pol_text {
-	const char *text;
-	struct pol_place place;
-};
-
-struct pol_texts {
-	struct pol_text *v;
-	size_t nr;
-	struct pol_place place;
-};
-
-struct pol_mac {
-	uint8_t mac[MAC_LEN];
-	bool is_auto; /* ask pol_effective() for the address */
-	struct pol_place place;
-};
-
-/* An address with its prefix length, or an address alone (len 32 or 128). */
-struct pol_prefix {
-	int family;	     /* AF_INET or AF_INET6; 0: not given */
-	uint8_t address[16]; /* network byte order; 4 bytes used for AF_INET */
-	unsigned int len;
-	bool is_default; /* a route's target, written as "default" */
-	struct pol_place place;
-};
-
-struct pol_prefixes {
-	struct pol_prefix *v;
-	size_t nr;
-	struct pol_place place;
-};
-
-/* Addresses and networks, and names whose addresses are asked for while the policy is in force. */
-struct pol_nets {
-	struct pol_prefix *v;
-	size_t nr;
-	struct pol_place place;
-	struct pol_text *names;
-	size_t nr_names;
-};
-
-/* The host's own addresses on a network: given, or to be asked of the LAN. */
-struct pol_host_addresses {
-	struct pol_prefix *v;
-	size_t nr;
-	struct pol_place place;
-	struct pol_place dhcp, dhcp6, ra; /* line 0: not asked for */
-};
-
-/* From one address to another, both included. */
-struct pol_span {
-	int family; /* 0: not given */
-	uint8_t first[16], last[16];
-	struct pol_place place;
-};
 
 struct pol_route {
 	struct pol_place place;
