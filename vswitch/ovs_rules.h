@@ -3,7 +3,7 @@
  * The policy's firewall on an Open vSwitch bridge: what rules_bridge.c says to nftables, said to OpenFlow.
  *
  *	ovs_rules_spec.c	struct vs_wanted -> a specification, part of the bridge's document
- *	ovs_rules.c		the specification -> flows
+ *	ovs_rules.c		the specification -> flows; ovs_rules_match.c rules, ovs_rules_sets.c sets
  *
  * The specification, made of the policy's addresses alone, of guests that run and guests that do not:
  *
@@ -14,7 +14,9 @@
  *	defaults	{"guest-to-guest","guest-to-host","ingress","egress"}: true: accepted
  *	rules		[{"accept","host","protocol","ports","from","to"}], first match wins; host: of what
  *			guests say to the host, else of the others; ports: [[first, last], ...];
- *			from, to: prefixes, not there: anyone
+ *			from, to: prefixes, or if they are more than a few the number of a set; not
+ *			there: anyone
+ *	sets		[[prefix, ...], ...]
  */
 #ifndef VSWITCH_OVS_RULES_H
 #define VSWITCH_OVS_RULES_H
@@ -27,7 +29,7 @@
 #define OVS_TABLE_HOST	 8
 /* By port: MACs of vifs, and how the uplink is reached by what may leave by it only. */
 #define OVS_TABLE_TO  9
-#define OVS_TABLE_OUT 18
+#define OVS_TABLE_OUT 19
 
 #define OVS_RULES_FLOWS_MAX 20000
 #define OVS_GRACE_S	    300

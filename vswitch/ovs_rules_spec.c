@@ -9,6 +9,11 @@
 #include "vswitch/array.h"
 #include "vswitch/rules_priv.h"
 
+/* Of the specification in the making. */
+struct lists {
+	json_t *rules, *sets;
+};
+
 /* One end of a rule: anyone, or these. */
 struct ends {
 	bool is_any, is_nomem;
@@ -127,10 +132,30 @@ static json_t *ends_json(struct ends *e)
 	return list;
 }
 
-/* Return: false: out of memory. */
-static bool add_ends(json_t *rule, const char *key, struct ends *e)
+#define INLINE_MAX 2
+
+/* The number of the set that has just these, and is added when there is none yet. @list: taken over. */
+static json_t *set_number(json_t *sets, json_t *list)
 {
-	return e->is_any || !json_object_set_new(rule, key, ends_json(e));
+	size_t i, nr = json_array_size(sets);
+
+	for (i = 0; i < nr && !json_equal(json_array_get(sets, i), list);)
+		i++;
+	if (i < nr)
+		json_decref(list);
+	else if (json_array_append_new(sets, list))
+		return NULL;
+	return json_integer((json_int_t)i);
+}
+
+/* Return: false: out of memory. */
+static bool add_ends(json_t *sets, json_t *rule, const char *key, struct ends *e)
+{
+	json_t *list = e->is_any ? NULL : ends_json(e);
+
+	if (json_array_size(list) > INLINE_MAX)
+		list = set_number(sets, list);
+	return e->is_any || !json_object_set_new(rule, key, list);
 }
 
 static json_t *ports_json(const struct vs_rule *r)
@@ -143,7 +168,7 @@ static json_t *ports_json(const struct vs_rule *r)
 	return ports;
 }
 
-static bool add_rule(json_t *rules, const struct vs_wanted *w, const struct vs_network *n,
+static bool add_rule(const struct lists *doc, const struct vs_wanted *w, const struct vs_network *n,
 		     const struct vs_rule *r, bool to_host)
 {
 	struct ends from = take_ends(w, n, false, r->from, r->nr_from);
@@ -154,14 +179,15 @@ static bool add_rule(json_t *rules, const struct vs_wanted *w, const struct vs_n
 
 	if (ok && can_be) {
 		rule = json_pack("{s:b}", "accept", r->action == VS_ACCEPT);
-		ok = rule && add_ends(rule, "from", &from) && add_ends(rule, "to", &to);
+		ok = rule && add_ends(doc->sets, rule, "from", &from) &&
+		     add_ends(doc->sets, rule, "to", &to);
 		if (ok && to_host)
 			ok = !json_object_set_new(rule, "host", json_true());
 		if (ok && r->protocol)
 			ok = !json_object_set_new(rule, "protocol", json_integer(r->protocol));
 		if (ok && r->nr_ports)
 			ok = !json_object_set_new(rule, "ports", ports_json(r));
-		ok = !json_array_append_new(rules, rule) && ok;
+		ok = !json_array_append_new(doc->rules, rule) && ok;
 	}
 	free(from.v);
 	free(to.v);
@@ -169,7 +195,8 @@ static bool add_rule(json_t *rules, const struct vs_wanted *w, const struct vs_n
 }
 
 /* Those that host.management lets in to the host, before any rule: rules_host.c. */
-static bool add_allowed(json_t *rules, const struct vs_wanted *w, const struct vs_network *n)
+static bool add_allowed(const struct lists *doc, const struct vs_wanted *w,
+			const struct vs_network *n)
 {
 	static const uint8_t protocols[] = { IPPROTO_TCP, IPPROTO_UDP };
 	const struct vs_management *m = &w->management;
@@ -188,28 +215,25 @@ static bool add_allowed(json_t *rules, const struct vs_wanted *w, const struct v
 			if (m->services[i].protocol == protocols[k])
 				r.ports[r.nr_ports++] = m->services[i].ports;
 		if (r.nr_ports)
-			ok = add_rule(rules, w, n, &r, true);
+			ok = add_rule(doc, w, n, &r, true);
 	}
 	free(from);
 	return ok;
 }
 
-static json_t *rules_json(const struct vs_wanted *w, const struct vs_network *n)
+static bool add_rules(const struct lists *doc, const struct vs_wanted *w,
+		      const struct vs_network *n)
 {
-	json_t *rules = json_array();
-	bool ok = rules != NULL;
+	bool ok = doc->rules && doc->sets;
 
 	if (ok && rules_is_segment(n) && !strcmp(n->name, w->management.network))
-		ok = add_allowed(rules, w, n);
+		ok = add_allowed(doc, w, n);
 	for (size_t i = 0; ok && i < w->firewall.nr_rules; i++) {
-		ok = add_rule(rules, w, n, &w->firewall.rules[i], false);
+		ok = add_rule(doc, w, n, &w->firewall.rules[i], false);
 		if (ok && rules_is_segment(n))
-			ok = add_rule(rules, w, n, &w->firewall.rules[i], true);
+			ok = add_rule(doc, w, n, &w->firewall.rules[i], true);
 	}
-	if (ok)
-		return rules;
-	json_decref(rules);
-	return NULL;
+	return ok;
 }
 
 /*
@@ -237,14 +261,17 @@ unsigned int ovs_rules_zone(const struct vs_wanted *w, const struct vs_network *
 json_t *ovs_rules_spec(const struct vs_wanted *w, const struct vs_network *n)
 {
 	const struct vs_firewall *fw = &w->firewall;
-	json_t *rules = rules_json(w, n);
+	struct lists doc = { json_array(), json_array() };
 
-	if (!rules)
+	if (!add_rules(&doc, w, n)) {
+		json_decref(doc.rules);
+		json_decref(doc.sets);
 		return NULL;
-	return json_pack("{s:i,s:b,s:b,s:b,s:{s:b,s:b,s:b,s:b},s:o}", "zone",
+	}
+	return json_pack("{s:i,s:b,s:b,s:b,s:{s:b,s:b,s:b,s:b},s:o,s:o}", "zone",
 			 (int)ovs_rules_zone(w, n), "segment", rules_is_segment(n), "uplink",
 			 n->has_uplink, "local", !n->host_vlan, "defaults", "guest-to-guest",
 			 fw->guest_to_guest == VS_ACCEPT, "guest-to-host",
 			 fw->guest_to_host == VS_ACCEPT, "ingress", fw->ingress == VS_ACCEPT,
-			 "egress", fw->egress == VS_ACCEPT, "rules", rules);
+			 "egress", fw->egress == VS_ACCEPT, "rules", doc.rules, "sets", doc.sets);
 }

@@ -155,7 +155,7 @@ echo "someone takes flows away: noticed and repaired"
 flows() { ovs_ofctl dump-flows xenbr0 --no-stats | grep -v hard_timeout | sed 's/^ //' | sort; }
 flows > /run/flows
 restored() { [ "$(flows)" = "$(cat /run/flows)" ]; }
-ovs_ofctl del-flows xenbr0 table=12
+ovs_ofctl del-flows xenbr0 table=14
 wait_for 5 restored || fail "flows stay away"
 rules_expect timeout lan tcp 192.0.2.22 443
 
@@ -171,7 +171,7 @@ python3 "$TEST_SOURCE/tests/netns/oracle_segment.py" "${ORACLE_SEED:-1}" "${ORAC
 
 echo "without a firewall again"
 apply "$OVS"
-! ovs_ofctl dump-flows xenbr0 | grep -q 'table=1[1-6]' || fail "flows of the firewall are left"
+! ovs_ofctl dump-flows xenbr0 | grep -q 'table=1[1-8]' || fail "flows of the firewall are left"
 rules_expect "web2 $LAB_LAN4" lan tcp 192.0.2.22 443
 kill "${rules_pids[@]}" 2> /dev/null || true
 rules_pids=()

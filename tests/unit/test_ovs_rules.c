@@ -138,7 +138,7 @@ static size_t count(const char *a, const char *b)
 	return nr;
 }
 
-#define RULES "table=12,"
+#define RULES "table=14,"
 
 /* A set of both families beside an address of one: nothing of the other. */
 static void test_families(void **state)
@@ -161,7 +161,7 @@ static void test_families(void **state)
 	make();
 	assert_int_equal(count(RULES "priority=65000", ""), 1);
 	assert_int_equal(count(RULES "priority=65000,ip,nw_src=192.0.2.0/24,nw_dst=10.0.0.1,",
-			       "goto_table:14"),
+			       "goto_table:16"),
 			 1);
 	assert_int_equal(count("2001:db8:9::", ""), 0);
 	/* A protocol of one family, too. */
@@ -197,7 +197,7 @@ static void test_order_and_ports(void **state)
 	assert_int_equal(count(RULES, "ct_tp_dst=0x50/0xfff0"), 1);
 	assert_int_equal(count(RULES, "ct_tp_dst=0x1b8/0xfffc"), 1);
 	/* Of the host alone: nothing among the others. Host's rules have the address, too. */
-	assert_int_equal(count("table=13,priority=64998", "goto_table:15"), 2);
+	assert_int_equal(count("table=15,priority=64998", "goto_table:17"), 2);
 	assert_int_equal(count(RULES "priority=64998", ""), 0);
 	/* All ports, and fragments that have none. */
 	w.firewall.rules[0].ports[0] = (struct vs_port_range){ 0, 65535 };
@@ -209,14 +209,12 @@ static void test_order_and_ports(void **state)
 	assert_int_equal(count(RULES "priority=65000,", "nw_proto="), 6);
 }
 
-/* 40 by 40 addresses and 2 ports, or later fragments, are 83 flows and one that joins them. */
-static void test_conjunctions(void **state)
+/* 40 addresses to 40: one rule from each to each, by two ports. */
+static void add_many(void)
 {
 	struct vs_rule *r;
 	char ip[16];
 
-	(void)state;
-	add_network();
 	for (int i = 0; i < 80; i++) {
 		snprintf(ip, sizeof(ip), "10.0.%d.%d", i % 2, 1 + i);
 		add_guest(ip, i % 2 ? "db" : "web", ip, NULL);
@@ -228,13 +226,96 @@ static void test_conjunctions(void **state)
 	r->ports[0] = (struct vs_port_range){ 53, 53 };
 	r->ports[1] = (struct vs_port_range){ 123, 123 };
 	r->nr_ports = 2;
+}
+
+static void add_set(const char *name, const char *const *prefixes, size_t nr)
+{
+	struct vs_address_set *s = vs_wanted_add_set(&w);
+	const char *slash;
+	char ip[64];
+
+	strcpy(s->name, name);
+	s->v = calloc(nr, sizeof(*s->v));
+	for (; s->nr < nr; s->nr++) {
+		slash = strchr(prefixes[s->nr], '/');
+		snprintf(ip, sizeof(ip), "%.*s", (int)(slash - prefixes[s->nr]), prefixes[s->nr]);
+		set_prefix(&s->v[s->nr], ip, atoi(slash + 1));
+	}
+}
+
+/* Addresses are looked up once, whatever rules there are; one that several sets cover is in all of them. */
+static void test_sets(void **state)
+{
+	struct vs_rule *r;
+
+	(void)state;
+	add_network();
+	add_many();
+	r = add_rule(VS_DROP);
+	from(r, "@web");
 	make();
-	assert_int_equal(count(RULES "priority=65000", ""), 84);
-	assert_int_equal(count(RULES "priority=65000", "conjunction(1,1/3)"), 40);
-	assert_int_equal(count(RULES "priority=65000", "conjunction(1,2/3)"), 40);
-	assert_int_equal(count(RULES "priority=65000", "conjunction(1,3/3)"), 3);
-	assert_int_equal(count(RULES "priority=65000,ip,conj_id=1,actions=goto_table:14", ""), 1);
-	/* Whoever else comes does not change what is said of these. */
+	assert_int_equal(count("table=12,priority=33,ip,nw_src=10.0.", "goto_table:13"), 80);
+	assert_int_equal(count("table=13,priority=33,ip,nw_dst=10.0.", "goto_table:14"), 80);
+	assert_int_equal(count("table=12,priority=0,actions=goto_table:13", ""), 1);
+	/* Two ports, or later fragments. */
+	assert_int_equal(count(RULES "priority=65000,ip,reg1=0x1/0x1,reg3=0x2/0x2,", ""), 3);
+	assert_int_equal(count(RULES "priority=64999,ip,reg1=0x1/0x1,actions=goto_table:17", ""),
+			 1);
+	assert_int_equal(count("ipv6,reg", ""), 0);
+}
+
+static void test_sets_overlap(void **state)
+{
+	static const char *const wide[] = { "10.0.0.0/8", "192.0.2.1/32", "2001:db8::/32" };
+	static const char *const narrow[] = { "10.2.0.0/16", "192.0.2.1/32", "198.51.100.0/24" };
+
+	(void)state;
+	add_network();
+	add_set("wide", wide, 3);
+	add_set("narrow", narrow, 3);
+	from(add_rule(VS_ACCEPT), "$wide");
+	from(add_rule(VS_ACCEPT), "$narrow");
+	make();
+	assert_int_equal(count("table=12,", "load:"), 5);
+	assert_int_equal(count("table=12,priority=9,ip,nw_src=10.0.0.0/8,actions=load:0x1->", ""),
+			 1);
+	assert_int_equal(count("table=12,priority=17,ip,nw_src=10.2.0.0/16,actions=load:0x3->", ""),
+			 1);
+	assert_int_equal(count("table=12,priority=33,ip,nw_src=192.0.2.1,actions=load:0x3->", ""),
+			 1);
+	assert_int_equal(count("nw_src=198.51.100.0/24,actions=load:0x2->", ""), 1);
+	/* Of IPv6 the first alone has somebody. */
+	assert_int_equal(count(RULES, "ipv6,reg1=0x1/0x1"), 1);
+	assert_int_equal(count(RULES, "ipv6,reg1=0x2/0x2"), 0);
+}
+
+/* With no bit left for them: 83 flows and one that joins them. */
+static void test_conjunctions(void **state)
+{
+	char name[16], ip[3][16];
+
+	(void)state;
+	add_network();
+	for (int i = 0; i < 64; i++) {
+		struct vs_address_set *s = vs_wanted_add_set(&w);
+
+		snprintf(name, sizeof(name), "$set%d", i);
+		strcpy(s->name, name + 1);
+		s->v = calloc(3, sizeof(*s->v));
+		for (; s->nr < 3; s->nr++) {
+			snprintf(ip[s->nr], sizeof(ip[0]), "10.9.%d.%d", i, 1 + 2 * (int)s->nr);
+			set_prefix(&s->v[s->nr], ip[s->nr], 32);
+		}
+		from(add_rule(VS_ACCEPT), name);
+	}
+	add_many();
+	make();
+	assert_int_equal(count("table=12,", "nw_src="), 64 * 3);
+	assert_int_equal(count(RULES, "reg2=0x80000000/0x80000000"), 1);
+	assert_int_equal(count(RULES, "conjunction(1,1/3)"), 40);
+	assert_int_equal(count(RULES, "conjunction(1,2/3)"), 40);
+	assert_int_equal(count(RULES, "conjunction(1,3/3)"), 3);
+	assert_int_equal(count(RULES, "conj_id=1,actions=goto_table:16"), 1);
 	assert_int_equal(count("ipv6_", ""), 0);
 }
 
@@ -247,7 +328,7 @@ static void test_marks(void **state)
 	(void)state;
 	add_network();
 	make();
-	assert_int_equal(count("table=14,", "exec(load:0x"), 2);
+	assert_int_equal(count("table=16,", "exec(load:0x"), 2);
 	text = json_dumps(flows, 0);
 	at = strstr(text, "table=11,priority=600,ct_state=+trk+est,ct_mark=0x");
 	assert_non_null(at);
@@ -257,13 +338,13 @@ static void test_marks(void **state)
 	snprintf(seen, sizeof(seen), "ct_mark=0x%x,actions=drop", first | 1);
 	assert_int_equal(count("table=11,", seen), 1);
 	snprintf(seen, sizeof(seen), "load:0x%x->", first | 1);
-	assert_int_equal(count("table=15,", seen), 2);
-	assert_int_equal(count("table=15,priority=100,ip,ct_state=+trk+est", ""), 1);
+	assert_int_equal(count("table=17,", seen), 2);
+	assert_int_equal(count("table=17,priority=100,ip,ct_state=+trk+est", ""), 1);
 	w.firewall.egress = VS_DROP;
 	make();
-	assert_int_equal(count("table=14,", seen), 0);
+	assert_int_equal(count("table=16,", seen), 0);
 	snprintf(seen, sizeof(seen), "load:0x%x->", first);
-	assert_int_equal(count("table=14,", seen), 0);
+	assert_int_equal(count("table=16,", seen), 0);
 }
 
 /* Answers of connections from before pass where the connection would have, and go with time. */
@@ -285,12 +366,12 @@ static void test_grace(void **state)
 	json_array_clear(flows);
 	ovs_rules_grace_flows(spec, flows);
 	assert_int_equal(count("hard_timeout=300,table=1", ""), json_array_size(flows));
-	assert_int_equal(count("table=16,priority=65000,ip,nw_dst=192.0.2.1,nw_src=10.0.0.1,",
+	assert_int_equal(count("table=18,priority=65000,ip,nw_dst=192.0.2.1,nw_src=10.0.0.1,",
 			       "ct_tp_src=0x1bb/0xffff,actions=NORMAL"),
 			 1);
 	assert_int_equal(count("priority=64998", ""), 0);
-	assert_int_equal(count("table=16,priority=10,reg0=4,actions=drop", ""), 1);
-	assert_int_equal(count("table=16,priority=10,reg0=5,actions=NORMAL", ""), 1);
+	assert_int_equal(count("table=18,priority=10,reg0=4,actions=drop", ""), 1);
+	assert_int_equal(count("table=18,priority=10,reg0=5,actions=NORMAL", ""), 1);
 }
 
 /* A rule that goes by a name. */
@@ -409,6 +490,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_families, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_order_and_ports, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_sets, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_sets_overlap, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_conjunctions, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_marks, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_grace, setup, teardown),
