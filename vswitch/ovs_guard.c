@@ -3,6 +3,7 @@
  * What a port of a secure bridge may send, as flows. Tables:
  *
  *	0  whose port, and is the source MAC its own	by port
+ *	   and no other port's that is held to it
  *	1  what nobody may send				common
  *	2  neighbour solicitations			by port
  *	3  neighbour advertisements			by port
@@ -40,7 +41,7 @@ static void add(json_t *flows, const char *fmt, ...)
 
 static const char *const base_flows[] = {
 	/* The host itself. */
-	"table=0,priority=100,in_port=LOCAL,actions=goto_table:8",
+	"table=0,priority=65000,in_port=LOCAL,actions=goto_table:8",
 	/* A fragmented message of ICMPv6 hides its type, unless it is an echo. */
 	"table=1,priority=230,icmp6,ip_frag=first,icmp_type=128,actions=goto_table:4",
 	"table=1,priority=230,icmp6,ip_frag=first,icmp_type=129,actions=goto_table:4",
@@ -200,10 +201,10 @@ static void add_mac(json_t *flows, unsigned int port, const char *mac, const cha
 	static const char *const no[] = { "arp", "dl_type=0x8035", "dl_type=0x8100",
 					  "dl_type=0x88a8" };
 
-	add(flows, "table=0,priority=120,in_port=%u%s,arp,arp_sha=%s,actions=%sgoto_table:6", port,
-	    match, mac, meter);
+	add(flows, "table=0,priority=65020,in_port=%u%s,arp,arp_sha=%s,actions=%sgoto_table:6",
+	    port, match, mac, meter);
 	for (size_t i = 0; i < sizeof(no) / sizeof(no[0]); i++)
-		add(flows, "table=0,priority=110,in_port=%u,%s,actions=drop", port, no[i]);
+		add(flows, "table=0,priority=65010,in_port=%u,%s,actions=drop", port, no[i]);
 }
 
 /* Who is a guest the firewall knows by the port's MAC. Priorities differ, should two have the same. */
@@ -242,8 +243,15 @@ json_t *ovs_guard_flows(const json_t *guard, unsigned int ofport)
 		snprintf(match, sizeof(match), ",dl_src=%s%s", mac,
 			 json_is_true(json_object_get(guard, "trunk")) ? ""
 								       : ",vlan_tci=0x0000/0x1000");
-	add(flows, "table=0,priority=100,in_port=%u%s,actions=%sgoto_table:%d", ofport, match,
-	    meter,
+	/*
+	 * Nobody takes its place by sending as it, not even who may send with any address. Priorities differ,
+	 * should two have the same.
+	 */
+	if (is_checked)
+		add(flows, "table=0,priority=%u,dl_src=%s,actions=drop", 1000 + ofport % 60000,
+		    mac);
+	add(flows, "table=0,priority=%u,in_port=%u%s,actions=%sgoto_table:%d",
+	    is_checked ? 65000 : 100, ofport, match, meter,
 	    is_strict	 ? 1
 	    : is_trusted ? OVS_TABLE_HOST
 	    : is_uplink	 ? OVS_TABLE_UPLINK

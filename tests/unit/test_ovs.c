@@ -379,18 +379,23 @@ static void test_flows(void **state)
 	json_t *flows = ovs_guard_flows(guard, 7);
 
 	(void)state;
-	assert_int_equal(json_array_size(flows), 5);
-	assert_true(has_flow(flows, "table=0,priority=100,in_port=7,dl_src=00:16:3e:00:00:01,"
+	assert_int_equal(json_array_size(flows), 6);
+	assert_true(has_flow(flows, "table=0,priority=65000,in_port=7,dl_src=00:16:3e:00:00:01,"
 				    "vlan_tci=0x0000/0x1000,actions=meter:7,goto_table:1"));
 	assert_true(has_flow(
 		flows, "table=4,priority=100,in_port=7,ip,nw_src=10.0.0.5,actions=goto_table:6"));
+	/* From anywhere else it is dropped. */
+	assert_true(has_flow(flows, "table=0,priority=1007,dl_src=00:16:3e:00:00:01,actions=drop"));
 	json_decref(flows);
-	/* Every flow is bound to the port, and no address but those given appears. */
+	/* Every other flow is bound to the port, and no address but those given appears. */
 	json_array_append_new(json_object_get(guard, "addrs"), json_string("fd00::5"));
 	flows = ovs_guard_flows(guard, 7);
-	assert_int_equal(json_array_size(flows), 16);
-	for (size_t i = 0; i < json_array_size(flows); i++)
-		assert_non_null(strstr(json_string_value(json_array_get(flows, i)), ",in_port=7,"));
+	assert_int_equal(json_array_size(flows), 17);
+	for (size_t i = 0; i < json_array_size(flows); i++) {
+		const char *text = json_string_value(json_array_get(flows, i));
+
+		assert_true(strstr(text, ",in_port=7,") || strstr(text, ",actions=drop"));
+	}
 	assert_true(has_flow(flows, "table=4,priority=100,in_port=7,ipv6,"
 				    "ipv6_src=fe80::216:3eff:fe00:1,actions=goto_table:6"));
 	json_decref(flows);
