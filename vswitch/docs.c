@@ -18,6 +18,7 @@ const struct vs_doc_ops *const vs_doc_ops[VS_DOC_NR] = {
 	[VS_DOC_DHCP] = &dhcpcd_doc_ops,   [VS_DOC_VLANS] = &vs_vlans_doc_ops,
 	[VS_DOC_RATE] = &vs_rate_doc_ops,  [VS_DOC_RESOLV] = &resolv_doc_ops,
 	[VS_DOC_FDB] = &vs_fdb_doc_ops,	   [VS_DOC_OFFLOAD] = &offload_doc_ops,
+	[VS_DOC_XDP] = &vs_xdp_doc_ops,
 };
 
 static const struct {
@@ -34,6 +35,7 @@ static const struct {
 	[VS_DOC_RESOLV] = { "name servers in", NULL },
 	[VS_DOC_FDB] = { "forwarding entry of", "" },
 	[VS_DOC_OFFLOAD] = { "offloads of", NULL },
+	[VS_DOC_XDP] = { "packet filter of", "" },
 };
 
 const char *vs_doc_text(enum vs_doc_kind kind)

@@ -30,6 +30,7 @@ extern const struct vs_doc_ops *const vs_doc_ops[VS_DOC_NR];
 extern const struct vs_doc_ops vs_vlans_doc_ops; /* rtnl_vlans.c */
 extern const struct vs_doc_ops vs_rate_doc_ops;	 /* rtnl_rate.c */
 extern const struct vs_doc_ops vs_fdb_doc_ops;	 /* rtnl_fdb.c */
+extern const struct vs_doc_ops vs_xdp_doc_ops;	 /* rtnl_xdp.c */
 
 struct vs_docs {
 	const char *rundir;

@@ -56,6 +56,17 @@ static void drop_ports(struct plan_for *p, const struct vs_plan_input *in, const
 		snprintf(link, sizeof(link), "%.15s", d->name);
 		plan_del_doc(p, VS_DISRUPTION_LINK_DOWN, VS_DOC_OVS_PORT, link);
 	}
+	/* Their filters: nobody listens in any more. */
+	for (size_t i = o->nr_docs; !p->rc && i-- > 0;) {
+		const struct vs_doc *d = &o->docs[i];
+		char link[IFNAMSIZ];
+
+		if (d->kind != VS_DOC_XDP || port_doc(o, d->name) ||
+		    (in && is_wanted_vif(in->wanted, d->name)))
+			continue;
+		snprintf(link, sizeof(link), "%.15s", d->name);
+		plan_del_doc(p, VS_DISRUPTION_NONE, VS_DOC_XDP, link);
+	}
 }
 
 static const struct vs_link *find_uplink(const struct vs_observed *o, const char *bridge)
@@ -298,6 +309,16 @@ static int ovs_plan(const struct vs_plan_input *in, const struct vs_record_netwo
 	return rc;
 }
 
+/* What flows cannot ask for; in the kernel's datapath the guard does. */
+static void plan_filter(struct plan_for *p, const struct vs_network *n, const struct vs_vif *vif)
+{
+	if (ovs_is_in_user_space(n) && vif->anti_spoof == VS_SPOOF_STRICT)
+		plan_set_doc(p, VS_DISRUPTION_NONE, VS_DOC_XDP, vif->name,
+			     json_pack("{ss}", "filter", "strict"));
+	else
+		plan_del_doc(p, VS_DISRUPTION_NONE, VS_DOC_XDP, vif->name);
+}
+
 static int ovs_attach(const struct vs_network *n, const struct vs_vif *vif, struct vs_plan *plan)
 {
 	struct plan_for p = { .plan = plan, .network = n->name };
@@ -306,6 +327,7 @@ static int ovs_attach(const struct vs_network *n, const struct vs_vif *vif, stru
 	if (!plan_link(&p, n->name))
 		return -ENONET;
 	plan_ipv6_off(&p, vif->name);
+	plan_filter(&p, n, vif);
 	if (vif->mtu)
 		plan_set_mtu(&p, VS_DISRUPTION_NONE, vif->name, vif->mtu);
 	plan_set_doc(&p, is_port_of(now, n->name) ? VS_DISRUPTION_NONE : VS_DISRUPTION_BLIP,
@@ -319,6 +341,7 @@ static int ovs_detach(const char *link, struct vs_plan *plan)
 	struct plan_for p = { .plan = plan, .network = "" };
 
 	plan_del_doc(&p, VS_DISRUPTION_LINK_DOWN, VS_DOC_OVS_PORT, link);
+	plan_del_doc(&p, VS_DISRUPTION_NONE, VS_DOC_XDP, link);
 	return p.rc;
 }
 
@@ -326,7 +349,8 @@ const struct vs_mode vs_mode_ovs = {
 	.name = "ovs",
 	.segment = VS_SEGMENT_OVS,
 	.joins_lan = true,
-	.docs = BRIDGE_DOCS | VS_DOC_BIT(VS_DOC_OVS_BRIDGE) | VS_DOC_BIT(VS_DOC_OVS_PORT),
+	.docs = BRIDGE_DOCS | VS_DOC_BIT(VS_DOC_OVS_BRIDGE) | VS_DOC_BIT(VS_DOC_OVS_PORT) |
+		VS_DOC_BIT(VS_DOC_XDP),
 	.release = bridge_release,
 	.plan = ovs_plan,
 	.plan_down = ovs_plan_down,

@@ -42,10 +42,8 @@ static void add(json_t *flows, const char *fmt, ...)
 static const char *const base_flows[] = {
 	/* The host itself. */
 	"table=0,priority=65000,in_port=LOCAL,actions=goto_table:8",
-	/* A fragmented message of ICMPv6 hides its type, unless it is an echo. */
-	"table=1,priority=230,icmp6,ip_frag=first,icmp_type=128,actions=goto_table:4",
-	"table=1,priority=230,icmp6,ip_frag=first,icmp_type=129,actions=goto_table:4",
-	"table=1,priority=220,icmp6,ip_frag=first,actions=drop",
+	/* Of a fragment Open vSwitch sees no type: that it is an echo's the link's own filter has seen to. */
+	"table=1,priority=220,icmp6,ip_frag=first,actions=goto_table:4",
 /* Servers of DHCP, routers, and those who would be told of a neighbour's death. */
 #define UDP(match)                                                                                 \
 	"table=1,priority=210,udp," match ",actions=drop",                                         \

@@ -130,6 +130,7 @@ enum vs_doc_kind {
 	VS_DOC_RESOLV,	   /* what the host asks for names: vswitch/resolv.h */
 	VS_DOC_FDB,	/* whose frames go to a bridge's port, whoever sends, by the link's name */
 	VS_DOC_OFFLOAD, /* what an uplink's hardware does, by its link's name: vswitch/offload.h */
+	VS_DOC_XDP,	/* on a link that a program listens in on, by its name: vswitch/xdp.h */
 	VS_DOC_NR,
 };
 

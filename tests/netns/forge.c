@@ -7,14 +7,13 @@
  * VERDICT: none, mac, strict: what anti-spoof of the guest's vif is; untagged: none, but its port takes no
  * tags; silent: nothing at all may arrive.
  * SECONDS: 0 for every frame once, else over and over for so long, or until a file UNTIL is there and all has
- * arrived that must. FROM and TO: LINK, LINK@NETNS (a file:
- * /run/netns/x, /proc/PID/ns/net), tap:LINK (the far end of a TAP that exists), as TO also "stack": what
- * the host's own network stack gets from any link, behind bridges and guards. KEY: mac ip4 ip6 of the
- * guest, other-mac other-ip4 other-ip6 of whom it claims to be, to-mac to-ip4 to-ip6.
+ * arrived that must. FROM and TO: LINK, LINK@NETNS (a file: /run/netns/x, /proc/PID/ns/net), tap:LINK (the far
+ * end of a TAP that exists), as TO also "stack": what the host's own network stack gets from any link, behind
+ * bridges and guards. KEY: mac ip4 ip6 of the guest, other-mac other-ip4 other-ip6 of whom it claims to be, to-mac
+ * to-ip4 to-ip6.
  *
  * What must arrive has to at one TO, what must not at none: "leak: NAME at TO", "lost: NAME", and exit
- * status 1. A TO behind "+": plain packets must arrive there. except=NAME,NAME: frames that may do as they
- * like. With WITNESS=FILE it is made once all is open,
+ * status 1. A TO behind "+": plain packets must arrive there. With WITNESS=FILE it is made once all is open,
  * for a script to go on.
  */
 #include <errno.h>
@@ -66,7 +65,6 @@ static const uint16_t stack_types[] = {
 };
 
 static struct port ports[PORTS_MAX]; /* [0] sends */
-static const char *excepted = "";
 static size_t nr_ports;
 static unsigned int sent[FRAMES_MAX];
 
@@ -230,17 +228,6 @@ static void send_all(void)
 	}
 }
 
-static bool is_excepted(size_t i)
-{
-	const char *name = forge_frame(i)->name, *at = excepted;
-	size_t len = strlen(name);
-
-	for (; at; at = strchr(at, ',') ? strchr(at, ',') + 1 : NULL)
-		if (!strncmp(at, name, len) && (at[len] == ',' || !at[len]))
-			return true;
-	return false;
-}
-
 static int is_plain(size_t i)
 {
 	for (size_t k = 0; k < sizeof(plain) / sizeof(plain[0]); k++)
@@ -267,7 +254,7 @@ static int judge_lost(unsigned int verdict, bool is_told)
 	for (size_t i = 0; verdict && i < forge_count(); i++) {
 		const char *name = forge_frame(i)->name;
 
-		if (is_excepted(i) || forge_arrives(i, verdict) <= 0)
+		if (forge_arrives(i, verdict) <= 0)
 			continue;
 		if (!arrivals(i) && is_told)
 			printf("lost: %s, all %u\n", name, sent[i]);
@@ -289,7 +276,7 @@ static int judge_leaked(unsigned int verdict)
 	int bad = 0;
 
 	for (size_t i = 0; i < forge_count(); i++) {
-		if (is_excepted(i) || (verdict && forge_arrives(i, verdict)))
+		if (verdict && forge_arrives(i, verdict))
 			continue;
 		for (size_t p = 1; p < nr_ports; p++)
 			if (ports[p].arrived[i])
@@ -338,9 +325,7 @@ int main(int argc, char **argv)
 	if (argc < 5 || v == 5 || parse_u32(argv[2], 600, &seconds))
 		die("usage:", "netns-forge VERDICT SECONDS FROM TO... [KEY=VALUE...]");
 	for (int i = 3; i < argc; i++)
-		if (!strncmp(argv[i], "except=", 7))
-			excepted = argv[i] + 7;
-		else if (strchr(argv[i], '='))
+		if (strchr(argv[i], '='))
 			set_id(argv[i]);
 		else if (nr_ports < PORTS_MAX)
 			open_port(argv[i]);

@@ -102,6 +102,9 @@ static void test_up_and_down(void **state)
 	assert_true(step_of(h, "set Open vSwitch port eth0") <
 		    step_of(h, "remove address 192.0.2.10/24 from eth0"));
 	assert_true(step_of(h, "set Open vSwitch port vif1.0") <= h->plan.nr - 1);
+	/* Before Open vSwitch hears of it. */
+	assert_true(step_of(h, "set packet filter of vif1.0") <
+		    step_of(h, "set Open vSwitch port vif1.0"));
 	assert_int_equal(plan_host_plan(h), 0);
 	assert_int_equal(h->plan.nr, 0);
 	/* Down again: as it was, but for the vif, which stays up until its guest goes. */
