@@ -190,7 +190,7 @@ for m in $modes; do
 	[ "$mode" = route ] || assert_no_theft vif7.0
 	if [ "$mode" = ovs ]; then # What flows cannot ask for is the link's own program's to drop.
 		ip link set vif7.0 xdpgeneric off
-		wait_for 5 has_program vif7.0 || fail "its packet program is not set again"
+		wait_for 20 has_program vif7.0 || fail "its packet program is not set again"
 		sed -i 's/anti-spoof: strict/anti-spoof: mac/' /run/policy.yaml
 		vifrost apply -q /run/policy.yaml
 		! has_program vif7.0 || fail "a packet program that is not wanted"

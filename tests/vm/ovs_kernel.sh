@@ -112,6 +112,17 @@ vifrost apply /run/ovs.yaml
 pings two 192.0.2.1
 ok "fail-mode secure and back"
 
+sed 's/type: kernel/type: netdev/' /run/ovs.yaml > /run/netdev.yaml
+modprobe tun
+vifrost apply -q /run/netdev.yaml
+[[ $(ip link show vif1.0) = *xdpgeneric* ]]
+pings one 192.0.2.1
+forge
+vifrost apply -q /run/ovs.yaml
+not grep xdp <(ip link show vif1.0)
+pings one 192.0.2.1
+ok "this kernel takes the packet program of Open vSwitch in user space"
+
 vifrost apply /run/stp.yaml
 [ "$(ovs_vsctl get bridge ovsbr0 stp_enable)" = true ]
 [ "$(ovs_vsctl get bridge ovsbr0 other_config:stp-max-age)" = '"10"' ]
