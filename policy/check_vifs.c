@@ -168,12 +168,14 @@ static void check_protection(const struct vif_check *v)
 
 	pol_quote(quoted, v->network->name);
 	if (e->anti_spoof.value == POL_ANTI_SPOOF_STRICT && !v->vif->addresses.nr &&
-	    !e->receive_only)
+	    !e->receive_only && !pol_gives_leases(v->network))
 		pol_error(
 			v->c->r, "VF0234", v->vif->node,
 			said_at(v, e->anti_spoof.origin, &e->anti_spoof.place),
-			is_one(v) ? "give it addresses, or anti-spoof: mac"
-				  : "anti-spoof: mac for vifs that are not named one by one",
+			is_one(v)
+				? "give it addresses, its network a DHCP range, or anti-spoof: mac"
+				: "give its network a DHCP range, or anti-spoof: mac for vifs that "
+				  "are not named one by one",
 			"anti-spoof \"strict\" for a vif without addresses: it could send nothing");
 	if (is_apart && !v->vif->addresses.nr)
 		pol_error(v->c->r, "VF0234", v->vif->node, &v->vif->place,

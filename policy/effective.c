@@ -5,6 +5,7 @@
 #include <fnmatch.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/socket.h>
 
 #include "policy/keys.h"
 
@@ -182,6 +183,15 @@ bool pol_network_degraded(const struct pol_network *network, char why[POL_DEGRAD
 bool pol_is_router(const struct pol_network *network)
 {
 	return network->subnets.nr || network->egress.place.line || network->masquerade.value;
+}
+
+bool pol_gives_leases(const struct pol_network *network)
+{
+	bool has_range = false;
+
+	for (size_t i = 0; i < network->subnets.nr; i++)
+		has_range |= network->subnets.v[i].dhcp.range.family == AF_INET;
+	return has_range && !pol_is_per_guest(network);
 }
 
 bool pol_is_per_guest(const struct pol_network *network)

@@ -83,7 +83,7 @@ static bool lacks_identity(const struct pol_effective *e, const struct vs_vif *v
 		quarantine(out, place, "anti-spoof %s needs its hardware address, which is not set",
 			   pol_anti_spoof_name(e->anti_spoof.value));
 	else if (e->anti_spoof.value == POL_ANTI_SPOOF_STRICT && !vif->nr_addrs &&
-		 !vif->receive_only)
+		 !vif->receive_only && !vif->by_lease)
 		quarantine(out, place,
 			   "anti-spoof strict needs its addresses, and neither a guests entry nor "
 			   "ip= gives them");
@@ -136,6 +136,8 @@ static void accept_vif(struct pol_effective *e, const struct place_vif *who, boo
 		quarantine(out, NULL, "%s", why);
 		return;
 	}
+	vif.by_lease = vif.anti_spoof == VS_SPOOF_STRICT && vif.has_mac && !vif.nr_addrs &&
+		       !vif.receive_only && pol_gives_leases(e->network);
 	if (lacks_identity(e, &vif, out))
 		return;
 	out->vif = vif;

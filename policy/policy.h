@@ -739,6 +739,8 @@ void pol_auto_mac(const char *guest_name, const char *guest_uuid, uint32_t devid
 uint16_t pol_vlan_id(const struct pol_network *network, const struct pol_vlan *vlan);
 /* Whether the host serves and routes for its guests. */
 bool pol_is_router(const struct pol_network *network);
+/* Whether the host's DHCP gives its guests IPv4 addresses, any of a range. */
+bool pol_gives_leases(const struct pol_network *network);
 /* Whether its guests share no segment: the host routes to each of them. */
 bool pol_is_per_guest(const struct pol_network *network);
 /* What a network's datapath is in this version: of those it has none of, the fall-back. */

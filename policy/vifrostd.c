@@ -51,6 +51,7 @@ int vifrostd_take_policy(struct vifrostd *d, struct policy *policy)
 	pol_free(d->policy);
 	d->policy = policy;
 	names_changed(d);
+	leases_changed(d);
 	offers_announce(d, false);
 	drift_reset(d);
 	return 0;
@@ -178,6 +179,8 @@ static int start(struct vifrostd *d, const struct vifrostd_options *options)
 	history_settle(d);
 	rc = names_start(d);
 	if (!rc)
+		rc = leases_start(d);
+	if (!rc)
 		rc = vifrostd_reload_policy(d);
 	if (!rc)
 		rc = tx_resume(d);
@@ -203,6 +206,7 @@ static void stop(struct vifrostd *d)
 {
 	tx_stop(d);
 	names_stop(d);
+	leases_stop(d);
 	drift_stop(d);
 	rpc_server_destroy(d->rpc);
 	store_stop(d);

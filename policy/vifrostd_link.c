@@ -44,6 +44,7 @@ enum vif_datapath vif_decide(struct vifrostd *d, const struct policy *policy, co
 	twin_check(d, policy, vif, out);
 	if (!out->is_placed)
 		return VIF_DATAPATH_ANY;
+	lease_addr(d, &out->vif);
 	if (!d->is_xen || out->datapath == POL_DATAPATH_TAP)
 		return VIF_DATAPATH_TAP;
 	/* One in service stays so until what it is to move to is there. */

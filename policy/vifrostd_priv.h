@@ -162,6 +162,7 @@ struct vifrostd {
 
 	bool has_offers,
 		is_announced;	/* the policy says what vifs are offered; the store says so */
+	struct leases *leases;	/* NULL: not started */
 	bool is_xen;		/* a real Xen's store */
 	struct hv_store *store; /* NULL: not connected */
 	struct loop_fd store_watcher;
@@ -352,6 +353,15 @@ void plan_rpc_diff(void *arg, struct rpc_call *call);
 /* Of a plan that was made before. NULL: unknown. */
 const struct planned *plan_find(const struct vifrostd *d, const char *id);
 void plan_forget_all(struct vifrostd *d);
+
+/* vifrostd_leases.c: addresses of vifs that have theirs by DHCP. Return: 0; -errno. */
+int leases_start(struct vifrostd *d);
+void leases_stop(struct vifrostd *d);
+/* Another policy is in force. */
+void leases_changed(struct vifrostd *d);
+void leases_watch(struct vifrostd *d, const char *network);
+/* Give @vif what it has now, if it is one of those. */
+void lease_addr(struct vifrostd *d, struct vs_vif *vif);
 
 /* vifrostd_names.c: names in address sets. Return: 0; -errno. */
 int names_start(struct vifrostd *d);

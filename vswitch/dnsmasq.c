@@ -44,6 +44,11 @@ static void texts_free(struct texts *t)
 	free(t->names);
 }
 
+void dnsmasq_leases_path(const char *rundir, const char *network, char path[PATH_MAX])
+{
+	snprintf(path, PATH_MAX, "%.3000s/dnsmasq/%.64s/" LEASES_FILE, rundir, network);
+}
+
 /* The document's lines after those that say where things are. */
 static char *config_text(const struct service *s, const json_t *doc)
 {

@@ -10,11 +10,16 @@
 #ifndef VSWITCH_DNSMASQ_H
 #define VSWITCH_DNSMASQ_H
 
+#include <limits.h>
+
 #include "vswitch/docs.h"
 
 bool dnsmasq_is_needed(const struct vs_network *n);
 /* NULL: out of memory. Pure. */
 json_t *dnsmasq_doc(const struct vs_wanted *w, const struct vs_network *n, bool has_ipv6);
+
+/* dnsmasq's own file of a network, a lease a line: "EXPIRY MAC ADDRESS NAME CLIENT-ID". */
+void dnsmasq_leases_path(const char *rundir, const char *network, char path[PATH_MAX]);
 
 extern const struct vs_doc_ops dnsmasq_doc_ops;
 

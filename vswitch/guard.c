@@ -133,7 +133,7 @@ static void write_own(struct guard *g)
 		prefix_text(&g->addrs[i], text, sizeof(text));
 		add_own(g, text);
 	}
-	if (is_strict && has_family(g, AF_INET))
+	if (is_strict && (has_family(g, AF_INET) || g->vif->by_lease))
 		add_own(g, "dhcp");
 	if (is_strict && has_family(g, AF_INET6))
 		add_own(g, "slaac");

@@ -18,7 +18,7 @@
  *	protected	true: no traffic to other such ports
  *	ids		external_ids of its interface, each a text
  *	guard		on a secure bridge, what it may send:
- *			{"level","mac","addrs","trunk","packets-per-s"}; and under a firewall
+ *			{"level","mac","addrs","by-lease","trunk","packets-per-s"}; and under a firewall
  *			"to", the guest's MAC whatever it may send, "vlans", true: it has some
  *
  * guard's level: "uplink", "trusted" (a patch cable), "none", "mac", "strict".

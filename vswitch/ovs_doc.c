@@ -186,6 +186,8 @@ static json_t *guard_doc(const struct vs_vif *vif, const struct vs_network *n)
 	}
 	if (guard && vif->anti_spoof == VS_SPOOF_STRICT)
 		json_object_set_new(guard, "addrs", addrs_doc(vif));
+	if (guard && vif->by_lease)
+		json_object_set_new(guard, "by-lease", json_true());
 	if (guard && n->ports_filtered && vif->has_mac) {
 		format_mac(vif->mac, mac);
 		json_object_set_new(guard, "to", json_string(mac));

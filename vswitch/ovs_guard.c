@@ -172,7 +172,7 @@ static void add_strict(json_t *flows, const json_t *guard, unsigned int port, co
 			add_ipv4(flows, port, mac, text);
 		}
 	}
-	if (has_ipv4)
+	if (has_ipv4 || json_is_true(json_object_get(guard, "by-lease")))
 		add(flows,
 		    "table=4,priority=100,in_port=%u,udp,nw_src=0.0.0.0,nw_dst=255.255.255.255,"
 		    "tp_src=68,tp_dst=67,actions=goto_table:6",

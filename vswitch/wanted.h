@@ -239,6 +239,7 @@ struct vs_vif {
 	uint32_t mtu;
 	enum vs_isolation isolation;
 	enum vs_anti_spoof anti_spoof;
+	bool by_lease; /* strict: addrs is what our DHCP server has given it; none yet: it may ask */
 	bool receive_only; /* a mirror's target: gets any frame, may send none */
 	bool has_mac;	   /* the guest's address; anti_spoof needs it */
 	bool has_moved; /* another vif of the same guest has that address by now: it migrates to this host */

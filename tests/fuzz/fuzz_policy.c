@@ -61,7 +61,8 @@ static void place(const struct policy *policy, const char *bridge)
 	snprintf(who.mac, sizeof(who.mac), "00:16:3e:00:00:01");
 	place_vif(policy, &who, true, &out);
 	if (out.is_placed &&
-	    (!out.vif.network[0] || (out.vif.anti_spoof == VS_SPOOF_STRICT && !out.vif.nr_addrs)))
+	    (!out.vif.network[0] || (out.vif.anti_spoof == VS_SPOOF_STRICT && !out.vif.nr_addrs &&
+				     !out.vif.by_lease && !out.vif.receive_only)))
 		abort();
 	json_decref(out.effective);
 }

@@ -178,6 +178,19 @@ static void mirror_target_only_receives(void **state)
 	}
 }
 
+/* Before its lease it may ask for one, and no more: nothing of its own but the MAC is listed. */
+static void by_lease_may_ask(void **state)
+{
+	struct vs_vif vif = a_vif(VS_SPOOF_STRICT);
+
+	(void)state;
+	vif.by_lease = true;
+	assert_true(says(&vif, "\"own\": [\"00:16:3e:01:02:03\", \"dhcp\"]"));
+	assert_true(says(&vif, "goto strict"));
+	vif.by_lease = false;
+	assert_false(says(&vif, "\"dhcp\""));
+}
+
 static void many_addresses(void **state)
 {
 	struct vs_vif vif = a_vif(VS_SPOOF_STRICT);
@@ -341,6 +354,7 @@ int main(void)
 		cmocka_unit_test(unlisted_families),
 		cmocka_unit_test(unknown_mac_is_silent),
 		cmocka_unit_test(mirror_target_only_receives),
+		cmocka_unit_test(by_lease_may_ask),
 		cmocka_unit_test(many_addresses),
 		cmocka_unit_test(overlaps),
 		cmocka_unit_test(trunks),
