@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
 # vifrostd is killed at every point of an apply, and of a down: the next start ends in the state before
-# or in the state after, never between, with nothing of the journal left.
+# or in the state after, never between, with nothing of the journal left, and the history says which.
 # Timeout: 240
 # shellcheck source=tests/netns/lib.sh
 . "$(dirname "$0")/lib.sh"
@@ -33,9 +33,15 @@ vifrost down -q
 dump | diff /run/old - || fail "down alone does not restore"
 daemon_stop vifrostd
 
+# What the history ends with is what is in force: the same revision as before, or exactly one more.
+revision() { vifrost history -j | jq '.[-1].revision // 0'; }
+
 # $1 command ("apply -q FILE", "down -q"), $2 state before, $3 after: kill at every point until it gets through.
 every_point() {
-	local command=$1 before=$2 after=$3 n=0 old=0 new=0 status
+	local command=$1 before=$2 after=$3 n=0 old=0 new=0 status last
+	daemon_start vifrostd
+	last=$(revision)
+	daemon_stop vifrostd
 	while true; do
 		n=$((n + 1))
 		VIFROST_FAULT_POINT=$n daemon_start vifrostd
@@ -53,8 +59,11 @@ every_point() {
 		dump > /run/now
 		if cmp -s /run/now "$before"; then
 			old=$((old + 1))
+			[ "$(revision)" = "$last" ] || fail "point $n: the old state, but revision $(revision) after $last"
 		elif cmp -s /run/now "$after"; then
 			new=$((new + 1))
+			[ "$(revision)" = $((last + 1)) ] || fail "point $n: the new state, but revision $(revision) after $last"
+			last=$((last + 2))
 			[ "$after" = /run/old ] && vifrost apply -q /run/policy.yaml || vifrost down -q
 			dump | diff "$before" - || fail "point $n: no way back"
 		else
