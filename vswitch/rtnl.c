@@ -248,7 +248,7 @@ static void tell(const struct vs_rtnl *r, int rc, char *why)
 {
 	if (!rc)
 		why[0] = '\0';
-	else if (strlen(r->why) > 80) /* a reason that says it all */
+	else if (strlen(r->why) > 80 || strstr(r->why, strerror(-rc))) /* says it all */
 		snprintf(why, VS_TEXT_LEN, "%.127s", r->why);
 	else if (r->why[0])
 		snprintf(why, VS_TEXT_LEN, "%.80s (%.40s)", r->why, strerror(-rc));

@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
 # Others refuse in the middle of an apply: Open vSwitch's daemons die, hang or refuse a transaction, dnsmasq does not
-# start, the disk is full, the uplink is pulled out. Each time the host is in the old state or the new one, whole,
+# start, nft refuses a table, the disk is full, the uplink is pulled out. Each time the host is in the old state or the new one, whole,
 # soon, and the message says what was wrong; two who apply at once get one answer each.
 # Timeout: 240
 # shellcheck source=tests/netns/lib.sh
@@ -171,6 +171,28 @@ for program in dnsmasq dhcpcd; do
 	ends
 done
 PATH=$usual
+
+echo "nft refuses: a table of the name that we need is somebody else's own"
+stopped /run/served.yaml "nftables table inet vifrost-filter" 1
+mkfifo /run/words
+nft -i < /run/words > /dev/null & owner=$!
+exec 7> /run/words
+echo 'add table inet vifrost-filter { flags owner; }' >&7
+wait_for 5 eval 'nft list tables | grep -q vifrost-filter' || fail "no owner"
+goes_on
+[ $status = 11 ] || fail "changed what is somebody's own, or does not say that it is in the way of the old state, too"
+says 'nftables table inet vifrost-filter'
+[ ! -e /sys/class/net/xenbr0 ] || fail "what could be undone was not"
+status=0
+vifrost apply -q /run/served.yaml > /run/out 2>&1 || status=$?
+[ $status = 75 ] && says 'rollback failed'
+daemon_stop vifrostd
+exec 7>&-
+wait $owner || true
+daemon_start vifrostd
+becomes /run/none "nft refuses"
+vifrost apply -q /run/served.yaml
+clean "after nft refused"
 
 echo "the disk is full in the middle"
 stopped /run/served.yaml "put lan0 on xenbr0"
