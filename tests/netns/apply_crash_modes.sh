@@ -10,11 +10,8 @@
 # shellcheck source=tests/util/ovs.sh
 . "$TEST_SOURCE/tests/util/ovs.sh"
 
-[ "$(id -u)" = 0 ] || skip "needs root"
 need_programs vifrost vifrostd jq nft dnsmasq dhcpcd
-lab_enter "$@"
-set -E
-trap 'test_failed $LINENO "$BASH_COMMAND"' ERR
+test_enter "$@"
 mount -t tmpfs none /var/lib/dhcpcd
 
 # shellcheck source=tests/util/dump.sh

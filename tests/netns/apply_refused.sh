@@ -9,11 +9,8 @@
 # shellcheck source=tests/util/ovs.sh
 . "$TEST_SOURCE/tests/util/ovs.sh"
 
-[ "$(id -u)" = 0 ] || skip "needs root"
 need_programs vifrost vifrostd jq nft dnsmasq dhcpcd socat
-lab_enter "$@"
-set -E
-trap 'test_failed $LINENO "$BASH_COMMAND"' ERR
+test_enter "$@"
 mount -t tmpfs -o size=16m,mode=755 small "$VIFROST_RUN_DIR"
 # shellcheck source=tests/util/dump.sh
 . "$TEST_SOURCE/tests/util/dump.sh"

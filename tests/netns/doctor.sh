@@ -5,11 +5,8 @@
 # shellcheck source=tests/netns/lib.sh
 . "$(dirname "$0")/lib.sh"
 
-[ "$(id -u)" = 0 ] || skip "needs root"
 need_programs vifrost vifrostd jq nft
-lab_enter "$@"
-set -E
-trap 'test_failed $LINENO "$BASH_COMMAND"' ERR
+test_enter "$@"
 # Only this network namespace's, without whatever the machine has.
 for key in iptables ip6tables arptables; do
 	[ ! -e "/proc/sys/net/bridge/bridge-nf-call-$key" ] || echo 0 > "/proc/sys/net/bridge/bridge-nf-call-$key"

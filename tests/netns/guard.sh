@@ -11,12 +11,9 @@
 # shellcheck source=tests/netns/lib.sh
 . "$(dirname "$0")/lib.sh"
 
-[ "$(id -u)" = 0 ] || skip "needs root"
 [ -e /dev/net/tun ] || skip "/dev/net/tun is not here (CONFIG_TUN)"
 need_programs vifrost vifrostd vifrost-hvd xenstore-write xenstore-read jq nft
-lab_enter "$@"
-set -E
-trap 'test_failed $LINENO "$BASH_COMMAND"' ERR
+test_enter "$@"
 lab_network
 
 mac=00:16:3e:00:00:01 ip4=192.0.2.51 ip6=2001:db8:0:1::51

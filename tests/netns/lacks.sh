@@ -3,10 +3,7 @@
 # What this kernel lacks is said, with its name, before the first change.
 # shellcheck source=tests/netns/lib.sh
 . "$(dirname "$0")/lib.sh"
-[ "$(id -u)" = 0 ] || skip "needs root"
-lab_enter "$@"
-set -E
-trap 'test_failed $LINENO "$BASH_COMMAND"' ERR
+test_enter "$@"
 lab_network
 lab_openvswitch || skip "Open vSwitch is not there: scripts/install-deps run"
 daemon_start vifrostd

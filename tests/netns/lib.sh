@@ -40,14 +40,19 @@ test_failed() {
 	exit 1
 }
 
-# "$@" of the test; afterwards in the lab, nothing running.
-test_lab() {
+# "$@" of the test; afterwards in the lab, nothing running, and a command that fails ends the test.
+test_enter() {
 	[ "$(id -u)" = 0 ] || skip "needs root"
-	[ -e /dev/net/tun ] || skip "/dev/net/tun is not here (CONFIG_TUN)"
-	need_programs xenstore-ls iperf3 ping socat nsenter setpriv
 	lab_enter "$@"
 	set -E
 	trap 'test_failed $LINENO "$BASH_COMMAND"' ERR
+}
+
+# The same for tests with guests.
+test_lab() {
+	[ -e /dev/net/tun ] || skip "/dev/net/tun is not here (CONFIG_TUN)"
+	need_programs xenstore-ls iperf3 ping socat nsenter setpriv
+	test_enter "$@"
 }
 
 test_begin() {

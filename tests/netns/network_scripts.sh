@@ -5,11 +5,8 @@
 # shellcheck source=tests/netns/lib.sh
 . "$(dirname "$0")/lib.sh"
 
-[ "$(id -u)" = 0 ] || skip "needs root"
 need_programs vifrost vifrostd vifrost-network jq nft
-lab_enter "$@"
-set -E
-trap 'test_failed $LINENO "$BASH_COMMAND"' ERR
+test_enter "$@"
 export VIFROST_BIN_DIR=$LAB_BIN
 script() { local name=$1; shift; "$TEST_SOURCE/scripts/$name" "$@"; }
 refuses() { ! "$@" > "$LAB_LOG/refused" 2>&1 || fail "not refused: $*"; }

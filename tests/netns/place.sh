@@ -5,12 +5,9 @@
 # shellcheck source=tests/netns/lib.sh
 . "$(dirname "$0")/lib.sh"
 
-[ "$(id -u)" = 0 ] || skip "needs root"
 [ -e /dev/net/tun ] || skip "/dev/net/tun is not here (CONFIG_TUN)"
 need_programs vifrost vifrostd vifrost-hvd xenstore-write xenstore-read jq
-lab_enter "$@"
-set -E
-trap 'test_failed $LINENO "$BASH_COMMAND"' ERR
+test_enter "$@"
 
 store_up() {
 	vifrost-hvd --run-dir "$VIFROST_RUN_DIR" < /dev/null >> "$LAB_LOG/vifrost-hvd.log" 2>&1 &

@@ -14,12 +14,9 @@
 # shellcheck source=tests/netns/lib.sh
 . "$(dirname "$0")/lib.sh"
 
-[ "$(id -u)" = 0 ] || skip "needs root"
 [ -e /dev/net/tun ] || skip "/dev/net/tun is not here (CONFIG_TUN)"
 need_programs vifrost vifrostd vifrost-hvd xenstore-write xenstore-read jq nft
-lab_enter "$@"
-set -E
-trap 'test_failed $LINENO "$BASH_COMMAND"' ERR
+test_enter "$@"
 lab_network
 
 mac=00:16:3e:00:00:01 other_mac=00:16:3e:00:00:02

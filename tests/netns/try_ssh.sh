@@ -6,11 +6,8 @@
 # shellcheck source=tests/netns/lib.sh
 . "$(dirname "$0")/lib.sh"
 
-[ "$(id -u)" = 0 ] || skip "needs root"
 need_programs vifrost vifrostd vifrost-lifeline jq sshd ssh ssh-keygen
-lab_enter "$@"
-set -E
-trap 'test_failed $LINENO "$BASH_COMMAND"' ERR
+test_enter "$@"
 # shellcheck source=tests/util/dump.sh
 . "$TEST_SOURCE/tests/util/dump.sh"
 
