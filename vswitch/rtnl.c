@@ -160,7 +160,8 @@ int rtnl_ifindex(struct vs_rtnl *r, const char *name)
 	struct nl_msg *msg = rtnl_msg(RTM_GETLINK, 0, &ifi, sizeof(ifi));
 	int ifindex = -ENODEV, rc;
 
-	if (msg && nla_put_string(msg, IFLA_IFNAME, name) < 0) {
+	if (msg && (nla_put_string(msg, IFLA_IFNAME, name) < 0 ||
+		    nla_put_u32(msg, IFLA_EXT_MASK, RTEXT_FILTER_SKIP_STATS) < 0)) {
 		nlmsg_free(msg);
 		msg = NULL;
 	}

@@ -141,6 +141,9 @@ static int fdb_observe(void *ctx, struct vs_observed *o, char *why)
 	struct reader r;
 	int rc = read_entries(ctx, 0, &r);
 
+	/* Two links are looked for, and a document, for each. */
+	if (!rc && r.nr)
+		rc = vs_observed_make_index(o);
 	for (size_t i = 0; !rc && i < r.nr; i++)
 		rc = add_doc(o, &r.v[i]);
 	free(r.v);
@@ -212,7 +215,7 @@ static bool has_mac(const json_t *doc, const uint8_t mac[MAC_LEN])
 }
 
 /* Setting what is there already is one message, as asking would be. */
-static int set_entries(struct vs_rtnl *rtnl, int ifindex, const struct reader *have,
+static int set_entries(struct vs_rtnl *rtnl, int ifindex, const struct entries *have,
 		       const json_t *doc)
 {
 	const json_t *one;
@@ -226,29 +229,55 @@ static int set_entries(struct vs_rtnl *rtnl, int ifindex, const struct reader *h
 		if (!rc)
 			rc = change_entry(rtnl, ifindex, mac, true);
 	}
-	for (i = 0; !rc && have->nr && i < have->v[0].nr; i++)
-		if (!has_mac(doc, have->v[0].macs[i]))
-			rc = change_entry(rtnl, ifindex, have->v[0].macs[i], false);
+	for (i = 0; !rc && have && i < have->nr; i++)
+		if (!has_mac(doc, have->macs[i]))
+			rc = change_entry(rtnl, ifindex, have->macs[i], false);
 	return rc;
 }
 
-static int fdb_apply(void *ctx, const char *name, const json_t *doc, char *why)
+static const struct entries *find_entries(const struct reader *r, int ifindex)
 {
-	struct vs_rtnl *rtnl = ctx;
-	struct reader have = { 0 };
+	for (size_t i = 0; i < r->nr; i++)
+		if (r->v[i].ifindex == ifindex)
+			return &r->v[i];
+	return NULL;
+}
+
+/* @have: of all ports; NULL: it is to be asked for. */
+static int set_port(struct vs_rtnl *rtnl, const char *name, const struct reader *have,
+		    const json_t *doc, char *why)
+{
+	struct reader own = { 0 };
 	int ifindex = rtnl_ifindex(rtnl, name), rc = ifindex < 0 ? ifindex : 0;
 
 	rtnl->why[0] = '\0';
+	if (!rc && !have)
+		rc = read_entries(rtnl, ifindex, &own);
 	if (!rc)
-		rc = read_entries(rtnl, ifindex, &have);
-	if (!rc)
-		rc = set_entries(rtnl, ifindex, &have, doc);
-	free(have.v);
+		rc = set_entries(rtnl, ifindex, find_entries(have ? have : &own, ifindex), doc);
+	free(own.v);
 	/* Gone, with all it had. */
 	if (!doc && rc == -ENODEV)
 		rc = 0;
 	if (rc)
 		snprintf(why, VS_TEXT_LEN, "%s", rtnl->why);
+	return rc;
+}
+
+static int fdb_apply(void *ctx, const char *name, const json_t *doc, char *why)
+{
+	return set_port(ctx, name, NULL, doc, why);
+}
+
+/* For one port's entries the kernel looks at all links: of many ports they are asked for once. */
+static int fdb_apply_many(void *ctx, const struct vs_op *const *ops, size_t nr, char *why)
+{
+	struct reader have;
+	int rc = fail(read_entries(ctx, 0, &have), why);
+
+	for (size_t i = 0; !rc && i < nr; i++)
+		rc = set_port(ctx, ops[i]->text, &have, ops[i]->doc, why);
+	free(have.v);
 	return rc;
 }
 
@@ -275,5 +304,6 @@ const struct vs_doc_ops vs_fdb_doc_ops = {
 	.observe = fdb_observe,
 	.get = fdb_get,
 	.apply = fdb_apply,
+	.apply_many = fdb_apply_many,
 	.close = fdb_close,
 };
