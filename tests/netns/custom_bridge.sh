@@ -27,7 +27,6 @@ cat > /run/policy.yaml <<-END
 END
 lan_pings() { in_lan ping -c 1 -W 1 "$1"; }
 lan_saw() { tcpdump -n -r /run/lan.pcap "$1" 2> /dev/null | grep -q .; }
-has() { in_guest "$1" ip -o addr show dev eth0 | grep -q " $2/"; }
 
 lab_network
 lab_daemons_up
@@ -37,11 +36,7 @@ vifrost apply -q /run/policy.yaml
 guest_start c1 "mac=00:16:3e:00:03:01" \
 	"ip addr add 10.30.0.11/24 dev eth0; ip route add default via 10.30.0.1;"
 guest_start c2 "mac=00:16:3e:00:03:02" ""
-# shellcheck disable=SC2016 # expanded by the inner shell
-nsenter -t "$(guest_pid c2)" -n -- unshare -m bash -c \
-	'mkdir -p /var/lib/dhcpcd /run; mount -t tmpfs none /var/lib/dhcpcd; mount -t tmpfs none /run
-	exec dhcpcd --config /dev/null --nobackground --script /dev/null --noarp eth0' > "$LAB_LOG/dhcpcd-c2" 2>&1 &
-test_helpers+=($!)
+guest_dhcp c2
 
 in_lan tcpdump -Z root -U -n -i wan0 -w /run/lan.pcap icmp or icmp6 2> /dev/null &
 test_helpers+=($!)
@@ -51,8 +46,8 @@ wait_for 5 lan_saw "icmp and src $LAB_HOST4 and dst $LAB_LAN4" || fail "the LAN 
 ! lan_saw "net 10.30.0.0/24" || fail "the LAN has seen c1's own address"
 
 # No translation: it is the LAN that has to know the way.
-wait_for 20 has c2 10.31.0.50 || { guest_dump c2; fail "c2 has not got its address"; }
-wait_for 20 has c2 fd00:31::50 || { guest_dump c2; fail "c2 has not got its IPv6 address"; }
+wait_for 20 guest_has c2 10.31.0.50 || { guest_dump c2; fail "c2 has not got its address"; }
+wait_for 20 guest_has c2 fd00:31::50 || { guest_dump c2; fail "c2 has not got its IPv6 address"; }
 assert_no_ping c2 $LAB_LAN4
 in_lan ip route add 10.31.0.0/24 via $LAB_HOST4
 in_lan ip route add fd00:31::/64 via $LAB_HOST6

@@ -146,6 +146,26 @@ guest_serves() {
 	wait_for 5 nsenter -t "$pid" -n -- bash -c ': < /dev/tcp/127.0.0.1/5201'
 }
 
+# Guest $1 asks for its addresses as any Linux does, and keeps them.
+guest_dhcp() {
+	# shellcheck disable=SC2016 # expanded by the inner shell
+	nsenter -t "$(guest_pid "$1")" -n -- unshare -m bash -c \
+		'mkdir -p /var/lib/dhcpcd /run; mount -t tmpfs none /var/lib/dhcpcd; mount -t tmpfs none /run
+		exec dhcpcd --config /dev/null --nobackground --script /dev/null --noarp eth0' > "$LAB_LOG/dhcpcd-$1" 2>&1 &
+	test_helpers+=($!)
+}
+# Guest $1 has address $2.
+guest_has() { in_guest "$1" ip -o addr show dev eth0 | grep -q " $2/"; }
+
+# The policy of a host that bridges its guests onto the LAN, and nothing else.
+test_bridge_policy() {
+	cat <<-END
+		version: 1
+		uplinks: { lan0: { match: { mac: "52:54:00:aa:bb:01" } } }
+		networks: { xenbr0: { mode: bridge, uplink: lan0 } }
+	END
+}
+
 # $1 counter of $2 device: rx_bytes, tx_packets, ...
 counter() { cat "/sys/class/net/$2/statistics/$1"; }
 

@@ -35,23 +35,8 @@ sed '/^  n3:/a\  n4: { vifs: [ { devid: 0, network: nat0, mac: "00:16:3e:00:02:0
 	/run/policy.yaml > /run/more.yaml
 sed '/^  n3:/d' /run/policy.yaml > /run/fewer.yaml
 sed 's/10.20.0.199, lease/10.20.0.150, lease/' /run/policy.yaml > /run/range.yaml
-cat > /run/bridge.yaml <<-END
-	version: 1
-	uplinks: { lan0: { match: { mac: "52:54:00:aa:bb:01" } } }
-	networks: { xenbr0: { mode: bridge, uplink: lan0 } }
-END
+test_bridge_policy > /run/bridge.yaml
 
-# Guest $1 asks for its addresses as any Linux does, and keeps them.
-guest_dhcp() {
-	local pid
-	pid=$(guest_pid "$1")
-	# shellcheck disable=SC2016 # expanded by the inner shell
-	nsenter -t "$pid" -n -- unshare -m bash -c \
-		'mkdir -p /var/lib/dhcpcd /run; mount -t tmpfs none /var/lib/dhcpcd; mount -t tmpfs none /run
-		exec dhcpcd --config /dev/null --nobackground --script /dev/null --noarp eth0' > "$LAB_LOG/dhcpcd-$1" 2>&1 &
-	test_helpers+=($!)
-}
-has() { in_guest "$1" ip -o addr show dev eth0 | grep -q " $2/"; }
 has_dynamic4() { in_guest "$1" ip -o -4 addr show dev eth0 | grep -q ' 10[.]20[.]0[.]1[0-9][0-9]/'; }
 has_slaac() { in_guest "$1" ip -o -6 addr show dev eth0 scope global | grep 'fd00:20::' | grep -qv tentative; }
 # $1 guest, $2 name, $3 type (A 1, AAAA 28): the first address of the answer.
@@ -87,8 +72,8 @@ guest_start n3 "mac=00:16:3e:00:02:03" \
 	"ip route add default via 10.20.0.1; ip route add default via fd00:20::1;"
 guest_dhcp n1
 guest_dhcp n2
-wait_for 20 has n1 10.20.0.11 || { guest_dump n1; fail "n1 has not got its reservation"; }
-wait_for 20 has n1 fd00:20::11 || { guest_dump n1; fail "n1 has not got its IPv6 reservation"; }
+wait_for 20 guest_has n1 10.20.0.11 || { guest_dump n1; fail "n1 has not got its reservation"; }
+wait_for 20 guest_has n1 fd00:20::11 || { guest_dump n1; fail "n1 has not got its IPv6 reservation"; }
 wait_for 20 has_dynamic4 n2 || { guest_dump n2; fail "n2 has no address of the range"; }
 wait_for 20 has_slaac n2 || { guest_dump n2; fail "n2 has not heard of the IPv6 prefix"; }
 
@@ -127,7 +112,7 @@ wait_for 5 got n1 from-guest || fail "the forward does not work from inside"
 vxl destroy n1
 guest_start n1 "mac=00:16:3e:00:02:01" ""
 guest_dhcp n1
-wait_for 20 has n1 10.20.0.11
+wait_for 20 guest_has n1 10.20.0.11
 serve n1
 echo again | in_lan socat -u - TCP:$LAB_HOST4:8080,connect-timeout=3
 wait_for 5 got n1 again || fail "the forward has not followed the guest"

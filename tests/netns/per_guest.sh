@@ -53,11 +53,7 @@ policy "$dns" 'isolation: per-guest' '' > /run/apart.yaml
 policy "$dns" '' '' > /run/shared.yaml
 policy "$dns" 'isolation: per-guest' \
 	'firewall: { rules: [ { name: apart, action: drop, from: [nat0, iso0], to: [nat0, iso0] } ] }' > /run/closed.yaml
-cat > /run/bridge.yaml <<-END
-	version: 1
-	uplinks: { lan0: { match: { mac: "52:54:00:aa:bb:01" } } }
-	networks: { xenbr0: { mode: bridge, uplink: lan0 } }
-END
+test_bridge_policy > /run/bridge.yaml
 
 # $1 name, $2 the third number of its addresses (and part of its MAC), $3 the last.
 guest() {
@@ -96,14 +92,6 @@ heard_by() {
 	wait "$pid" 2> /dev/null || true
 	tcpdump -e -n -r "/run/$guest.pcap" 2> /dev/null | grep -c ' 00:16:3e:[^ ]* >' || true
 }
-dhcp() {
-	# shellcheck disable=SC2016 # expanded by the inner shell
-	nsenter -t "$(guest_pid "$1")" -n -- unshare -m bash -c \
-		'mkdir -p /var/lib/dhcpcd /run; mount -t tmpfs none /var/lib/dhcpcd; mount -t tmpfs none /run
-		exec dhcpcd --config /dev/null --nobackground --script /dev/null --noarp eth0' > "$LAB_LOG/dhcpcd-$1" 2>&1 &
-	test_helpers+=($!)
-}
-has() { in_guest "$1" ip -o addr show dev eth0 | grep -q " $2/"; }
 
 lab_network
 lab_daemons_up
@@ -115,7 +103,7 @@ guest i1 30 1
 guest i2 30 2
 guest c1 40 1
 guest_start n3 "mac=00:16:3e:00:02:03" ""
-dhcp n3
+guest_dhcp n3
 for name in n1 n2 i1 i2 c1; do
 	vif=vif$(vxl domid $name).0
 	[ ! -e "/sys/class/net/$vif/master" ] || fail "$vif is a port"
@@ -145,8 +133,8 @@ lan_saw() { tcpdump -n -r /run/lan.pcap "$1" 2> /dev/null | grep -q .; }
 wait_for 5 lan_saw "icmp and src $LAB_HOST4" || fail "the LAN has not seen the host"
 wait_for 5 lan_saw "icmp6 and src $LAB_HOST6 and dst $LAB_LAN6" || fail "the LAN has not seen the host, IPv6"
 ! lan_saw "net 10.20.0.0/24 or net fd00:20::/64 or net 10.40.0.0/24" || fail "the LAN has seen guests' own addresses"
-wait_for 20 has n3 10.20.0.13 || { guest_dump n3; fail "n3 has not got its address"; }
-wait_for 20 has n3 fd00:20::13 || { guest_dump n3; fail "n3 has not got its IPv6 address"; }
+wait_for 20 guest_has n3 10.20.0.13 || { guest_dump n3; fail "n3 has not got its address"; }
+wait_for 20 guest_has n3 fd00:20::13 || { guest_dump n3; fail "n3 has not got its IPv6 address"; }
 assert_ping n3 $LAB_LAN4
 assert_ping n3 $LAB_LAN6
 assert_ping n3 fd00:20::11

@@ -29,11 +29,7 @@ cat > /run/policy.yaml <<-END
 	  r3: { vifs: [ { devid: 0, network: rt0, mac: "00:16:3e:00:01:03", addresses: [198.51.100.72, "2001:db8:40::72"] } ] }
 END
 sed 's/egress: .*/&\n    advertise: none/' /run/policy.yaml > /run/silent.yaml
-cat > /run/bridge.yaml <<-END
-	version: 1
-	uplinks: { lan0: { match: { mac: "52:54:00:aa:bb:01" } } }
-	networks: { xenbr0: { mode: bridge, uplink: lan0 } }
-END
+test_bridge_policy > /run/bridge.yaml
 
 # $1 name, $2 number: a guest that configures itself as its owner was told.
 routed_guest() {
@@ -92,14 +88,9 @@ proxies_are 4 || fail "proxies: $(proxies)"
 
 # One that knows nothing of itself is told: its addresses, and the way out.
 guest_start r3 "mac=00:16:3e:00:01:03" ""
-# shellcheck disable=SC2016 # expanded by the inner shell
-nsenter -t "$(guest_pid r3)" -n -- unshare -m bash -c \
-	'mkdir -p /var/lib/dhcpcd /run; mount -t tmpfs none /var/lib/dhcpcd; mount -t tmpfs none /run
-	exec dhcpcd --config /dev/null --nobackground --script /dev/null --noarp eth0' > "$LAB_LOG/dhcpcd-r3" 2>&1 &
-test_helpers+=($!)
-has() { in_guest "$1" ip -o addr show dev eth0 | grep -q " $2/"; }
-wait_for 20 has r3 198.51.100.72 || { guest_dump r3; fail "r3 has not got its address"; }
-wait_for 20 has r3 2001:db8:40::72 || { guest_dump r3; fail "r3 has not got its IPv6 address"; }
+guest_dhcp r3
+wait_for 20 guest_has r3 198.51.100.72 || { guest_dump r3; fail "r3 has not got its address"; }
+wait_for 20 guest_has r3 2001:db8:40::72 || { guest_dump r3; fail "r3 has not got its IPv6 address"; }
 assert_ping r3 $LAB_LAN4
 assert_ping r3 $LAB_LAN6
 assert_ping r3 198.51.100.70
