@@ -139,6 +139,7 @@ int ovs_conn_get(struct ovs *ovs, const char *bridge, struct ovs_conn **c_out, c
 	}
 	c = ovs->conns[i];
 	c->why = why;
+	c->has_sent = false;
 	c->end = time_msec() + OVS_OPENFLOW_MS;
 	rc = c->vconn ? 0 : conn_open(c, ovs);
 	if (rc)
@@ -153,6 +154,9 @@ int ovs_conn_send(struct ovs_conn *c, struct ofpbuf *msg)
 	int error, rc = 0;
 
 	ofpmsg_update_length(msg);
+	if (!c->has_sent)
+		c->since = ntohl(((const struct ofp_header *)msg->data)->xid);
+	c->has_sent = true;
 	while (!rc && (error = vconn_send(c->vconn, msg)) == EAGAIN)
 		rc = conn_wait(c, WAIT_SEND);
 	if (!rc && !error) {
@@ -186,7 +190,8 @@ int ovs_conn_answer(struct ovs_conn *c, ovs_be32 xid)
 			return rc ? rc : next;
 		oh = msg->data;
 		done = oh->xid == xid;
-		if (!rc && !ofptype_decode(&type, oh) && type == OFPTYPE_ERROR)
+		if (!rc && (int32_t)(ntohl(oh->xid) - c->since) >= 0 &&
+		    !ofptype_decode(&type, oh) && type == OFPTYPE_ERROR)
 			rc = ovs_fail(-EINVAL, c->why, "ovs-vswitchd refuses a flow of %s: %.60s",
 				      c->bridge, ofperr_get_name(ofperr_decode_msg(oh, NULL)));
 		ofpbuf_delete(msg);

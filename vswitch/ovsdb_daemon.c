@@ -94,11 +94,9 @@ static int start_one(const struct ovs *ovs, const char *name, const char *progra
 		dbdir[PATH_MAX + 16];
 	const char *env[] = { rundir, logdir, dbdir, NULL };
 	const char *argv[12] = { path };
-	struct child_spec spec = { .rundir = ovs->rundir,
-				   .name = name,
-				   .argv = argv,
-				   .env = env,
-				   .priority = PRIORITY };
+	struct child_spec spec = {
+		.rundir = ovs->rundir, .name = name, .argv = argv, .env = env, .priority = PRIORITY
+	};
 	int rc = -ENOENT;
 
 	ovs_own_path(ovs, dir, "");

@@ -28,7 +28,9 @@ struct ovs_conn {
 	struct vconn *vconn;
 	char bridge[IFNAMSIZ];
 	long long end;
-	char *why; /* the caller's of ovs_conn_get(), until the next one */
+	bool has_sent;	/* since then */
+	uint32_t since; /* xid of the first: what is older, nobody waits for */
+	char *why;	/* the caller's of ovs_conn_get(), until the next one */
 };
 
 /* The one to @bridge. After an error of any function below it is to be closed. */

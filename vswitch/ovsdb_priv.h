@@ -122,6 +122,7 @@ json_t *ovs_port_read(const struct ovsrec_port *port, const struct ovsrec_bridge
 struct ovs_port_change {
 	const char *name;
 	const json_t *doc;	 /* NULL: take it away */
+	bool is_new;		 /* to its bridge */
 	unsigned int number;	 /* that it has, or is to ask for */
 	unsigned int old_number; /* whose flows go with it; 0: none */
 	char old_bridge[IFNAMSIZ];
@@ -144,6 +145,9 @@ int ovs_mirrors_refresh(struct ovs *ovs, const char *bridge, char *why);
 /* ovsdb_conn.c */
 void ovs_conn_close(struct ovs *ovs, const char *bridge);
 void ovs_conn_close_all(struct ovs *ovs);
+
+/* ovsdb_learn.c: the switch learns that @mac is at @port; no matter if not. */
+void ovs_learn(struct ovs *ovs, const char *bridge, unsigned int port, const uint8_t mac[MAC_LEN]);
 
 /* ovsdb_bundle.c: guards of ports, in one bundle a bridge */
 struct ovs_guard {

@@ -204,6 +204,7 @@ static int note_place(struct ovs *ovs, const struct put *put, struct ovs_port_ch
 
 	if (c->doc && !ovs_bridge(ovs, bridge, &is_ours))
 		return ovs_fail(-ENONET, why, "Open vSwitch has no bridge %s", bridge);
+	c->is_new = c->doc && (!place.port || strcmp(place.on->name, bridge) != 0);
 	if (!place.port || !strcmp(place.on->name, bridge))
 		return 0;
 	snprintf(c->old_bridge, sizeof(c->old_bridge), "%s", place.on->name);
@@ -272,6 +273,21 @@ static int move_guards(struct ovs *ovs, struct put *put, char *why)
 	return rc ? rc : do_sets(ovs, put, why);
 }
 
+static void learn(struct ovs *ovs, const struct put *put)
+{
+	const struct ovs_port_change *c;
+	uint8_t mac[MAC_LEN];
+	const char *text;
+
+	for (size_t i = 0; i < put->nr; i++) {
+		c = &put->v[i];
+		text = json_string_value(
+			json_object_get(json_object_get(c->doc, "ids"), "attached-mac"));
+		if (c->is_new && text && !parse_mac(text, mac))
+			ovs_learn(ovs, bridge_of(c), ovs_port_number(find(put, c->name).port), mac);
+	}
+}
+
 static int change(struct ovs *ovs, struct ovs_port_change *v, size_t nr, char *why);
 
 /* Those that cannot be used, or whose guard is not there, are not left in the bridge. */
@@ -338,7 +354,11 @@ static int commit(struct ovs *ovs, struct put *put, char *why)
 		rc = put->v[i].doc ? check(put, &put->v[i], why) : 0;
 	if (rc)
 		take_back(ovs, put, false);
-	return rc ? rc : move_guards(ovs, put, why);
+	if (!rc)
+		rc = move_guards(ovs, put, why);
+	if (!rc)
+		learn(ovs, put);
+	return rc;
 }
 
 static int change(struct ovs *ovs, struct ovs_port_change *v, size_t nr, char *why)

@@ -50,6 +50,9 @@ under_flow() {
 }
 lost_little() { [ "$(jq .lost /run/to)" -le $((RATE / 2)) ] && [ "$(jq .lost /run/from)" -le $((RATE / 2)) ]; }
 
+fdb() { ovs-appctl --timeout=5 -t "$VIFROST_RUN_DIR/ovs/ovs-vswitchd.ctl" fdb/show "$1"; }
+knows_silent() { fdb "$1" | grep -q 00:16:3e:00:00:0d; }
+
 policy xenbr0 bridge
 policy br1 bridge
 policy xenbr0 ovs "datapath: { type: netdev },"
@@ -58,6 +61,8 @@ vifrost down -q
 vifrost apply -q /run/xenbr0-bridge.yaml
 guest_create a 11
 guest_create b 12
+guest_create silent 13
+in_guest silent ip link set eth0 down
 guest_serves b
 assert_ping a $LAB_LAN4
 sleep 2 # no address is tentative
@@ -72,6 +77,7 @@ lost_little
 for name in xenbr0 ovsbr0; do
 	under_flow vifrost apply "/run/$name-ovs.yaml"
 	lost_little
+	knows_silent "$name" || fail "flooded is what is for a guest that only listens: $(fdb "$name")"
 	under_flow vifrost apply "/run/xenbr0-bridge.yaml"
 	lost_little
 done
