@@ -33,6 +33,9 @@ struct vs_changes {
 	struct source route, nft;
 	void (*fn)(void *arg, const struct vs_change *change);
 	void *arg;
+	/* The link that was named last, of those that came together; 0: none. */
+	int ifindex;
+	char name[IFNAMSIZ];
 	char data[MESSAGE_MAX] __attribute__((aligned(8)));
 };
 
@@ -109,6 +112,27 @@ static int netconf_index(const struct nlmsghdr *h)
 	return ifindex;
 }
 
+/* By which link a route leads; of several, none. */
+static int route_index(const struct nlmsghdr *h)
+{
+	const struct rtattr *a = RTM_RTA((const struct rtmsg *)NLMSG_DATA(h));
+	size_t left = RTM_PAYLOAD(h);
+	int ifindex = 0;
+
+	for (; RTA_OK(a, left); a = RTA_NEXT(a, left))
+		if (a->rta_type == RTA_OIF && RTA_PAYLOAD(a) == sizeof(ifindex))
+			memcpy(&ifindex, RTA_DATA(a), sizeof(ifindex));
+	return ifindex;
+}
+
+static void name_link(struct vs_changes *c, int ifindex, char name[IFNAMSIZ])
+{
+	if (ifindex != c->ifindex && !if_indextoname((unsigned int)ifindex, c->name))
+		c->name[0] = '\0';
+	c->ifindex = ifindex;
+	memcpy(name, c->name, IFNAMSIZ);
+}
+
 static void take_route(struct vs_changes *c, const struct nlmsghdr *h)
 {
 	struct vs_change change = { .pid = (pid_t)h->nlmsg_pid };
@@ -120,6 +144,9 @@ static void take_route(struct vs_changes *c, const struct nlmsghdr *h)
 		if (h->nlmsg_len < NLMSG_LENGTH(kinds[i].header) || is_noise(h))
 			return;
 		change.what = kinds[i].what;
+		/* The kernel's come and go with links, and ours; what others do is told as theirs. */
+		if (kinds[i].first == RTM_NEWROUTE && (!change.pid || change.pid == getpid()))
+			ifindex = route_index(h);
 		if (kinds[i].first == RTM_NEWROUTE)
 			change.is_inner = ((const struct rtmsg *)NLMSG_DATA(h))->rtm_dst_len != 0;
 		if (kinds[i].index)
@@ -128,7 +155,7 @@ static void take_route(struct vs_changes *c, const struct nlmsghdr *h)
 		else if (kinds[i].first == RTM_NEWNETCONF)
 			ifindex = netconf_index(h);
 		if (ifindex > 0)
-			if_indextoname((unsigned int)ifindex, change.link);
+			name_link(c, ifindex, change.link);
 		find_process(&change);
 		c->fn(c->arg, &change);
 		return;
@@ -174,6 +201,8 @@ static void on_readable(void *arg, uint32_t events)
 	ssize_t n;
 
 	(void)events;
+	/* It may have another name since. */
+	c->ifindex = 0;
 	for (int i = 0; i < BATCH; i++) {
 		n = recv(s->fd, c->data, sizeof(c->data), MSG_DONTWAIT);
 		if (n < 0 && errno == ENOBUFS)
