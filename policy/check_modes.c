@@ -279,6 +279,28 @@ static void check_vlan_names(struct pol_checks *c, const struct pol_network *n)
 			  "leave one of them out", "a masquerading bridge with VLANs");
 }
 
+/* Their dnsmasqs listen on guests' links, and cannot tell whose: one would answer for the other. */
+static void check_name_servers(struct pol_checks *c)
+{
+	const struct pol_network *first = NULL;
+	char quoted[POL_QUOTE_MAX];
+
+	for (size_t i = 0; i < c->policy->networks.nr; i++) {
+		const struct pol_network *n = &c->policy->networks.v[i];
+
+		if (!n->name || !n->dns.place.line || !pol_is_per_guest(n))
+			continue;
+		if (first)
+			pol_error(c->r, "VF0230", n->node, &n->dns.place,
+				  "leave one of them out, or isolation: port",
+				  "dns in a second network with isolation per-guest, %s in line %d "
+				  "has one",
+				  pol_quote(quoted, first->name), first->place.line);
+		else
+			first = n;
+	}
+}
+
 void pol_check_modes(struct pol_checks *c)
 {
 	for (size_t i = 0; i < c->policy->networks.nr && !c->r->rc; i++) {
@@ -296,6 +318,7 @@ void pol_check_modes(struct pol_checks *c)
 		check_egress(c, n);
 		check_forwarding(c, n);
 	}
+	check_name_servers(c);
 	for (size_t i = 0; i < c->policy->networks.nr; i++) {
 		struct pol_network *n = &c->policy->networks.v[i];
 
