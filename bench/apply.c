@@ -199,8 +199,8 @@ int main(int argc, char **argv)
 	mode = find_mode(cli_value(&parsed, "mode"));
 	if (!mode || (cli_value(&parsed, "guests") &&
 		      (parse_u32(cli_value(&parsed, "guests"), GUESTS_MAX, &nr) || !nr))) {
-		fprintf(stderr, "%s: --mode bridge, nat, route or ovs; --guests 1 to %d\n", program.name,
-			GUESTS_MAX);
+		fprintf(stderr, "%s: --mode bridge, nat, route or ovs; --guests 1 to %d\n",
+			program.name, GUESTS_MAX);
 		return CLI_USAGE;
 	}
 	bench_enter_namespaces();

@@ -11,6 +11,8 @@
 #include <byte-order.h>
 #include <util.h>
 #include <openvswitch/match.h>
+#include <openvswitch/ofp-bundle.h>
+#include <openvswitch/ofp-flow.h>
 #include <openvswitch/ofp-meter.h>
 #include <openvswitch/ofp-msgs.h>
 #include <openvswitch/ofp-util.h>
@@ -22,26 +24,25 @@
 
 static void bundle_ctrl(struct ovs_bundle *b, uint16_t type)
 {
+	struct ofputil_bundle_ctrl_msg ctrl = { .flags = BUNDLE_FLAGS, .type = type };
 	struct ofpbuf *msg;
 
 	if (b->rc)
 		return;
-	b->ctrl.type = type;
-	msg = ofputil_encode_bundle_ctrl_request(OVS_OF_VERSION, &b->ctrl);
+	msg = ofputil_encode_bundle_ctrl_request(OVS_OF_VERSION, &ctrl);
 	b->commit = ((const struct ofp_header *)msg->data)->xid;
 	b->rc = ovs_conn_send(b->c, msg);
 }
 
 void ovs_bundle_open(struct ovs_bundle *b, struct ovs_conn *c)
 {
-	*b = (struct ovs_bundle){ .c = c, .ctrl = { .flags = BUNDLE_FLAGS } };
+	*b = (struct ovs_bundle){ .c = c };
 	bundle_ctrl(b, OFPBCT_OPEN_REQUEST);
 }
 
 void ovs_bundle_add(struct ovs_bundle *b, const struct ofputil_flow_mod *fm)
 {
-	struct ofputil_bundle_add_msg add = { .bundle_id = b->ctrl.bundle_id,
-					      .flags = BUNDLE_FLAGS };
+	struct ofputil_bundle_add_msg add = { .flags = BUNDLE_FLAGS };
 	struct ofpbuf *msg;
 
 	if (b->rc)
@@ -73,7 +74,7 @@ void ovs_bundle_del_port(struct ovs_bundle *b, unsigned int port)
 int ovs_bundle_check(struct ovs_bundle *b)
 {
 	struct ofpbuf *barrier;
-	ovs_be32 xid;
+	uint32_t xid;
 
 	if (b->rc)
 		return b->rc;
@@ -110,7 +111,7 @@ static int send_meter(struct ovs_conn *c, uint16_t command, unsigned int port, u
 						    .n_bands = command == OFPMC13_DELETE ? 0 : 1,
 						    .bands = &band } };
 	struct ofpbuf *msg = ofputil_encode_meter_mod(OVS_OF_VERSION, &mod), *barrier;
-	ovs_be32 xid;
+	uint32_t xid;
 	int rc = ovs_conn_send(c, msg);
 
 	if (rc)

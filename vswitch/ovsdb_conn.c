@@ -176,7 +176,7 @@ int ovs_conn_recv(struct ovs_conn *c, struct ofpbuf **msg)
 	return rc ? rc : error ? conn_fail(c, error) : 0;
 }
 
-int ovs_conn_answer(struct ovs_conn *c, ovs_be32 xid)
+int ovs_conn_answer(struct ovs_conn *c, uint32_t xid)
 {
 	const struct ofp_header *oh;
 	struct ofpbuf *msg;

@@ -13,6 +13,7 @@
 
 #include <byte-order.h>
 #include <openvswitch/match.h>
+#include <openvswitch/ofp-flow.h>
 
 #include "vswitch/array.h"
 #include "vswitch/ovs.h"

@@ -11,16 +11,14 @@
 #ifndef VSWITCH_OVSDB_OPENFLOW_H
 #define VSWITCH_OVSDB_OPENFLOW_H
 
-#include <openvswitch/ofp-bundle.h>
-#include <openvswitch/ofp-flow.h>
-#include <openvswitch/types.h>
-
 #include "vswitch/ovsdb_priv.h"
 
 #define OVS_OF_PROTOCOL OFPUTIL_P_OF14_OXM
 #define OVS_OF_VERSION	OFP14_VERSION
 
+struct match;
 struct ofpbuf;
+struct ofputil_flow_mod;
 struct vconn;
 
 /* ovsdb_conn.c */
@@ -39,14 +37,13 @@ int ovs_conn_get(struct ovs *ovs, const char *bridge, struct ovs_conn **c_out, c
 int ovs_conn_send(struct ovs_conn *c, struct ofpbuf *msg);
 /* The caller's to delete. */
 int ovs_conn_recv(struct ovs_conn *c, struct ofpbuf **msg);
-/* Until the reply to @xid; an error about anything before it counts as the answer. */
-int ovs_conn_answer(struct ovs_conn *c, ovs_be32 xid);
+/* Until the reply to @xid, as it stands in messages; an error about anything before it counts as the answer. */
+int ovs_conn_answer(struct ovs_conn *c, uint32_t xid);
 
 /* ovsdb_bundle.c: a bundle, filled message by message; what goes wrong shows in @rc. */
 struct ovs_bundle {
 	struct ovs_conn *c;
-	struct ofputil_bundle_ctrl_msg ctrl;
-	ovs_be32 commit; /* xid of the last message */
+	uint32_t commit; /* xid of the last message */
 	int rc;
 };
 
