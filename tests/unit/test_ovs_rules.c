@@ -232,6 +232,7 @@ static void add_set(const char *name, const char *const *prefixes, size_t nr)
 {
 	struct vs_address_set *s = vs_wanted_add_set(&w);
 	const char *slash;
+	uint32_t len;
 	char ip[64];
 
 	strcpy(s->name, name);
@@ -239,7 +240,8 @@ static void add_set(const char *name, const char *const *prefixes, size_t nr)
 	for (; s->nr < nr; s->nr++) {
 		slash = strchr(prefixes[s->nr], '/');
 		snprintf(ip, sizeof(ip), "%.*s", (int)(slash - prefixes[s->nr]), prefixes[s->nr]);
-		set_prefix(&s->v[s->nr], ip, atoi(slash + 1));
+		assert_int_equal(parse_u32(slash + 1, 128, &len), 0);
+		set_prefix(&s->v[s->nr], ip, (int)len);
 	}
 }
 
@@ -292,7 +294,7 @@ static void test_sets_overlap(void **state)
 /* With no bit left for them: 83 flows and one that joins them. */
 static void test_conjunctions(void **state)
 {
-	char name[16], ip[3][16];
+	char name[24], ip[3][32];
 
 	(void)state;
 	add_network();
