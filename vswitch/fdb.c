@@ -10,19 +10,24 @@ static bool is_wanted(const struct vs_vif *vif)
 	return vif->anti_spoof != VS_SPOOF_ANY && vif->has_mac && !vif->has_moved;
 }
 
+/* The VLANs that its port has, as one map. NULL: out of memory. */
+static json_t *vlans_doc(const struct vs_vif *vif)
+{
+	struct vlan_set vlans, all = { 0 };
+
+	vlan_set_of_vif(&vif->vlans, &vlans);
+	for (size_t i = 0; i < VLAN_MAP_SIZE; i++)
+		all.tagged[i] = vlans.tagged[i] | vlans.untagged[i];
+	return vlan_set_json(&all);
+}
+
 /* NULL: out of memory. */
 static json_t *fdb_doc(const struct vs_network *n, const struct vs_vif *vif)
 {
-	struct vlan_set vlans = { 0 }, all = { 0 };
+	json_t *doc = n->vlan_filtering ? vlans_doc(vif) : json_object();
 	char mac[MAC_TEXT_LEN];
-	json_t *doc;
 
 	format_mac(vif->mac, mac);
-	if (n->vlan_filtering)
-		vlan_set_of_vif(&vif->vlans, &vlans);
-	for (size_t i = 0; i < VLAN_MAP_SIZE; i++)
-		all.tagged[i] = vlans.tagged[i] | vlans.untagged[i];
-	doc = vlan_set_json(&all);
 	if (doc && json_object_set_new(doc, "macs", json_pack("[s]", mac)) < 0) {
 		json_decref(doc);
 		doc = NULL;
@@ -32,8 +37,11 @@ static json_t *fdb_doc(const struct vs_network *n, const struct vs_vif *vif)
 
 void plan_fdb(struct plan_for *p, const struct vs_network *n, const struct vs_vif *vif)
 {
-	if (is_wanted(vif))
-		plan_set_doc(p, VS_DISRUPTION_NONE, VS_DOC_FDB, vif->name, fdb_doc(n, vif));
-	else
+	const json_t *now = vs_observed_doc(&p->plan->model, VS_DOC_FDB, vif->name);
+	json_t *want = is_wanted(vif) ? fdb_doc(n, vif) : NULL;
+
+	if (now && (!want || !json_equal(now, want)))
 		plan_del_doc(p, VS_DISRUPTION_NONE, VS_DOC_FDB, vif->name);
+	if (is_wanted(vif))
+		plan_set_doc(p, VS_DISRUPTION_NONE, VS_DOC_FDB, vif->name, want);
 }

@@ -59,8 +59,11 @@ static int take_entry(struct nlmsghdr *nlh, void *arg)
 	struct entries *e;
 	size_t i = 0;
 
-	if (nlmsg_parse(nlh, sizeof(*ndm), tb, NDA_MAX, NULL) < 0 || ndm->ndm_family != AF_BRIDGE ||
-	    !(ndm->ndm_flags & NTF_STICKY) || !(ndm->ndm_state & NUD_NOARP) || !tb[NDA_MASTER] ||
+	/* Most are others'. */
+	if (nlmsg_datalen(nlh) < (int)sizeof(*ndm) || ndm->ndm_family != AF_BRIDGE ||
+	    !(ndm->ndm_flags & NTF_STICKY) || !(ndm->ndm_state & NUD_NOARP))
+		return 0;
+	if (nlmsg_parse(nlh, sizeof(*ndm), tb, NDA_MAX, NULL) < 0 || !tb[NDA_MASTER] ||
 	    !tb[NDA_LLADDR] || nla_len(tb[NDA_LLADDR]) != MAC_LEN ||
 	    (r->ifindex && ndm->ndm_ifindex != r->ifindex))
 		return 0;
@@ -95,8 +98,8 @@ static int compare_macs(const void *a, const void *b)
 /* @is_filtering: else VLANs have no say, whatever ids the kernel has noted. NULL: out of memory. */
 static json_t *entries_json(struct entries *e, bool is_filtering)
 {
-	struct vlan_set none = { 0 };
-	json_t *doc = vlan_set_json(is_filtering ? &e->vlans : &none), *macs = json_array();
+	json_t *doc = is_filtering ? vlan_set_json(&e->vlans) : json_object();
+	json_t *macs = json_array();
 	char text[MAC_TEXT_LEN];
 
 	qsort(e->macs, e->nr, MAC_LEN, compare_macs);
@@ -201,22 +204,8 @@ static int change_entry(struct vs_rtnl *r, int ifindex, const uint8_t mac[MAC_LE
 	return !is_there && rc == -ENOENT ? 0 : rc;
 }
 
-static bool has_mac(const json_t *doc, const uint8_t mac[MAC_LEN])
-{
-	char text[MAC_TEXT_LEN];
-	const json_t *one;
-	size_t i;
-
-	format_mac(mac, text);
-	json_array_foreach (json_object_get(doc, "macs"), i, one)
-		if (!strcmp(json_string_value(one), text))
-			return true;
-	return false;
-}
-
-/* Setting what is there already is one message, as asking would be. */
-static int set_entries(struct vs_rtnl *rtnl, int ifindex, const struct entries *have,
-		       const json_t *doc)
+/* One message each. What else the port has a plan takes away first. */
+static int add_entries(struct vs_rtnl *rtnl, int ifindex, const json_t *doc)
 {
 	const json_t *one;
 	uint8_t mac[MAC_LEN];
@@ -229,9 +218,15 @@ static int set_entries(struct vs_rtnl *rtnl, int ifindex, const struct entries *
 		if (!rc)
 			rc = change_entry(rtnl, ifindex, mac, true);
 	}
-	for (i = 0; !rc && have && i < have->nr; i++)
-		if (!has_mac(doc, have->macs[i]))
-			rc = change_entry(rtnl, ifindex, have->macs[i], false);
+	return rc;
+}
+
+static int remove_entries(struct vs_rtnl *rtnl, int ifindex, const struct entries *have)
+{
+	int rc = 0;
+
+	for (size_t i = 0; !rc && have && i < have->nr; i++)
+		rc = change_entry(rtnl, ifindex, have->macs[i], false);
 	return rc;
 }
 
@@ -243,7 +238,7 @@ static const struct entries *find_entries(const struct reader *r, int ifindex)
 	return NULL;
 }
 
-/* @have: of all ports; NULL: it is to be asked for. */
+/* @have: of all ports; NULL: it is to be asked for, where there is need. */
 static int set_port(struct vs_rtnl *rtnl, const char *name, const struct reader *have,
 		    const json_t *doc, char *why)
 {
@@ -251,10 +246,12 @@ static int set_port(struct vs_rtnl *rtnl, const char *name, const struct reader 
 	int ifindex = rtnl_ifindex(rtnl, name), rc = ifindex < 0 ? ifindex : 0;
 
 	rtnl->why[0] = '\0';
-	if (!rc && !have)
+	if (!rc && !have && !doc)
 		rc = read_entries(rtnl, ifindex, &own);
-	if (!rc)
-		rc = set_entries(rtnl, ifindex, find_entries(have ? have : &own, ifindex), doc);
+	if (!rc && doc)
+		rc = add_entries(rtnl, ifindex, doc);
+	else if (!rc)
+		rc = remove_entries(rtnl, ifindex, find_entries(have ? have : &own, ifindex));
 	free(own.v);
 	/* Gone, with all it had. */
 	if (!doc && rc == -ENODEV)
@@ -272,9 +269,14 @@ static int fdb_apply(void *ctx, const char *name, const json_t *doc, char *why)
 /* For one port's entries the kernel looks at all links: of many ports they are asked for once. */
 static int fdb_apply_many(void *ctx, const struct vs_op *const *ops, size_t nr, char *why)
 {
-	struct reader have;
-	int rc = fail(read_entries(ctx, 0, &have), why);
+	struct reader have = { 0 };
+	bool is_asked = false;
+	int rc = 0;
 
+	for (size_t i = 0; i < nr; i++)
+		is_asked |= !ops[i]->doc;
+	if (is_asked)
+		rc = fail(read_entries(ctx, 0, &have), why);
 	for (size_t i = 0; !rc && i < nr; i++)
 		rc = set_port(ctx, ops[i]->text, &have, ops[i]->doc, why);
 	free(have.v);

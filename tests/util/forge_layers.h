@@ -39,7 +39,7 @@ static const uint8_t all_nodes[16] = { 0xff, 2, [15] = 1 };
 
 static inline void put(struct forge *f, const void *data, size_t size)
 {
-	if (f->n + size > sizeof(f->b))
+	if (!size || f->n + size > sizeof(f->b))
 		return;
 	memcpy(f->b + f->n, data, size);
 	f->n += size;
