@@ -46,6 +46,28 @@ static void check_mirror_output(struct pol_checks *c, const struct pol_network *
 			  "%s is no vif of this network", pol_quote(quoted, vif->text));
 }
 
+/* What goes to a mirror's target is copies and nothing else: its limit is the mirror's. */
+static void check_mirror_rate(struct pol_checks *c, const struct pol_network *n,
+			      const struct pol_mirror *m)
+{
+	struct pol_vif *v = NULL;
+
+	if (!m->max_rate.place.line || !m->output_vif)
+		return;
+	v = &m->output_guest->vifs.v[m->output_vif - m->output_guest->vifs.v];
+	/* All its ports are sent to by one socket: copies that wait would hold up everything. */
+	if (pol_network_datapath(n) == POL_DATAPATH_NETDEV)
+		pol_error(c->r, "VF0237", m->node, &m->max_rate.place,
+			  "datapath: kernel, or leave it out",
+			  "a max-rate on datapath netdev, where it would slow down all guests");
+	else if (v->role.value != POL_ROLE_MIRROR_TARGET)
+		pol_error(c->r, "VF0237", m->node, &m->max_rate.place,
+			  "role: mirror-target in that vif",
+			  "a max-rate for a vif that gets more than copies");
+	else if (!v->copies_rate.place.line || m->max_rate.value < v->copies_rate.value)
+		v->copies_rate = m->max_rate;
+}
+
 /* A guard lets only a vif's own frames to it, and copies are none of them. */
 static void check_mirror_guard(struct pol_checks *c, const struct pol_mirror *m)
 {
@@ -106,6 +128,7 @@ static void check_mirrors(struct pol_checks *c, const struct pol_network *n)
 		if (m->output.vif.text)
 			check_mirror_output(c, n, m);
 		check_mirror_guard(c, m);
+		check_mirror_rate(c, n, m);
 		for (size_t j = 0; j < guests->nr; j++) {
 			const char *text = guests->v[j].text;
 

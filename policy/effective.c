@@ -267,6 +267,8 @@ void pol_effective_vif(const struct pol_guest *guest, const struct pol_vif *vif,
 	}
 	inherit_vlan(out, &vif->vlan, POL_FROM_VIF);
 	inherit_rate(out, &vif->rate, POL_FROM_VIF);
+	if (!out->rate.ingress.value || vif->copies_rate.value < out->rate.ingress.value)
+		inherit_amount(&out->rate.ingress, &vif->copies_rate, POL_FROM_NETWORK);
 	inherit(&out->queues, &vif->queues, POL_FROM_VIF);
 	inherit_bool(&out->trusted, &vif->trusted_backend, POL_FROM_VIF);
 	inherit_offload(out, &vif->offload, POL_FROM_VIF);

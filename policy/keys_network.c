@@ -86,6 +86,7 @@ static const struct pol_range priority_range = { 0, 65535 };
 
 static const struct pol_quantity mii = { UNIT_DURATION, MILLISECOND, 10 * SECOND, false,
 					 MILLISECOND };
+static const struct pol_quantity mirror_rate = { UNIT_RATE, 8000, 1000000000000, false, 0 };
 static const struct pol_quantity lease = { UNIT_DURATION, 120 * SECOND, 365 * 86400 * SECOND, false,
 					   SECOND };
 /* What the standard allows. */
@@ -282,7 +283,7 @@ static const struct pol_map mirror_output_map = { .what = "a mirror's output",
 static const struct pol_key mirror_keys[] = {
 	NEEDED(struct pol_mirror, select, "select", POL_KIND_MAP, &mirror_select_map),
 	NEEDED(struct pol_mirror, output, "output", POL_KIND_MAP, &mirror_output_map),
-	LATER_SO("max-rate", "leave it out, Open vSwitch cannot limit a mirror"),
+	FIELD(struct pol_mirror, max_rate, "max-rate", POL_KIND_QUANTITY, &mirror_rate),
 	END,
 };
 static const struct pol_map mirror_map = {

@@ -288,6 +288,7 @@ struct pol_mirror {
 	const char *name;
 	struct pol_mirror_select select;
 	struct pol_mirror_output output;
+	struct pol_u64 max_rate; /* bits per second */
 
 	/* Set by the checks. */
 	const struct pol_vif *output_vif;
@@ -356,6 +357,7 @@ struct pol_vif {
 	/* Set by the checks. */
 	const struct pol_network *network; /* never NULL */
 	const struct pol_profile *profile; /* its own or its network's; NULL: none */
+	struct pol_u64 copies_rate;	   /* what the mirrors may send to it; of several the lowest */
 };
 
 struct pol_guest_match {

@@ -79,14 +79,21 @@ static char *dump(const struct policy *policy, bool yaml)
 	return text;
 }
 
-/* What is found must be what stands beside @path; nothing when nothing stands there. */
+/* What is found must be what stands beside @path, or in shipped/ of one of configs/; nothing when nothing does. */
 static void expect_messages(const char *path, const struct diags *ds)
 {
 	char expected_path[4096], *found = messages(ds), *expected = NULL;
 	size_t size = 0;
 
-	snprintf(expected_path, sizeof(expected_path), "%.*s.expected",
-		 (int)(strlen(path) - strlen(".yaml")), path);
+	const char *shipped = strstr(path, "configs/policies/");
+	size_t len = strlen(path) - strlen(".yaml");
+
+	if (shipped)
+		snprintf(expected_path, sizeof(expected_path),
+			 "%.*stests/golden/policy/shipped/%.*s.expected", (int)(shipped - path),
+			 path, (int)(path + len - strrchr(path, '/') - 1), strrchr(path, '/') + 1);
+	else
+		snprintf(expected_path, sizeof(expected_path), "%.*s.expected", (int)len, path);
 	if (getenv("VIFROST_REGEN") && *found) {
 		FILE *f = fopen(expected_path, "w");
 
