@@ -4,6 +4,7 @@
  *
  *	netns-nft apply NAME	the document on standard input; "null" takes the table away
  *	netns-nft twice NAME FILE	the document in FILE, and again after a line on standard input
+ *	netns-nft many		the documents of {"NAME":{...}} on standard input at once; how many commits that was
  *	netns-nft show		all of ours, as read from the kernel
  *	netns-nft counts	what guards have dropped: link, reason, packets
  */
@@ -13,6 +14,7 @@
 
 #include "vswitch/guard.h"
 #include "vswitch/nft.h"
+#include "vswitch/nft_priv.h"
 
 static int apply(void *ctx, const char *name, char *why)
 {
@@ -42,6 +44,34 @@ static int apply_twice(void *ctx, const char *name, const char *file, char *why)
 	return rc;
 }
 
+#define MANY_MAX 16
+
+static int apply_many(struct nft *n, char *why)
+{
+	json_t *docs = json_loadf(stdin, 0, NULL), *doc;
+	struct vs_op ops[MANY_MAX] = { 0 };
+	const struct vs_op *list[MANY_MAX];
+	uint32_t before = 0, after = 0;
+	const char *name;
+	size_t nr = 0;
+	int rc = json_is_object(docs) ? nft_generation(n, &before) : -EINVAL;
+
+	json_object_foreach (docs, name, doc) {
+		if (nr == MANY_MAX)
+			break;
+		ops[nr] = (struct vs_op){ .kind = VS_OP_DOC, .index = VS_DOC_NFT, .doc = doc };
+		snprintf(ops[nr].text, sizeof(ops[nr].text), "%s", name);
+		list[nr] = &ops[nr];
+		nr++;
+	}
+	if (!rc)
+		rc = nft_doc_ops.apply_many(n, list, nr, why);
+	if (!nft_generation(n, &after))
+		printf("%u\n", after - before);
+	json_decref(docs);
+	return rc;
+}
+
 static int show(void *ctx, char *why)
 {
 	struct vs_observed o = { 0 };
@@ -64,7 +94,7 @@ static void print_count(void *arg, const struct guard_count *count)
 
 int main(int argc, char **argv)
 {
-	char why[VS_TEXT_LEN] = "usage: netns-nft apply NAME | show | counts";
+	char why[VS_TEXT_LEN] = "usage: netns-nft apply NAME | many | show | counts";
 	void *ctx = NULL;
 	int rc = -EINVAL;
 
@@ -74,6 +104,8 @@ int main(int argc, char **argv)
 		rc = apply(ctx, argv[2], why);
 	else if (!rc && argc == 4 && !strcmp(argv[1], "twice"))
 		rc = apply_twice(ctx, argv[2], argv[3], why);
+	else if (!rc && !strcmp(argv[1], "many"))
+		rc = apply_many(ctx, why);
 	else if (!rc && !strcmp(argv[1], "show"))
 		rc = show(ctx, why);
 	else if (!rc && !strcmp(argv[1], "counts"))

@@ -5,7 +5,7 @@
 # shellcheck source=tests/netns/lib.sh
 . "$(dirname "$0")/lib.sh"
 
-need_programs netns-nft nft jq
+need_programs netns-nft netns-guard-doc nft jq
 test_enter "$@"
 ip link add v0 type veth peer name v1
 
@@ -104,6 +104,30 @@ nft chain inet vifrost f '{ policy accept; }'
 nft add element inet vifrost s '{ 10.9.9.9 }'
 apply "inet vifrost" "$doc"
 assert_read_back "inet vifrost" "$doc"
+
+echo "guards of many vifs in one commit; one that is refused is named, and keeps the others before it"
+guards() {
+	local n docs={}
+	for n; do
+		docs=$(jq -c --argjson doc "$(netns-guard-doc vif$n.0 mac 00:16:3e:00:00:0$n)" \
+			".\"netdev vifrost-vif$n.0\" = \$doc" <<< "$docs")
+	done
+	echo "$docs"
+}
+for n in 1 2 3 4 5; do ip tuntap add vif$n.0 mode tap; done
+# The first makes the table that all share.
+[ "$(guards 1 2 3 | netns-nft many)" = 2 ]
+[ "$(guards 1 2 3 | netns-nft many)" = 0 ]
+[ "$(guards 2 4 5 | netns-nft many)" = 1 ]
+for n in 1 2 3 4 5; do
+	assert_read_back "netdev vifrost-vif$n.0" "$(netns-guard-doc vif$n.0 mac 00:16:3e:00:00:0$n)"
+done
+for n in 4 5; do apply "netdev vifrost-vif$n.0" null; done
+why=$(guards 4 5 2 | jq -c '."netdev vifrost-vif5.0".from.rules[0] = "masquerade"' | netns-nft many 2>&1 > /run/commits) &&
+	fail "masquerade where a vif's packets arrive"
+[[ $why = "rule 'masquerade'"* ]] || fail "it says: $why"
+[[ $(netns-nft show) = *vifrost-vif4.0* && $(netns-nft show) != *vifrost-vif5.0* ]]
+for n in 1 2 3 4; do apply "netdev vifrost-vif$n.0" null; done
 
 echo "gone, twice; a table of others stays"
 nft add table inet other
