@@ -83,6 +83,44 @@ static bool *list_todo(const json_t *entries, size_t nr_steps, size_t *nr)
 	return todo;
 }
 
+/* Whether what bears the name now is not what steps @i to @nr - 1 give that name to, but who had it before. */
+static bool has_name_back(struct apply *a, const struct vs_step *steps, size_t nr, size_t i)
+{
+	const char *name = steps[i].undo.text;
+	struct vs_link link;
+	bool is_bridge, by_ovs;
+
+	if (steps[i].undo.kind != VS_OP_SET_NAME || a->sys->ops->link(a->sys, name, &link))
+		return false;
+	is_bridge = !strcmp(link.kind, "bridge");
+	for (size_t k = i + 1; k < nr; k++) {
+		const struct vs_op *op = &steps[k].op;
+
+		by_ovs = op->kind == VS_OP_DOC && op->index == VS_DOC_OVS_BRIDGE && op->doc &&
+			 !strcmp(op->text, name);
+		if (by_ovs || (op->kind == VS_OP_BRIDGE_ADD && !strcmp(op->link, name)))
+			return is_bridge == by_ovs;
+	}
+	return false;
+}
+
+/*
+ * Where a device has its name back, all that stood under that name meanwhile is gone: what was undone before, but
+ * not known to be, would now be done to the wrong one.
+ */
+static void skip_what_renaming_ended(struct apply *a, const struct vs_step *steps, size_t nr,
+				     bool *todo, size_t *nr_todo)
+{
+	size_t i = 0;
+
+	while (i < nr && !(todo[i] && has_name_back(a, steps, nr, i)))
+		i++;
+	for (; i < nr; i++) {
+		*nr_todo -= todo[i];
+		todo[i] = false;
+	}
+}
+
 /* @torn: what is appended would not be believed. */
 static int undo_entries(struct apply *a, const json_t *entries, const json_t *begin, bool torn)
 {
@@ -97,6 +135,7 @@ static int undo_entries(struct apply *a, const json_t *entries, const json_t *be
 	todo = list_todo(entries, nr, &nr_todo);
 	rc = todo ? 0 : -ENOMEM;
 	if (!rc) {
+		skip_what_renaming_ended(a, steps, nr, todo, &nr_todo);
 		log_warning("undoing %zu of %zu steps of an apply that was %s", nr_todo, nr,
 			    has_entry(entries, "done") ? "not confirmed" : "cut short");
 		if (!torn)

@@ -220,14 +220,34 @@ static int set_master(struct vs_observed *m, struct vs_link *link, const char *n
 }
 
 /* As the kernel: a link that is up keeps its name. */
+static int rename_doc(struct vs_observed *m, enum vs_doc_kind kind, const char *from,
+		      const char *to)
+{
+	json_t *doc = json_incref((json_t *)(uintptr_t)vs_observed_doc(m, kind, from));
+	int rc = doc ? vs_observed_set_doc(m, kind, to, doc) : 0;
+
+	if (doc && !rc)
+		rc = vs_observed_set_doc(m, kind, from, NULL);
+	json_decref(doc);
+	return rc;
+}
+
 static int set_name(struct vs_observed *m, struct vs_link *link, const char *name, bool is_live)
 {
+	int rc;
+
 	if (!strcmp(link->name, name))
 		return 0;
 	if (find(m, name))
 		return -EEXIST;
 	if (link->is_up && !is_live)
 		return -EBUSY;
+	/* A bridge takes its VLANs and its entries along. */
+	rc = rename_doc(m, VS_DOC_VLANS, link->name, name);
+	if (!rc)
+		rc = rename_doc(m, VS_DOC_FDB, link->name, name);
+	if (rc)
+		return rc;
 	if (is_live)
 		snprintf(link->alias, sizeof(link->alias), VS_ALIAS_PREFIX "%.15s", name);
 	snprintf(link->name, sizeof(link->name), "%.15s", name);
