@@ -7,6 +7,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
+#include <unistd.h>
+#include <time.h>
 #include <arpa/inet.h>
 #include <sys/socket.h>
 #include <sys/time.h>
@@ -21,6 +24,8 @@
 #include "vswitch/vswitch.h"
 
 #define MSG_SIZE	4096
+#define GATHER_NS	20000000
+#define WORK_NICE	10
 #define TIMEOUT_SEC	5
 #define TUPLE_ATTRS_MAX 256
 
@@ -319,14 +324,25 @@ static struct {
 	bool is_running;
 } later = { .lock = PTHREAD_MUTEX_INITIALIZER, .idle = PTHREAD_COND_INITIALIZER };
 
+/*
+ * A walk takes the kernel some 10 ms of a processor, whatever is tracked: those who attach do not wait for it, and
+ * many guests that come together share one.
+ */
 static void *work(void *arg)
 {
+	const struct timespec gather = { .tv_nsec = GATHER_NS };
 	char why[VS_TEXT_LEN] = "";
 	int rc;
 
+	setpriority(PRIO_PROCESS, (id_t)gettid(), WORK_NICE);
 	pthread_mutex_lock(&later.lock);
 	while (later.nr) {
-		struct purge p = { .wishes = later.wishes, .nr_wishes = later.nr };
+		struct purge p;
+
+		pthread_mutex_unlock(&later.lock);
+		nanosleep(&gather, NULL);
+		pthread_mutex_lock(&later.lock);
+		p = (struct purge){ .wishes = later.wishes, .nr_wishes = later.nr };
 
 		later.wishes = NULL;
 		later.nr = 0;
