@@ -294,7 +294,7 @@ static void test_sets_overlap(void **state)
 /* With no bit left for them: 83 flows and one that joins them. */
 static void test_conjunctions(void **state)
 {
-	char name[24], ip[3][32];
+	char name[24], ip[3][40];
 
 	(void)state;
 	add_network();
