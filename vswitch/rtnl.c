@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -153,20 +154,60 @@ static int take_ifindex(struct nlmsghdr *nlh, void *arg)
 	return 0;
 }
 
+/*
+ * The steps of one vif ask for its link again and again. Whether an index still has a name is told without
+ * the lock that all changes of links take, and a request for a link waits for.
+ */
+static int find_known(struct vs_rtnl *r, const char *name)
+{
+	for (size_t i = 0; i < RTNL_KNOWN; i++) {
+		const struct rtnl_known *k = &r->known[i];
+		struct ifreq ifr = { .ifr_ifindex = k->ifindex };
+
+		if (k->ifindex && !strcmp(k->name, name))
+			return ioctl(r->ioctl_fd, SIOCGIFNAME, &ifr) == 0 &&
+					       !strcmp(ifr.ifr_name, name)
+				       ? k->ifindex
+				       : 0;
+	}
+	return 0;
+}
+
+static void remember(struct vs_rtnl *r, const char *name, int ifindex)
+{
+	struct rtnl_known *k = NULL;
+
+	for (size_t i = 0; !k && i < RTNL_KNOWN; i++)
+		if (!strcmp(r->known[i].name, name))
+			k = &r->known[i];
+	if (!k)
+		k = &r->known[r->nr_known++ % RTNL_KNOWN];
+	snprintf(k->name, sizeof(k->name), "%s", name);
+	k->ifindex = ifindex;
+}
+
 int rtnl_ifindex(struct vs_rtnl *r, const char *name)
 {
 	/* Not by ioctl: for a name that is not there the kernel runs modprobe first. */
 	struct ifinfomsg ifi = { 0 };
-	struct nl_msg *msg = rtnl_msg(RTM_GETLINK, 0, &ifi, sizeof(ifi));
-	int ifindex = -ENODEV, rc;
+	int ifindex = find_known(r, name), rc;
+	struct nl_msg *msg;
 
+	if (ifindex > 0)
+		return ifindex;
+	msg = rtnl_msg(RTM_GETLINK, 0, &ifi, sizeof(ifi));
 	if (msg && (nla_put_string(msg, IFLA_IFNAME, name) < 0 ||
 		    nla_put_u32(msg, IFLA_EXT_MASK, RTEXT_FILTER_SKIP_STATS) < 0)) {
 		nlmsg_free(msg);
 		msg = NULL;
 	}
+	ifindex = -ENODEV;
 	rc = rtnl_ask(r, msg, take_ifindex, &ifindex);
-	return rc < 0 ? rc : ifindex;
+	if (rc < 0)
+		return rc;
+	if (ifindex > 0)
+		remember(r, name, ifindex);
+	return ifindex;
 }
 
 static int observe_once(struct vs_rtnl *r, const struct vs_look *look, struct vs_observed *out,

@@ -10,12 +10,19 @@
 #include "vswitch/docs.h"
 #include "vswitch/vswitch.h"
 
+#define RTNL_KNOWN 4
+
 struct vs_rtnl {
 	struct vs_system sys;
 	struct vs_docs docs;
 	struct nl_sock *sk;
 	struct nl_sock *strict; /* heeds what a dump's question asks for; NULL: not opened yet */
 	int ioctl_fd;
+	struct rtnl_known { /* links asked for last */
+		char name[IFNAMSIZ];
+		int ifindex;
+	} known[RTNL_KNOWN];
+	unsigned int nr_known; /* ever; the oldest gives way */
 	int error;	       /* of the last answer: -errno as the kernel gave it */
 	char why[VS_TEXT_LEN]; /* the kernel's own words to it; "": none */
 };
