@@ -191,31 +191,37 @@ static void write_from(struct guard *g)
 }
 
 /*
- * Nothing that is for others. Open vSwitch in user space sends many frames by one call, and gives up on those
- * behind one that is dropped: so there a frame is sent on, by a link that cannot be.
+ * What is not for the guest. Open vSwitch in user space sends many frames by one call, and gives up on those
+ * behind one that is dropped: so there a frame is sent on, by a link that cannot be. @match: "" or ends in a blank.
  */
+static void refuse_to(struct guard *g, const char *match, const char *reason, bool is_from_program)
+{
+	if (!is_from_program) {
+		rule(g, "%sgoto %s", match, reason);
+		return;
+	}
+	rule(g, "%sjump count_%s", match, reason);
+	rule(g, "%sfwd to %d", match, INT_MAX);
+}
+
 static void write_apart(struct guard *g, bool is_from_program)
 {
 	rule(g, "ether daddr %s accept", g->mac);
 	rule(g, "ether daddr & " GROUP " == " GROUP " jump %s",
 	     g->vif->nr_addrs ? "apart_addrs" : "apart");
-	if (!is_from_program) {
-		rule(g, "goto others");
-		return;
-	}
-	rule(g, "jump count_others");
-	rule(g, "fwd to %d", INT_MAX);
+	refuse_to(g, "", "others", is_from_program);
 }
 
 static void write_to(struct guard *g, bool is_from_program)
 {
 	bool is_held = g->vif->anti_spoof != VS_SPOOF_ANY && !g->vif->receive_only;
+	char foreign[NFT_RULE_LEN];
 
-	if (is_held && !is_apart(g->vif) && g->vif->has_mac)
-		rule(g,
-		     "ether daddr & " GROUP " == 00:00:00:00:00:00 ether daddr != %s "
-		     "goto foreign_mac",
-		     g->mac);
+	if (is_held && !is_apart(g->vif) && g->vif->has_mac) {
+		snprintf(foreign, sizeof(foreign),
+			 "ether daddr & " GROUP " == 00:00:00:00:00:00 ether daddr != %s ", g->mac);
+		refuse_to(g, foreign, "foreign_mac", is_from_program);
+	}
 	write_limit(g, g->vif->to_guest.packets_per_s, "to_rate");
 	if (is_apart(g->vif))
 		write_apart(g, is_from_program);

@@ -146,6 +146,7 @@ static const struct chain_text shared[] = {
 	  { "oifname . icmpv6 taddr @own6 accept", "oifname . icmpv6 taddr @net6 accept" } },
 	{ "apart_dhcp", { "oifname . @th,288,48 @macs accept" } },
 	{ "count_others", { "add @n_others { oifname counter }" } },
+	{ "count_foreign_mac", { "add @n_foreign_mac { oifname counter }" } },
 };
 
 /* Where frames end, by reason. */

@@ -135,6 +135,24 @@ static void apart_hears_its_own(void **state)
 	assert_false(says(&vif, "apart"));
 }
 
+/* Frames for others come with its own by one call of Open vSwitch's: none of them may end that. */
+static void stack_drops_nothing_of_others(void **state)
+{
+	struct vs_vif vif = a_vif(VS_SPOOF_MAC);
+	json_t *doc = guard_stack_doc(&vif), *to = json_object_get(doc, "to"), *rule;
+	char why[VS_TEXT_LEN];
+	size_t i;
+
+	(void)state;
+	assert_int_equal(json_array_size(to), 2);
+	json_array_foreach (to, i, rule) {
+		assert_null(strstr(json_string_value(rule), "goto"));
+		assert_int_equal(nft_check_rule("netdev", json_string_value(rule), why), 0);
+	}
+	assert_non_null(strstr(json_string_value(json_array_get(to, 1)), "fwd to"));
+	json_decref(doc);
+}
+
 /* T185: a family without an address has none to send from. */
 static void unlisted_families(void **state)
 {
@@ -351,6 +369,7 @@ int main(void)
 		cmocka_unit_test(none_needs_none),
 		cmocka_unit_test(mac_alone),
 		cmocka_unit_test(apart_hears_its_own),
+		cmocka_unit_test(stack_drops_nothing_of_others),
 		cmocka_unit_test(unlisted_families),
 		cmocka_unit_test(unknown_mac_is_silent),
 		cmocka_unit_test(mirror_target_only_receives),
