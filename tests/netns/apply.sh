@@ -42,7 +42,7 @@ ip -6 addr add 2001:db8:0:1::aa/128 dev lan0 nodad preferred_lft 3000000 valid_l
 ip link add foreign0 type bridge
 ip addr add 172.31.0.1/24 dev foreign0
 wait_for 5 host_reaches_lan
-sleep 2 # until no address is tentative
+addresses_settle
 dump lan0 > /run/before
 ip -j route show table 99 > /run/before99
 sysctl -n net.bridge.bridge-nf-call-iptables > /run/before-nf 2> /dev/null || true

@@ -21,7 +21,7 @@ cat > /run/policy.yaml <<-END
 END
 lab_network
 ip addr add 192.0.2.11/24 dev lan0
-sleep 2 # until no address is tentative
+addresses_settle
 dump > /run/old
 daemon_start vifrostd
 vifrost apply -q /run/policy.yaml

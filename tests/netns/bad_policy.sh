@@ -39,7 +39,7 @@ cat > /run/good.yaml <<-END
 END
 daemon_start vifrostd
 vifrost apply -q /run/good.yaml
-sleep 2 # until no address is tentative
+addresses_settle
 dump > /run/before
 
 echo "what no host would take"

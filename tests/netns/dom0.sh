@@ -37,7 +37,7 @@ announce() {
 	local domid=$1 devid=$3 area
 	area=$(area "$1" "$3")
 	xenstore-write "/local/domain/$1/name" "$2" "/local/domain/$1/vm" "/vm/00000000-0000-0000-0000-00000000000$1" \
-		"$area/frontend-id" "$1" "$area/handle" "$3" "$area/mac" "00:16:3e:00:00:0$1"
+		"$area/frontend-id" "$1" "$area/handle" "$3" "$area/mac" "00:16:3e:00:0$3:0$1"
 	shift 3
 	while [ $# -gt 0 ]; do
 		xenstore-write "$(area "$domid" "$devid")/$1" "$2"

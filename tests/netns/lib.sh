@@ -17,6 +17,10 @@ TEST_POLICY=$TEST_SOURCE/configs/policies/bridge.yaml
 
 skip() { echo "$*"; exit 77; }
 
+# Until no address of this host is tentative.
+addresses_settle() { sleep 1 && wait_for 10 no_tentative; }
+no_tentative() { [ -z "$(ip -6 addr show tentative)" ]; }
+
 # Programs that a test needs; ours are there, or the build is broken and the test fails where it calls one.
 need_programs() {
 	local program

@@ -45,7 +45,7 @@ in_lan ip addr add $FAR4/32 dev lo
 in_lan ip addr add $FAR6/128 dev lo
 in_lan ip route add 198.51.100.64/27 via 192.0.2.10
 in_lan ip route add 2001:db8:40::/64 via 2001:db8:0:1::10
-sleep 2 # no address is tentative
+addresses_settle
 dump > /run/before
 lab_daemons_up
 vifrost apply -q /run/bridge.yaml

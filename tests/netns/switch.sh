@@ -65,7 +65,7 @@ guest_create silent 13
 in_guest silent ip link set eth0 down
 guest_serves b
 assert_ping a $LAB_LAN4
-sleep 2 # no address is tentative
+addresses_settle
 dump > /run/before
 
 under_flow vifrost apply /run/br1-bridge.yaml
