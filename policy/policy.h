@@ -357,7 +357,7 @@ struct pol_vif {
 	/* Set by the checks. */
 	const struct pol_network *network; /* never NULL */
 	const struct pol_profile *profile; /* its own or its network's; NULL: none */
-	struct pol_u64 copies_rate;	   /* what the mirrors may send to it; of several the lowest */
+	struct pol_u64 copies_rate; /* what the mirrors may send to it; of several the lowest */
 };
 
 struct pol_guest_match {
