@@ -36,7 +36,7 @@ group_is_silent() { if group_answers "$1"; then echo "$1 answers"; return 1; fi;
 # $1 guest: frames, segments and fragments both ways.
 traffic() {
 	wait_for 10 lan_pings $guest4
-	wait_for 10 lan_pings $guest6 # its neighbour solicitations are multicast, and listed within a second
+	wait_for 30 lan_pings $guest6 # its neighbour solicitations are multicast, and listed within a second
 	in_guest "$1" "ping -c 1 -W 2 $XEN_LAN4 && ping -c 1 -W 2 -s 9000 $XEN_LAN4"
 	from_lan ping -c 1 -W 2 -s 30000 $guest4
 	from_lan timeout 20 iperf3 -c $guest4 -n 8M > /dev/null
