@@ -74,7 +74,7 @@ static void check_mirror_guard(struct pol_checks *c, const struct pol_mirror *m)
 	struct pol_effective e;
 	char quoted[POL_QUOTE_MAX];
 
-	if (!m->output_vif || !m->output_vif->network->mode.place.line)
+	if (!m->output_vif || !m->output_vif->network || !m->output_vif->network->mode.place.line)
 		return;
 	pol_effective_vif(m->output_guest, m->output_vif, &e);
 	if (!e.receive_only && e.anti_spoof.value != POL_ANTI_SPOOF_NONE)

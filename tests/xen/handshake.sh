@@ -83,7 +83,9 @@ handshake() {
 	"end_$2"
 	wait_for 10 xen-domain gone "$d"
 }
-handshake connected detached # what daemons take once
+# What daemons take once.
+handshake connected detached
+handshake connected killed
 before=$(count_all)
 ping -i 0.2 -q 192.0.2.21 > /run/ping &
 ping=$!
