@@ -175,7 +175,7 @@ static int begin_sets(struct ovs *ovs, struct put *put, char *why)
 /* All of them, whatever fails. */
 static int end_sets(struct ovs *ovs, struct put *put, char *why)
 {
-	char reason[VS_TEXT_LEN];
+	char reason[VS_TEXT_LEN] = "";
 	int rc = 0, next;
 
 	for (size_t i = 0; i < put->nr_sets; i++) {
