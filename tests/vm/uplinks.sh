@@ -5,6 +5,9 @@
 # shellcheck source=tests/vm/lib.sh
 . "$(dirname "$0")/lib.sh"
 vm_begin "$@"
+# shellcheck source=tests/util/ovs.sh
+. "$(dirname "$0")/../util/ovs.sh"
+export VIFROST_RUN_DIR=/run/vifrost
 
 # A switch with two cables to the host and a machine behind it, on the LAN and in VLAN 10.
 ip netns add sw
@@ -125,6 +128,18 @@ wait_for 20 ping -q -c 1 -W 1 192.0.2.1
 losing_at_most 60 ip link set nic1 down
 ok "802.3ad: both ends have aggregated two cables, and one can fail; $lost of 300 packets lost"
 ip link set nic1 up
+wait_for 30 aggregated
+
+sed 's/mode: bridge, uplink: bond0/mode: ovs, datapath: { type: kernel }, uplink: bond0/' /run/lacp.yaml > /run/ovs.yaml
+losing_at_most 100 vifrost apply /run/ovs.yaml
+[ "$(ovs_vsctl iface-to-br bond0)" = xenbr0 ]
+ok "the bond turns from a bridge's uplink into Open vSwitch's: $lost of 300 packets lost"
+wait_for 5 ping -q -c 1 -W 1 192.0.2.1
+ping -q -c 1 -W 2 2001:db8::1
+ping -q -c 1 -W 2 -I labbr0 10.0.10.1
+losing_at_most 60 ip link set nic0 down
+ok "on Open vSwitch, too, a VLAN of it serves another network, and a cable can fail; $lost of 300 packets lost"
+ip link set nic0 up
 vifrost down
 diff /run/before <(dump)
 ip -n sw link del lag0
