@@ -327,8 +327,8 @@ static size_t put(char *to, const void *from, size_t size)
 }
 
 /*
- * As many of @calls as fit in one message to the server, and their answers. So few bytes never fill a
- * socket, and so few answers neither: nobody waits for the other to read. Return: how many; -errno.
+ * As many of @calls as one send takes, and their answers. So few bytes do not fill a socket, and servers
+ * keep answers that do: nobody waits for the other to read. Return: how many; -errno.
  */
 static int exchange_some(struct store_stream *st, uint32_t tx, struct store_call *calls,
 			 unsigned int nr)
