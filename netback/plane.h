@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Who moves the frames of a vif once its rings are mapped: a plane, one for each datapath. Its life
+ * cycle (vif.h) is the same for all; a plane never touches the store. Control thread only.
+ */
+#ifndef NETBACK_PLANE_H
+#define NETBACK_PLANE_H
+
+#include <stdint.h>
+
+#include "netback/queue.h"
+
+#define NB_WHY_MAX 240
+
+struct nb_plane_ops {
+	/**
+	 * Make the port @name of vif @domid.@devid, before anything is offered to the frontend
+	 * @port_out:	The plane's own
+	 * @ifindex_out:	Of the link that it is on the host; 0: it is none
+	 * Return: 0; -errno with cause and cure in @why (NB_WHY_MAX).
+	 */
+	int (*open)(void *plane, uint16_t domid, uint32_t devid, const char *name, unsigned int mtu,
+		    void **port_out, unsigned int *ifindex_out, char *why);
+	/* Serve @queues, which are connected, from now on. @together: by one thread. 0 or -errno. */
+	int (*start)(void *port, struct nb_queue *queues, unsigned int nr, bool together,
+		     char *why);
+	/* When it returns no thread touches them. Safe when not started. */
+	void (*stop)(void *port);
+	void (*close)(void *port);
+};
+
+struct nb_plane {
+	const struct nb_plane_ops *ops;
+	void *ctx; /* the ops' first argument */
+};
+
+#endif
