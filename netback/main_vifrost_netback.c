@@ -14,6 +14,7 @@
 #include "base/rpc.h"
 #include "base/rundir.h"
 #include "netback/netback.h"
+#include "vswitch/fast/fast.h"
 
 #define WORKERS_MAX 64
 #define QUEUES_MAX  8
@@ -36,18 +37,44 @@ static const struct cli_program program = {
 	.options = options,
 };
 
+struct service {
+	struct netback *nb;
+	struct fast *fast;
+};
+
 static void rpc_status(void *arg, struct rpc_call *call)
 {
-	json_t *status = netback_status(arg);
+	struct service *s = arg;
+	json_t *status = netback_status(s->nb), *fast = fast_status(s->fast);
 
-	if (status)
-		rpc_reply(call, status);
+	if (status && fast && !json_object_set(status, "fast", fast))
+		rpc_reply(call, json_incref(status));
 	else
 		rpc_fail(call, "no-memory", "out of memory");
+	json_decref(status);
+	json_decref(fast);
+}
+
+static void rpc_fast_get(void *arg, struct rpc_call *call)
+{
+	fast_rpc_get(((struct service *)arg)->fast, call);
+}
+
+static void rpc_fast_apply(void *arg, struct rpc_call *call)
+{
+	fast_rpc_apply(((struct service *)arg)->fast, call);
+}
+
+static void rpc_fast_status(void *arg, struct rpc_call *call)
+{
+	fast_rpc_status(((struct service *)arg)->fast, call);
 }
 
 static const struct rpc_method methods[] = {
 	{ "status", rpc_status },
+	{ "fast.get", rpc_fast_get },
+	{ "fast.apply", rpc_fast_apply },
+	{ "fast.status", rpc_fast_status },
 	{ NULL, NULL },
 };
 
@@ -71,23 +98,31 @@ static void raise_fd_limit(void)
 
 static int run(const char *rundir, struct netback_config *config)
 {
+	struct fast_config fast_config = { .host = &fast_host_ops, .threaded = true };
+	char path[PATH_MAX], state[PATH_MAX], why[FAST_WHY_MAX];
 	struct rpc_server *server = NULL;
-	struct netback *nb = NULL;
+	struct service s = { NULL, NULL };
 	struct loop *loop = NULL;
-	char path[PATH_MAX];
 	int rc;
 
+	rundir_file(state, rundir, FAST_STATE);
+	fast_config.state = state;
+	rc = fast_create(&fast_config, &s.fast, why);
+	if (rc) {
+		log_err("%s", why);
+		return rc;
+	}
 	rc = loop_create(&loop);
 	if (!rc)
 		rc = loop_stop_on_signals(loop);
 	if (!rc)
-		rc = netback_create(config, loop, &nb);
+		rc = netback_create(config, loop, &s.nb);
 	if (rc) {
 		log_err("cannot start: %s", strerror(-rc));
 		goto out;
 	}
 	rundir_file(path, rundir, RUNDIR_NETBACK_SOCKET);
-	rc = rpc_server_create(loop, path, methods, nb, &server);
+	rc = rpc_server_create(loop, path, methods, &s, &server);
 	if (rc) {
 		log_err("%s: %s", path, strerror(-rc));
 		goto out;
@@ -96,8 +131,9 @@ static int run(const char *rundir, struct netback_config *config)
 	rc = loop_run(loop);
 out:
 	rpc_server_destroy(server);
-	netback_destroy(nb);
+	netback_destroy(s.nb);
 	loop_destroy(loop);
+	fast_destroy(s.fast);
 	return rc;
 }
 

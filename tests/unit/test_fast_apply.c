@@ -1,0 +1,240 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The switch's documents: what is refused and why, that nothing is done by halves, and that they are kept. */
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "vswitch/fast/fast.h"
+
+static char folder[] = "/tmp/test-fast.XXXXXX", path[64];
+static int fail_with; /* what making a host's end fails with */
+
+static int host_open(const char *name, unsigned int mtu, const uint8_t *mac, int *fd_out)
+{
+	int fds[2];
+
+	(void)name;
+	(void)mtu;
+	(void)mac;
+	*fd_out = -1;
+	if (fail_with)
+		return -fail_with;
+	assert_int_equal(socketpair(AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK, 0, fds), 0);
+	close(fds[1]);
+	*fd_out = fds[0];
+	return 0;
+}
+
+static int host_set(const char *name, int fd, unsigned int mtu, const uint8_t *mac)
+{
+	(void)name;
+	(void)fd;
+	(void)mtu;
+	(void)mac;
+	return -fail_with;
+}
+
+static void host_close(int fd, bool gone)
+{
+	(void)gone;
+	close(fd);
+}
+
+static int uplink_open(const char *link, int *fd_out)
+{
+	return strcmp(link, "absent0") ? host_open(link, 0, NULL, fd_out) : -ENODEV;
+}
+
+static const struct fast_host_ops host = { host_open, host_set, host_close, uplink_open };
+
+static struct fast *start(void)
+{
+	struct fast_config config = { .state = path, .host = &host };
+	char why[FAST_WHY_MAX];
+	struct fast *f;
+
+	if (fast_create(&config, &f, why))
+		fail_msg("%s", why);
+	return f;
+}
+
+static int apply(struct fast *f, const char *text, char *why)
+{
+	json_t *change = json_loads(text, 0, NULL);
+	int rc;
+
+	assert_non_null(change);
+	why[0] = '\0';
+	rc = fast_apply(f, change, why);
+	json_decref(change);
+	return rc;
+}
+
+static void is(struct fast *f, const char *text)
+{
+	json_t *want = json_loads(text, 0, NULL), *docs = fast_get(f);
+	char *got = json_dumps(docs, JSON_SORT_KEYS);
+
+	if (!json_equal(want, docs))
+		fail_msg("documents are %s", got);
+	free(got);
+	json_decref(want);
+	json_decref(docs);
+}
+
+#define NETWORK	   "\"networks\": {\"lan\": {\"mode\": \"bridge\"}}"
+#define PORT(keys) "\"ports\": {\"vif1.0\": {\"network\": \"lan\"" keys "}}"
+
+static void test_refused(void **state)
+{
+	static const struct {
+		const char *change, *why;
+	} cases[] = {
+		{ "{\"netwroks\": {}}", "netwroks" },
+		{ "{\"ports\": []}", "ports" },
+		{ "{\"networks\": {\"lan\": 1}}", "an object is wanted" },
+		{ "{\"networks\": {\"a name that is too long\": {\"mode\": \"bridge\"}}}",
+		  "15 bytes" },
+		{ "{\"networks\": {\"../x\": {\"mode\": \"bridge\"}}}", "link's name" },
+		{ "{\"networks\": {\"lan\": {}}}", "\"mode\": it is missing" },
+		{ "{\"networks\": {\"lan\": {\"mode\": \"ovs\"}}}", "one of bridge" },
+		{ "{\"networks\": {\"lan\": {\"mode\": \"bridge\", \"mut\": 1}}}", "\"mut\"" },
+		{ "{\"networks\": {\"lan\": {\"mode\": \"bridge\", \"mtu\": 12}}}", "from 68" },
+		{ "{\"networks\": {\"lan\": {\"mode\": \"bridge\", \"mac\": \"01:00:00:00:00:00\"}}}",
+		  "unicast MAC" },
+		{ "{\"networks\": {\"lan\": {\"mode\": \"bridge\", \"cpus\": []}}}", "CPUs" },
+		{ "{\"networks\": {\"lan\": {\"mode\": \"bridge\", \"cpus\": [99999]}}}",
+		  "number" },
+		{ "{\"networks\": {\"lan\": {\"mode\": \"nat\", \"uplink\": "
+		  "{\"link\": \"eth0\", \"kind\": \"afpacket\"}}}}",
+		  "only a bridge" },
+		{ "{\"networks\": {\"lan\": {\"mode\": \"bridge\", \"uplink\": "
+		  "{\"pci\": \"0000:5e:00.0\"}}}}",
+		  "name its link" },
+		{ "{\"networks\": {\"lan\": {\"mode\": \"bridge\", \"uplink\": "
+		  "{\"link\": \"lan\", \"kind\": \"afpacket\"}}}}",
+		  "own end" },
+		{ "{" PORT("") "}", "there is no network lan" },
+		{ "{" NETWORK ", " PORT(", \"acces\": 3") "}", "acces" },
+		{ "{" NETWORK ", " PORT(", \"access\": 4095") "}", "0 to 4094" },
+		{ "{" NETWORK ", " PORT(", \"trunk\": [[5, 4]]") "}", "5 to 4094" },
+		{ "{" NETWORK ", " PORT(", \"trunk\": [[5, 6]], \"access\": 5") "}", "native" },
+		{ "{" NETWORK ", " PORT(", \"from-guest\": {\"bits-per-s\": 0}") "}", "from 1" },
+		{ "{" NETWORK ", " PORT(", \"guard\": 1") "}", "level" },
+		{ "{" NETWORK ", \"ports\": {\"vif1.0\": {\"network\": \"wan\"}}}",
+		  "no network wan" },
+	};
+	struct fast *f = start();
+	char why[FAST_WHY_MAX];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		if (apply(f, cases[i].change, why) != -EINVAL || !strstr(why, cases[i].why))
+			fail_msg("%s: %s", cases[i].change, why);
+		is(f, "{\"networks\": {}, \"ports\": {}}");
+	}
+	fast_destroy(f);
+}
+
+/* One at a time or together, and again: and a restarted one has them. */
+static void test_kept(void **state)
+{
+	struct fast *f = start();
+	char why[FAST_WHY_MAX];
+	struct stat before, after;
+
+	(void)state;
+	assert_int_equal(apply(f, "{" NETWORK ", " PORT("") "}", why), 0);
+	is(f, "{" NETWORK ", " PORT("") "}");
+	assert_int_equal(stat(path, &before), 0);
+	assert_int_equal(apply(f, "{" PORT("") "}", why), 0);
+	assert_int_equal(stat(path, &after), 0);
+	assert_int_equal(before.st_ino, after.st_ino); /* not written for nothing */
+
+	assert_int_equal(apply(f, "{\"networks\": {\"lan\": null}}", why), -EINVAL);
+	assert_non_null(strstr(why, "no network lan"));
+	is(f, "{" NETWORK ", " PORT("") "}");
+	fast_destroy(f);
+
+	f = start();
+	is(f, "{" NETWORK ", " PORT("") "}");
+	assert_int_equal(
+		apply(f, "{\"networks\": {\"lan\": null}, \"ports\": {\"vif1.0\": null}}", why), 0);
+	fast_destroy(f);
+	f = start();
+	is(f, "{\"networks\": {}, \"ports\": {}}");
+	fast_destroy(f);
+}
+
+static void test_file_of_others(void **state)
+{
+	struct fast_config config = { .state = path, .host = &host };
+	char why[FAST_WHY_MAX];
+	FILE *file = fopen(path, "w");
+	struct fast *f;
+
+	(void)state;
+	assert_non_null(file);
+	fputs("{\"networks\": {}}", file);
+	fclose(file);
+	assert_int_equal(fast_create(&config, &f, why), -EINVAL);
+	assert_non_null(strstr(why, "remove it"));
+	assert_null(f);
+	unlink(path);
+}
+
+/* A file that cannot be written: nothing changes. */
+static void test_not_kept(void **state)
+{
+	struct fast *f = start();
+	char why[FAST_WHY_MAX], next[80];
+
+	(void)state;
+	snprintf(next, sizeof(next), "%s.next", path);
+	assert_int_equal(mkdir(next, 0700), 0);
+	assert_int_equal(apply(f, "{" NETWORK "}", why), -EISDIR);
+	assert_non_null(strstr(why, "nothing was changed"));
+	is(f, "{\"networks\": {}, \"ports\": {}}");
+	rmdir(next);
+	assert_int_equal(apply(f, "{" NETWORK "}", why), 0);
+	fast_destroy(f);
+	unlink(path);
+}
+
+static int setup(void **state)
+{
+	(void)state;
+	if (!mkdtemp(folder))
+		return -1;
+	snprintf(path, sizeof(path), "%s/fast.json", folder);
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	(void)state;
+	unlink(path);
+	return rmdir(folder);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_refused),
+		cmocka_unit_test(test_kept),
+		cmocka_unit_test(test_file_of_others),
+		cmocka_unit_test(test_not_kept),
+	};
+
+	return cmocka_run_group_tests(tests, setup, teardown);
+}

@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "vswitch/fast/fast.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "vswitch/fast/fast_priv.h"
+
+json_t *fast_get(const struct fast *f)
+{
+	json_t *networks = json_deep_copy(f->networks), *ports = json_deep_copy(f->ports);
+
+	return json_pack("{s:o*, s:o*}", "networks", networks, "ports", ports);
+}
+
+void fast_rpc_get(struct fast *f, struct rpc_call *call)
+{
+	json_t *docs = fast_get(f);
+
+	if (docs)
+		rpc_reply(call, docs);
+	else
+		rpc_fail(call, "no-memory", "out of memory");
+}
+
+void fast_rpc_apply(struct fast *f, struct rpc_call *call)
+{
+	char why[FAST_WHY_MAX] = "";
+	int rc = fast_apply(f, rpc_params(call), why);
+
+	if (!rc)
+		rpc_reply(call, json_object());
+	else
+		rpc_fail(call, rc == -EINVAL ? "invalid" : "failed", "%s",
+			 why[0] ? why : strerror(-rc));
+}
+
+void fast_rpc_status(struct fast *f, struct rpc_call *call)
+{
+	json_t *status = fast_status(f);
+
+	if (status)
+		rpc_reply(call, status);
+	else
+		rpc_fail(call, "no-memory", "out of memory");
+}
+
+/* One document that does not go is left out, so that it does not take the others with it. */
+static void restore(struct fast *f, const json_t *state, const char *kind)
+{
+	char why[FAST_WHY_MAX];
+	const char *name;
+	json_t *doc;
+
+	json_object_foreach (json_object_get(state, kind), name, doc) {
+		json_t *change = json_pack("{s:{s:O}}", kind, name, doc);
+		int rc = change ? fast_apply(f, change, why) : -ENOMEM;
+
+		if (rc)
+			log_err("%s", change ? why : "out of memory");
+		json_decref(change);
+	}
+}
+
+int fast_create(const struct fast_config *config, struct fast **fast_out, char why[FAST_WHY_MAX])
+{
+	struct fast *f = calloc(1, sizeof(*f));
+	json_t *state = NULL;
+	int rc = 0;
+
+	*fast_out = NULL;
+	snprintf(why, FAST_WHY_MAX, "out of memory");
+	if (!f)
+		return -ENOMEM;
+	f->config = *config;
+	f->networks = json_object();
+	f->ports = json_object();
+	if (!f->networks || !f->ports)
+		rc = -ENOMEM;
+	if (!rc && config->state) {
+		rc = fast_kept(config->state, &state, why);
+		if (!rc) {
+			restore(f, state, "networks");
+			restore(f, state, "ports");
+			f->state = strdup(config->state);
+			rc = f->state ? 0 : -ENOMEM;
+		}
+		json_decref(state);
+	}
+	if (rc) {
+		fast_destroy(f);
+		f = NULL;
+	}
+	*fast_out = f;
+	return rc;
+}
+
+void fast_destroy(struct fast *f)
+{
+	if (!f)
+		return;
+	json_decref(f->networks);
+	json_decref(f->ports);
+	free(f->state);
+	free(f);
+}
