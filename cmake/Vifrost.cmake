@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-# A folder is a library of its .c files; each main_NAME.c in it is a program NAME, with '_' as '-'.
+# A folder is a library of its .c files; each main_NAME.c in it is a program NAME, with '_' as '-'. Those named
+# pmd_* are DPDK drivers: Dpdk.cmake.
 
 function(vifrost_library name)
 	cmake_parse_arguments(A "" "" "DIRS;LIBS" ${ARGN})
@@ -11,7 +12,7 @@ function(vifrost_library name)
 		file(GLOB found CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/${dir}/*.c)
 		list(APPEND sources ${found})
 	endforeach()
-	list(FILTER sources EXCLUDE REGEX "/main_[^/]*\\.c$")
+	list(FILTER sources EXCLUDE REGEX "/(main|pmd)_[^/]*\\.c$")
 	if(sources)
 		add_library(vf_${name} STATIC ${sources})
 		target_link_libraries(vf_${name} PUBLIC ${A_LIBS})
