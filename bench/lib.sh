@@ -8,7 +8,7 @@
 #	...			# measure; bench_figure NAME VALUE UNIT [LIMIT]
 #	bench_end		# the table, the JSON, exit status 1 when a limit is missed
 #
-# bench_begin does without a lab when bench_lab is empty.
+# bench_begin does without a lab when bench_lab is empty. What it calls before it enters one is bench_outside.
 set -euo pipefail
 
 BENCH_SOURCE=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
@@ -52,6 +52,7 @@ bench_begin() {
 			"$BENCH_SOURCE/scripts/build" release
 		fi
 	fi
+	[ -z "${bench_outside:-}" ] || [ -n "${VIFROST_LAB:-}" ] || "$bench_outside"
 	[ -z "$bench_lab" ] || lab_enter "${all[@]}"
 	trap 'bench_broke $? $LINENO "$BASH_COMMAND"' ERR
 	set -E

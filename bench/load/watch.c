@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Whether a measurement was disturbed: on a machine where others run, a thread that wants a processor and
+ * waits for it shows in /proc/PID/task/TID/schedstat only, not as stolen time.
+ */
+#include "bench/load/load.h"
+
+#include <dirent.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+
+#define DATA_PLANE 0.05 /* of the time that a thread must have run or waited to be looked at */
+
+static bool read_thread(struct load_thread *t)
+{
+	char path[64];
+	FILE *f;
+	int n;
+
+	snprintf(path, sizeof(path), "/proc/%d/task/%d/schedstat", t->pid, t->tid);
+	f = fopen(path, "re");
+	if (!f)
+		return false;
+	n = fscanf(f, "%" SCNu64 " %" SCNu64, &t->run_ns, &t->wait_ns);
+	fclose(f);
+	return n == 2;
+}
+
+static void add_threads(struct load_watch *w, pid_t pid)
+{
+	char path[64];
+	struct dirent *e;
+	DIR *dir;
+
+	snprintf(path, sizeof(path), "/proc/%d/task", pid);
+	dir = opendir(path);
+	if (!dir)
+		return;
+	while (w->nr < LOAD_THREADS_MAX && (e = readdir(dir))) {
+		struct load_thread t = { .pid = pid, .tid = (pid_t)atoi(e->d_name) };
+
+		if (t.tid > 0 && read_thread(&t))
+			w->threads[w->nr++] = t;
+	}
+	closedir(dir);
+}
+
+void load_watch_begin(struct load_watch *w, const struct load_spec *spec)
+{
+	memset(w, 0, sizeof(*w));
+	w->spec = spec;
+	for (unsigned int i = 0; i < spec->nr_watch; i++)
+		add_threads(w, spec->watch[i]);
+	add_threads(w, getpid());
+	w->begin_ns = clock_ns();
+}
+
+void load_watch_end(struct load_watch *w)
+{
+	uint64_t ns = clock_ns() - w->begin_ns;
+
+	w->seconds = (double)ns / 1e9;
+	for (unsigned int i = 0; i < w->nr; i++) {
+		struct load_thread now = w->threads[i];
+		double run, wait;
+
+		if (!read_thread(&now))
+			continue;
+		run = (double)(now.run_ns - w->threads[i].run_ns) / (double)ns;
+		wait = (double)(now.wait_ns - w->threads[i].wait_ns) / (double)ns;
+		if (run + wait < DATA_PLANE)
+			continue;
+		if (wait > w->wait)
+			w->wait = wait;
+		if (now.pid == getpid())
+			w->own_run_s += run * w->seconds;
+		else
+			w->run_s += run * w->seconds;
+	}
+}
