@@ -65,7 +65,7 @@ static bool changes_links(const struct vs_op *op)
 	case VS_OP_SET_NAME:
 		return true;
 	case VS_OP_DOC:
-		return op->index == VS_DOC_OVS_BRIDGE;
+		return op->index == VS_DOC_OVS_BRIDGE || op->index == VS_DOC_FAST_NETWORK;
 	default:
 		return false;
 	}

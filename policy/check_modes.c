@@ -110,9 +110,8 @@ static void check_later_keys(struct pol_checks *c, const struct pol_network *n)
 		const char *key;
 		const struct pol_place *place;
 	} keys[] = {
-		{ "pmd-cpus", &d->pmd_cpus.place },
-		{ "socket-mem", &d->socket_mem.place },
-		{ "rx-queues", &d->rx_queues.place },
+		{ "pmd-cpus", &d->pmd_cpus.place },   { "socket-mem", &d->socket_mem.place },
+		{ "rx-queues", &d->rx_queues.place }, { "hugepages", &d->hugepages.place },
 		{ "fallback", &d->fallback.place },
 	};
 
@@ -123,7 +122,31 @@ static void check_later_keys(struct pol_checks *c, const struct pol_network *n)
 				  "\"%s\" is of datapaths dpdk and afxdp", keys[i].key);
 }
 
-/* The vifs' tap and kernel; or the switch's kernel and netdev. */
+/* Of vifrost-netback's switch. */
+static void check_fast(struct pol_checks *c, const struct pol_network *n)
+{
+	const struct pol_network_datapath *d = &n->datapath;
+
+	if (d->fallback.value == POL_FALLBACK_NETDEV)
+		pol_error(c->r, "VF0234", n->node, &d->fallback.place, "allowed: none, kernel",
+			  "fallback \"netdev\" is only for networks of mode ovs");
+	if (d->rx_queues.place.line)
+		pol_error(c->r, "VF0234", n->node, &d->rx_queues.place,
+			  "leave it out; how many queues a guest has stands in profiles and vifs",
+			  "\"rx-queues\" is only for networks of mode ovs");
+	if (pol_is_fast(n) && pol_stp_is_on(&n->stp))
+		pol_error(c->r, "VF0234", n->node, &n->stp.place,
+			  "leave it out, or datapath: kernel",
+			  "stp on datapath \"dpdk\", whose switch has none");
+	for (size_t i = 0; i < d->pmd_cpus.nr; i++)
+		for (size_t k = 0; k < i; k++)
+			if (d->pmd_cpus.v[k].value == d->pmd_cpus.v[i].value)
+				pol_error(c->r, "VF0234", n->node, &d->pmd_cpus.place,
+					  "name each core once", "core %u twice in \"pmd-cpus\"",
+					  d->pmd_cpus.v[i].value);
+}
+
+/* The vifs' tap and kernel; or the switch's kernel, netdev and dpdk. */
 static void check_datapath(struct pol_checks *c, const struct pol_network *n)
 {
 	const struct pol_network_datapath *d = &n->datapath;
@@ -139,13 +162,16 @@ static void check_datapath(struct pol_checks *c, const struct pol_network *n)
 			c->r, "VF0234", n->node, &type->place,
 			"allowed: kernel, netdev; what carries its vifs stands in profiles and vifs",
 			"datapath \"tap\" is not for the switch of an ovs network");
-	if (!is_ovs && (type->value == POL_DATAPATH_NETDEV || is_later))
-		pol_error(c->r, "VF0234", n->node, &type->place, "allowed: tap, kernel",
+	if (!is_ovs && is_later)
+		check_fast(c, n);
+	if (!is_ovs && type->value == POL_DATAPATH_NETDEV)
+		pol_error(c->r, "VF0234", n->node, &type->place, "allowed: tap, kernel, dpdk",
 			  "datapath %s is only for networks of mode ovs",
 			  pol_quote(quoted, choice_text(pol_network_datapaths, type->value)));
-	else if (is_later && d->fallback.value == POL_FALLBACK_NONE)
+	else if (is_later && !pol_is_fast(n) && d->fallback.value == POL_FALLBACK_NONE)
 		pol_error(c->r, "VF0250", n->node, &type->place,
-			  "fallback: kernel or netdev, to go on without it",
+			  is_ovs ? "fallback: kernel or netdev, to go on without it"
+				 : "type dpdk, or fallback: kernel, to go on without it",
 			  "not in this version: datapath %s, and no fallback",
 			  pol_quote(quoted, choice_text(pol_network_datapaths, type->value)));
 	else if (is_later && !pol_has_errors(c->r) && pol_network_degraded(n, why))

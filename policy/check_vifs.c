@@ -217,6 +217,21 @@ static void check_offers(const struct vif_check *v)
 			  "leave them out", "addresses for a mirror's target: it sends nothing");
 }
 
+/* There is one switch for all vifs of a network. */
+static void check_datapath(const struct vif_check *v)
+{
+	const struct pol_value *is = &v->e.datapath;
+
+	if (!pol_is_fast(v->network) || is->origin == POL_FROM_NETWORK)
+		return;
+	pol_error(
+		v->c->r, "VF0243", v->vif->node, said_at(v, is->origin, &is->place),
+		"leave it out, or move the vif to another network",
+		"datapath \"%s\" for a vif of a network on datapath \"dpdk\", which switches all of "
+		"its vifs itself",
+		pol_datapath_name(is->value));
+}
+
 static void note_tags(const struct vif_check *v)
 {
 	struct pol_index *index = v->vif->addresses.nr ? &v->c->tags : &v->c->bare_tags;
@@ -240,5 +255,6 @@ void pol_check_vif(struct pol_checks *c, const struct pol_guest *g, const struct
 	check_vlan(&v);
 	check_protection(&v);
 	check_offers(&v);
+	check_datapath(&v);
 	note_tags(&v);
 }

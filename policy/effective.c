@@ -38,7 +38,10 @@ const char *pol_anti_spoof_name(uint32_t anti_spoof)
 
 const char *pol_datapath_name(uint32_t datapath)
 {
-	return choice_name(pol_datapaths, datapath);
+	const char *name = choice_name(pol_datapaths, datapath);
+
+	/* A vif may have it of its network alone. */
+	return strcmp(name, "?") != 0 ? name : choice_name(pol_network_datapaths, datapath);
 }
 
 const char *pol_origin_name(enum pol_origin origin)
@@ -157,10 +160,16 @@ enum pol_datapath_type pol_network_datapath(const struct pol_network *network)
 {
 	uint32_t type = network->datapath.type.value;
 
-	if (type != POL_DATAPATH_DPDK && type != POL_DATAPATH_AFXDP)
+	if ((type != POL_DATAPATH_DPDK && type != POL_DATAPATH_AFXDP) || pol_is_fast(network))
 		return (enum pol_datapath_type)type;
 	return network->datapath.fallback.value == POL_FALLBACK_NETDEV ? POL_DATAPATH_NETDEV
 								       : POL_DATAPATH_KERNEL;
+}
+
+bool pol_is_fast(const struct pol_network *network)
+{
+	return network->mode.value != POL_MODE_OVS &&
+	       network->datapath.type.value == POL_DATAPATH_DPDK;
 }
 
 bool pol_network_degraded(const struct pol_network *network, char why[POL_DEGRADED_MAX])
@@ -252,8 +261,8 @@ void pol_effective_vif(const struct pol_guest *guest, const struct pol_vif *vif,
 	inherit_isolation(out);
 	inherit(&out->anti_spoof, p ? &p->anti_spoof : NULL, POL_FROM_PROFILE);
 	inherit(&out->anti_spoof, &vif->anti_spoof, POL_FROM_VIF);
-	/* An ovs network's is the switch's. */
-	if (n->mode.value != POL_MODE_OVS)
+	/* An ovs network's is the switch's; what falls back is on TAPs. */
+	if (n->mode.value != POL_MODE_OVS && n->datapath.type.value != POL_DATAPATH_AFXDP)
 		inherit(&out->datapath, &n->datapath.type, POL_FROM_NETWORK);
 	inherit(&out->datapath, p ? &p->datapath.type : NULL, POL_FROM_PROFILE);
 	inherit(&out->datapath, &vif->datapath.type, POL_FROM_VIF);

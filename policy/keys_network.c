@@ -191,6 +191,7 @@ static const struct pol_key network_datapath_keys[] = {
 		64),
 	FIELD(struct pol_network_datapath, socket_mem, "socket-mem", POL_KIND_QUANTITY,
 	      &socket_mem),
+	FIELD(struct pol_network_datapath, hugepages, "hugepages", POL_KIND_BOOL, NULL),
 	FIELD(struct pol_network_datapath, rx_queues, "rx-queues", POL_KIND_U32, &rx_queues_range),
 	FIELD(struct pol_network_datapath, fallback, "fallback", POL_KIND_CHOICE, fallbacks),
 	END,

@@ -120,8 +120,8 @@ enum pol_datapath_type {
 	POL_DATAPATH_TAP,
 	POL_DATAPATH_KERNEL,
 	POL_DATAPATH_NETDEV,
-	POL_DATAPATH_DPDK,  /* this version has neither: */
-	POL_DATAPATH_AFXDP, /* what falls back is on one of the above */
+	POL_DATAPATH_DPDK,  /* vifrost-netback's own switch; of ovs networks Open vSwitch's */
+	POL_DATAPATH_AFXDP, /* not in this version: what falls back is on one of the above */
 };
 enum pol_fallback { POL_FALLBACK_NONE, POL_FALLBACK_KERNEL, POL_FALLBACK_NETDEV };
 enum pol_role { POL_ROLE_NONE, POL_ROLE_MIRROR_TARGET };
@@ -149,6 +149,7 @@ struct pol_network_datapath {
 	struct pol_u32s pmd_cpus;
 	struct pol_u64 socket_mem; /* bytes */
 	struct pol_u32 rx_queues;
+	struct pol_bool hugepages; /* not given: as there are */
 };
 
 /* One VLAN, or in a trunk several: numbers, or a name out of the network's vlans. */
@@ -747,6 +748,8 @@ bool pol_gives_leases(const struct pol_network *network);
 bool pol_is_per_guest(const struct pol_network *network);
 /* What a network's datapath is in this version: of those it has none of, the fall-back. */
 enum pol_datapath_type pol_network_datapath(const struct pol_network *network);
+/* Whether it is to be switched by vifrost-netback; it may have to fall back when that cannot. */
+bool pol_is_fast(const struct pol_network *network);
 /* Why a network is not what the policy asks for first: "network fast0 ..."; false: it is. */
 #define POL_DEGRADED_MAX 256
 bool pol_network_degraded(const struct pol_network *network, char why[POL_DEGRADED_MAX]);

@@ -42,6 +42,7 @@ int vifrostd_take_policy(struct vifrostd *d, struct policy *policy)
 
 	vs_wanted_init(&networks);
 	rc = policy ? pol_wanted(policy, d->host_id, &networks) : 0;
+	vs_fast_keep(&networks, &d->apply.state.record);
 	if (rc) {
 		vs_wanted_fini(&networks);
 		return rc;

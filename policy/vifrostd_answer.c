@@ -36,10 +36,30 @@ void tx_fail(struct rpc_call *call, int rc, const struct diags *ds, struct apply
 			 why);
 }
 
-json_t *degraded_json(const struct policy *policy)
+/* Of networks whose switch vifrost-netback was to be. */
+static json_t *fallen_json(const struct vs_network *n, const char *why)
+{
+	char text[2 * POL_DEGRADED_MAX];
+
+	snprintf(text, sizeof(text), "network %s is on datapath kernel, its fall-back: %s", n->name,
+		 why[0] ? why
+			: "when the policy was applied vifrost-netback could not be its switch; "
+			  "apply again once it can");
+	return json_string(text);
+}
+
+json_t *degraded_json(const struct policy *policy, const struct vs_wanted *wanted)
 {
 	json_t *list = NULL;
 	char why[POL_DEGRADED_MAX];
+
+	for (size_t i = 0; i < wanted->nr_networks; i++) {
+		if (!wanted->networks[i].fast.has_fallen)
+			continue;
+		if (!list)
+			list = json_array();
+		json_array_append_new(list, fallen_json(&wanted->networks[i], wanted->fast_why));
+	}
 
 	for (size_t i = 0; policy && i < policy->networks.nr; i++) {
 		if (!pol_network_degraded(&policy->networks.v[i], why))

@@ -20,8 +20,9 @@ static void segment_text(const struct vs_network *n, char *text, size_t size)
 		snprintf(text, size, "lan %s %u", n->uplink_name, n->uplink_vlan);
 		return;
 	}
-	used = (size_t)snprintf(text, size, "%s %s%s", n->nr_subnets ? n->mode->name : "", n->name,
-				n->is_per_guest ? " alone" : "");
+	used = (size_t)snprintf(text, size, "%s %s%s",
+				n->nr_subnets ? vs_mode_plain(n->mode)->name : "", n->name,
+				n->is_per_guest || n->fast.is_per_guest ? " alone" : "");
 	for (size_t i = 0; i < n->nr_subnets && used + 40 < size; i++) {
 		const struct vs_prefix *p = &n->subnets[i].prefix;
 

@@ -261,7 +261,8 @@ static int may_repair_plan(void *arg, const struct apply *a, const struct vs_obs
 		const struct vs_op *op = &plan->steps[i].op;
 		const struct vif *vif;
 
-		if (op->kind != VS_OP_DOC || op->index != VS_DOC_OVS_PORT || op->doc)
+		if (op->kind != VS_OP_DOC || op->doc ||
+		    (op->index != VS_DOC_OVS_PORT && op->index != VS_DOC_FAST_PORT))
 			continue;
 		vif = vif_find_name(d, op->text);
 		if (!d->store || (vif && vif->state != VIF_QUARANTINED))
@@ -285,6 +286,7 @@ static void look(struct vifrostd *d)
 	vs_wanted_init(&wanted);
 	/* Vifs that are not placed yet wait for something, and have their own way there. */
 	rc = d->policy ? pol_wanted(d->policy, d->host_id, &wanted) : 0;
+	vs_fast_keep(&wanted, &d->apply.state.record);
 	if (!rc)
 		rc = names_wanted(d, &wanted);
 	if (!rc)
@@ -312,7 +314,8 @@ static int arm_poll(struct vifrostd *d)
 	for (size_t i = 0; i < d->networks.nr_networks; i++) {
 		const struct vs_network *n = &d->networks.networks[i];
 
-		if (n->mode == &vs_mode_ovs || n->nr_subnets || n->host_dhcp4 || n->host_dhcp6)
+		if (n->mode == &vs_mode_ovs || vs_is_fast(n) || n->nr_subnets || n->host_dhcp4 ||
+		    n->host_dhcp6)
 			ms = POLL_MS;
 	}
 	return loop_timer_set(&d->drift.poll_timer, ms, ms);
@@ -322,12 +325,15 @@ static void on_poll_timer(void *arg)
 {
 	static const struct vs_change ovs = { .what = "Open vSwitch" };
 	static const struct vs_change service = { .what = "a daemon" };
+	static const struct vs_change netback = { .what = "vifrost-netback's switch" };
 	struct vifrostd *d = arg;
 
 	if (!d->policy || d->tx.phase != TX_NONE)
 		return;
 	if (vs_ovs_changed())
 		on_change(d, &ovs);
+	if (vs_fast_changed(d->rundir))
+		on_change(d, &netback);
 	if (vs_services_died(d->rundir))
 		on_change(d, &service);
 }

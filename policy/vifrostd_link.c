@@ -22,6 +22,7 @@ const char *vif_datapath_name(enum vif_datapath datapath)
 		[VIF_DATAPATH_ANY] = "",
 		[VIF_DATAPATH_TAP] = "tap",
 		[VIF_DATAPATH_KERNEL] = "kernel",
+		[VIF_DATAPATH_DPDK] = "dpdk",
 	};
 
 	return names[datapath];
@@ -45,7 +46,10 @@ enum vif_datapath vif_decide(struct vifrostd *d, const struct policy *policy, co
 	if (!out->is_placed)
 		return VIF_DATAPATH_ANY;
 	lease_addr(d, &out->vif);
-	if (!d->is_xen || out->datapath == POL_DATAPATH_TAP)
+	/* Fallen back, its network is one of TAPs. */
+	if (vs_is_fast(vs_wanted_network(&d->networks, out->vif.network)))
+		return VIF_DATAPATH_DPDK;
+	if (!d->is_xen || out->datapath == POL_DATAPATH_DPDK || out->datapath == POL_DATAPATH_TAP)
 		return VIF_DATAPATH_TAP;
 	/* One in service stays so until what it is to move to is there. */
 	if (has_driver() || is_connected(vif))
@@ -65,9 +69,11 @@ static int write_datapath(struct vifrostd *d, struct vif *vif)
 	const char *told = vif->datapath_told;
 	int rc;
 
-	if (!d->is_xen || vif->wanted == VIF_DATAPATH_ANY || !strcmp(told, note.value))
+	if (vif->wanted == VIF_DATAPATH_ANY || !strcmp(told, note.value))
 		return 0;
-	if (!has_driver() && (vif->wanted == VIF_DATAPATH_TAP ? !told[0] : is_connected(vif)))
+	if (vif->wanted == VIF_DATAPATH_TAP && !told[0] && !(d->is_xen && has_driver()))
+		return 0;
+	if (vif->wanted == VIF_DATAPATH_KERNEL && !has_driver() && is_connected(vif))
 		return 0;
 	rc = vif_write_notes(d, vif, &note, 1);
 	if (!rc)
@@ -167,7 +173,8 @@ static void explain_failure(struct vif *vif, int rc, const char *why)
 		snprintf(vif->reason, sizeof(vif->reason),
 			 "network %s has no link; `vifrost apply` makes it", p->vif.network);
 	else
-		snprintf(vif->reason, sizeof(vif->reason), "cannot put %s on %s: %s", vif->link,
+		snprintf(vif->reason, sizeof(vif->reason), "cannot put %s on %s: %s",
+			 vif->link[0] ? vif->link : vif->name,
 			 p->is_placed ? p->vif.network : "quarantine", why);
 }
 
@@ -186,14 +193,59 @@ static int put_link(struct vifrostd *d, const struct vs_vif *vif, char *why)
 		  : vs_place_vif(d->sys, vs_wanted_network(&d->networks, vif->network), vif, why);
 }
 
+/* Once it is elsewhere, or of a network no more: vifrost-netback's switch forgets it. */
+void vif_drop_port(struct vifrostd *d, struct vif *vif)
+{
+	char why[VS_TEXT_LEN];
+
+	if (!vif->has_port)
+		return;
+	if (vs_fast_forget(d->sys, vif->name, why))
+		log_warning("%s: its port at vifrost-netback's switch cannot be taken away: %s",
+			    vif->name, why);
+	else
+		vif->has_port = false;
+}
+
+/* It has no link: all there is of it on the host is what vifrost-netback was told. */
+static void place_port(struct vifrostd *d, struct vif *vif)
+{
+	struct placement *p = &vif->placement;
+	char why[VS_TEXT_LEN];
+	int rc;
+
+	vif->link[0] = vif->reason[0] = '\0';
+	vif->ifindex = 0;
+	vif->is_moving = false;
+	vif->actual = VIF_DATAPATH_DPDK;
+	memcpy(p->vif.name, vif->name, sizeof(p->vif.name));
+	vif->has_port = true;
+	rc = put_link(d, &p->vif, why);
+	vif->state = VIF_CONNECTED;
+	if (rc)
+		explain_failure(vif, rc, why);
+}
+
 /* Put the link where the placement says; @vif's state and reason say how it went. */
 static void place_link(struct vifrostd *d, struct vif *vif, bool is_planned)
 {
 	struct placement *p = &vif->placement;
 	struct vs_link link;
 	char why[VS_TEXT_LEN];
-	int rc = find_link(d, vif, &link);
+	int rc;
 
+	if (vif->wanted == VIF_DATAPATH_DPDK && p->is_placed) {
+		place_port(d, vif);
+		return;
+	}
+	vif_drop_port(d, vif);
+	if (!p->is_placed && !strcmp(vif->datapath_told, vif_datapath_name(VIF_DATAPATH_DPDK))) {
+		vif->link[0] = '\0';
+		vif->state = VIF_QUARANTINED;
+		snprintf(vif->reason, sizeof(vif->reason), "%s", p->why);
+		return;
+	}
+	rc = find_link(d, vif, &link);
 	vif->reason[0] = '\0';
 	if (rc == -ENODEV) {
 		explain_missing(vif);
@@ -335,11 +387,12 @@ int vif_assign(struct vifrostd *d, struct vif *vif)
 	int rc;
 
 	vif->wanted = vif_decide(d, d->policy, vif, false, &vif->placement);
-	rc = vif_offer(d, vif);
-	if (rc || !d->is_xen)
-		return rc;
+	/* As another vifrostd may have left it. */
+	vif->has_port |= !strcmp(vif->datapath_told, vif_datapath_name(VIF_DATAPATH_DPDK));
 	rc = write_datapath(d, vif);
-	if (rc || vif->placement.is_placed || vif->wanted == VIF_DATAPATH_ANY)
+	if (!rc)
+		rc = vif_offer(d, vif);
+	if (rc || !d->is_xen || vif->placement.is_placed || vif->wanted == VIF_DATAPATH_ANY)
 		return rc;
 	/* Without a backend, nobody else will say what is wrong. */
 	vif->state = VIF_ERROR;
@@ -357,6 +410,7 @@ static void bury(struct vifrostd *d, struct vif *vif)
 	snprintf(vif->reason, sizeof(vif->reason),
 		 "its domain is gone; the toolstack has left its device behind");
 	memcpy(where.name, vif->link, sizeof(where.name));
+	vif_drop_port(d, vif);
 	if (where.name[0])
 		vs_place_vif(d->sys, NULL, &where, why);
 }

@@ -31,7 +31,15 @@ static void place_other(struct vifrostd *d, struct vif *vif, const char *link,
 	struct placement p;
 	int rc;
 
-	vif_decide(d, d->policy, vif, false, &p);
+	if (vif_decide(d, d->policy, vif, false, &p) == VIF_DATAPATH_DPDK) {
+		rpc_reply(
+			call,
+			json_pack("{ss ss ss}", "state", vif_state_name(VIF_ERROR), "reason",
+				  "its network is on datapath dpdk, which has no place for an "
+				  "emulated card: type=vif in its configuration, or datapath: tap",
+				  "network", p.vif.network));
+		return;
+	}
 	snprintf(p.vif.name, sizeof(p.vif.name), "%s", link);
 	rc = vs_place_vif(d->sys, vs_wanted_network(&d->networks, p.vif.network), &p.vif, why);
 	if (!p.is_placed)

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "policy/daemon_api.h"
+#include "vswitch/fastnet.h"
 
 static void forget(struct planned *p)
 {
@@ -48,6 +49,7 @@ struct question {
 	struct vifrostd *d;
 	const struct tx_request *r;
 	struct diags ds;
+	json_t *degraded; /* NULL: nothing is */
 };
 
 static int may(void *arg, const struct apply *a, const struct vs_observed *before,
@@ -72,21 +74,24 @@ static int look(struct question *q, struct rpc_call *call, const struct policy *
 	wish->wanted = &wanted;
 	rc = rpc_wanted(d, policy, &wanted);
 	if (!rc)
+		rc = vs_fast_check_host(&wanted, &q->ds);
+	if (!rc)
 		rc = apply_plan(&d->apply, wish, &q->ds, result);
 	if (rc)
 		tx_fail(call, rc, &q->ds, result);
+	else
+		q->degraded = degraded_json(policy, &wanted);
 	wish->wanted = NULL;
 	vs_wanted_fini(&wanted);
 	diags_fini(&q->ds);
 	return rc;
 }
 
-static void answer(struct rpc_call *call, const struct policy *policy,
-		   const struct apply_result *result)
+/* @degraded: taken over. */
+static void answer(struct rpc_call *call, json_t *degraded, const struct apply_result *result)
 {
-	rpc_reply(call,
-		  json_pack("{ss ss sO so*}", "outcome", tx_outcome_of(result), "plan", result->id,
-			    "steps", result->steps, "degraded", degraded_json(policy)));
+	rpc_reply(call, json_pack("{ss ss sO so*}", "outcome", tx_outcome_of(result), "plan",
+				  result->id, "steps", result->steps, "degraded", degraded));
 }
 
 void plan_rpc_plan(void *arg, struct rpc_call *call)
@@ -103,7 +108,7 @@ void plan_rpc_plan(void *arg, struct rpc_call *call)
 	wish.text = r.text;
 	if (!look(&q, call, r.policy, &wish, &result)) {
 		remember(d, result.id, r.file, r.text);
-		answer(call, r.policy, &result);
+		answer(call, q.degraded, &result);
 	}
 	apply_result_fini(&result);
 	pol_free(r.policy);
@@ -117,6 +122,6 @@ void plan_rpc_diff(void *arg, struct rpc_call *call)
 	struct apply_wish wish = { .file = d->apply.state.file, .text = d->apply.state.text };
 
 	if (!look(&q, call, d->policy, &wish, &result))
-		answer(call, d->policy, &result);
+		answer(call, q.degraded, &result);
 	apply_result_fini(&result);
 }

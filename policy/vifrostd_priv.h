@@ -19,6 +19,7 @@
 #include "policy/probe.h"
 #include "policy/vifrostd.h"
 #include "vswitch/changes.h"
+#include "vswitch/fastnet.h"
 #include "vswitch/rtnl_events.h"
 
 enum vif_state {
@@ -30,7 +31,8 @@ enum vif_state {
 };
 
 /* By whom a vif is served, or is to be. The policy does not speak of vifs that it gives no network. */
-enum vif_datapath { VIF_DATAPATH_ANY, VIF_DATAPATH_TAP, VIF_DATAPATH_KERNEL };
+/* DPDK: by vifrost-netback's own switch, without a link on the host. */
+enum vif_datapath { VIF_DATAPATH_ANY, VIF_DATAPATH_TAP, VIF_DATAPATH_KERNEL, VIF_DATAPATH_DPDK };
 
 /* One vif of the store's backend/vif/<domid>/<devid>. */
 #define RATE_LEN 32
@@ -56,6 +58,7 @@ struct vif {
 	struct placement placement;
 	enum vif_datapath wanted, actual; /* actual: of the link */
 	bool is_moving;			  /* its link is the other datapath's */
+	bool has_port;			  /* of vifrost-netback's switch, or may have */
 	bool has_rate;
 	/* What passes, measured while there is a limit. */
 	struct vif_flow {
@@ -239,6 +242,8 @@ int vif_assign(struct vifrostd *d, struct vif *vif);
 enum vif_datapath vif_decide(struct vifrostd *d, const struct policy *policy, const struct vif *vif,
 			     bool explain, struct placement *out);
 const char *vif_datapath_name(enum vif_datapath datapath);
+/* Nothing passes by vifrost-netback's switch any more. */
+void vif_drop_port(struct vifrostd *d, struct vif *vif);
 struct vif_note {
 	const char *key, *value; /* NULL: removed */
 };
@@ -390,7 +395,7 @@ void tx_expire(struct vifrostd *d);
 void tx_fail_invalid(struct rpc_call *call, const struct diags *ds);
 void tx_fail(struct rpc_call *call, int rc, const struct diags *ds, struct apply_result *result);
 /* Networks that are not on the datapath that the policy asks for first. NULL: none. */
-json_t *degraded_json(const struct policy *policy);
+json_t *degraded_json(const struct policy *policy, const struct vs_wanted *wanted);
 const char *tx_outcome_of(const struct apply_result *result);
 
 int vif_write_carrier(struct vifrostd *d, struct vif *vif, bool on);

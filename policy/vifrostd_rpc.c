@@ -8,12 +8,14 @@
 
 #include "policy/daemon_api.h"
 #include "policy/wanted.h"
+#include "vswitch/fastnet.h"
 #include "vswitch/guard.h"
 
 int rpc_wanted(struct vifrostd *d, const struct policy *policy, struct vs_wanted *wanted)
 {
 	int rc = policy ? pol_wanted(policy, d->host_id, wanted) : 0;
 
+	vs_fast_decide(wanted, d->rundir);
 	if (!rc)
 		rc = names_wanted(d, wanted);
 	return rc ? rc : vif_wanted(d, policy, false, wanted);

@@ -159,6 +159,13 @@ static bool has_uplink(const struct vs_observed *o, const struct vs_record_netwo
 	const struct vs_mode *mode = vs_mode_find(rn->mode);
 	const char *on;
 
+	if (mode && mode->segment == VS_SEGMENT_FAST) {
+		on = json_string_value(json_object_get(
+			json_object_get(vs_observed_doc(o, VS_DOC_FAST_NETWORK, rn->name),
+					"uplink"),
+			"link"));
+		return on && !strcmp(on, rn->uplink);
+	}
 	if (!mode || mode->segment != VS_SEGMENT_OVS)
 		return uplink->master == link->ifindex;
 	on = json_string_value(
@@ -172,10 +179,13 @@ static json_t *network_json(struct vifrostd *d, const struct vs_record_network *
 	const struct vs_link *link = vs_observed_link(o, rn->name);
 	const struct vs_link *uplink = vs_observed_link(o, rn->uplink);
 	const char *state = "up", *reason = NULL;
+	const struct vs_mode *mode = vs_mode_find(rn->mode);
+	const char *mode_name = mode ? vs_mode_plain(mode)->name : rn->mode;
+	const char *datapath = mode && mode->plain ? "dpdk" : NULL;
 	char mac[MAC_TEXT_LEN];
 
 	if (!link)
-		return json_pack("{ss ss ss ss}", "name", rn->name, "mode", rn->mode, "state",
+		return json_pack("{ss ss ss ss}", "name", rn->name, "mode", mode_name, "state",
 				 "missing", "reason",
 				 "someone deleted its bridge; `vifrost apply` makes it anew");
 	format_mac(link->mac, mac);
@@ -192,10 +202,11 @@ static json_t *network_json(struct vifrostd *d, const struct vs_record_network *
 		state = "down";
 		reason = "its uplink has no carrier";
 	}
-	return json_pack("{ss ss ss ss* ss* si sb ss so si}", "name", rn->name, "mode", rn->mode,
-			 "state", state, "reason", reason, "uplink", text_or_null(rn->uplink),
-			 "mtu", (int)link->mtu, "stp", link->stp, "mac", mac, "addresses",
-			 addresses_json(o, link->ifindex), "vifs", count_vifs(d, rn->name));
+	return json_pack("{ss ss ss* ss ss* ss* si sb ss so si}", "name", rn->name, "mode",
+			 mode_name, "datapath", datapath, "state", state, "reason", reason,
+			 "uplink", text_or_null(rn->uplink), "mtu", (int)link->mtu, "stp",
+			 link->stp, "mac", mac, "addresses", addresses_json(o, link->ifindex),
+			 "vifs", count_vifs(d, rn->name));
 }
 
 static json_t *networks_json(struct vifrostd *d, const struct vs_observed *o)
@@ -275,7 +286,7 @@ json_t *status_json(struct vifrostd *d)
 	char why[VS_TEXT_LEN];
 	int rc;
 
-	look.docs &= VS_DOC_BIT(VS_DOC_OVS_PORT);
+	look.docs &= VS_DOC_BIT(VS_DOC_OVS_PORT) | VS_DOC_BIT(VS_DOC_FAST_NETWORK);
 	rc = d->sys->ops->observe(d->sys, &look, &o, why);
 	if (rc) {
 		json_decref(daemons);
@@ -284,10 +295,10 @@ json_t *status_json(struct vifrostd *d)
 	}
 	policy = d->policy ? json_pack("{ss}", "file", d->apply.state.file) : json_null();
 	status = json_pack("{ss so so* si so* so* so* so so so}", "schema", "vifrost/state/v1",
-			   "policy", policy, "degraded", degraded_json(d->policy), "pending",
-			   count_pending(d), "change", tx_json(d), "drift", drift_json(d), "names",
-			   names_json_of(d), "daemons", daemons, "networks", networks_json(d, &o),
-			   "vifs", vifs_json(d, netback, true));
+			   "policy", policy, "degraded", degraded_json(d->policy, &d->networks),
+			   "pending", count_pending(d), "change", tx_json(d), "drift",
+			   drift_json(d), "names", names_json_of(d), "daemons", daemons, "networks",
+			   networks_json(d, &o), "vifs", vifs_json(d, netback, true));
 	json_decref(netback);
 	vs_observed_fini(&o);
 	return status;

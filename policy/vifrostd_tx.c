@@ -133,11 +133,12 @@ static json_t *answer_json(struct vifrostd *d, const char *outcome, json_int_t r
 {
 	struct tx *tx = &d->tx;
 
-	return json_pack(
-		"{ss ss sO* sI sf so* so*}", "outcome", outcome, "plan", tx->result.id, "steps",
-		tx->result.steps, "changes", (json_int_t)(d->sys->nr_changes - tx->changes_before),
-		"duration-ms", (double)(clock_ns() - tx->began_ns) / 1e6, "revision",
-		revision ? json_integer(revision) : NULL, "degraded", degraded_json(d->policy));
+	return json_pack("{ss ss sO* sI sf so* so*}", "outcome", outcome, "plan", tx->result.id,
+			 "steps", tx->result.steps, "changes",
+			 (json_int_t)(d->sys->nr_changes - tx->changes_before), "duration-ms",
+			 (double)(clock_ns() - tx->began_ns) / 1e6, "revision",
+			 revision ? json_integer(revision) : NULL, "degraded",
+			 degraded_json(d->policy, &d->networks));
 }
 
 static void answer(struct vifrostd *d, json_t *json)
@@ -350,6 +351,8 @@ static int do_it(struct vifrostd *d, const struct tx_request *r, struct diags *d
 
 	vs_wanted_init(&wanted);
 	rc = meta ? rpc_wanted(d, r->policy, &wanted) : -ENOMEM;
+	if (!rc)
+		rc = vs_fast_check_host(&wanted, ds);
 	if (!rc)
 		rc = apply_begin(&d->apply, &wish, ds, &tx->result);
 	vs_wanted_fini(&wanted);

@@ -270,6 +270,8 @@ int vif_update(struct vifrostd *d, uint16_t domid, uint16_t devid)
 	if (rc)
 		return rc;
 	if (is_over(state)) {
+		if (vif)
+			vif_drop_port(d, vif);
 		vif_leave(d, vif);
 		vif_forget(d, vif);
 		if (has_mac)

@@ -216,6 +216,25 @@ static int take_routing(const struct pol_network *from, struct vs_network *to)
 	return from->subnets.nr || !pol_is_router(from) ? 0 : take_own_subnets(from, to);
 }
 
+/* Guests without a segment of their own are kept apart by the switch: there is no link each. */
+static void take_fast(const struct pol_network *from, struct vs_network *to)
+{
+	const struct pol_network_datapath *d = &from->datapath;
+	struct vs_fast *f = &to->fast;
+
+	if (!pol_is_fast(from))
+		return;
+	to->mode = vs_mode_fast(to->mode);
+	f->may_fall_back = d->fallback.value == POL_FALLBACK_KERNEL;
+	f->is_per_guest = to->is_per_guest;
+	to->is_per_guest = false;
+	f->says_hugepages = d->hugepages.place.line;
+	f->hugepages = d->hugepages.value;
+	f->memory = d->socket_mem.value;
+	for (; f->nr_cpus < d->pmd_cpus.nr && f->nr_cpus < VS_CPUS_MAX; f->nr_cpus++)
+		f->cpus[f->nr_cpus] = (uint16_t)d->pmd_cpus.v[f->nr_cpus].value;
+}
+
 static int take_mirror(const struct pol_mirror *from, struct vs_mirror *to)
 {
 	const struct pol_texts *guests = &from->select.guests;
@@ -260,6 +279,7 @@ int pol_take_network(const struct pol_network *from, struct vs_network *to)
 		take_route(&from->routes.v[i], r);
 	}
 	rc = take_routing(from, to);
+	take_fast(from, to);
 	for (size_t i = 0; !rc && i < from->mirrors.nr; i++) {
 		struct vs_mirror *m = vs_network_add_mirror(to);
 

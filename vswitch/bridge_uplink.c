@@ -9,6 +9,7 @@
 #include <linux/rtnetlink.h>
 
 #include "vswitch/array.h"
+#include "vswitch/fastnet.h"
 #include "vswitch/guard.h"
 #include "vswitch/ovs.h"
 #include "vswitch/switch.h"
@@ -420,6 +421,7 @@ void bridge_give_back(struct plan_for *p, const struct vs_record_network *old,
 		plan_add_addr(p, VS_DISRUPTION_NONE, old->uplink, &a, true);
 	}
 	leave_ovs(p, VS_DISRUPTION_MANAGEMENT, old->uplink);
+	fastnet_leave_uplink(p, VS_DISRUPTION_MANAGEMENT, old);
 	if (bridge && uplink->master == bridge->ifindex)
 		plan_set_master(p, VS_DISRUPTION_MANAGEMENT, old->uplink, "");
 	if (old->uplink_old_mtu)

@@ -147,7 +147,7 @@ static void add_ranges(struct making *m)
 		add(m, m->config, "enable-ra");
 	if (m->n->mtu && m->n->mtu != 1500)
 		add(m, m->config, "dhcp-option=option:mtu,%u", m->n->mtu);
-	if (m->n->mode != &vs_mode_isolated)
+	if (vs_mode_plain(m->n->mode) != &vs_mode_isolated)
 		return;
 	/* There is no way out: none may be taken for one. But behind links of their own, one to each other. */
 	add(m, m->config, "dhcp-option=option:router");
@@ -278,6 +278,7 @@ json_t *dnsmasq_doc(const struct vs_wanted *w, const struct vs_network *n, bool 
 		[VS_SEGMENT_BRIDGE] = "bridge",
 		[VS_SEGMENT_OVS] = "ovs",
 		[VS_SEGMENT_NONE] = "guests",
+		[VS_SEGMENT_FAST] = "dpdk",
 	};
 	struct making m = { .wanted = w, .n = n, .has_ipv6 = has_ipv6 };
 	json_t *doc = NULL;

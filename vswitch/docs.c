@@ -13,12 +13,19 @@
 #include "vswitch/resolv.h"
 
 const struct vs_doc_ops *const vs_doc_ops[VS_DOC_NR] = {
-	[VS_DOC_NFT] = &nft_doc_ops,	   [VS_DOC_OVS_BRIDGE] = &ovs_bridge_ops,
-	[VS_DOC_OVS_PORT] = &ovs_port_ops, [VS_DOC_DNSMASQ] = &dnsmasq_doc_ops,
-	[VS_DOC_DHCP] = &dhcpcd_doc_ops,   [VS_DOC_VLANS] = &vs_vlans_doc_ops,
-	[VS_DOC_RATE] = &vs_rate_doc_ops,  [VS_DOC_RESOLV] = &resolv_doc_ops,
-	[VS_DOC_FDB] = &vs_fdb_doc_ops,	   [VS_DOC_OFFLOAD] = &offload_doc_ops,
+	[VS_DOC_NFT] = &nft_doc_ops,
+	[VS_DOC_OVS_BRIDGE] = &ovs_bridge_ops,
+	[VS_DOC_OVS_PORT] = &ovs_port_ops,
+	[VS_DOC_DNSMASQ] = &dnsmasq_doc_ops,
+	[VS_DOC_DHCP] = &dhcpcd_doc_ops,
+	[VS_DOC_VLANS] = &vs_vlans_doc_ops,
+	[VS_DOC_RATE] = &vs_rate_doc_ops,
+	[VS_DOC_RESOLV] = &resolv_doc_ops,
+	[VS_DOC_FDB] = &vs_fdb_doc_ops,
+	[VS_DOC_OFFLOAD] = &offload_doc_ops,
 	[VS_DOC_XDP] = &vs_xdp_doc_ops,
+	[VS_DOC_FAST_NETWORK] = &fastnet_network_ops,
+	[VS_DOC_FAST_PORT] = &fastnet_port_ops,
 };
 
 static const struct {
@@ -36,6 +43,8 @@ static const struct {
 	[VS_DOC_FDB] = { "forwarding entry of", "" },
 	[VS_DOC_OFFLOAD] = { "offloads of", NULL },
 	[VS_DOC_XDP] = { "packet filter of", "" },
+	[VS_DOC_FAST_NETWORK] = { "vifrost-netback's switch", NULL },
+	[VS_DOC_FAST_PORT] = { "switch port of", "" },
 };
 
 const char *vs_doc_text(enum vs_doc_kind kind)

@@ -27,10 +27,11 @@ extern const struct vs_doc_ops ovs_bridge_ops, ovs_port_ops; /* ovsdb_bridge.c, 
 /* NULL: this build has none. */
 extern const struct vs_doc_ops *const vs_doc_ops[VS_DOC_NR];
 
-extern const struct vs_doc_ops vs_vlans_doc_ops; /* rtnl_vlans.c */
-extern const struct vs_doc_ops vs_rate_doc_ops;	 /* rtnl_rate.c */
-extern const struct vs_doc_ops vs_fdb_doc_ops;	 /* rtnl_fdb.c */
-extern const struct vs_doc_ops vs_xdp_doc_ops;	 /* rtnl_xdp.c */
+extern const struct vs_doc_ops vs_vlans_doc_ops;		      /* rtnl_vlans.c */
+extern const struct vs_doc_ops vs_rate_doc_ops;			      /* rtnl_rate.c */
+extern const struct vs_doc_ops vs_fdb_doc_ops;			      /* rtnl_fdb.c */
+extern const struct vs_doc_ops vs_xdp_doc_ops;			      /* rtnl_xdp.c */
+extern const struct vs_doc_ops fastnet_network_ops, fastnet_port_ops; /* fastnet_client.c */
 
 struct vs_docs {
 	const char *rundir;

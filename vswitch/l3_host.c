@@ -13,6 +13,7 @@
 #include <linux/rtnetlink.h>
 
 #include "vswitch/array.h"
+#include "vswitch/fastnet.h"
 
 bool l3_is_routed(const struct vs_link *link)
 {
@@ -26,7 +27,7 @@ bool l3_is_host(const struct vs_prefix *prefix)
 
 bool l3_has_proxies(const struct vs_network *n)
 {
-	return n->mode == &vs_mode_route && n->proxy_neighbours;
+	return vs_mode_plain(n->mode) == &vs_mode_route && n->proxy_neighbours;
 }
 
 const struct vs_link *l3_egress(const struct vs_observed *o, const struct vs_network *n, int family)
@@ -213,7 +214,7 @@ static int list_proxies(const struct vs_plan_input *in, const struct vs_observed
 		const struct vs_network *n = vs_wanted_network(w, vif->network);
 		const struct vs_link *egress;
 
-		if (!n || !l3_has_proxies(n) || !vs_observed_link(o, vif->name))
+		if (!n || !l3_has_proxies(n) || !(vs_is_fast(n) || vs_observed_link(o, vif->name)))
 			continue;
 		for (size_t i = 0; i < vif->nr_addrs; i++) {
 			egress = l3_egress(o, n, vif->addrs[i].family);

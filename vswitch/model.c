@@ -394,8 +394,8 @@ static int change_route(struct vs_observed *m, const struct vs_op *op)
 	return 0;
 }
 
-/* An Open vSwitch bridge brings a link and takes it with it. */
-static int ovs_bridge(struct vs_observed *m, const struct vs_op *op)
+/* A switch of a program brings a link and takes it with it. */
+static int user_switch(struct vs_observed *m, const struct vs_op *op, const char *kind)
 {
 	const struct vs_link *now = find(m, op->text);
 	struct vs_op link = { 0 };
@@ -411,16 +411,19 @@ static int ovs_bridge(struct vs_observed *m, const struct vs_op *op)
 	link.value = mtu ? (uint32_t)json_integer_value(mtu) : 1500;
 	if (mac)
 		parse_mac(mac, link.mac);
-	return link_add(m, &link, op->text, "openvswitch");
+	return link_add(m, &link, op->text, kind);
 }
 
 static int change_doc(struct vs_observed *m, const struct vs_op *op)
 {
-	int rc;
+	int rc = 0;
 
 	if (op->index >= VS_DOC_NR)
 		return -EINVAL;
-	rc = op->index == VS_DOC_OVS_BRIDGE ? ovs_bridge(m, op) : 0;
+	if (op->index == VS_DOC_OVS_BRIDGE)
+		rc = user_switch(m, op, "openvswitch");
+	else if (op->index == VS_DOC_FAST_NETWORK)
+		rc = user_switch(m, op, "tun");
 	return rc ? rc : vs_observed_set_doc(m, (enum vs_doc_kind)op->index, op->text, op->doc);
 }
 

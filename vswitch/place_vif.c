@@ -9,6 +9,7 @@
 #include <sys/socket.h>
 
 #include "vswitch/array.h"
+#include "vswitch/fastnet.h"
 #include "vswitch/l3_priv.h"
 
 static int look_at(struct vs_system *sys, const char *name, struct vs_observed *model)
@@ -141,7 +142,11 @@ int vs_place_vif(struct vs_system *sys, const struct vs_network *n, const struct
 		 char *why)
 {
 	struct vs_plan plan = { 0 };
-	int rc = look_at(sys, vif->name, &plan.model);
+	int rc;
+
+	if (vs_is_fast(n))
+		return fastnet_place_vif(sys, n, vif, why);
+	rc = look_at(sys, vif->name, &plan.model);
 
 	snprintf(why, VS_TEXT_LEN, "%s", rc ? strerror(-rc) : "");
 	if (!rc)

@@ -12,6 +12,7 @@
 #include <arpa/inet.h>
 #include <sys/socket.h>
 
+#include "vswitch/fastnet.h"
 #include "vswitch/guard.h"
 #include "vswitch/l3_priv.h"
 #include "vswitch/ovs.h"
@@ -21,13 +22,29 @@
 #include "vswitch/offload.h"
 #include "vswitch/resolv.h"
 
-static const struct vs_mode *const modes[] = { &vs_mode_bridge, &vs_mode_ovs, &vs_mode_nat,
-					       &vs_mode_isolated, &vs_mode_route };
+static const struct vs_mode *const modes[] = { &vs_mode_bridge,	   &vs_mode_ovs,
+					       &vs_mode_nat,	   &vs_mode_isolated,
+					       &vs_mode_route,	   &vs_mode_fast_bridge,
+					       &vs_mode_fast_nat,  &vs_mode_fast_isolated,
+					       &vs_mode_fast_route };
 
 const struct vs_mode *vs_mode_find(const char *name)
 {
 	for (size_t i = 0; i < sizeof(modes) / sizeof(modes[0]); i++)
 		if (!strcmp(modes[i]->name, name))
+			return modes[i];
+	return NULL;
+}
+
+const struct vs_mode *vs_mode_plain(const struct vs_mode *mode)
+{
+	return mode && mode->plain ? mode->plain : mode;
+}
+
+const struct vs_mode *vs_mode_fast(const struct vs_mode *mode)
+{
+	for (size_t i = 0; i < sizeof(modes) / sizeof(modes[0]); i++)
+		if (modes[i]->plain == mode)
 			return modes[i];
 	return NULL;
 }
@@ -78,8 +95,10 @@ static int plan_vifs(const struct vs_plan_input *in, struct vs_plan *plan)
 		const struct vs_vif *vif = &in->wanted->vifs[i];
 		const struct vs_network *n = vs_wanted_network(in->wanted, vif->network);
 
-		if (vs_observed_link(&plan->model, vif->name))
+		if (vs_observed_link(&plan->model, vif->name) || vs_is_fast(n))
 			rc = vs_plan_vif(n, vif, plan);
+		else
+			rc = fastnet_drop_port(vif, plan);
 	}
 	return rc;
 }
@@ -126,6 +145,9 @@ static int release_uplinks(const struct vs_plan_input *in, const struct takeover
 		const struct vs_mode *mode = vs_mode_find(old->mode);
 		const struct vs_network *n = vs_wanted_network(in->wanted, old->name);
 
+		/* The other switch has a port at a time: what it has goes back, and comes anew. */
+		if (n && is_in_the_way(old, n) && !n->mode->plain == !!mode->plain)
+			n = NULL;
 		if (mode && !takeover_of_old(taken, old))
 			keep_first(&rc, mode->release(in, old, n, plan));
 	}
@@ -201,14 +223,15 @@ struct vs_look vs_look_for(const struct vs_wanted *wanted, const struct vs_recor
 			look.lacks |= VS_LACKS_VLAN_FILTERING;
 		if (n->mode->segment == VS_SEGMENT_OVS)
 			look.lacks |= VS_LACKS_OVS | VS_LACKS_OVS_MODULE;
-		look.neighs |= n->is_per_guest || n->mode == &vs_mode_route;
+		look.neighs |= n->is_per_guest || vs_mode_plain(n->mode) == &vs_mode_route;
 		look.lacks |= l3_services_lacks(n);
 	}
 	for (size_t i = 0; i < record->nr_networks; i++) {
 		const struct vs_mode *mode = vs_mode_find(record->networks[i].mode);
 
 		look.docs |= mode ? mode->docs : 0;
-		look.neighs |= record->networks[i].is_per_guest || mode == &vs_mode_route;
+		look.neighs |= record->networks[i].is_per_guest ||
+			       vs_mode_plain(mode) == &vs_mode_route;
 	}
 	return look;
 }
@@ -255,6 +278,7 @@ int vs_plan_make(const struct vs_wanted *wanted, const struct vs_observed *obser
 static void end_old_flows(struct plan_for *p, const struct vs_network *n, const struct vs_vif *vif)
 {
 	const struct vs_link *link = plan_link(p, vif->name);
+	bool is_new = vs_is_fast(n) ? !fastnet_port(&p->plan->model, vif) : link && !link->is_up;
 	json_t *ends = json_array();
 	char text[INET6_ADDRSTRLEN];
 
@@ -266,7 +290,7 @@ static void end_old_flows(struct plan_for *p, const struct vs_network *n, const 
 		}
 	if (!ends && !p->rc)
 		p->rc = -ENOMEM;
-	if (link && !link->is_up && json_array_size(ends)) {
+	if (is_new && json_array_size(ends)) {
 		bool is_theirs = n->ports_filtered && ovs_is_in_user_space(n);
 
 		if (l3_is_router(n, AF_UNSPEC) || (n->ports_filtered && !is_theirs))
@@ -283,7 +307,7 @@ static void end_old_flows(struct plan_for *p, const struct vs_network *n, const 
 /* Where packets are read off the link before its own hooks see them, the switch itself is the guard. */
 static bool has_guard(const struct vs_network *n)
 {
-	return !ovs_is_in_user_space(n);
+	return !ovs_is_in_user_space(n) && !vs_is_fast(n);
 }
 
 enum vs_segment plan_segment_of(const struct vs_network *n)
@@ -335,6 +359,9 @@ int vs_plan_vif(const struct vs_network *n, const struct vs_vif *vif, struct vs_
 	struct plan_for p = { .plan = plan, .network = "" };
 	bool overlaps = n && takeover_overlaps(&plan->model, n, vif->name);
 
+	if (vs_is_fast(n))
+		return fastnet_plan_vif(n, vif, plan);
+	p.rc = fastnet_drop_port(vif, plan);
 	if (!n)
 		plan_set_up(&p, VS_DISRUPTION_LINK_DOWN, vif->name, false);
 	if (!p.rc && !overlaps)
@@ -358,5 +385,6 @@ unsigned int plan_docs_of_vifs(void)
 
 	for (size_t i = 0; i < sizeof(modes) / sizeof(modes[0]); i++)
 		docs |= modes[i]->docs;
-	return docs;
+	/* Not of a link: whoever knows of one asks vifrost-netback. */
+	return docs & ~VS_DOC_BIT(VS_DOC_FAST_PORT);
 }

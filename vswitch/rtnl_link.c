@@ -114,12 +114,13 @@ static void parse_ipv4(struct nlattr *af_spec, struct vs_link *out)
 	const int32_t *conf = NULL;
 
 	if (inet && nla_parse_nested(tb, IFLA_INET_MAX, inet, NULL) >= 0)
-		conf = settings(tb[IFLA_INET_CONF], IPV4_DEVCONF_RP_FILTER - 1);
+		conf = settings(tb[IFLA_INET_CONF], IPV4_DEVCONF_PROXY_ARP_PVLAN - 1);
 	if (!conf)
 		return;
 	out->sysctls[VS_LINK_PROXY_ARP] = conf[IPV4_DEVCONF_PROXY_ARP - 1];
 	out->sysctls[VS_LINK_SEND_REDIRECTS] = conf[IPV4_DEVCONF_SEND_REDIRECTS - 1];
 	out->sysctls[VS_LINK_RP_FILTER] = conf[IPV4_DEVCONF_RP_FILTER - 1];
+	out->sysctls[VS_LINK_PROXY_ARP_PVLAN] = conf[IPV4_DEVCONF_PROXY_ARP_PVLAN - 1];
 }
 
 static void parse_ipv6(struct nlattr *af_spec, struct vs_link *out)

@@ -106,7 +106,8 @@ enum rules_ports rules_ports(const struct vs_wanted *w, const struct vs_network 
 
 bool rules_is_flows(const struct vs_wanted *w, const struct vs_network *n)
 {
-	return n->mode && n->mode->segment == VS_SEGMENT_OVS &&
+	return n->mode &&
+	       (n->mode->segment == VS_SEGMENT_OVS || n->mode->segment == VS_SEGMENT_FAST) &&
 	       rules_ports(w, n) == RULES_PORTS_FILTERED;
 }
 

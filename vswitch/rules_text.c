@@ -149,7 +149,7 @@ void rules_add_first(struct rules_doc *d, const char *chain, const char *name, c
 
 static bool is_mode(const struct vs_network *n, const char *mode)
 {
-	return n->mode && !strcmp(n->mode->name, mode);
+	return n->mode && !strcmp(vs_mode_plain(n->mode)->name, mode);
 }
 
 bool rules_is_by_address(const struct vs_network *n)

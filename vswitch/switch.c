@@ -25,6 +25,7 @@
 
 #include "vswitch/array.h"
 #include "vswitch/bridge_priv.h"
+#include "vswitch/fastnet.h"
 #include "vswitch/guard.h"
 #include "vswitch/ovs.h"
 #include "vswitch/vlans.h"
@@ -218,12 +219,15 @@ static const struct vs_network *successor(const struct vs_plan_input *in,
 
 	if (!uplink || old->is_adopted || !is_lan(vs_mode_find(old->mode)))
 		return NULL;
+	/* vifrost-netback's switch has no end for a cable. */
+	if (vs_mode_find(old->mode)->plain || vs_is_fast(n))
+		return NULL;
 	if (n && is_lan(n->mode) && vs_is_uplink(n, uplink))
 		return n->mode->segment == vs_mode_find(old->mode)->segment ? NULL : n;
 	for (size_t i = 0; !n && i < in->wanted->nr_networks; i++) {
 		const struct vs_network *other = &in->wanted->networks[i];
 
-		if (is_lan(other->mode) && vs_is_uplink(other, uplink) &&
+		if (is_lan(other->mode) && !vs_is_fast(other) && vs_is_uplink(other, uplink) &&
 		    !vs_record_find(in->record, other->name))
 			return other;
 	}

@@ -27,6 +27,7 @@ static const struct {
 	[VS_LINK_PROXY_NDP] = { "ipv6/conf", "proxy_ndp" },
 	[VS_LINK_PROXY_DELAY4] = { "ipv4/neigh", "proxy_delay" },
 	[VS_LINK_PROXY_DELAY6] = { "ipv6/neigh", "proxy_delay" },
+	[VS_LINK_PROXY_ARP_PVLAN] = { "ipv4/conf", "proxy_arp_pvlan" },
 };
 
 static int read_value(const char *path)

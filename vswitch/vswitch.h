@@ -40,6 +40,7 @@ enum vs_link_sysctl {
 	VS_LINK_ACCEPT_RA,
 	VS_LINK_PROXY_DELAY4, /* of answers for others; hundredths of a second */
 	VS_LINK_PROXY_DELAY6,
+	VS_LINK_PROXY_ARP_PVLAN, /* answers for those behind the same link */
 	VS_LINK_SYSCTL_NR,
 };
 
@@ -131,6 +132,8 @@ enum vs_doc_kind {
 	VS_DOC_FDB,	/* whose frames go to a bridge's port, whoever sends, by the link's name */
 	VS_DOC_OFFLOAD, /* what an uplink's hardware does, by its link's name: vswitch/offload.h */
 	VS_DOC_XDP,	/* on a link that a program listens in on, by its name: vswitch/xdp.h */
+	VS_DOC_FAST_NETWORK, /* what vifrost-netback switches, by the network's name: vswitch/fastnet.h */
+	VS_DOC_FAST_PORT, /* by the vif's name, "vif3.0", which need not have a link */
 	VS_DOC_NR,
 };
 
@@ -429,7 +432,7 @@ struct vs_plan_input {
 };
 
 /* What joins the vifs of a network: between modes of one kind they change places by one step. */
-enum vs_segment { VS_SEGMENT_BRIDGE, VS_SEGMENT_OVS, VS_SEGMENT_NONE };
+enum vs_segment { VS_SEGMENT_BRIDGE, VS_SEGMENT_OVS, VS_SEGMENT_NONE, VS_SEGMENT_FAST };
 
 /*
  * One way to build a network. All of it plans: it looks at plan->model, adds steps, and adds to
@@ -437,6 +440,8 @@ enum vs_segment { VS_SEGMENT_BRIDGE, VS_SEGMENT_OVS, VS_SEGMENT_NONE };
  */
 struct vs_mode {
 	const char *name;
+	const struct vs_mode
+		*plain; /* the policy's, of which this is another way; NULL: this is it */
 	enum vs_segment segment;
 	bool joins_lan;	   /* has the guests on the uplink's own segment */
 	unsigned int docs; /* VS_DOC_BIT()s of the documents it makes, its vifs' included */
@@ -461,8 +466,15 @@ struct vs_mode {
 
 extern const struct vs_mode vs_mode_bridge, vs_mode_ovs, vs_mode_nat, vs_mode_isolated,
 	vs_mode_route;
+/* The same by vifrost-netback's own switch: "bridge-dpdk" and so on. mode_fast.c. */
+extern const struct vs_mode vs_mode_fast_bridge, vs_mode_fast_nat, vs_mode_fast_isolated,
+	vs_mode_fast_route;
 /* NULL: none of that name. */
 const struct vs_mode *vs_mode_find(const char *name);
+/* As the policy calls it. */
+const struct vs_mode *vs_mode_plain(const struct vs_mode *mode);
+/* Its way by vifrost-netback's switch; NULL: it has none. */
+const struct vs_mode *vs_mode_fast(const struct vs_mode *mode);
 
 /* What to look at, to plan from @record to @wanted. */
 struct vs_look vs_look_for(const struct vs_wanted *wanted, const struct vs_record *record);

@@ -29,6 +29,7 @@
 #define VS_NAMESERVERS_MAX 3 /* as many as resolv.conf(5) takes */
 #define VS_SEARCH_MAX	   6
 #define VS_MEMBERS_MAX	   8
+#define VS_CPUS_MAX	   64
 
 /* An address of a link, or what is moved from one link to another. */
 struct vs_addr {
@@ -159,6 +160,17 @@ struct vs_mirror {
 
 enum vs_ovs_datapath { VS_OVS_KERNEL, VS_OVS_NETDEV };
 
+/* What a network on vifrost-netback's own switch asks of it besides. */
+struct vs_fast {
+	bool may_fall_back; /* to the kernel's switch, where vifrost-netback cannot serve it */
+	bool has_fallen;    /* it has */
+	bool is_per_guest;  /* between guests nothing passes but by the host */
+	bool says_hugepages, hugepages;
+	uint16_t cpus[VS_CPUS_MAX];
+	size_t nr_cpus; /* 0: one thread, wherever the scheduler puts it */
+	uint64_t memory;
+};
+
 struct vs_network {
 	char name[IFNAMSIZ]; /* also the name of its device on the host, in every mode */
 	const struct vs_mode *mode;
@@ -211,6 +223,8 @@ struct vs_network {
 	uint16_t zone; /* of an ovs network's connections, then */
 	/* The host routes to each guest behind a link of its own, /32 and /128; else they share a segment. */
 	bool is_per_guest;
+	struct vs_fast
+		fast; /* where mode's segment is VS_SEGMENT_FAST, or was before it has fallen back */
 };
 
 /* ---- Vifs ---- */
@@ -384,6 +398,7 @@ struct vs_wanted {
 	size_t nr_unmanaged;
 	int forwarding4, forwarding6; /* -1: leave */
 	char host_id[64];	      /* makes generated addresses differ between hosts */
+	char fast_why[256]; /* why vifrost-netback cannot be a network's switch; "": it can */
 };
 
 /* A zeroed struct with forwarding -1 is the empty wish: everything of ours goes. */
