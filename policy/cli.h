@@ -50,6 +50,7 @@ int cli_confirm(const struct cli_command *cmd, struct cli_parsed *parsed);
 int cli_rollback(const struct cli_command *cmd, struct cli_parsed *parsed);
 int cli_undo(const struct cli_command *cmd, struct cli_parsed *parsed);
 int cli_doctor(const struct cli_command *cmd, struct cli_parsed *parsed);
+int cli_bench(const struct cli_command *cmd, struct cli_parsed *parsed);
 int cli_boot(const struct cli_command *cmd, struct cli_parsed *parsed);
 int cli_history(const struct cli_command *cmd, struct cli_parsed *parsed);
 int cli_diff(const struct cli_command *cmd, struct cli_parsed *parsed);

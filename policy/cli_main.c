@@ -64,6 +64,26 @@ static const struct cli_option show_options[] = {
 	END
 };
 
+static const struct cli_option bench_options[] = {
+	COMMON,
+	DAEMON,
+	{ 0, "from", "END", "who sends: a guest, host, an address, or guest: one made for it" },
+	{ 0, "to", "END", "who receives" },
+	{ 0, "network", "NAME", "on that network only" },
+	{ 0, "protocol", "tcp|udp", "that one only" },
+	{ 0, "size", "LIST", "bytes a packet or write, or gso, as in 64,1500,gso" },
+	{ 0, "duration", "TIME", "of one window (2s)" },
+	{ 0, "windows", "NUMBER", "of each row; the median counts (3)" },
+	{ 0, "port", "NUMBER", "of both protocols (5299)" },
+	{ 'o', "output", "FILE", "write the JSON document to FILE" },
+	{ 0, "plot", "FILE", "draw it: FILE.svg or FILE.png" },
+	{ 0, "check", NULL, "measure the policy's objectives; exits with 1 when one is missed" },
+	{ 0, "compare", "FILE", "with an earlier document; exits with 1 when something is worse" },
+	{ 0, "threshold", "PERCENT", "what counts as worse, beyond the noise of both (10)" },
+	{ 0, "read", "FILE", "measure nothing: take the document in FILE" },
+	END
+};
+
 static const struct cli_command commands[] = {
 	{ .name = "check",
 	  .args = "FILE...",
@@ -127,6 +147,10 @@ static const struct cli_command commands[] = {
 	  .help = "name whoever else on this host would cut guests off; exits with 1 when someone does",
 	  .options = global_options,
 	  .run = cli_doctor },
+	{ .name = "bench",
+	  .help = "measure this host: guest to guest, to the host, to an address",
+	  .options = bench_options,
+	  .run = cli_bench },
 	{ .name = "diff",
 	  .args = "[FILE]",
 	  .help = "what differs from the policy in force, or FILE; exits with 1 when something does",

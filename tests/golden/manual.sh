@@ -44,6 +44,10 @@ for page in vifrost.8 vifrostd.8 vifrost-netback.8 vifrost-hvd.8 vxl.1; do
 	[ ! -x "$bin/$program" ] || [ ! -e "docs/man/$page" ] || commands_in_page "$program" "docs/man/$page"
 done
 
+for word in $("$bin/vifrost" bench --help | sed -n 's/^ .*--\([a-z][a-z-]*\).*/\1/p' | sort -u); do
+	grep -qE "(Fl|,) -$word( |\$)" docs/man/vifrost-bench.8 docs/man/vifrost.8 || fail "vifrost-bench.8 does not know the option '--$word'"
+done
+
 for policy in configs/policies/*.yaml; do
 	"$bin/vifrost" check "$policy" > /dev/null || fail "$policy does not check"
 done
