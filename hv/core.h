@@ -86,6 +86,11 @@ bool core_domain_exists(const struct core *core, uint16_t domid);
 uint16_t core_domain_next(const struct core *core, uint16_t domid);
 /* Never the same for two domains in the life of a keeper; 0: no such domain. */
 uint32_t core_domain_generation(const struct core *core, uint16_t domid);
+/*
+ * The program that was the guest's frontend is gone: closes the channels that it allocated and revokes
+ * its grants. A page that a backend still holds stays marked as in use until that lets go.
+ */
+void core_domain_program_gone(struct core *core, uint16_t domid);
 /* A page of the second memfd, mapped as long as the domain lives; NULL: no such domain. */
 void *core_domain_page(const struct core *core, uint16_t domid, enum core_page page);
 uint64_t core_domain_memory(const struct core *core, uint16_t domid);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* The core over sockets: a backend's connection to vifrost-hvd, and a guest's inherited end. */
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -46,7 +47,8 @@ int hv_core_connect(const char *rundir, struct hv **hv_out)
 	return 0;
 }
 
-int hv_guest_attach(int hypercall_fd, struct hv_guest **guest_out)
+/* @used: others were this guest before us. */
+static int attach(int hypercall_fd, bool used, struct hv_guest **guest_out)
 {
 	struct hypercall_link link;
 	struct guest_core *g;
@@ -56,6 +58,8 @@ int hv_guest_attach(int hypercall_fd, struct hv_guest **guest_out)
 	rc = guest_core_create(&link, &g);
 	if (rc < 0)
 		return rc;
+	if (used)
+		guest_core_take_over(g);
 	rc = xs_ring_client_open(g->pages + (size_t)CORE_PAGE_STORE * CORE_PAGE_SIZE, g->store_fd,
 				 g->store_notify_fd, &g->guest.store);
 	if (rc < 0) {
@@ -64,4 +68,40 @@ int hv_guest_attach(int hypercall_fd, struct hv_guest **guest_out)
 	}
 	*guest_out = &g->guest;
 	return 0;
+}
+
+int hv_guest_attach(int hypercall_fd, struct hv_guest **guest_out)
+{
+	return attach(hypercall_fd, false, guest_out);
+}
+
+static const char *attach_failure(int rc)
+{
+	switch (rc) {
+	case -ENOENT:
+		return "no such socket: is the guest running, with frontend = \"program\"?";
+	case -ECONNREFUSED:
+		return "nobody serves it: start vifrost-hvd";
+	case -EBUSY:
+		return "another program is this guest's frontend: end that first";
+	case -EACCES:
+		return "it is for root only, the host's and the guest's";
+	default:
+		return strerror(-rc);
+	}
+}
+
+int hv_guest_attach_socket(const char *path, struct hv_guest **guest_out, char why[HV_WHY_MAX])
+{
+	int rc = unixsock_connect(path, SOCK_SEQPACKET);
+
+	if (rc >= 0) {
+		rc = attach(rc, true, guest_out);
+		/* One too many is hung up on. */
+		if (rc == -ECONNRESET)
+			rc = -EBUSY;
+	}
+	if (rc < 0)
+		snprintf(why, HV_WHY_MAX, "%.100s: %s", path, attach_failure(rc));
+	return rc;
 }

@@ -295,6 +295,24 @@ int core_domain_destroy(struct core *core, uint16_t domid)
 	return 0;
 }
 
+/* What a backend holds stays marked, and the mark goes when it lets go: nobody uses the page before. */
+static void end_grant(grant_entry_v1_t *entry)
+{
+	__atomic_fetch_and(&entry->flags, GTF_reading | GTF_writing, __ATOMIC_RELEASE);
+}
+
+void core_domain_program_gone(struct core *core, uint16_t domid)
+{
+	struct core_domain *d = core_domain_find(core, domid);
+
+	if (!d)
+		return;
+	for (uint32_t port = 1; port < CORE_MAX_PORTS; port++)
+		if (port != CORE_PORT_STORE && port != CORE_PORT_CONSOLE)
+			core_evtchn_close(core, domid, port);
+	for_each_grant(d, end_grant);
+}
+
 bool core_domain_exists(const struct core *core, uint16_t domid)
 {
 	return core_domain_find(core, domid) != NULL;

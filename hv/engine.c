@@ -127,13 +127,16 @@ static void fill_launch(struct engine *e, struct ns_launch *l, const struct engi
 	*l = (struct ns_launch){ .magic = NS_LAUNCH_MAGIC,
 				 .tmpfs_mib = c->memory_mib,
 				 .nr_args = nr,
-				 .nr_filter = e->programs.nr_guest_filter };
+				 .program = c->program,
+				 .nr_filter = c->program ? e->programs.nr_program_filter
+							 : e->programs.nr_guest_filter };
 	snprintf(l->tty, sizeof(l->tty), "%.63s", tty);
 	snprintf(l->root, sizeof(l->root), "%s", c->root ? c->root : "/");
 	p = stpcpy(p, c->init) + 1;
 	for (uint32_t i = 0; i + 1 < nr; i++)
 		p = stpcpy(p, c->args[i]) + 1;
-	memcpy(l->filter, e->programs.guest_filter, l->nr_filter * sizeof(l->filter[0]));
+	memcpy(l->filter, c->program ? e->programs.program_filter : e->programs.guest_filter,
+	       l->nr_filter * sizeof(l->filter[0]));
 }
 
 static void fill_record(struct engine_record *r, const struct engine_config *c)
@@ -232,31 +235,64 @@ int engine_domain_create(struct engine *e, const struct engine_config *c, uint16
 	return 0;
 }
 
+static int open_pair(struct engine_domain *d, int *guest_fd_out)
+{
+	int pair[2];
+
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
+		return -errno;
+	/* Only ours: a guest waits for its replies, we for nobody. */
+	fcntl(pair[0], F_SETFL, O_NONBLOCK);
+	d->hypercall_fd = pair[0];
+	*guest_fd_out = pair[1];
+	return 0;
+}
+
+/* The guest's root may connect, and the host's; another guest's may not. */
+static int open_program_socket(struct engine_domain *d, int *mount_fd_out, char why[ENGINE_WHY])
+{
+	uid_t owner = NS_UID_BASE(d->domid);
+	char path[PATH_MAX];
+	int rc = 0;
+
+	rundir_file(path, d->engine->rundir, "guests");
+	if (mkdir(path, 0755) < 0 && errno != EEXIST)
+		rc = -errno;
+	engine_socket_path(d, path);
+	if (!rc)
+		rc = d->hypercall_fd = unixsock_listen(path, SOCK_SEQPACKET, 0600);
+	if (rc >= 0)
+		rc = chown(path, owner, owner) < 0 ? -errno : ns_tree_clone(path);
+	if (rc < 0) {
+		snprintf(why, ENGINE_WHY, "%.200s: %s", path, strerror(-rc));
+		return rc;
+	}
+	*mount_fd_out = rc;
+	return 0;
+}
+
 static int start_processes(struct engine_domain *d, char why[ENGINE_WHY])
 {
 	struct engine *e = d->engine;
 	struct engine_record *r = d->record;
 	struct cgroup_limits limits = limits_of(r);
 	struct cgroup_join join;
-	struct ns_start s = { &e->programs, r->name,	       r->has_cpus ? &r->cpus : NULL,
-			      &join,	    d->domid,	       d->launch,
-			      d->state_fd,  .front_pidfd = -1, .init_pidfd = -1 };
-	int pair[2], rc;
+	struct ns_start s = { &e->programs, r->name,	    r->has_cpus ? &r->cpus : NULL,
+			      &join,	    d->domid,	    d->launch,
+			      d->state_fd,  .guest_fd = -1, .socket_fd = -1 };
+	int rc;
 
 	rc = cgroups_create(&e->cgroups, d->domid, &limits, &join, why, ENGINE_WHY);
 	if (rc < 0)
 		return rc;
-	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0) {
-		rc = -errno;
-		cgroup_join_close(&join);
-		return rc;
-	}
-	/* Only ours: a guest waits for its replies, we for nobody. */
-	fcntl(pair[0], F_SETFL, O_NONBLOCK);
-	d->hypercall_fd = pair[0];
-	s.guest_fd = pair[1];
-	rc = ns_start(&s, why);
-	close(pair[1]);
+	rc = d->launch->program ? open_program_socket(d, &s.socket_fd, why)
+				: open_pair(d, &s.guest_fd);
+	if (!rc)
+		rc = ns_start(&s, why);
+	if (s.guest_fd >= 0)
+		close(s.guest_fd);
+	if (s.socket_fd >= 0)
+		close(s.socket_fd);
 	cgroup_join_close(&join);
 	if (rc < 0)
 		return rc;
@@ -289,7 +325,7 @@ int engine_domain_start(struct engine *e, uint16_t domid, bool paused, char why[
 	d->record->state = paused ? ENGINE_PAUSED : ENGINE_RUNNING;
 	engine_domain_keep(d);
 	if (e->params.guest_socket)
-		e->params.guest_socket(e->params.arg, domid, d->hypercall_fd, true);
+		e->params.guest_socket(e->params.arg, domid, d->hypercall_fd, -1, true);
 	return 0;
 }
 

@@ -40,6 +40,8 @@ struct engine_config {
 	const char *init;	 /* absolute, within the guest's root */
 	const char *const *args; /* of init, after its name; ended by NULL; may be NULL */
 	const char *root;	 /* NULL: the host's, read-only */
+	/* Its vifs are for a program that takes them up over the socket guests/<domid>.sock. */
+	bool program;
 };
 
 enum engine_state {

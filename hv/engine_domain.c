@@ -34,6 +34,7 @@ struct engine_domain *engine_domain_alloc(struct engine *e, uint16_t domid)
 		return NULL;
 	d->engine = e;
 	d->domid = domid;
+	d->program_fd = -1;
 	d->state_fd = d->hypercall_fd = d->front_pidfd = d->init_pidfd = -1;
 	for (int i = 0; i < 3; i++)
 		d->restored[i] = -1;
@@ -70,17 +71,23 @@ void engine_domain_free(struct engine_domain *d)
 		munmap(d->launch, ENGINE_STATE_SIZE);
 	close_fd(&d->state_fd);
 	close_fd(&d->hypercall_fd);
+	close_fd(&d->program_fd);
 	close_fd(&d->front_pidfd);
 	close_fd(&d->init_pidfd);
 	d->engine->domains[d->domid] = NULL;
 	free(d);
 }
 
-static const char *const parts[] = { "state", "sock", "front", "init" };
+/* The first PARTS_NEEDED are there from a domain's start to its end. */
+static const char *const parts[] = { "state", "sock", "front", "init", "program" };
+
+#define NR_PARTS     5
+#define PARTS_NEEDED 4
 
 static int *part_fd(struct engine_domain *d, size_t part)
 {
-	int *const fds[] = { &d->state_fd, &d->hypercall_fd, &d->front_pidfd, &d->init_pidfd };
+	int *const fds[] = { &d->state_fd, &d->hypercall_fd, &d->front_pidfd, &d->init_pidfd,
+			     &d->program_fd };
 
 	return fds[part];
 }
@@ -89,7 +96,7 @@ void engine_domain_keep(struct engine_domain *d)
 {
 	char name[KEEPER_NAME_MAX];
 
-	for (size_t i = 0; i < 4; i++) {
+	for (size_t i = 0; i < NR_PARTS; i++) {
 		if (*part_fd(d, i) < 0)
 			continue;
 		snprintf(name, sizeof(name), "e%u.%s", d->domid, parts[i]);
@@ -101,10 +108,36 @@ void engine_domain_unkeep(struct engine *e, uint16_t domid)
 {
 	char name[KEEPER_NAME_MAX];
 
-	for (size_t i = 0; i < 4; i++) {
+	for (size_t i = 0; i < NR_PARTS; i++) {
 		snprintf(name, sizeof(name), "e%u.%s", domid, parts[i]);
 		keeper_drop(e->params.keeper, name);
 	}
+}
+
+void engine_socket_path(const struct engine_domain *d, char path[PATH_MAX])
+{
+	char name[32];
+
+	snprintf(name, sizeof(name), "guests/%u.sock", d->domid);
+	rundir_file(path, d->engine->rundir, name);
+}
+
+void engine_program(struct engine *e, uint16_t domid, int fd)
+{
+	struct engine_domain *d = engine_find(e, domid);
+	char name[KEEPER_NAME_MAX];
+
+	if (!d)
+		return;
+	snprintf(name, sizeof(name), "e%u.%s", domid, parts[PARTS_NEEDED]);
+	if (fd >= 0)
+		keeper_store(e->params.keeper, name, fd);
+	else
+		keeper_drop(e->params.keeper, name);
+	if (fd < 0)
+		close_fd(&d->program_fd);
+	else
+		d->program_fd = fd;
 }
 
 void engine_console_params(const struct engine_domain *d, struct console_params *params)
@@ -237,6 +270,7 @@ static void sweep(void *arg)
 int engine_domain_destroy(struct engine *e, uint16_t domid)
 {
 	struct engine_domain *d = engine_find(e, domid);
+	char path[PATH_MAX];
 
 	if (!d)
 		return core_domain_destroy(e->params.core, domid);
@@ -244,7 +278,11 @@ int engine_domain_destroy(struct engine *e, uint16_t domid)
 	loop_fd_del(&d->init_watcher);
 	engine_domain_kill(d);
 	if (d->hypercall_fd >= 0 && e->params.guest_socket)
-		e->params.guest_socket(e->params.arg, domid, d->hypercall_fd, false);
+		e->params.guest_socket(e->params.arg, domid, d->hypercall_fd, -1, false);
+	if (d->launch && d->launch->program) {
+		engine_socket_path(d, path);
+		unlink(path);
+	}
 	if (d->introduced)
 		xs_server_release(e->params.xenstore, domid);
 	console_end(d->console);
@@ -311,7 +349,7 @@ bool engine_restore(struct engine *e, const char *name, int fd)
 		d = engine_domain_alloc(e, (uint16_t)domid);
 	if (!d)
 		return false;
-	for (size_t i = 0; kind == 'e' && i < 4; i++)
+	for (size_t i = 0; kind == 'e' && i < NR_PARTS; i++)
 		if (!strcmp(name + used, parts[i]))
 			slot = part_fd(d, i);
 	for (size_t i = 0; kind == 'c' && i < 3; i++)
@@ -333,7 +371,7 @@ static int watch_again(struct engine_domain *d)
 	/* A death that nobody saw is seen now, and one that nobody acted on is seen again. */
 	rc = engine_domain_watch(d);
 	if (!rc && p->guest_socket)
-		p->guest_socket(p->arg, d->domid, d->hypercall_fd, true);
+		p->guest_socket(p->arg, d->domid, d->hypercall_fd, d->program_fd, true);
 	return rc;
 }
 
@@ -346,7 +384,7 @@ static bool restore_domain(struct engine_domain *d)
 	    d->record->magic != ENGINE_RECORD_MAGIC ||
 	    d->record->generation != core_domain_generation(e->params.core, d->domid))
 		return false;
-	for (size_t i = 1; d->record->state != ENGINE_CREATED && i < 4; i++)
+	for (size_t i = 1; d->record->state != ENGINE_CREATED && i < PARTS_NEEDED; i++)
 		if (*part_fd(d, i) < 0)
 			return false;
 	engine_console_params(d, &params);

@@ -15,8 +15,11 @@ struct engine_params {
 	struct core *core;
 	struct xs_server *xenstore;
 	struct keeper *keeper; /* NULL: nothing survives */
-	/* A domain's end of its hypercall socket is there, or about to go. @fd: borrowed. */
-	void (*guest_socket)(void *arg, uint16_t domid, int fd, bool there);
+	/*
+	 * A domain's end of its hypercall socket is there, or about to go. @fd: borrowed. When it listens,
+	 * the guest's vifs are a program's, whose connection @program_fd is, borrowed; -1: none yet.
+	 */
+	void (*guest_socket)(void *arg, uint16_t domid, int fd, int program_fd, bool there);
 	void *arg;
 };
 
@@ -28,6 +31,9 @@ void engine_destroy(struct engine *engine);
 bool engine_restore(struct engine *engine, const char *name, int fd);
 /* After core_restore_done(): domains that are not whole are destroyed, the others served again. */
 void engine_restore_done(struct engine *engine);
+
+/* A program has connected: @fd, taken over until it is gone, which -1 says. */
+void engine_program(struct engine *engine, uint16_t domid, int fd);
 
 /* A SHUTDOWN hypercall: ends the domain at once, with @reason. */
 void engine_guest_shutdown(struct engine *engine, uint16_t domid, unsigned int reason);

@@ -71,9 +71,11 @@ int ns_programs_open(struct ns_programs *p, char why[ENGINE_WHY])
 		rc = p->init_fd = open_beside("vifrost-nsinit", why);
 	if (rc < 0)
 		goto out;
-	rc = ns_seccomp_build(true, p->front_filter, &p->nr_front_filter);
+	rc = ns_seccomp_build(NS_FILTER_FRONT, p->front_filter, &p->nr_front_filter);
 	if (!rc)
-		rc = ns_seccomp_build(false, p->guest_filter, &p->nr_guest_filter);
+		rc = ns_seccomp_build(NS_FILTER_GUEST, p->guest_filter, &p->nr_guest_filter);
+	if (!rc)
+		rc = ns_seccomp_build(NS_FILTER_PROGRAM, p->program_filter, &p->nr_program_filter);
 	if (rc < 0)
 		snprintf(why, ENGINE_WHY, "seccomp: %s", strerror(-rc));
 out:
@@ -112,11 +114,15 @@ static void exec_nsinit(const struct ns_start *s, struct ns_start_fds *fds)
 	int exe = high_fd(s->programs->init_fd), launch = high_fd(s->launch_fd);
 	int ready = high_fd(fds->ready[0]), started = high_fd(fds->started[1]);
 
+	int program_socket = s->socket_fd >= 0 ? high_fd(s->socket_fd) : -1;
+
 	for (uint32_t i = 0; i < fds->trees.nr; i++)
 		fds->trees.fds[i] = high_fd(fds->trees.fds[i]);
 	for (uint32_t i = 0; i < fds->trees.nr; i++)
 		if (dup2(fds->trees.fds[i], NS_TREE_FD + (int)i) < 0)
 			_exit(1);
+	if (program_socket >= 0 && dup2(program_socket, NS_SOCKET_FD) < 0)
+		_exit(1);
 	if (exe >= 0 && dup2(launch, NS_LAUNCH_FD) >= 0 && dup2(ready, NS_READY_FD) >= 0 &&
 	    dup2(started, NS_STARTED_FD) >= 0)
 		execveat(exe, "", argv, env, AT_EMPTY_PATH);
@@ -153,6 +159,18 @@ static void exec_front(const struct ns_start *s, const struct ns_start_fds *fds)
 		_exit(1);
 	execveat(exe, "", argv, env, AT_EMPTY_PATH);
 	/* Seen as the front's death, which it is. */
+	_exit(127);
+}
+
+static void exec_holder(const struct ns_start *s)
+{
+	static char *const argv[] = { "vifrost-nsinit", NS_HOLD, NULL }, *const env[] = { NULL };
+	int exe = high_fd(s->programs->init_fd);
+
+	signal(SIGCHLD, SIG_IGN);
+	if (lock_front_down(s->programs) < 0)
+		_exit(1);
+	execveat(exe, "", argv, env, AT_EMPTY_PATH);
 	_exit(127);
 }
 
@@ -215,6 +233,8 @@ static void child_main(const struct ns_start *s, struct ns_start_fds *fds)
 		child_fail(fds, "pid namespace");
 	if (unixsock_send(fds->sync[1], &report, sizeof(report), &pidfd, 1) < 0)
 		_exit(1);
+	if (s->guest_fd < 0)
+		exec_holder(s);
 	exec_front(s, fds);
 }
 

@@ -28,7 +28,8 @@
 struct ns_programs {
 	int front_fd, init_fd; /* executables */
 	struct sock_filter front_filter[NS_MAX_FILTER], guest_filter[NS_MAX_FILTER];
-	uint32_t nr_front_filter, nr_guest_filter;
+	struct sock_filter program_filter[NS_MAX_FILTER];
+	uint32_t nr_front_filter, nr_guest_filter, nr_program_filter;
 };
 
 struct ns_trees {
@@ -46,7 +47,8 @@ struct ns_start {
 	uint16_t domid;
 	struct ns_launch *launch; /* mapped, filled but for the trees */
 	int launch_fd;
-	int guest_fd; /* the guest's end of its hypercall socket */
+	int guest_fd;  /* the guest's end of its hypercall socket; -1: no front is wanted */
+	int socket_fd; /* then: a clone of the mount of its socket; else -1 */
 	/* Out; the caller's. */
 	int front_pidfd, init_pidfd;
 	pid_t init_pid;
@@ -55,9 +57,16 @@ struct ns_start {
 /* @why: which program is not there. */
 int ns_programs_open(struct ns_programs *p, char why[ENGINE_WHY]);
 void ns_programs_close(struct ns_programs *p);
-/* A filter for a guest's processes or, with what it must not do to shared descriptors, for its front. */
-int ns_seccomp_build(bool front, struct sock_filter filter[NS_MAX_FILTER], uint32_t *nr_out);
+/*
+ * A guest's processes; its front, which must not do some things to descriptors that it shares; the
+ * processes of a guest whose vifs are a program's, which must not either.
+ */
+enum ns_filter { NS_FILTER_GUEST, NS_FILTER_FRONT, NS_FILTER_PROGRAM };
+int ns_seccomp_build(enum ns_filter kind, struct sock_filter filter[NS_MAX_FILTER],
+		     uint32_t *nr_out);
 int ns_trees_open(const char *root, struct ns_trees *trees, char why[ENGINE_WHY]);
+/* One file's mount, to be attached in a guest. Return: descriptor; -errno. */
+int ns_tree_clone(const char *path);
 /* Safe twice. */
 void ns_trees_close(struct ns_trees *trees);
 /* Start both processes. On failure none is left. */

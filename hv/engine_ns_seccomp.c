@@ -81,7 +81,18 @@ static const int denied[] = {
 
 #define EPERM_ACTION SCMP_ACT_ERRNO(EPERM)
 
-static int add_common(scmp_filter_ctx ctx)
+/*
+ * Poll-mode programs end when they cannot pin their threads: let those of such a guest believe that
+ * they have. They still run where the operator says.
+ */
+static uint32_t action_for(enum ns_filter kind, int call)
+{
+	if (kind == NS_FILTER_PROGRAM && call == SCMP_SYS(sched_setaffinity))
+		return SCMP_ACT_ERRNO(0);
+	return EPERM_ACTION;
+}
+
+static int add_common(scmp_filter_ctx ctx, enum ns_filter kind)
 {
 	static const unsigned int namespaces[] = { CLONE_NEWNS,	   CLONE_NEWUTS, CLONE_NEWIPC,
 						   CLONE_NEWUSER,  CLONE_NEWPID, CLONE_NEWNET,
@@ -91,7 +102,7 @@ static int add_common(scmp_filter_ctx ctx)
 	int rc = 0;
 
 	for (size_t i = 0; !rc && i < sizeof(denied) / sizeof(denied[0]); i++)
-		rc = seccomp_rule_add(ctx, EPERM_ACTION, denied[i], 0);
+		rc = seccomp_rule_add(ctx, action_for(kind, denied[i]), denied[i], 0);
 	/* Its flags lie in memory, where no filter sees them; libc falls back to clone(). */
 	if (!rc)
 		rc = seccomp_rule_add(ctx, SCMP_ACT_ERRNO(ENOSYS), SCMP_SYS(clone3), 0);
@@ -109,7 +120,7 @@ static int add_common(scmp_filter_ctx ctx)
 }
 
 /*
- * The front shares eventfds with backends. Clearing O_NONBLOCK on one and filling its counter would
+ * The front, or a program in its place, shares eventfds with backends. Clearing O_NONBLOCK on one and filling its counter would
  * block a backend in write(2).
  */
 static int add_front(scmp_filter_ctx ctx)
@@ -136,7 +147,8 @@ static int read_program(int fd, struct sock_filter *filter, uint32_t *nr)
 	return 0;
 }
 
-int ns_seccomp_build(bool front, struct sock_filter filter[NS_MAX_FILTER], uint32_t *nr_out)
+int ns_seccomp_build(enum ns_filter kind, struct sock_filter filter[NS_MAX_FILTER],
+		     uint32_t *nr_out)
 {
 	scmp_filter_ctx ctx = seccomp_init(SCMP_ACT_ALLOW);
 	int fd = -1, rc = -ENOMEM;
@@ -148,8 +160,8 @@ int ns_seccomp_build(bool front, struct sock_filter filter[NS_MAX_FILTER], uint3
 	if (!rc)
 		rc = seccomp_attr_set(ctx, SCMP_FLTATR_CTL_OPTIMIZE, 2);
 	if (!rc)
-		rc = add_common(ctx);
-	if (!rc && front)
+		rc = add_common(ctx, kind);
+	if (!rc && kind != NS_FILTER_GUEST)
 		rc = add_front(ctx);
 	if (rc)
 		goto out;

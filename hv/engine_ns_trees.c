@@ -26,7 +26,7 @@ static const char *const pseudo_types[] = {
 /* Covered in the guest, see hv/nsinit/root.c. */
 static const char *const covered[] = { "proc", "sys", "dev", "run", "tmp", "var", NULL };
 
-static int clone_read_only(const char *path)
+int ns_tree_clone(const char *path)
 {
 	struct mount_attr attr = { .attr_set = MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID |
 					       MOUNT_ATTR_NODEV,
@@ -85,7 +85,7 @@ static bool add_tree(struct ns_trees *t, const char *path, const char *below)
 
 	if (t->nr == NS_MAX_TREES || t->size + size > sizeof(t->paths) || already_there(t, below))
 		return false;
-	fd = clone_read_only(path);
+	fd = ns_tree_clone(path);
 	if (fd < 0)
 		return false;
 	memcpy(t->paths + t->size, below, size);

@@ -37,7 +37,8 @@ struct engine_domain {
 	int state_fd;
 	struct ns_launch *launch;
 	struct engine_record *record;
-	int hypercall_fd; /* our end */
+	int hypercall_fd; /* our end; listening, of a guest whose vifs are a program's */
+	int program_fd;	  /* that program's connection */
 	bool introduced;  /* to the store */
 	int front_pidfd, init_pidfd;
 	struct loop_fd front_watcher, init_watcher;
@@ -75,6 +76,8 @@ int engine_signal(struct engine_domain *d, int signo);
 int engine_domain_introduce(struct engine_domain *d, bool restarted);
 /* End all its processes and wait until they have. */
 void engine_domain_kill(struct engine_domain *d);
+/* "guests/<domid>.sock" in the run directory. */
+void engine_socket_path(const struct engine_domain *d, char path[PATH_MAX]);
 void engine_console_params(const struct engine_domain *d, struct console_params *params);
 
 #endif

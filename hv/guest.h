@@ -23,6 +23,15 @@ struct hv_guest;
  * @hypercall_fd:	The SOCK_SEQPACKET descriptor that the guest was started with; taken over
  */
 int hv_guest_attach(int hypercall_fd, struct hv_guest **guest_out);
+/**
+ * hv_guest_attach_socket() - Take up a guest whose vifs are a program's (frontend = "program")
+ * @path:	/run/vifrost/guest.sock inside of the guest, guests/<domid>.sock in the host's run directory
+ * @why:	On error a sentence with cause and cure
+ *
+ * Its frontends were closed when the program before us ended. Our end, or the detach, ends ours.
+ * Return: 0; -EBUSY: another program has it; -ENOENT, -ECONNREFUSED: no such guest; -errno.
+ */
+int hv_guest_attach_socket(const char *path, struct hv_guest **guest_out, char why[HV_WHY_MAX]);
 /* As hv_guest_attach(), for a domain of a core in this process. */
 int hv_guest_attach_local(struct core *core, uint16_t domid, struct hv_guest **guest_out);
 /**

@@ -147,3 +147,17 @@ int guest_core_share(struct hv_guest *guest, uint16_t domid, unsigned int nr, bo
 	*pages_out = pages;
 	return 0;
 }
+
+void guest_core_take_over(struct guest_core *g)
+{
+	memset(g->dirty, 0xff, g->nr_pages / 8 + 1);
+	for (uint32_t ref = g->nr_grants; ref-- > GNTTAB_NR_RESERVED_ENTRIES;) {
+		const grant_entry_v1_t *entry = &g->grants[ref];
+
+		if (!__atomic_load_n(&entry->flags, __ATOMIC_ACQUIRE))
+			g->free_refs[g->nr_free_refs++] = ref;
+		else if (entry->frame < g->nr_pages)
+			bit_set(g->used, entry->frame, true);
+	}
+	g->nr_refs_seen = g->nr_grants;
+}

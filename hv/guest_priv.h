@@ -58,6 +58,9 @@ static inline struct guest_core *guest_core(struct hv_guest *guest)
 /* Everything but the store. @link: taken over, also on failure. */
 int guest_core_create(const struct hypercall_link *link, struct guest_core **guest_out);
 
+/* The domain has been another's: its pages are not zero, and what a backend still holds is not ours. */
+void guest_core_take_over(struct guest_core *g);
+
 int guest_core_share(struct hv_guest *guest, uint16_t domid, unsigned int nr, bool readonly,
 		     void **pages_out, uint32_t *refs_out);
 unsigned int guest_core_unshare(struct hv_guest *guest, void *pages, unsigned int nr,

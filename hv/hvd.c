@@ -2,9 +2,11 @@
 #include "hv/hvd.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+#include <xen/io/xenbus.h>
 
 #include "base/cli.h"
 #include "base/log.h"
@@ -52,7 +54,7 @@ static int open_store(void *arg, uint16_t domid, struct hv_store **store_out)
 	return domid ? -EPERM : xs_server_store(hvd->xenstore, store_out);
 }
 
-static void guest_socket(void *arg, uint16_t domid, int fd, bool there)
+static void guest_socket(void *arg, uint16_t domid, int fd, int program_fd, bool there)
 {
 	struct hvd *hvd = arg;
 	int rc;
@@ -61,9 +63,44 @@ static void guest_socket(void *arg, uint16_t domid, int fd, bool there)
 		hvd_hypercall_remove(hvd->hypercalls, domid);
 		return;
 	}
-	rc = hvd_hypercall_add(hvd->hypercalls, domid, fd);
+	rc = hvd_hypercall_add(hvd->hypercalls, domid, fd, program_fd);
 	if (rc < 0)
 		log_err("domain %u: its hypercalls cannot be served: %s", domid, strerror(-rc));
+}
+
+/* Its backends hear of it as of a frontend that closes. */
+static void close_frontends(struct hvd *hvd, uint16_t domid)
+{
+	char path[64], **names, key[128];
+	struct hv_store *store;
+	unsigned int nr;
+
+	if (xs_server_store(hvd->xenstore, &store))
+		return;
+	snprintf(path, sizeof(path), "/local/domain/%u/device/vif", domid);
+	if (!hv_store_directory(store, 0, path, &names, &nr)) {
+		for (unsigned int i = 0; i < nr; i++) {
+			/* A name of the guest's making is no vif, and may be as long as it likes. */
+			if (strlen(names[i]) > 5)
+				continue;
+			snprintf(key, sizeof(key), "%s/%s/state", path, names[i]);
+			(void)hv_store_printf(store, 0, key, "%d", XenbusStateClosed);
+		}
+		free(names);
+	}
+	hv_store_close(store);
+}
+
+static void guest_program(void *arg, uint16_t domid, int fd)
+{
+	struct hvd *hvd = arg;
+
+	engine_program(hvd->engine, domid, fd);
+	if (fd >= 0)
+		return;
+	xs_server_reset_ring(hvd->xenstore, domid);
+	close_frontends(hvd, domid);
+	core_domain_program_gone(hvd->core, domid);
 }
 
 static void restore_fd(void *arg, const char *name, int fd)
@@ -80,6 +117,7 @@ static void restore_fd(void *arg, const char *name, int fd)
 static int create_parts(struct hvd *hvd, const char *rundir)
 {
 	struct core_hooks hooks = { guest_asked_shutdown, open_store, hvd };
+	struct hvd_hypercall_hooks hypercall_hooks = { guest_program, hvd };
 	struct core_keeper keeper;
 	bool fresh;
 	int rc;
@@ -99,6 +137,7 @@ static int create_parts(struct hvd *hvd, const char *rundir)
 	rc = hvd_hypercall_create(hvd->loop, hvd->core, rundir, &hvd->hypercalls);
 	if (rc < 0)
 		return rc;
+	hvd_hypercall_set_hooks(hvd->hypercalls, &hypercall_hooks);
 	return engine_create(&(struct engine_params){ .loop = hvd->loop,
 						      .rundir = rundir,
 						      .core = hvd->core,

@@ -22,7 +22,11 @@ struct hvd_hypercall {
 	struct loop_fd listen_watcher;
 	struct list peers;
 	unsigned int nr_backends;
+	struct hvd_hypercall_hooks hooks;
 };
+
+/* A listener is where programs come, one at a time. */
+enum peer_kind { BACKEND, GUEST, LISTENER, PROGRAM };
 
 struct peer {
 	struct list list;
@@ -30,6 +34,7 @@ struct peer {
 	struct hypercall_peer peer;
 	struct loop_fd watcher;
 	int fd;
+	enum peer_kind kind;
 };
 
 static void peer_free(struct peer *p)
@@ -44,6 +49,18 @@ static void peer_free(struct peer *p)
 	free(p);
 }
 
+static void program_gone(struct peer *p, const char *why)
+{
+	struct hvd_hypercall *s = p->server;
+	uint16_t domid = p->peer.domid;
+
+	log_notice("domain %u: %s%sits frontend program is gone", domid, why ? why : "",
+		   why ? ": " : "");
+	peer_free(p);
+	if (s->hooks.program)
+		s->hooks.program(s->hooks.arg, domid, -1);
+}
+
 /* No more from this one; a guest's socket and its record stay until the domain goes. */
 static void hang_up(struct peer *p, const char *why)
 {
@@ -51,6 +68,10 @@ static void hang_up(struct peer *p, const char *why)
 		if (why)
 			log_warning("hypercall.sock: %s: hung up", why);
 		peer_free(p);
+		return;
+	}
+	if (p->kind == PROGRAM) {
+		program_gone(p, why);
 		return;
 	}
 	if (why)
@@ -97,7 +118,9 @@ static void peer_ready(void *arg, uint32_t events)
 			return;
 }
 
-static int add_peer(struct hvd_hypercall *s, bool backend, uint16_t domid, int fd)
+static void accept_program(void *arg, uint32_t events);
+
+static int add_peer(struct hvd_hypercall *s, enum peer_kind kind, uint16_t domid, int fd)
 {
 	struct peer *p = calloc(1, sizeof(*p));
 	int rc;
@@ -106,15 +129,52 @@ static int add_peer(struct hvd_hypercall *s, bool backend, uint16_t domid, int f
 		return -ENOMEM;
 	p->server = s;
 	p->fd = fd;
-	hypercall_peer_init(&p->peer, s->core, backend, domid);
-	rc = loop_fd_add(s->loop, &p->watcher, fd, EPOLLIN, peer_ready, p);
+	p->kind = kind;
+	hypercall_peer_init(&p->peer, s->core, kind == BACKEND, domid);
+	rc = loop_fd_add(s->loop, &p->watcher, fd, EPOLLIN,
+			 kind == LISTENER ? accept_program : peer_ready, p);
 	if (rc < 0) {
 		free(p);
 		return rc;
 	}
 	list_append(&s->peers, &p->list);
-	s->nr_backends += backend;
+	s->nr_backends += kind == BACKEND;
 	return 0;
+}
+
+static struct peer *find_program(struct hvd_hypercall *s, uint16_t domid)
+{
+	struct list *pos;
+
+	list_for_each (&s->peers, pos) {
+		struct peer *p = list_entry(pos, struct peer, list);
+
+		if (p->kind == PROGRAM && p->peer.domid == domid)
+			return p;
+	}
+	return NULL;
+}
+
+static void accept_program(void *arg, uint32_t events)
+{
+	struct peer *listener = arg;
+	struct hvd_hypercall *s = listener->server;
+	uint16_t domid = listener->peer.domid;
+	struct peer *before = find_program(s, domid);
+	int fd;
+
+	/* One that has ended may be heard of only after its successor has come. */
+	if (before)
+		peer_ready(before, events);
+	fd = unixsock_accept(listener->fd);
+	if (fd < 0)
+		return;
+	if (find_program(s, domid) || add_peer(s, PROGRAM, domid, fd) < 0) {
+		close(fd);
+		return;
+	}
+	log_notice("domain %u: a program is its frontend", domid);
+	s->hooks.program(s->hooks.arg, domid, fd);
 }
 
 static void accept_backend(void *arg, uint32_t events)
@@ -127,7 +187,7 @@ static void accept_backend(void *arg, uint32_t events)
 	if (fd < 0)
 		return;
 	if (unixsock_peer(fd, NULL, &uid) < 0 || (uid != 0 && uid != geteuid()) ||
-	    s->nr_backends == MAX_BACKENDS || add_peer(s, true, 0, fd) < 0)
+	    s->nr_backends == MAX_BACKENDS || add_peer(s, BACKEND, 0, fd) < 0)
 		close(fd);
 }
 
@@ -170,9 +230,24 @@ void hvd_hypercall_destroy(struct hvd_hypercall *s)
 	free(s);
 }
 
-int hvd_hypercall_add(struct hvd_hypercall *s, uint16_t domid, int fd)
+void hvd_hypercall_set_hooks(struct hvd_hypercall *s, const struct hvd_hypercall_hooks *hooks)
 {
-	return add_peer(s, false, domid, fd);
+	s->hooks = *hooks;
+}
+
+static bool is_listening(int fd)
+{
+	socklen_t size = sizeof(int);
+	int value;
+
+	return !getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &value, &size) && value;
+}
+
+int hvd_hypercall_add(struct hvd_hypercall *s, uint16_t domid, int fd, int program_fd)
+{
+	int rc = add_peer(s, is_listening(fd) ? LISTENER : GUEST, domid, fd);
+
+	return rc < 0 || program_fd < 0 ? rc : add_peer(s, PROGRAM, domid, program_fd);
 }
 
 void hvd_hypercall_remove(struct hvd_hypercall *s, uint16_t domid)

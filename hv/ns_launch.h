@@ -11,9 +11,13 @@
 
 #define NS_LAUNCH_MAGIC 0x31534e56u
 #define NS_LAUNCH_FD	3
-#define NS_READY_FD	4  /* the network's front writes one byte when the devices are there */
-#define NS_STARTED_FD	6  /* vifrost-nsinit writes one byte when init is there, or dies */
+#define NS_HOLD		"hold" /* vifrost-nsinit's argument where it is but to hold the namespaces */
+#define NS_READY_FD	4      /* the network's front writes one byte when the devices are there */
+#define NS_STARTED_FD	6      /* vifrost-nsinit writes one byte when init is there, or dies */
+#define NS_SOCKET_FD	7 /* of a guest whose vifs are a program's: a clone of the socket's mount */
 #define NS_TREE_FD	16 /* and following: clones of mounts, the root first */
+/* Where a program in the guest finds its hypercalls. */
+#define NS_GUEST_SOCKET "run/vifrost/guest.sock"
 #define NS_MAX_TREES	32
 #define NS_TREE_PATHS	4096
 #define NS_READY_MS	1000
@@ -35,6 +39,7 @@ struct ns_launch {
 	uint32_t hold;	   /* init is not to start before this is 0; SIGUSR1 says that it changed */
 	/* Written before the start. */
 	uint32_t tmpfs_mib;
+	uint32_t program; /* NS_SOCKET_FD is there */
 	char tty[64];
 	char root[1024];
 	uint32_t nr_trees;

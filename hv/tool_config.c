@@ -52,6 +52,7 @@ static const struct {
 	{ "disk", JSON_ARRAY, 0, 0 },
 	{ "init", JSON_ARRAY, 0, 0 },
 	{ "root", JSON_STRING, 0, 0 },
+	{ "frontend", JSON_STRING, 0, 0 },
 	{ "on_poweroff", JSON_STRING, 0, 0 },
 	{ "on_reboot", JSON_STRING, 0, 0 },
 	{ "on_crash", JSON_STRING, 0, 0 },
@@ -127,6 +128,16 @@ static int read_init(const json_t *config, struct tool_spec *spec, char why[TOOL
 	return 0;
 }
 
+static int read_frontend(const json_t *config, struct tool_spec *spec, char why[TOOL_WHY])
+{
+	const char *frontend = tool_config_text(config, "frontend", "tap");
+
+	spec->engine.program = !strcmp(frontend, "program");
+	return spec->engine.program || !strcmp(frontend, "tap")
+		       ? 0
+		       : refuse(why, "frontend", "\"tap\", \"program\"");
+}
+
 int tool_spec_read(const json_t *config, struct tool_spec *spec, char why[TOOL_WHY])
 {
 	int rc;
@@ -143,7 +154,9 @@ int tool_spec_read(const json_t *config, struct tool_spec *spec, char why[TOOL_W
 	spec->engine.nr_vcpus = tool_config_number(config, "vcpus", 1);
 	spec->engine.root = tool_config_text(config, "root", NULL);
 	spec->engine.limit_memory = true;
-	rc = read_cpus(config, spec, why);
+	rc = read_frontend(config, spec, why);
+	if (!rc)
+		rc = read_cpus(config, spec, why);
 	return rc ? rc : read_init(config, spec, why);
 }
 

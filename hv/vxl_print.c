@@ -187,9 +187,9 @@ static json_t *build_details(const json_t *config)
 		{ "cmdline", "cmdline" }, { "cpus", "vcpu_hard_affinity" },
 		{ NULL, NULL },
 	};
-	static const struct member ns[] = { { "init", "init" },
-					    { "root", "root" },
-					    { NULL, NULL } };
+	static const struct member ns[] = {
+		{ "init", "init" }, { "root", "root" }, { "frontend", "frontend" }, { NULL, NULL }
+	};
 	json_t *build = json_object(), *own = json_object(), *avail = json_array();
 	json_int_t vcpus = vxl_number(config, "vcpus", 1);
 	const json_t *memory = json_object_get(config, "memory"),

@@ -7,6 +7,7 @@
 #include "hv/xlcfg_priv.h"
 
 static const char *const types[] = { "ns", "pv", "pvh", "hvm", NULL };
+static const char *const frontends[] = { "tap", "program", NULL };
 static const char *const builders[] = { "generic", "linux", "pv", "pvh", "hvm", NULL };
 static const char *const actions[] = { "destroy",  "restart",	       "rename-restart",
 				       "preserve", "coredump-destroy", "coredump-restart",
@@ -51,6 +52,7 @@ const struct xlcfg_key xlcfg_keys[] = {
 	CHOICE("on_crash", TYPE_ALL, actions),
 	{ .name = "init", .type = KEY_COMMAND, .acts = TYPE_NS },
 	TEXT("root", TYPE_ALL),
+	CHOICE("frontend", TYPE_NS, frontends),
 	STRING("kernel", VM_TYPES),
 	STRING("ramdisk", VM_TYPES),
 	TEXT("cmdline", VM_TYPES),

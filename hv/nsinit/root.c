@@ -96,6 +96,14 @@ static void mount_nodes(struct ns_launch *l, const int nodes[NR_NODES], int cons
 		nsinit_fail(l, "symlink", "/dev", errno);
 }
 
+static void mount_socket(struct ns_launch *l)
+{
+	if (mkdir("run/vifrost", 0755) < 0 || mknod(NS_GUEST_SOCKET, S_IFREG | 0600, 0) < 0 ||
+	    attach_tree(NS_SOCKET_FD, NS_GUEST_SOCKET) < 0)
+		nsinit_fail(l, "the hypercall socket", "/" NS_GUEST_SOCKET, errno);
+	close(NS_SOCKET_FD);
+}
+
 void nsinit_enter_root(struct ns_launch *l)
 {
 	int nodes[NR_NODES], console;
@@ -115,6 +123,8 @@ void nsinit_enter_root(struct ns_launch *l)
 	mount_on(l, "tmpfs", "tmp", MS_NOSUID | MS_NODEV, options, false);
 	snprintf(options, sizeof(options), "mode=755,size=%um", l->tmpfs_mib);
 	mount_on(l, "tmpfs", "run", MS_NOSUID | MS_NODEV, options, false);
+	if (l->program)
+		mount_socket(l);
 	mount_on(l, "tmpfs", "var", MS_NOSUID | MS_NODEV, options, false);
 	if (mkdir("var/tmp", 01777) < 0 || symlink("/run", "var/run") < 0) {
 		/* A root of the user's without /var has none of these either. */

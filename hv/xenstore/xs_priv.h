@@ -353,6 +353,8 @@ int xs_socket_listen(struct xs_server *server, const char *rundir);
 void xs_socket_unlisten(struct xs_server *server);
 
 /* xs_ring.c */
+/* As if it had never been used. */
+void xs_ring_reset(struct xs_conn *conn);
 int xs_ring_conn(struct xs_server *server, uint16_t domid, void *page, int poll_fd, int notify_fd,
 		 bool restarted, struct xs_conn **conn_out);
 

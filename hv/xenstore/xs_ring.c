@@ -153,6 +153,16 @@ static void ring_zero(volatile struct xenstore_domain_interface *page)
 	ring_set(&page->rsp_prod, 0);
 }
 
+/* Both sides begin at nothing. */
+static void ring_restart(struct xs_conn *conn)
+{
+	xs_conn_reset(conn);
+	conn->ring.req_cons = conn->ring.rsp_prod = 0;
+	ring_zero(conn->ring.page);
+	ring_set(&conn->ring.page->connection, XENSTORE_CONNECTED);
+	conn->ring.moved = true;
+}
+
 /* Whether the ring may be used, after dealing with a reconnection. */
 static bool ring_connected(struct xs_conn *conn)
 {
@@ -165,11 +175,7 @@ static bool ring_connected(struct xs_conn *conn)
 	}
 	if (!asked)
 		return true;
-	xs_conn_reset(conn);
-	conn->ring.req_cons = conn->ring.rsp_prod = 0;
-	ring_zero(page);
-	ring_set(&page->connection, XENSTORE_CONNECTED);
-	conn->ring.moved = true;
+	ring_restart(conn);
 	return true;
 }
 
@@ -187,6 +193,17 @@ static void ring_event(void *arg, uint32_t events)
 	}
 	if (ring_connected(conn))
 		xs_conn_service(conn);
+}
+
+void xs_ring_reset(struct xs_conn *conn)
+{
+	conn->ring.reconnecting = false;
+	ring_set(&conn->ring.page->error, XENSTORE_ERROR_NONE);
+	ring_restart(conn);
+	if (conn->ignored && !loop_fd_add(conn->server->loop, &conn->watcher, conn->ring.poll_fd,
+					  EPOLLIN, ring_event, conn))
+		conn->ignored = false;
+	xs_conn_touch(conn);
 }
 
 int xs_ring_conn(struct xs_server *server, uint16_t domid, void *page, int poll_fd, int notify_fd,

@@ -236,6 +236,14 @@ int xs_server_release(struct xs_server *server, uint16_t domid)
 	return conn ? 0 : -ENOENT;
 }
 
+void xs_server_reset_ring(struct xs_server *server, uint16_t domid)
+{
+	if (!xs_server_is_introduced(server, domid))
+		return;
+	xs_ring_reset(server->domains[domid]);
+	xs_settle(server);
+}
+
 void xs_server_domain_shutdown(struct xs_server *server, uint16_t domid)
 {
 	if (!xs_server_is_introduced(server, domid))

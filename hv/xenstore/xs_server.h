@@ -72,6 +72,11 @@ int xs_server_introduce(struct xs_server *server, uint16_t domid, void *page, in
  * (nodes and rights are dropped all the same).
  */
 int xs_server_release(struct xs_server *server, uint16_t domid);
+/*
+ * Who spoke for the domain is gone and another may come: watches, transactions and what is in the ring
+ * are forgotten, nodes stay.
+ */
+void xs_server_reset_ring(struct xs_server *server, uint16_t domid);
 /* Fire @releaseDomain for a domain that has shut down but is not dead yet, as Xen's does. */
 void xs_server_domain_shutdown(struct xs_server *server, uint16_t domid);
 /*

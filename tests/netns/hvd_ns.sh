@@ -247,6 +247,24 @@ printf 'name = "rootless"\ntype = "ns"\nmemory = 32\nroot = "%s/nowhere"\ninit =
 ! vxl create -q "$dir/rootless.cfg" 2> "$dir/err" || fail "created with a root that is not there"
 grep -q nowhere "$dir/err" || fail "unclear: $(cat "$dir/err")"
 
+# --- a guest whose vifs are a program's: the socket, in it and on the host, through a restart
+guest poller '[ -S /run/vifrost/guest.sock ] && echo has-socket; exec sleep 1000' 'frontend = "program"'
+eventually console_has poller has-socket
+socket=$dir/run/guests/$(vxl domid poller).sock
+[ "$(stat -c %a "$socket")" = 600 ] || fail "the socket is open to others: $(stat -c %A "$socket")"
+socat -u EXEC:"sleep 20" "UNIX-CONNECT:$socket,type=5" > /dev/null 2>&1 &
+program=$!
+eventually grep -q 'a program is its frontend' "$dir/hvd.log"
+kill -KILL "$hvd"
+wait "$hvd" || true
+start_hvd
+kill "$program"
+eventually grep -q 'its frontend program is gone' "$dir/hvd.log"
+front=$(ps -o ppid= -p "$(pid_of poller)" | tr -d ' ')
+[ "$(ps -o args= -p "$front")" = "vifrost-nsinit hold" ] || fail "it has a front: $(ps -o args= -p "$front")"
+vxl destroy poller
+[ ! -e "$socket" ] || fail "its socket stayed"
+
 # --- the end of the host
 [ -n "$(groups)" ] || fail "no control groups: the test looks in the wrong place"
 grep -q "$dir/run/keeper.sock" /proc/net/unix || fail "no keeper: the test looks in the wrong place"

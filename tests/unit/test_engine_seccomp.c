@@ -94,13 +94,13 @@ static int attempt(const struct try *t, struct sock_filter *filter, uint32_t nr)
 	return WIFEXITED(status) && WEXITSTATUS(status) != 255 ? WEXITSTATUS(status) : -1;
 }
 
-static void all_denied(const struct try *t, bool front)
+static void all_denied(const struct try *t, enum ns_filter kind)
 {
 	struct sock_filter filter[NS_MAX_FILTER];
 	uint32_t nr;
 	int error;
 
-	assert_int_equal(ns_seccomp_build(front, filter, &nr), 0);
+	assert_int_equal(ns_seccomp_build(kind, filter, &nr), 0);
 	for (; t->what; t++) {
 		error = attempt(t, filter, nr);
 		if (error != EPERM)
@@ -114,8 +114,8 @@ static void all_denied(const struct try *t, bool front)
 static void test_guest(void **state)
 {
 	(void)state;
-	all_denied(guest_denied, false);
-	all_denied(guest_denied, true);
+	all_denied(guest_denied, NS_FILTER_GUEST);
+	all_denied(guest_denied, NS_FILTER_FRONT);
 }
 
 static void test_front(void **state)
@@ -126,14 +126,28 @@ static void test_front(void **state)
 	(void)state;
 	for (const struct try *t = front_denied; t->what; t++)
 		assert_int_not_equal(attempt(t, NULL, 0), EPERM);
-	all_denied(front_denied, true);
-	assert_int_equal(ns_seccomp_build(true, filter, &nr), 0);
+	all_denied(front_denied, NS_FILTER_FRONT);
+	all_denied(front_denied, NS_FILTER_PROGRAM);
+	assert_int_equal(ns_seccomp_build(NS_FILTER_FRONT, filter, &nr), 0);
 	for (const struct try *t = front_allowed; t->what; t++)
 		if (attempt(t, filter, nr) != 0)
 			fail_msg("%s: denied", t->what);
 	/* A guest's own descriptors are its own affair. */
-	assert_int_equal(ns_seccomp_build(false, filter, &nr), 0);
+	assert_int_equal(ns_seccomp_build(NS_FILTER_GUEST, filter, &nr), 0);
 	assert_int_equal(attempt(&front_denied[0], filter, nr), 0);
+}
+
+/* Poll-mode programs insist on pinning themselves: told that they are, and left where they were. */
+static void test_program(void **state)
+{
+	struct sock_filter filter[NS_MAX_FILTER];
+	const struct try pin = { "sched_setaffinity", SYS_sched_setaffinity, { 0, 0, 0 } };
+	uint32_t nr;
+
+	(void)state;
+	assert_int_equal(ns_seccomp_build(NS_FILTER_PROGRAM, filter, &nr), 0);
+	assert_int_equal(attempt(&pin, filter, nr), 0);
+	assert_int_not_equal(attempt(&pin, NULL, 0), 0);
 }
 
 int main(void)
@@ -141,6 +155,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_guest),
 		cmocka_unit_test(test_front),
+		cmocka_unit_test(test_program),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -84,7 +84,7 @@ static void serve(struct rig *r)
 	for (int i = 0; i < 2; i++)
 		if (r->domid[i])
 			assert_int_equal(
-				hvd_hypercall_add(r->server, r->domid[i], r->server_end[i]), 0);
+				hvd_hypercall_add(r->server, r->domid[i], r->server_end[i], -1), 0);
 }
 
 /* As if it were killed: what is kept stays. */
@@ -109,7 +109,7 @@ static int setup(void **state)
 		assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK, 0, pair), 0);
 		rig.guest[i] = pair[0];
 		rig.server_end[i] = pair[1];
-		assert_int_equal(hvd_hypercall_add(rig.server, rig.domid[i], pair[1]), 0);
+		assert_int_equal(hvd_hypercall_add(rig.server, rig.domid[i], pair[1], -1), 0);
 	}
 	*state = &rig;
 	return 0;

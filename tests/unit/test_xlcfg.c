@@ -35,6 +35,7 @@ static const struct {
 	{ "root='''/a'b'''", "root", "\"/a'b\"" },
 	{ "root='/#no comment' # one", "root", "\"/#no comment\"" },
 	{ "root='/a'\nroot+='b'", "root", "\"/ab\"" },
+	{ "frontend='program'", "frontend", "\"program\"" },
 	{ "init='a b'", "init", "[\"/bin/sh\",\"-c\",\"a b\"]" },
 	{ "init=[\n'/bin/x' , # one\n\n'-v',\n]", "init", "[\"/bin/x\",\"-v\"]" },
 	{ "cpus='0-3,5,^1'", "cpus", "\"0-3,5,^1\"" },
