@@ -18,7 +18,7 @@
 #include <x86intrin.h>
 
 #include "bench/bench_util.h"
-#include "netback/queue.h"
+#include "netback/scratch.h"
 
 #include "hv/core.h"
 #include "netback/front/front_priv.h"

@@ -174,6 +174,8 @@ struct nb_queue {
 	netif_rx_back_ring_t to_ring;
 	xen_netif_ctrl_back_ring_t ctrl_ring; /* on queue 0 when there is one; nr_ents 0: none */
 	struct hv_evtchn from_ch, to_ch, ctrl_ch;
+	uintptr_t *gref_pages; /* by reference: gref.h */
+	uint32_t nr_grefs;     /* references that it has room for; 0: none */
 	void (*alert)(
 		struct nb_queue *q); /* from the worker: fatal, stalled or bad_grants has changed */
 	void *owner;
@@ -209,34 +211,7 @@ union nb_to_response {
 	netif_extra_info_t extra;
 };
 
-struct nb_from_slot {
-	uint16_t id;
-	int16_t status;
-};
-
-struct nb_from_packet {
-	unsigned int first_slot, nr_slots; /* of nb_scratch.slots */
-	unsigned int first_op, nr_ops;
-	uint32_t size;
-	uint16_t flags;
-	uint16_t gso_size;
-	uint8_t gso_type;
-	int drop; /* enum nb_from_drop, or -1 */
-};
-
-_Static_assert(NB_RING_SIZE <= HV_GNT_OPS_MAX, "a batch is at most a ring");
-
-/* Room for one batch: one a worker, so that an idle queue costs little. */
-struct nb_scratch {
-	struct hv_gnt_op ops[NB_RING_SIZE];
-	struct nb_from_slot slots[NB_RING_SIZE];
-	struct nb_from_packet packets[NB_BATCH_PACKETS];
-	unsigned int nr_ops, nr_slots, nr_packets;
-	netif_rx_request_t requests[NB_RING_SIZE];
-	union nb_to_response responses[NB_RING_SIZE];
-	uint8_t header[NB_HEADER_MAX];
-	uint8_t bounce[NB_FRAME_MAX + 1];
-};
+struct nb_scratch; /* scratch.h */
 
 /* Indices are shared with the guest: read once, by these. */
 #define nb_ring_req_prod(ring) __atomic_load_n(&(ring)->sring->req_prod, __ATOMIC_ACQUIRE)

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "netback/scratch.h"
 
 #define EVENTS_MAX 64
 #define LOOK_AFTER 4 /* turns without a look at the descriptors, while there is work */
