@@ -136,14 +136,16 @@ static void core_gnt_end(struct hv_domain *domain, struct hv_gnt_op *ops, unsign
 			unpin_ref(domain, ops[i].ref, write);
 }
 
-static int core_gnt_map(struct hv_domain *domain, uint32_t ref, struct hv_gnt_map *map)
+static int map_page(struct hv_domain *domain, uint32_t ref, bool readonly, struct hv_gnt_map *map)
 {
 	void *page;
 
 	*map = (struct hv_gnt_map){ 0 };
-	switch (pin_ref(domain, ref, true, &page)) {
+	switch (pin_ref(domain, ref, !readonly, &page)) {
 	case GNTST_okay:
-		*map = (struct hv_gnt_map){ .domain = domain, .ref = ref, .page = page };
+		*map = (struct hv_gnt_map){
+			.domain = domain, .ref = ref, .readonly = readonly, .page = page
+		};
 		return 0;
 	case GNTST_bad_gntref:
 		return -EINVAL;
@@ -156,15 +158,26 @@ static int core_gnt_map(struct hv_domain *domain, uint32_t ref, struct hv_gnt_ma
 	}
 }
 
+static int core_gnt_map(struct hv_domain *domain, uint32_t ref, struct hv_gnt_map *map)
+{
+	return map_page(domain, ref, false, map);
+}
+
+static int core_gnt_map_readonly(struct hv_domain *domain, uint32_t ref, struct hv_gnt_map *map)
+{
+	return map_page(domain, ref, true, map);
+}
+
 static void core_gnt_unmap(struct hv_gnt_map *map)
 {
 	if (map->page)
-		unpin_ref(map->domain, map->ref, true);
+		unpin_ref(map->domain, map->ref, !map->readonly);
 	*map = (struct hv_gnt_map){ 0 };
 }
 
 const struct hv_gnt_ops core_gnt_ops = {
 	.map = core_gnt_map,
+	.map_readonly = core_gnt_map_readonly,
 	.unmap = core_gnt_unmap,
 	.begin = core_gnt_begin,
 	.end = core_gnt_end,

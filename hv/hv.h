@@ -43,11 +43,12 @@ struct hv_evtchn_ops {
 	void (*unbind)(struct hv_evtchn *ch);
 };
 
-/* A ring page, mapped for as long as the ring lives. */
+/* A page that stays mapped, as those of rings do. */
 struct hv_gnt_map {
 	struct hv_domain *domain;
 	uint32_t ref;
-	void *page; /* XEN_PAGE_SIZE bytes, read-write; NULL when not mapped */
+	bool readonly;
+	void *page; /* XEN_PAGE_SIZE bytes; NULL when not mapped */
 	uint32_t handle;
 };
 
@@ -63,13 +64,16 @@ struct hv_gnt_op {
 
 struct hv_gnt_ops {
 	int (*map)(struct hv_domain *domain, uint32_t ref, struct hv_gnt_map *map);
+	/* Of a page that need not be granted for writing. */
+	int (*map_readonly)(struct hv_domain *domain, uint32_t ref, struct hv_gnt_map *map);
 	/* Safe on a zeroed or unmapped map. */
 	void (*unmap)(struct hv_gnt_map *map);
 	/*
 	 * Make @nr areas accessible, to read or (@write) to fill; each op succeeds or fails on its own.
 	 * On the core @ptr is the guest's page itself, on Xen a private copy (copied in by a batched
 	 * grant copy on read, copied out by end() on write). The guest may rewrite its page at any
-	 * time: copy what you check. A thread ends what it began before it begins more.
+	 * time: copy what you check. A thread ends what it began in one direction before it begins more
+	 * in that one.
 	 */
 	void (*begin)(struct hv_domain *domain, struct hv_gnt_op *ops, unsigned int nr, bool write);
 	/*

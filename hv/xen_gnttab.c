@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * Grants by /dev/xen/gntdev: ring pages are mapped, data is copied by the hypervisor, a batch in one
- * call, to or from an arena that each thread has, so that it stays in that core's cache.
+ * call, to or from an arena that each thread has for each direction, so that it stays in that core's
+ * cache.
  */
 #include <errno.h>
 #include <pthread.h>
@@ -21,7 +22,7 @@ struct arena {
 	xengnttab_grant_copy_segment_t segments[HV_GNT_OPS_MAX];
 };
 
-static pthread_key_t arena_key;
+static pthread_key_t arena_keys[2]; /* to read, to write */
 static pthread_once_t arena_once = PTHREAD_ONCE_INIT;
 static int arena_rc;
 
@@ -32,37 +33,52 @@ static void arena_free(void *arena)
 
 static void arena_init(void)
 {
-	arena_rc = -pthread_key_create(&arena_key, arena_free);
+	arena_rc = -pthread_key_create(&arena_keys[0], arena_free);
+	if (!arena_rc)
+		arena_rc = -pthread_key_create(&arena_keys[1], arena_free);
 }
 
 /* NULL: no memory. Pages cost nothing until a batch reaches them. */
-static struct arena *arena_get(void)
+static struct arena *arena_get(bool write)
 {
-	struct arena *a = pthread_getspecific(arena_key);
+	struct arena *a = pthread_getspecific(arena_keys[write]);
 
 	if (a)
 		return a;
 	a = mmap(NULL, sizeof(*a), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	if (a == MAP_FAILED)
 		return NULL;
-	if (pthread_setspecific(arena_key, a)) {
+	if (pthread_setspecific(arena_keys[write], a)) {
 		arena_free(a);
 		return NULL;
 	}
 	return a;
 }
 
-static int xen_map(struct hv_domain *domain, uint32_t ref, struct hv_gnt_map *map)
+static int map_page(struct hv_domain *domain, uint32_t ref, bool readonly, struct hv_gnt_map *map)
 {
 	struct xen_domain *d = xen_domain_of(domain);
 	void *page;
 
 	*map = (struct hv_gnt_map){ 0 };
-	page = xengnttab_map_grant_ref(d->xen->gnttab, d->domid, ref, PROT_READ | PROT_WRITE);
+	page = xengnttab_map_grant_ref(d->xen->gnttab, d->domid, ref,
+				       readonly ? PROT_READ : PROT_READ | PROT_WRITE);
 	if (!page)
 		return errno ? -errno : -EIO;
-	*map = (struct hv_gnt_map){ .domain = domain, .ref = ref, .page = page };
+	*map = (struct hv_gnt_map){
+		.domain = domain, .ref = ref, .readonly = readonly, .page = page
+	};
 	return 0;
+}
+
+static int xen_map(struct hv_domain *domain, uint32_t ref, struct hv_gnt_map *map)
+{
+	return map_page(domain, ref, false, map);
+}
+
+static int xen_map_readonly(struct hv_domain *domain, uint32_t ref, struct hv_gnt_map *map)
+{
+	return map_page(domain, ref, true, map);
 }
 
 static void xen_unmap(struct hv_gnt_map *map)
@@ -131,7 +147,7 @@ static void copy(struct xen_domain *d, struct arena *a, struct hv_gnt_op *ops, u
 
 static void xen_begin(struct hv_domain *domain, struct hv_gnt_op *ops, unsigned int nr, bool write)
 {
-	struct arena *a = nr <= HV_GNT_OPS_MAX ? arena_get() : NULL;
+	struct arena *a = nr <= HV_GNT_OPS_MAX ? arena_get(write) : NULL;
 
 	if (!a) {
 		for (unsigned int i = 0; i < nr; i++) {
@@ -148,7 +164,7 @@ static void xen_begin(struct hv_domain *domain, struct hv_gnt_op *ops, unsigned 
 static void xen_end(struct hv_domain *domain, struct hv_gnt_op *ops, unsigned int nr, bool write)
 {
 	/* Without an arena, no op was okay. */
-	struct arena *a = write ? pthread_getspecific(arena_key) : NULL;
+	struct arena *a = write ? pthread_getspecific(arena_keys[1]) : NULL;
 
 	if (a)
 		copy(xen_domain_of(domain), a, ops, nr, true);
@@ -156,6 +172,7 @@ static void xen_end(struct hv_domain *domain, struct hv_gnt_op *ops, unsigned in
 
 const struct hv_gnt_ops xen_gnt_ops = {
 	.map = xen_map,
+	.map_readonly = xen_map_readonly,
 	.unmap = xen_unmap,
 	.begin = xen_begin,
 	.end = xen_end,

@@ -194,6 +194,7 @@ static int connect_queue(struct nb_vif *vif, unsigned int id, char *why)
 	q->features = &vif->features;
 	q->steering = &vif->steering;
 	q->credit = &vif->credit;
+	q->gref_max = vif->nb->config.max_grefs;
 	q->alert = on_alert;
 	q->owner = vif;
 	rc = nb_queue_connect(q, vif->domid, &refs, &text);

@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The control ring: how the frontend wants received frames hashed and spread over its queues. Served
- * by the worker that has all queues of the vif, so that nothing here is shared. Every number in a
- * request is the guest's; tables are checked in a private copy before they take effect (XSA-270).
+ * The control ring: how the frontend wants received frames hashed and spread over its queues, and which
+ * of its pages it lets us keep mapped. Served by the worker that has all queues of the vif, so that nothing
+ * here is shared. Every number in a request is the guest's; tables are checked in a private copy before
+ * they take effect (XSA-270).
  */
 #include <errno.h>
 #include <string.h>
 
-#include "netback/queue.h"
+#include "netback/gref.h"
+#include "netback/shared.h"
 
 #define BATCH 16u
 
@@ -17,21 +19,33 @@
 
 typedef uint32_t ctrl_fn(struct nb_queue *q, const uint32_t data[3], uint32_t *result);
 
-/* Copy @size bytes from the start of a granted page. */
-static int copy_in(struct nb_queue *q, uint32_t ref, void *to, size_t size)
+/* Copy @size bytes between @data and the start of a granted page. */
+static int copy_page(struct nb_queue *q, uint32_t ref, void *data, size_t size, bool out)
 {
 	struct hv_gnt_op op = { .ref = ref, .len = (uint16_t)size, .status = GNTST_general_error };
-	int rc = -EFAULT;
+	int rc = 0;
 
 	if (!size)
 		return 0;
-	q->hv->gnt->begin(q->domain, &op, 1, false);
-	if (op.status == GNTST_okay) {
-		memcpy(to, op.ptr, size);
-		rc = 0;
-	}
-	q->hv->gnt->end(q->domain, &op, 1, false);
+	q->hv->gnt->begin(q->domain, &op, 1, out);
+	if (op.status == GNTST_okay && out)
+		memcpy(op.ptr, data, size);
+	else if (op.status == GNTST_okay)
+		nb_shared_read(data, op.ptr, size);
+	else
+		rc = -EFAULT;
+	q->hv->gnt->end(q->domain, &op, 1, out);
 	return rc;
+}
+
+static int copy_in(struct nb_queue *q, uint32_t ref, void *to, size_t size)
+{
+	return copy_page(q, ref, to, size, false);
+}
+
+static int copy_out(struct nb_queue *q, uint32_t ref, void *from, size_t size)
+{
+	return copy_page(q, ref, from, size, true);
 }
 
 static uint32_t set_algorithm(struct nb_queue *q, const uint32_t data[3], uint32_t *result)
@@ -114,6 +128,53 @@ static uint32_t set_map(struct nb_queue *q, const uint32_t data[3], uint32_t *re
 	return XEN_NETIF_CTRL_STATUS_SUCCESS;
 }
 
+/* Lists of references are of a page at most. */
+#define GREFS_MAX (NB_PAGE_SIZE / sizeof(struct xen_netif_gref))
+
+/* @queue: the guest's. NULL: there is none. */
+static struct nb_queue *gref_queue(const struct nb_queue *q, uint32_t queue)
+{
+	return queue < q->steering->nr_queues ? q->steering->queues[queue] : NULL;
+}
+
+static uint32_t get_gref_size(struct nb_queue *q, const uint32_t data[3], uint32_t *result)
+{
+	const struct nb_queue *target = gref_queue(q, data[0]);
+
+	if (!target)
+		return XEN_NETIF_CTRL_STATUS_INVALID_PARAMETER;
+	*result = target->gref_max;
+	return XEN_NETIF_CTRL_STATUS_SUCCESS;
+}
+
+static uint32_t add_grefs(struct nb_queue *q, const uint32_t data[3], uint32_t *result)
+{
+	struct xen_netif_gref grefs[GREFS_MAX];
+	struct nb_queue *target = gref_queue(q, data[0]);
+	uint32_t nr = data[2];
+
+	(void)result;
+	if (!target || nr > GREFS_MAX || copy_in(q, data[1], grefs, nr * sizeof(grefs[0])) ||
+	    nb_gref_add(target, grefs, nr))
+		return XEN_NETIF_CTRL_STATUS_INVALID_PARAMETER;
+	return XEN_NETIF_CTRL_STATUS_SUCCESS;
+}
+
+/* What can no longer be told to the guest has been done all the same. */
+static uint32_t del_grefs(struct nb_queue *q, const uint32_t data[3], uint32_t *result)
+{
+	struct xen_netif_gref grefs[GREFS_MAX];
+	struct nb_queue *target = gref_queue(q, data[0]);
+	uint32_t nr = data[2];
+
+	if (!target || nr > GREFS_MAX || copy_in(q, data[1], grefs, nr * sizeof(grefs[0])))
+		return XEN_NETIF_CTRL_STATUS_INVALID_PARAMETER;
+	*result = nb_gref_del(target, grefs, nr);
+	if (copy_out(q, data[1], grefs, nr * sizeof(grefs[0])))
+		return XEN_NETIF_CTRL_STATUS_INVALID_PARAMETER;
+	return XEN_NETIF_CTRL_STATUS_SUCCESS;
+}
+
 static ctrl_fn *const handlers[] = {
 	[XEN_NETIF_CTRL_TYPE_GET_HASH_FLAGS] = get_flags,
 	[XEN_NETIF_CTRL_TYPE_SET_HASH_FLAGS] = set_flags,
@@ -122,13 +183,16 @@ static ctrl_fn *const handlers[] = {
 	[XEN_NETIF_CTRL_TYPE_SET_HASH_MAPPING_SIZE] = set_map_size,
 	[XEN_NETIF_CTRL_TYPE_SET_HASH_MAPPING] = set_map,
 	[XEN_NETIF_CTRL_TYPE_SET_HASH_ALGORITHM] = set_algorithm,
+	[XEN_NETIF_CTRL_TYPE_GET_GREF_MAPPING_SIZE] = get_gref_size,
+	[XEN_NETIF_CTRL_TYPE_ADD_GREF_MAPPING] = add_grefs,
+	[XEN_NETIF_CTRL_TYPE_DEL_GREF_MAPPING] = del_grefs,
 };
 
 unsigned int nb_ctrl_serve(struct nb_queue *q)
 {
 	xen_netif_ctrl_back_ring_t *ring = &q->ctrl_ring;
 	unsigned int nr = 0;
-	uint32_t prod;
+	uint32_t prod, shown = ring->rsp_prod_pvt;
 
 	if (!ring->nr_ents)
 		return 0;
@@ -141,7 +205,7 @@ unsigned int nb_ctrl_serve(struct nb_queue *q)
 		struct xen_netif_ctrl_request req;
 		struct xen_netif_ctrl_response rsp;
 
-		RING_COPY_REQUEST(ring, ring->req_cons, &req);
+		nb_shared_read(&req, RING_GET_REQUEST(ring, ring->req_cons), sizeof(req));
 		rsp = (struct xen_netif_ctrl_response){
 			.id = req.id,
 			.type = req.type,
@@ -154,7 +218,7 @@ unsigned int nb_ctrl_serve(struct nb_queue *q)
 		ring->rsp_prod_pvt++;
 		nb_count(&q->stats.ctrl_requests, 1);
 	}
-	if (nr && nb_ring_push(ring)) {
+	if (nr && nb_ring_push(ring, shown)) {
 		nb_count(&q->stats.notifications, 1);
 		q->hv->evtchn->notify(&q->ctrl_ch);
 	}

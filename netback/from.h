@@ -32,12 +32,6 @@ struct nb_from_batch {
 	uint16_t op_frags[NB_RING_SIZE];    /* whose each is */
 };
 
-/* Longest frame that is taken without segmentation: two VLAN tags are no part of the MTU. */
-static inline uint32_t nb_from_size_max(const struct nb_queue *q)
-{
-	return q->features->mtu + ETH_HLEN + 8;
-}
-
 /* Requests that wait, up to what *prod_out then says; 0 also when the ring is bad, which ends the service. */
 uint32_t nb_from_waiting(struct nb_queue *q, uint32_t *prod_out);
 /*

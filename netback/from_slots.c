@@ -329,7 +329,7 @@ bool nb_from_check(struct nb_queue *q, struct nb_from_batch *b, struct nb_from_p
 	if (!is_open(b, p)) {
 		nb_queue_bad_grant(q);
 		why = NB_FROM_BAD_GRANT;
-	} else if (!p->gso_type && p->size > nb_from_size_max(q)) {
+	} else if (!p->gso_type && p->size > nb_size_max(q)) {
 		why = NB_FROM_TOO_LONG;
 	} else {
 		*have_out = copy_header(b, p, head);
@@ -351,7 +351,7 @@ void nb_from_answer(struct nb_queue *q, struct nb_from_batch *b)
 		*RING_GET_RESPONSE(&q->from_ring, at + i) = b->slots[i];
 	q->from_ring.rsp_prod_pvt = at + b->nr_slots;
 	b->nr_ops = b->nr_slots = b->nr_frags = b->nr_packets = 0;
-	if (nb_ring_push(&q->from_ring)) {
+	if (nb_ring_push(&q->from_ring, at)) {
 		nb_count(&q->stats.notifications, 1);
 		q->hv->evtchn->notify(&q->from_ch);
 	}

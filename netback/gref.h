@@ -29,4 +29,14 @@ static inline uint8_t *nb_gref_writable(const struct nb_queue *q, uint32_t ref)
 	return page & NB_GREF_READONLY ? NULL : (uint8_t *)page;
 }
 
+/*
+ * Map all of @grefs, or none. Return: 0; -EINVAL: one is out of range, is there already or cannot be mapped;
+ * -ENOSPC: more than q->gref_max; -ENOMEM.
+ */
+int nb_gref_add(struct nb_queue *q, const struct xen_netif_gref *grefs, unsigned int nr);
+/* Unmap those of @grefs that are mapped, and say so in their status. Return: how many were. */
+unsigned int nb_gref_del(struct nb_queue *q, struct xen_netif_gref *grefs, unsigned int nr);
+/* Unmap all. Safe without any. */
+void nb_gref_clear(struct nb_queue *q);
+
 #endif

@@ -19,6 +19,7 @@
 #define WORKERS_MAX 64
 #define QUEUES_MAX  8
 #define NR_SPARES   32
+#define GREFS_MAX   1024 /* a queue: all that its two rings may name, twice */
 
 static const struct cli_option options[] = {
 	{ 0, "run-dir", "DIR",
@@ -26,6 +27,8 @@ static const struct cli_option options[] = {
 	{ 0, "workers", "N", "threads that move frames (default: 1, from four cores on 2)" },
 	{ 0, "queues", "N",
 	  "queues offered to each vif (default: as many as workers, at least 2)" },
+	{ 0, "keep-mapped", "N",
+	  "pages of each queue that a guest may have kept mapped (default: 1024)" },
 	{ 'v', "verbose", NULL, "log state changes too" },
 	{ 0 },
 };
@@ -220,7 +223,7 @@ int main(int argc, char **argv)
 	struct cli_parsed parsed;
 	char rundir[RUNDIR_MAX];
 	/* On two cores a second one only takes time from the guests: measured with iperf3. */
-	uint32_t nr_workers = nr_cores() < 4 ? 1 : 2, nr_queues;
+	uint32_t nr_workers = nr_cores() < 4 ? 1 : 2, nr_queues, nr_grefs = GREFS_MAX;
 	int status = cli_parse(&program, argc, argv, &parsed);
 
 	if (status >= 0)
@@ -233,6 +236,8 @@ int main(int argc, char **argv)
 		nr_queues = 2;
 	if (!take_number(&parsed, "queues", QUEUES_MAX, &nr_queues))
 		return CLI_USAGE;
+	if (!take_number(&parsed, "keep-mapped", GREFS_MAX, &nr_grefs))
+		return CLI_USAGE;
 	if (rundir_resolve(cli_value(&parsed, "run-dir"), rundir)) {
 		fprintf(stderr, "%s: --run-dir: a short absolute path is wanted\n", program.name);
 		return CLI_USAGE;
@@ -240,5 +245,6 @@ int main(int argc, char **argv)
 	raise_fd_limit();
 	config.nr_workers = nr_workers;
 	config.max_queues = nr_queues;
+	config.max_grefs = nr_grefs;
 	return start(rundir, &config);
 }

@@ -19,7 +19,9 @@ struct netback;
 struct netback_config {
 	unsigned int nr_workers; /* 0: unthreaded, for tests: see netback_turn() */
 	unsigned int max_queues; /* offered to each frontend, 1 to 16 */
-	struct hv *hv;		 /* borrowed; its store is ours to close and to open anew */
+	unsigned int
+		max_grefs; /* pages of each queue that a frontend may have kept mapped; 0: none */
+	struct hv *hv;	   /* borrowed; its store is ours to close and to open anew */
 	const struct nb_port_ops *port_ops;
 	struct nb_ports *ports;	  /* borrowed */
 	const char *sysfs;	  /* "/sys" on a real Xen; NULL: the kernel serves no vifs here */

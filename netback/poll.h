@@ -20,8 +20,8 @@ void nb_batch_destroy(struct nb_batch *b);
  * nb_poll_take() - Take up to @max frames off the ring that the guest sends on
  * @views_out:	As many views, valid until nb_poll_answer()
  *
- * Also serves requests that are no frames (multicast lists). Frames that are no good are counted and
- * answered, not returned. Return: number of views; with 0 there is nothing to answer.
+ * Also serves requests that are no frames (multicast lists, the control ring). Frames that are no good
+ * are counted and answered, not returned. Return: number of views; with 0 there is nothing to answer.
  */
 unsigned int nb_poll_take(struct nb_queue *q, struct nb_batch *b, unsigned int max, uint64_t now_ns,
 			  struct nb_view **views_out);
@@ -31,8 +31,8 @@ void nb_poll_answer(struct nb_queue *q, struct nb_batch *b);
 /**
  * nb_poll_put() - Copy frames into the guest's receive slots
  *
- * Checksums and segments are made where the guest takes no blank ones. What can never go (too long, a
- * bad slot) is counted as a drop and passed by; it stops at the first that has no slots now.
+ * Checksums and segments are made where the guest takes no blank ones. What can never go (too long, not
+ * listed) is counted as a drop and passed by; it stops at the first that has no slots now.
  * Return: number of views done with. To be shown with nb_poll_flush().
  */
 unsigned int nb_poll_put(struct nb_queue *q, struct nb_view *const *views, unsigned int nr);
@@ -40,5 +40,13 @@ unsigned int nb_poll_put(struct nb_queue *q, struct nb_view *const *views, unsig
 void nb_poll_flush(struct nb_queue *q);
 /* Those that nb_poll_put() had no slots for are given up: counted as enum nb_to_drop @why. */
 void nb_poll_drop(struct nb_queue *q, enum nb_to_drop why, unsigned int nr);
+
+/* An event came in by a channel of @q, as its descriptor says: to be taken by the next nb_queue_arm(). */
+static inline void nb_poll_event(struct nb_queue *q, enum nb_source_kind kind)
+{
+	q->event = true;
+	q->signalled |= (uint8_t)(1u << kind);
+	nb_count(&q->stats.wakeups, 1);
+}
 
 #endif

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/parse.h"
+#include "netback/gref.h"
 
 /* A frontend that does not notify about receive slots is looked at this often, while frames wait. */
 #define NO_NOTIFY_NS  (5u * 1000000u)
@@ -128,7 +129,8 @@ static int attach_rings(struct nb_queue *q)
 	if (!ring_indices_ok(nb_ring_req_prod(&q->from_ring), from_rsp, q->from_ring.nr_ents) ||
 	    !ring_indices_ok(nb_ring_req_prod(&q->to_ring), to_rsp, q->to_ring.nr_ents))
 		return -EPROTO;
-	q->to_seen = to_rsp;
+	q->to_seen = q->to_shown = q->to_prod = to_rsp;
+	q->from_prod = from_rsp;
 	return 0;
 }
 
@@ -212,6 +214,7 @@ void nb_queue_disconnect(struct nb_queue *q)
 	hv->evtchn->unbind(&q->ctrl_ch);
 	hv->evtchn->unbind(&q->to_ch);
 	hv->evtchn->unbind(&q->from_ch);
+	nb_gref_clear(q);
 	hv->gnt->unmap(&q->ctrl_page);
 	hv->gnt->unmap(&q->to_page);
 	hv->gnt->unmap(&q->from_page);

@@ -169,6 +169,7 @@ struct nb_queue {
 	int port_fd;		  /* borrowed, non-blocking */
 	bool shares_port;	  /* another queue reads it */
 	bool split_channels;
+	uint32_t gref_max; /* pages that the guest may have kept mapped; 0: it is not offered */
 	struct hv_gnt_map from_page, to_page, ctrl_page;
 	netif_tx_back_ring_t from_ring;
 	netif_rx_back_ring_t to_ring;
@@ -176,6 +177,7 @@ struct nb_queue {
 	struct hv_evtchn from_ch, to_ch, ctrl_ch;
 	uintptr_t *gref_pages; /* by reference: gref.h */
 	uint32_t nr_grefs;     /* references that it has room for; 0: none */
+	uint32_t nr_gref_pages;
 	void (*alert)(
 		struct nb_queue *q); /* from the worker: fatal, stalled or bad_grants has changed */
 	void *owner;
@@ -191,8 +193,10 @@ struct nb_queue {
 	bool had_slots;	   /* for a largest frame, once */
 	bool partial;	   /* the frontend never posts slots for a whole GSO frame: copy */
 	unsigned int nr_spurious;
-	unsigned int to_chunk; /* receive slots to open at a time */
-	uint32_t to_seen;      /* the receive ring's producer when last looked at */
+	unsigned int to_chunk;	     /* receive slots to open at a time */
+	uint32_t to_seen;	     /* the receive ring's producer when last looked at */
+	uint32_t to_shown;	     /* answers that the guest has been shown */
+	uint32_t from_prod, to_prod; /* producers as polling saw them last: poll.h */
 	uint64_t masked_until_ns;
 	uint64_t slots_wait_ns; /* waiting for receive slots since; 0: not */
 	uint64_t deadline_ns;	/* look again then; 0: only on events */
@@ -205,6 +209,12 @@ struct nb_queue {
 	struct nb_queue_stats stats;
 };
 
+/* Longest frame that is not to be segmented: two VLAN tags are no part of the MTU. */
+static inline uint32_t nb_size_max(const struct nb_queue *q)
+{
+	return q->features->mtu + ETH_HLEN + 8;
+}
+
 /* One response slot of the receive ring. */
 union nb_to_response {
 	netif_rx_response_t data;
@@ -216,17 +226,16 @@ struct nb_scratch; /* scratch.h */
 /* Indices are shared with the guest: read once, by these. */
 #define nb_ring_req_prod(ring) __atomic_load_n(&(ring)->sring->req_prod, __ATOMIC_ACQUIRE)
 
-/* Let the guest see responses up to rsp_prod_pvt. True: it wants to be notified. */
-#define nb_ring_push(ring)                                                                         \
+/* Let the guest see responses from @old up to rsp_prod_pvt. True: it wants to be notified. */
+#define nb_ring_push(ring, old)                                                                    \
 	({                                                                                         \
-		RING_IDX old_ = __atomic_load_n(&(ring)->sring->rsp_prod, __ATOMIC_RELAXED);       \
 		RING_IDX new_ = (ring)->rsp_prod_pvt;                                              \
 		/* Pairs with the frontend's read barrier after it reads rsp_prod. */              \
 		__atomic_store_n(&(ring)->sring->rsp_prod, new_, __ATOMIC_RELEASE);                \
 		/* Pairs with the frontend's barrier between its rsp_event and its last look. */   \
 		atomic_thread_fence(memory_order_seq_cst);                                         \
 		(RING_IDX)(new_ - __atomic_load_n(&(ring)->sring->rsp_event, __ATOMIC_RELAXED)) <  \
-			(RING_IDX)(new_ - old_);                                                   \
+			(RING_IDX)(new_ - (old));                                                  \
 	})
 
 /* Ask to be notified when req_prod reaches @index, then look at it once more. */

@@ -27,61 +27,24 @@ static inline void nb_shared_read(void *to, const void *from, size_t size)
 #endif
 }
 
-#define NB_SHARED_LOAD(name, type)                                                                 \
-	static inline type name(const void *from)                                                  \
-	{                                                                                          \
-		typedef type at_any_place __attribute__((aligned(1), may_alias));                  \
-		type v;                                                                            \
-                                                                                                   \
-		v = *(const volatile at_any_place *)from;                                          \
-		return nb_shared_##type(from, v);                                                  \
-	}
-
-#ifdef NB_SHARED_FUZZ
-static inline uint32_t nb_shared_uint32_t(const void *from, uint32_t v)
-{
-	nb_shared_fuzz(&v, from, sizeof(v));
-	return v;
-}
-
-static inline uint64_t nb_shared_uint64_t(const void *from, uint64_t v)
-{
-	nb_shared_fuzz(&v, from, sizeof(v));
-	return v;
-}
-#else
-#define nb_shared_uint32_t(from, v) (v)
-#define nb_shared_uint64_t(from, v) (v)
-#endif
-
-NB_SHARED_LOAD(nb_shared_load32, uint32_t)
-NB_SHARED_LOAD(nb_shared_load64, uint64_t)
-
-/* One constant number of bytes, of those that are a register or a few. */
-#define NB_COPY_BLOCK(to, from, size) __builtin_memcpy(to, from, size)
-
 /* Exactly @size bytes, 1 to 128, without a call: what lies behind them is left alone on both sides. */
 static inline void nb_copy_small(uint8_t *to, const uint8_t *from, size_t size)
 {
-#ifdef NB_SHARED_FUZZ
-	nb_shared_fuzz(to, from, size);
-#else
 	if (size >= 64) {
-		NB_COPY_BLOCK(to, from, 64);
-		NB_COPY_BLOCK(to + size - 64, from + size - 64, 64);
+		__builtin_memcpy(to, from, 64);
+		__builtin_memcpy(to + size - 64, from + size - 64, 64);
 	} else if (size >= 32) {
-		NB_COPY_BLOCK(to, from, 32);
-		NB_COPY_BLOCK(to + size - 32, from + size - 32, 32);
+		__builtin_memcpy(to, from, 32);
+		__builtin_memcpy(to + size - 32, from + size - 32, 32);
 	} else if (size >= 16) {
-		NB_COPY_BLOCK(to, from, 16);
-		NB_COPY_BLOCK(to + size - 16, from + size - 16, 16);
+		__builtin_memcpy(to, from, 16);
+		__builtin_memcpy(to + size - 16, from + size - 16, 16);
 	} else if (size >= 8) {
-		NB_COPY_BLOCK(to, from, 8);
-		NB_COPY_BLOCK(to + size - 8, from + size - 8, 8);
+		__builtin_memcpy(to, from, 8);
+		__builtin_memcpy(to + size - 8, from + size - 8, 8);
 	} else {
 		memcpy(to, from, size);
 	}
-#endif
 }
 
 #endif

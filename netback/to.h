@@ -69,11 +69,13 @@ unsigned int nb_to_extras_max(const struct nb_queue *q);
  * What goes along with a frame of @size bytes, whose headers are in the first of @iov.
  * Return: 0; -EINVAL: this frontend cannot take it.
  */
-int nb_to_find_extras(struct nb_queue *q, const struct virtio_net_hdr *vnet,
+int nb_to_find_extras(const struct nb_queue *q, const struct virtio_net_hdr *vnet,
 		      const struct iovec *iov, size_t size, struct nb_extras *x);
 /* Write the sum that the frontend cannot make into the frame: it only concerns that guest. 0, -EINVAL. */
 int nb_to_complete_csum(const struct iovec *iov, unsigned int nr, size_t size,
 			const struct virtio_net_hdr *vnet);
+/* It got there. */
+void nb_to_count(struct nb_queue *q, size_t size, const struct nb_extras *x);
 /* The queue that the guest wants frames of @x's hash in: @q where it does not say. */
 struct nb_queue *nb_to_steer(struct nb_queue *q, const struct nb_extras *x);
 

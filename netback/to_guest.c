@@ -129,8 +129,7 @@ static unsigned int read_direct(struct nb_queue *q, struct nb_landing *l, unsign
 	}
 	if (x.nr < gap && size > nb_to_slot_room(q))
 		close_gap(l, gap, x.nr, nb_to_slots_for(q, size));
-	nb_count(&q->stats.to_frames, 1);
-	nb_count(&q->stats.to_bytes, size);
+	nb_to_count(q, size, &x);
 	return nb_to_respond(q, l, size, &x);
 }
 
@@ -189,8 +188,7 @@ static void deliver_copy(struct nb_queue *q, struct nb_scratch *s, size_t size,
 		memcpy(s->to.ops[i].ptr, s->bounce + done, s->to.ops[i].len);
 		done += s->to.ops[i].len;
 	}
-	nb_count(&q->stats.to_frames, 1);
-	nb_count(&q->stats.to_bytes, size);
+	nb_to_count(q, size, x);
 	nb_count(&q->stats.to_copied, 1);
 	close_slots(q, s, need, need);
 }

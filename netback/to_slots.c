@@ -75,7 +75,7 @@ int nb_to_complete_csum(const struct iovec *iov, unsigned int nr, size_t size,
 	return 0;
 }
 
-static void set_csum(struct nb_queue *q, const struct virtio_net_hdr *vnet,
+static void set_csum(const struct nb_queue *q, const struct virtio_net_hdr *vnet,
 		     const struct nb_frame *f, struct nb_extras *x)
 {
 	bool can = f->ip_version == 4 ? q->features->csum_v4 : q->features->csum_v6;
@@ -89,14 +89,12 @@ static void set_csum(struct nb_queue *q, const struct virtio_net_hdr *vnet,
 	if (can && f->l4_known && vnet->csum_start == f->l4 &&
 	    vnet->csum_offset == f->csum_offset) {
 		x->flags |= NETRXF_csum_blank;
-		nb_count(&q->stats.to_csum_blank, 1);
 		return;
 	}
-	nb_count(&q->stats.to_csum_completed, 1);
 	x->complete = true;
 }
 
-static int set_gso(struct nb_queue *q, const struct virtio_net_hdr *vnet, struct nb_extras *x)
+static int set_gso(const struct nb_queue *q, const struct virtio_net_hdr *vnet, struct nb_extras *x)
 {
 	unsigned int type = vnet->gso_type & VNET_GSO_TYPE_MASK;
 	netif_extra_info_t *info;
@@ -113,7 +111,6 @@ static int set_gso(struct nb_queue *q, const struct virtio_net_hdr *vnet, struct
 	info->u.gso.size = vnet->gso_size;
 	info->u.gso.type = type == VIRTIO_NET_HDR_GSO_TCPV4 ? XEN_NETIF_GSO_TYPE_TCPV4
 							    : XEN_NETIF_GSO_TYPE_TCPV6;
-	nb_count(&q->stats.to_gso, 1);
 	return 0;
 }
 
@@ -133,7 +130,7 @@ static void set_hash(const struct nb_steering *st, const uint8_t *header, const 
 	memcpy(info->u.hash.value, &hash, sizeof(hash));
 }
 
-int nb_to_find_extras(struct nb_queue *q, const struct virtio_net_hdr *vnet,
+int nb_to_find_extras(const struct nb_queue *q, const struct virtio_net_hdr *vnet,
 		      const struct iovec *iov, size_t size, struct nb_extras *x)
 {
 	uint8_t header[NB_HEADER_MAX];
@@ -162,6 +159,18 @@ int nb_to_find_extras(struct nb_queue *q, const struct virtio_net_hdr *vnet,
 	if (x->nr)
 		x->flags |= NETRXF_extra_info;
 	return 0;
+}
+
+void nb_to_count(struct nb_queue *q, size_t size, const struct nb_extras *x)
+{
+	nb_count(&q->stats.to_frames, 1);
+	nb_count(&q->stats.to_bytes, size);
+	if (x->flags & NETRXF_csum_blank)
+		nb_count(&q->stats.to_csum_blank, 1);
+	if (x->complete)
+		nb_count(&q->stats.to_csum_completed, 1);
+	if (x->nr && x->infos[0].type == XEN_NETIF_EXTRA_TYPE_GSO)
+		nb_count(&q->stats.to_gso, 1);
 }
 
 struct nb_queue *nb_to_steer(struct nb_queue *q, const struct nb_extras *x)
@@ -273,7 +282,10 @@ void nb_to_close(struct nb_queue *q, struct nb_to_slots *s, unsigned int nr_open
 
 void nb_to_show(struct nb_queue *q)
 {
-	if (!nb_ring_push(&q->to_ring))
+	uint32_t shown = q->to_shown;
+
+	q->to_shown = q->to_ring.rsp_prod_pvt;
+	if (!nb_ring_push(&q->to_ring, shown))
 		return;
 	nb_count(&q->stats.notifications, 1);
 	q->hv->evtchn->notify(q->split_channels ? &q->to_ch : &q->from_ch);

@@ -8,6 +8,7 @@
 
 #include <cmocka.h>
 
+#include "netback/gref.h"
 #include "tests/util/nb_rig.h"
 
 static uint8_t frame[NB_FRAME_MAX];
@@ -78,7 +79,7 @@ static void control_ring(void **state)
 	assert_int_equal(rig_connect(&r), 0);
 	rig_connect_ctrl(&r);
 	for (uint32_t type = 0; type < 70000; type += type < 20 ? 1 : 9999) {
-		if (type >= 1 && type <= 7)
+		if (type >= 1 && type <= XEN_NETIF_CTRL_TYPE_DEL_GREF_MAPPING)
 			continue;
 		assert_int_equal(rig_ctrl(&r, (uint16_t)type, 0, 0, 0, NULL),
 				 XEN_NETIF_CTRL_STATUS_NOT_SUPPORTED);
@@ -173,11 +174,89 @@ static void hash_is_toeplitz_and_goes_along(void **state)
 	rig_fini(&r);
 }
 
+#define ADD(list, nr) rig_ctrl(&r, XEN_NETIF_CTRL_TYPE_ADD_GREF_MAPPING, 0, list, nr, NULL)
+
+static bool in_use(struct rig *r, uint32_t *ref, void *page, bool readonly)
+{
+	int rc = hv_guest_grant_end(r->guest, *ref);
+
+	if (!rc)
+		assert_int_equal(hv_guest_grant(r->guest, 0, page, readonly, ref), 0);
+	return rc;
+}
+
+/* Lists of pages to be kept mapped: all or none, bounded, and the guest's again in the end. */
+static void pages_are_kept_mapped(void **state)
+{
+	static struct rig r;
+	struct xen_netif_gref *list;
+	uint32_t data, ro;
+	void *page;
+
+	(void)state;
+	rig_init(&r, 0);
+	assert_int_equal(rig_connect(&r), 0);
+	rig_connect_ctrl(&r);
+	list = (void *)r.ctrl_data;
+	assert_int_equal(rig_ctrl(&r, XEN_NETIF_CTRL_TYPE_GET_GREF_MAPPING_SIZE, 0, 0, 0, &data),
+			 0);
+	assert_int_equal(data, 512);
+	assert_int_equal(rig_ctrl(&r, XEN_NETIF_CTRL_TYPE_GET_GREF_MAPPING_SIZE, 1, 0, 0, NULL),
+			 XEN_NETIF_CTRL_STATUS_INVALID_PARAMETER);
+	assert_int_equal(hv_guest_pages_alloc(r.guest, 1, &page), 0);
+	assert_int_equal(hv_guest_grant(r.guest, 0, page, true, &ro), 0);
+
+	list[0] = (struct xen_netif_gref){ .ref = ro, .flags = XEN_NETIF_CTRLF_GREF_readonly };
+	list[1] = (struct xen_netif_gref){ .ref = r.to_refs[1] };
+	assert_int_equal(ADD(r.ctrl_data_ref, 2), 0);
+	strcpy(page, "seen");
+	assert_string_equal(nb_gref_readable(&r.queue, ro), "seen");
+	assert_null(nb_gref_writable(&r.queue, ro));
+	strcpy((char *)nb_gref_writable(&r.queue, r.to_refs[1]), "written");
+	assert_string_equal(r.to_pages + NB_PAGE_SIZE, "written");
+	assert_true(in_use(&r, &ro, page, true));
+
+	/* None of a list of which one is bad: there already, twice in it, out of range, no grant, or only to be read. */
+	list[0].ref = r.to_refs[2];
+	list[0].flags = 0;
+	uint32_t bad[] = { r.to_refs[1], r.to_refs[2], NB_GREF_END, 0xffffffff, 0x7000 };
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		list[1].ref = bad[i];
+		assert_int_equal(ADD(r.ctrl_data_ref, 2), XEN_NETIF_CTRL_STATUS_INVALID_PARAMETER);
+		assert_null(nb_gref_readable(&r.queue, r.to_refs[2]));
+		assert_false(in_use(&r, &r.to_refs[2], r.to_pages + 2 * NB_PAGE_SIZE, false));
+		list[0].ref = r.to_refs[2];
+	}
+	assert_int_equal(r.queue.nr_gref_pages, 2);
+	assert_int_equal(ADD(r.ctrl_data_ref, 513), XEN_NETIF_CTRL_STATUS_INVALID_PARAMETER);
+	assert_int_equal(ADD(r.ctrl_data_ref, UINT32_MAX), XEN_NETIF_CTRL_STATUS_INVALID_PARAMETER);
+	assert_int_equal(ADD(0xffffff, 1), XEN_NETIF_CTRL_STATUS_INVALID_PARAMETER);
+	r.queue.gref_max = 2;
+	assert_int_equal(ADD(r.ctrl_data_ref, 1), XEN_NETIF_CTRL_STATUS_INVALID_PARAMETER);
+	assert_int_equal(ADD(r.ctrl_data_ref, 0), 0);
+
+	list[0].ref = r.to_refs[1];
+	list[0].status = list[1].status = 77;
+	list[1].ref = r.to_refs[9];
+	assert_int_equal(
+		rig_ctrl(&r, XEN_NETIF_CTRL_TYPE_DEL_GREF_MAPPING, 0, r.ctrl_data_ref, 2, &data),
+		0);
+	assert_int_equal(data, 1);
+	assert_int_equal(list[0].status, XEN_NETIF_CTRL_STATUS_SUCCESS);
+	assert_int_equal(list[1].status, XEN_NETIF_CTRL_STATUS_INVALID_PARAMETER);
+	assert_false(in_use(&r, &r.to_refs[1], r.to_pages + NB_PAGE_SIZE, false));
+	assert_true(in_use(&r, &ro, page, true));
+	rig_disconnect(&r);
+	assert_false(in_use(&r, &ro, page, true));
+	rig_fini(&r);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(multicast_list_is_bounded),
 		cmocka_unit_test(control_ring),
+		cmocka_unit_test(pages_are_kept_mapped),
 		cmocka_unit_test(hash_is_toeplitz_and_goes_along),
 	};
 

@@ -5,12 +5,18 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "netback/frame.h"
+#include "netback/gref.h"
+#include "netback/poll.h"
+
+enum rig_mode rig_mode;
 
 static void must(int rc)
 {
@@ -87,6 +93,30 @@ void rig_init(struct rig *r, uint32_t first)
 					    .rx_notify = true,
 					    .mtu = 1500 };
 	must(nb_worker_create(false, &r->worker));
+	r->batch = nb_batch_create();
+	r->waiting = malloc(sizeof(*r->waiting));
+	must(r->batch && r->waiting ? 0 : -ENOMEM);
+	r->waiting->size = 0;
+}
+
+static void keep_mapped(struct rig *r, const uint32_t *refs, unsigned int nr, bool readonly)
+{
+	struct xen_netif_gref grefs[NB_RING_SIZE];
+
+	for (unsigned int i = 0; i < nr; i++)
+		grefs[i] = (struct xen_netif_gref){
+			.ref = refs[i], .flags = readonly ? XEN_NETIF_CTRLF_GREF_readonly : 0
+		};
+	must(nb_gref_add(&r->queue, grefs, nr));
+}
+
+static int attach(struct rig *r)
+{
+	if (rig_mode == RIG_MAPPED) {
+		keep_mapped(r, r->from_refs, RIG_NR_PAGES, true);
+		keep_mapped(r, r->to_refs, NB_RING_SIZE, false);
+	}
+	return rig_mode == RIG_PORT ? nb_worker_attach(r->worker, &r->queue) : 0;
 }
 
 int rig_connect(struct rig *r)
@@ -101,10 +131,11 @@ int rig_connect(struct rig *r)
 	r->queue.features = &r->features;
 	r->queue.steering = &r->steering;
 	r->queue.port_fd = r->port[1];
+	r->queue.gref_max = 512;
 	r->queue.alert = on_alert;
 	r->queue.owner = r;
 	rc = nb_queue_connect(&r->queue, r->domid, &r->refs, &why);
-	return rc ? rc : nb_worker_attach(r->worker, &r->queue);
+	return rc ? rc : attach(r);
 }
 
 void rig_connect_ctrl(struct rig *r)
@@ -117,7 +148,8 @@ void rig_connect_ctrl(struct rig *r)
 	must(hv_guest_evtchn_alloc(r->guest, 0, &r->ctrl_ch));
 	nb_worker_detach(&r->queue);
 	must(nb_queue_connect_ctrl(&r->queue, r->domid, r->ctrl_ref, r->ctrl_ch.local_port, &why));
-	must(nb_worker_attach(r->worker, &r->queue));
+	if (rig_mode == RIG_PORT)
+		must(nb_worker_attach(r->worker, &r->queue));
 }
 
 void rig_disconnect(struct rig *r)
@@ -131,6 +163,8 @@ void rig_fini(struct rig *r)
 {
 	rig_disconnect(r);
 	nb_worker_destroy(r->worker);
+	nb_batch_destroy(r->batch);
+	free(r->waiting);
 	close(r->port[0]);
 	close(r->port[1]);
 	hv_guest_evtchn_free(r->guest, &r->from_ch);
@@ -153,8 +187,93 @@ void rig_put_extra(struct rig *r, const netif_extra_info_t *extra)
 	memcpy(&r->from->ring[r->from_prod++ % NB_RING_SIZE], extra, sizeof(*extra));
 }
 
-static void run(struct rig *r)
+/* As the port would have had it. */
+static void to_port(struct rig *r, const struct nb_view *v)
 {
+	struct iovec iov[3 + XEN_NETIF_NR_SLOTS_MIN] = { { 0 }, { v->head, v->have } };
+	struct virtio_net_hdr vnet = { 0 };
+	struct nb_frame f;
+
+	assert(v->have == v->size || v->have >= NB_VIEW_HEAD_MAX);
+	nb_frame_parse(v->head, v->have, v->size, &f);
+	if (v->flags & NB_VIEW_CSUM_BLANK) {
+		vnet.flags = VIRTIO_NET_HDR_F_NEEDS_CSUM;
+		vnet.csum_start = f.l4;
+		vnet.csum_offset = f.csum_offset;
+	}
+	if (v->gso_size) {
+		vnet.gso_type = v->gso_type == XEN_NETIF_GSO_TYPE_TCPV4 ? VIRTIO_NET_HDR_GSO_TCPV4
+									: VIRTIO_NET_HDR_GSO_TCPV6;
+		vnet.gso_size = v->gso_size;
+		vnet.hdr_len = (uint16_t)(f.l4 + f.l4_header);
+	}
+	iov[0] = (struct iovec){ &vnet, sizeof(vnet) };
+	for (unsigned int i = 0; i < v->nr_frags; i++)
+		iov[2 + i] = (struct iovec){ (void *)(uintptr_t)v->frags[i].ptr, v->frags[i].len };
+	must((int)writev(r->port[1], iov, 2 + v->nr_frags));
+}
+
+static bool from_port(struct rig *r)
+{
+	struct rig_frame *w = r->waiting;
+	struct iovec iov[2] = { { &w->vnet, sizeof(w->vnet) }, { w->data, sizeof(w->data) } };
+	ssize_t n = readv(r->port[1], iov, 2);
+
+	w->size = n < 0 ? 0 : (size_t)n - sizeof(w->vnet);
+	return n >= 0;
+}
+
+/* Put the frame that waits. True: it is done with. */
+static bool put_waiting(struct rig *r)
+{
+	struct rig_frame *w = r->waiting;
+	uint8_t head[NB_VIEW_ROOM + NB_VIEW_HEAD_MAX];
+	size_t have = w->size < NB_VIEW_HEAD_MAX ? w->size : NB_VIEW_HEAD_MAX;
+	unsigned int type = w->vnet.gso_type & ~(unsigned int)VIRTIO_NET_HDR_GSO_ECN;
+	struct nb_frag frag = { w->data + have, (uint32_t)(w->size - have) };
+	struct nb_view v = { .head = head + NB_VIEW_ROOM,
+			     .frags = &frag,
+			     .nr_frags = frag.len > 0,
+			     .size = (uint32_t)w->size,
+			     .have = (uint16_t)have };
+	struct nb_view *view = &v;
+
+	memcpy(v.head, w->data, have);
+	if (w->vnet.flags & VIRTIO_NET_HDR_F_NEEDS_CSUM)
+		v.flags = NB_VIEW_CSUM_BLANK | NB_VIEW_DATA_VALIDATED;
+	if (type) {
+		v.gso_size = w->vnet.gso_size;
+		v.gso_type = type == VIRTIO_NET_HDR_GSO_TCPV4 ? XEN_NETIF_GSO_TYPE_TCPV4
+							      : XEN_NETIF_GSO_TYPE_TCPV6;
+	}
+	if (!nb_poll_put(&r->queue, &view, 1))
+		return false;
+	w->size = 0;
+	return true;
+}
+
+/* The least that a user of poll.h does. */
+static void poll(struct rig *r)
+{
+	struct nb_view *views[NB_VIEWS_MAX];
+	unsigned int i, nr;
+
+	do {
+		nr = nb_poll_take(&r->queue, r->batch, NB_VIEWS_MAX, clock_ns(), views);
+		for (i = 0; i < nr; i++)
+			to_port(r, views[i]);
+		if (nr)
+			nb_poll_answer(&r->queue, r->batch);
+		while ((r->waiting->size || from_port(r)) && put_waiting(r))
+			;
+		nb_poll_flush(&r->queue);
+	} while (nb_queue_arm(&r->queue, clock_ns()));
+}
+
+void rig_run(struct rig *r)
+{
+	if (rig_mode != RIG_PORT && r->queue.domain)
+		poll(r);
 	for (unsigned int i = 0; i < 1000 && nb_worker_turn(r->worker, 0); i++)
 		;
 }
@@ -166,7 +285,7 @@ void rig_go(struct rig *r)
 	__atomic_store_n(&r->from->req_prod, r->from_prod, __ATOMIC_SEQ_CST);
 	if (kick)
 		hv_guest_evtchn_notify(&r->from_ch);
-	run(r);
+	rig_run(r);
 }
 
 bool rig_response(struct rig *r, netif_tx_response_t *rsp)
@@ -187,7 +306,7 @@ unsigned int rig_put_frame(struct rig *r, const void *data, size_t size, size_t 
 
 	do {
 		size_t n = size < slot ? size : slot;
-		unsigned int page = nr % RIG_NR_PAGES;
+		unsigned int page = (r->first_page + nr) % RIG_NR_PAGES;
 		uint16_t offset = (uint16_t)(n < NB_PAGE_SIZE - 32 ? nr % 32 : 0);
 		netif_tx_request_t req = {
 			.gref = r->from_refs[page],
@@ -230,7 +349,7 @@ void rig_port_give(struct rig *r, const struct virtio_net_hdr *vnet, const void 
 				{ (void *)(uintptr_t)data, size } };
 
 	must((int)writev(r->port[0], iov, 2));
-	run(r);
+	rig_run(r);
 }
 
 void rig_post(struct rig *r, unsigned int nr)
@@ -246,7 +365,7 @@ void rig_post(struct rig *r, unsigned int nr)
 	__atomic_store_n(&r->to->req_prod, r->to_prod, __ATOMIC_SEQ_CST);
 	if (r->to_prod - r->to->req_event < r->to_prod - old)
 		hv_guest_evtchn_notify(&r->from_ch);
-	run(r);
+	rig_run(r);
 }
 
 unsigned int rig_receive(struct rig *r, netif_rx_response_t *first, netif_extra_info_t extras[8])
@@ -300,7 +419,7 @@ uint32_t rig_ctrl(struct rig *r, uint16_t type, uint32_t d0, uint32_t d1, uint32
 	};
 	__atomic_store_n(&r->ctrl->req_prod, ++r->ctrl_prod, __ATOMIC_SEQ_CST);
 	hv_guest_evtchn_notify(&r->ctrl_ch);
-	run(r);
+	rig_run(r);
 	if (r->ctrl->rsp_prod == r->ctrl_cons)
 		return UINT32_MAX;
 	rsp = r->ctrl->ring[r->ctrl_cons % nr].rsp;

@@ -14,6 +14,12 @@
 
 #define RIG_NR_PAGES 64u /* for frames to send; as many receive pages as the ring has slots */
 
+/* Who serves the queue: a worker with its port; what polls it, between views and the port; the same, with
+ * all pages of frames kept mapped. */
+enum rig_mode { RIG_PORT, RIG_POLLED, RIG_MAPPED };
+
+extern enum rig_mode rig_mode;
+
 struct rig_frame {
 	struct virtio_net_hdr vnet;
 	size_t size;
@@ -36,6 +42,7 @@ struct rig {
 	uint32_t ctrl_ref;
 	struct hv_evtchn from_ch, to_ch, ctrl_ch;
 	uint8_t *from_pages, *to_pages, *ctrl_data;
+	unsigned int first_page; /* of rig_put_frame() */
 	uint32_t from_refs[RIG_NR_PAGES], to_refs[NB_RING_SIZE], ctrl_data_ref;
 	uint32_t from_prod, from_cons, to_prod, to_cons, ctrl_prod, ctrl_cons;
 
@@ -43,6 +50,8 @@ struct rig {
 	struct nb_steering steering;
 	struct nb_queue queue;
 	struct nb_worker *worker;
+	struct nb_batch *batch;
+	struct rig_frame *waiting; /* for slots; size 0: none */
 	unsigned int nr_alerts;
 	struct rig_frame frame; /* the last one taken */
 };
@@ -59,6 +68,7 @@ void rig_put(struct rig *r, const netif_tx_request_t *req);
 void rig_put_extra(struct rig *r, const netif_extra_info_t *extra);
 /* Publish what was put and let the worker run until it sleeps. */
 void rig_go(struct rig *r);
+void rig_run(struct rig *r);
 /* The next response on the transmit ring. Return: false when there is none. */
 bool rig_response(struct rig *r, netif_tx_response_t *rsp);
 /* Put @size bytes into pages, as requests of at most @slot bytes each with @flags on the first. */

@@ -1,0 +1,383 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Frames from one guest to another as views: what passes as it is, what is made for the receiver. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "netback/frame.h"
+#include "netback/poll.h"
+#include "netback/segment.h"
+#include "tests/util/nb_rig.h"
+
+static uint8_t frame[NB_FRAME_MAX], got[NB_FRAME_MAX];
+
+struct pair {
+	struct rig from, to;
+};
+
+static int setup(void **state)
+{
+	struct pair *p = malloc(sizeof(*p));
+
+	rig_init(&p->from, UINT32_MAX - 300);
+	rig_init(&p->to, 0);
+	*state = p;
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	struct pair *p = *state;
+
+	rig_fini(&p->to);
+	rig_fini(&p->from);
+	free(p);
+	return 0;
+}
+
+static void connect_both(struct pair *p)
+{
+	assert_int_equal(rig_connect(&p->from), 0);
+	assert_int_equal(rig_connect(&p->to), 0);
+}
+
+/* Switch what is on the ring. Return: frames that were taken; *put_out: that the receiver was given. */
+static unsigned int switch_all(struct pair *p, unsigned int *put_out)
+{
+	struct nb_view *views[NB_VIEWS_MAX];
+	unsigned int nr;
+
+	p->from.from->req_prod = p->from.from_prod;
+	nr = nb_poll_take(&p->from.queue, p->from.batch, NB_VIEWS_MAX, 1, views);
+	*put_out = nb_poll_put(&p->to.queue, views, nr);
+	nb_poll_flush(&p->to.queue);
+	nb_poll_answer(&p->from.queue, p->from.batch);
+	return nr;
+}
+
+/* Post as many receive slots as are free. */
+static void post(struct rig *r)
+{
+	while (r->to_prod - r->to_cons < NB_RING_SIZE) {
+		uint32_t at = r->to_prod++ % NB_RING_SIZE;
+
+		r->to->ring[at].req = (netif_rx_request_t){ .id = (uint16_t)at,
+							    .gref = r->to_refs[at] };
+	}
+	r->to->req_prod = r->to_prod;
+}
+
+static void drain(struct rig *r)
+{
+	netif_tx_response_t rsp;
+
+	while (rig_response(r, &rsp))
+		assert_true(rsp.status == NETIF_RSP_OKAY || rsp.status == NETIF_RSP_NULL);
+}
+
+static netif_extra_info_t gso(int version, uint16_t size)
+{
+	netif_extra_info_t x = { .type = XEN_NETIF_EXTRA_TYPE_GSO };
+
+	x.u.gso.size = size;
+	x.u.gso.type = version == 4 ? XEN_NETIF_GSO_TYPE_TCPV4 : XEN_NETIF_GSO_TYPE_TCPV6;
+	return x;
+}
+
+struct sent {
+	unsigned int kind, size, fill;
+};
+
+/* One of a few kinds, in pages of its own: plain, long, to be dropped, to be cut. False: dropped. */
+static bool send_any(struct pair *p, uint32_t dice, unsigned int at, struct sent *sent)
+{
+	netif_extra_info_t x = gso(4, 1448);
+	unsigned int kind = dice >> 29, fill = (dice >> 3 & 0xfc) | 2;
+	size_t size = kind < 5 ? 14 + (dice >> 8) % 1501 : 60 + (dice >> 8) % 5000;
+
+	memset(frame, (int)fill, sizeof(frame));
+	if (kind == 7)
+		size = rig_tcp(frame, 4, size, false);
+	if (kind == 6)
+		size = 13;
+	p->from.first_page = at * 8;
+	rig_put_frame(&p->from, frame, size, kind < 4 ? 4096 : 900,
+		      kind == 7 ? NETTXF_csum_blank : 0, kind == 7 ? &x : NULL);
+	*sent = (struct sent){ kind, (unsigned int)size, fill };
+	return kind != 6;
+}
+
+static void expect_sent(struct rig *r, const struct sent *sent)
+{
+	netif_extra_info_t extras[8];
+	netif_rx_response_t first;
+	bool cut = sent->kind == 7 && sent->size - 54 > 1448;
+
+	assert_true(rig_receive(r, &first, extras));
+	assert_int_equal(r->frame.size, sent->size);
+	assert_int_equal(extras[XEN_NETIF_EXTRA_TYPE_GSO].type, cut);
+	if (sent->kind == 7)
+		sent = NULL;
+	for (size_t i = 0; sent && i < r->frame.size; i++)
+		assert_int_equal(r->frame.data[i], sent->fill);
+}
+
+/* In one burst and in any order, each arrives in its turn. */
+static void kinds_of_frames_may_alternate(void **state)
+{
+	struct pair *p = *state;
+	uint32_t seed = 7;
+
+	p->from.features.mtu = p->to.features.mtu = 9000;
+	connect_both(p);
+	for (unsigned int round = 0; round < 500; round++) {
+		unsigned int nr = 0, put;
+		struct sent sent[8];
+
+		post(&p->to);
+		for (unsigned int i = 0; i < 8; i++) {
+			seed = seed * 1664525 + 1013904223;
+			nr += send_any(p, seed, i, &sent[nr]);
+		}
+		assert_int_equal(switch_all(p, &put), nr);
+		assert_int_equal(put, nr);
+		for (unsigned int i = 0; i < nr; i++)
+			expect_sent(&p->to, &sent[i]);
+		p->from.from_cons = p->from.from->rsp_prod;
+		assert_int_equal(p->from.from_cons, p->from.from_prod);
+	}
+	assert_true(p->from.queue.stats.from_drops[NB_FROM_TOO_SHORT] > 100);
+	assert_int_equal(p->from.queue.fatal, 0);
+	assert_int_equal(p->to.queue.fatal, 0);
+}
+
+static uint16_t l4_sum(const uint8_t *f, size_t size)
+{
+	struct virtio_net_hdr vnet = { 0 };
+	static uint8_t copy[NB_FRAME_MAX];
+	struct iovec iov = { copy, size };
+	struct nb_frame h;
+	uint16_t sum;
+
+	memcpy(copy, f, size);
+	nb_frame_parse(copy, size < 128 ? size : 128, size, &h);
+	assert_true(h.l4_known);
+	assert_int_equal(nb_frame_request_csum(copy, &h, &vnet), 0);
+	sum = (uint16_t)~nb_frame_sum(&iov, 1, h.l4, h.l4_size);
+	return sum ? sum : 0xffff;
+}
+
+static uint32_t get32(const uint8_t *p)
+{
+	return (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 | (uint32_t)p[2] << 8 | p[3];
+}
+
+/* A segment as a network would have it. */
+static void check_segment(const uint8_t *f, size_t size, int version, unsigned int n, bool last,
+			  bool blank)
+{
+	size_t l4 = version == 4 ? 34 : 54;
+	struct iovec iov = { (void *)(uintptr_t)(f + 14), 20 };
+
+	assert_int_equal(get32(f + l4 + 4), 0xfffff000u + n * 1000);
+	assert_int_equal(f[l4 + 13] & 0x09, last ? 0x09 : 0); /* FIN, PSH */
+	assert_int_equal(f[l4 + 13] & 0x80, n ? 0 : 0x80);    /* CWR */
+	if (version == 4) {
+		assert_int_equal(nb_frame_sum(&iov, 1, 0, 20), 0xffff);
+		assert_int_equal(f[18] << 8 | f[19], (0xfffe + n) & 0xffff);
+		assert_int_equal(f[16] << 8 | f[17], size - 14);
+	} else {
+		assert_int_equal(f[18] << 8 | f[19], size - 54);
+	}
+	if (!blank)
+		assert_int_equal(f[l4 + 16] << 8 | f[l4 + 17], l4_sum(f, size));
+}
+
+static void cut_for(struct pair *p, int version, size_t payload, bool csum, size_t slot)
+{
+	size_t size = rig_tcp(frame, version, payload, false), l4 = version == 4 ? 34 : 54;
+	netif_extra_info_t extras[8], x = gso(version, 1000);
+	unsigned int nr = (unsigned int)(payload + 999) / 1000, put;
+	netif_rx_response_t first;
+	size_t done = 0;
+
+	frame[18] = 0xff;
+	frame[19] = version == 4 ? 0xfe : frame[19];
+	frame[18] = version == 4 ? 0xff : (uint8_t)((payload + 20) >> 8);
+	memcpy(frame + l4 + 4, "\xff\xff\xf0\x00", 4);
+	frame[l4 + 13] = 0x99; /* CWR, ACK, PSH, FIN */
+	post(&p->to);
+	rig_put_frame(&p->from, frame, size, slot, NETTXF_csum_blank, &x);
+	assert_int_equal(switch_all(p, &put), 1);
+	assert_int_equal(put, 1);
+	drain(&p->from);
+	for (unsigned int n = 0; n < nr; n++) {
+		size_t part = payload - done < 1000 ? payload - done : 1000;
+
+		assert_true(rig_receive(&p->to, &first, extras));
+		assert_int_equal(p->to.frame.size, l4 + 20 + part);
+		assert_int_equal(extras[XEN_NETIF_EXTRA_TYPE_GSO].type, 0);
+		assert_int_equal(!!(first.flags & NETRXF_csum_blank), csum);
+		check_segment(p->to.frame.data, p->to.frame.size, version, n, n + 1 == nr, csum);
+		memcpy(got + done, p->to.frame.data + l4 + 20, part);
+		done += part;
+	}
+	assert_int_equal(rig_receive(&p->to, &first, extras), 0);
+	assert_memory_equal(got, frame + l4 + 20, payload);
+}
+
+static void frames_are_cut_for_who_cannot(void **state)
+{
+	static const size_t payloads[] = { 1001, 1999, 2000, 2001, 5555, 60000 };
+	struct pair *p = *state;
+
+	p->to.features.gso_v4 = p->to.features.gso_v6 = false;
+	connect_both(p);
+	for (int version = 4; version <= 6; version += 2)
+		for (int csum = 0; csum < 2; csum++)
+			for (size_t i = 0; i < sizeof(payloads) / sizeof(payloads[0]); i++)
+				for (size_t slot = 3501; slot < 4097; slot += 595) {
+					p->to.features.csum_v4 = p->to.features.csum_v6 = csum;
+					cut_for(p, version, payloads[i], csum, slot);
+				}
+	assert_int_equal(p->to.queue.stats.to_drops[NB_TO_BAD_OFFLOAD], 0);
+}
+
+/* However small the segments that a guest asks for: no more than a ring of them. */
+static void cutting_is_bounded(void **state)
+{
+	struct pair *p = *state;
+	netif_extra_info_t extras[8], x = gso(4, 1);
+	size_t size = rig_tcp(frame, 4, 2000, false);
+	netif_rx_response_t first;
+	unsigned int put;
+
+	p->to.features.gso_v4 = false;
+	connect_both(p);
+	post(&p->to);
+	rig_put_frame(&p->from, frame, size, 4096, NETTXF_csum_blank, &x);
+	assert_int_equal(switch_all(p, &put), 1);
+	assert_int_equal(put, 1);
+	assert_int_equal(rig_receive(&p->to, &first, extras), 0);
+	assert_int_equal(p->to.queue.stats.to_drops[NB_TO_BAD_OFFLOAD], 1);
+}
+
+/* All or nothing, and nothing is taken of the ring for what does not fit. */
+static void what_has_no_slots_stays_with_the_caller(void **state)
+{
+	struct pair *p = *state;
+	netif_extra_info_t extras[8];
+	netif_rx_response_t first;
+	unsigned int put;
+
+	connect_both(p);
+	memset(frame, 2, sizeof(frame));
+	p->to.to_prod = 3;
+	for (unsigned int i = 0; i < 3; i++)
+		p->to.to->ring[i].req = (netif_rx_request_t){ .id = (uint16_t)i,
+							      .gref = p->to.to_refs[i] };
+	p->to.to->req_prod = 3;
+	for (unsigned int i = 0; i < 5; i++)
+		rig_put_frame(&p->from, frame, 100, 4096, 0, NULL);
+	assert_int_equal(switch_all(p, &put), 5);
+	assert_int_equal(put, 3);
+	nb_poll_drop(&p->to.queue, NB_TO_NO_SLOTS, 2);
+	assert_int_equal(p->to.queue.stats.to_drops[NB_TO_NO_SLOTS], 2);
+	for (unsigned int i = 0; i < 3; i++)
+		assert_int_equal(rig_receive(&p->to, &first, extras), 1);
+	post(&p->to);
+	rig_put_frame(&p->from, frame, 100, 4096, 0, NULL);
+	assert_int_equal(switch_all(p, &put), 1);
+	assert_int_equal(put, 1);
+	assert_int_equal(rig_receive(&p->to, &first, extras), 1);
+}
+
+static void what_cannot_go_is_passed_by(void **state)
+{
+	struct pair *p = *state;
+	netif_extra_info_t extras[8];
+	netif_rx_response_t first;
+	unsigned int put;
+
+	p->from.features.mtu = 9000;
+	p->to.features.mcast_control = true;
+	connect_both(p);
+	post(&p->to);
+	memset(frame, 2, sizeof(frame));
+	rig_put_frame(&p->from, frame, 1600, 4096, 0, NULL);
+	assert_int_equal(switch_all(p, &put), 1);
+	assert_int_equal(put, 1);
+	assert_int_equal(p->to.queue.stats.to_drops[NB_TO_TOO_LONG], 1);
+	frame[0] = 1;
+	rig_put_frame(&p->from, frame, 100, 4096, 0, NULL);
+	assert_int_equal(switch_all(p, &put), 1);
+	assert_int_equal(put, 1);
+	assert_int_equal(p->to.queue.stats.to_drops[NB_TO_NOT_LISTED], 1);
+	frame[0] = 2;
+	rig_put_frame(&p->from, frame, 100, 4096, 0, NULL);
+	assert_int_equal(switch_all(p, &put), 1);
+	assert_int_equal(put, 1);
+	assert_int_equal(rig_receive(&p->to, &first, extras), 1);
+	assert_int_equal(rig_receive(&p->to, &first, extras), 0);
+}
+
+/* A tag may be pushed in front of any head, and what lies behind a frame in the page is left alone. */
+static void pushed_tags_and_exact_lengths(void **state)
+{
+	struct pair *p = *state;
+	netif_extra_info_t extras[8];
+	netif_rx_response_t first;
+
+	connect_both(p);
+	for (size_t size = 14; size <= 1518; size += size < 300 ? 1 : 97) {
+		struct nb_view *views[NB_VIEWS_MAX];
+		uint32_t slot;
+
+		post(&p->to);
+		slot = p->to.to_cons % NB_RING_SIZE;
+		memset(p->to.to_pages + slot * NB_PAGE_SIZE, 0xee, NB_PAGE_SIZE);
+		for (size_t i = 0; i < size; i++)
+			frame[i] = (uint8_t)(i * 7 + 1);
+		rig_put_frame(&p->from, frame, size, 4096, 0, NULL);
+		p->from.from->req_prod = p->from.from_prod;
+		assert_int_equal(nb_poll_take(&p->from.queue, p->from.batch, 1, 1, views), 1);
+		views[0]->head -= 4;
+		memcpy(views[0]->head, "TAGS", 4);
+		views[0]->have = (uint16_t)(views[0]->have + 4);
+		views[0]->size += 4;
+		assert_int_equal(nb_poll_put(&p->to.queue, views, 1), 1);
+		nb_poll_answer(&p->from.queue, p->from.batch);
+		nb_poll_flush(&p->to.queue);
+		assert_int_equal(rig_receive(&p->to, &first, extras), 1);
+		assert_int_equal(p->to.frame.size, size + 4);
+		assert_memory_equal(p->to.frame.data, "TAGS", 4);
+		assert_memory_equal(p->to.frame.data + 4, frame, size);
+		for (size_t i = size + 4; i < NB_PAGE_SIZE; i++)
+			assert_int_equal(p->to.to_pages[slot * NB_PAGE_SIZE + i], 0xee);
+		drain(&p->from);
+	}
+}
+
+int main(void)
+{
+#define T(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
+	const struct CMUnitTest tests[] = {
+		T(kinds_of_frames_may_alternate),
+		T(frames_are_cut_for_who_cannot),
+		T(cutting_is_bounded),
+		T(what_has_no_slots_stays_with_the_caller),
+		T(what_cannot_go_is_passed_by),
+		T(pushed_tags_and_exact_lengths),
+	};
+	int rc;
+
+	rig_mode = RIG_POLLED;
+	rc = cmocka_run_group_tests_name("by grant operations", tests, NULL, NULL);
+	rig_mode = RIG_MAPPED;
+	return rc + cmocka_run_group_tests_name("mapped", tests, NULL, NULL);
+}
