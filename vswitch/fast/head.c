@@ -47,8 +47,10 @@ static void parse_ip4(struct fast_head *h)
 	size = fast_get16(ip + 2);
 	if (header > IP4_SIZE)
 		h->flags |= FAST_OPTIONS;
-	if (h->frag & (IP4_LATER | IP4_MORE))
+	if (h->frag & (IP4_LATER | IP4_MORE)) {
 		h->flags |= FAST_FRAGMENT;
+		h->id = fast_get16(ip + 4);
+	}
 	if (ip[0] >> 4 != 4 || header < IP4_SIZE || size < header || size > h->size - h->l3)
 		return;
 	h->end = bytes_end(h, size);
@@ -78,6 +80,7 @@ static bool parse_fragment(struct fast_head *h, const uint8_t *ext, uint32_t lef
 {
 	h->flags |= FAST_FRAGMENT;
 	h->frag = fast_get16(ext + 2);
+	h->id = fast_get32(ext + 4);
 	if (!is_usual(ext[0]))
 		h->flags |= FAST_FRAG_HIDE;
 	if (!(h->frag & IP6_LATER))

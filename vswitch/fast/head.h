@@ -43,6 +43,7 @@ struct fast_head {
 	uint16_t from,
 		to; /* with FAST_L4: the first two numbers of 16 bits, ports of TCP, UDP, SCTP */
 	uint32_t l4_size; /* as IP says */
+	uint32_t id;	  /* with FAST_FRAGMENT, of its datagram */
 };
 
 static inline uint16_t fast_get16(const uint8_t *p)
