@@ -179,6 +179,35 @@ static void note_dropped(void *arg, const struct guard_count *count)
 				    json_integer((json_int_t)count->packets));
 }
 
+static void add_dropped(json_t *by_reason, const json_t *counters)
+{
+	const char *reason;
+	json_t *value;
+
+	json_object_foreach ((json_t *)(uintptr_t)counters, reason, value) {
+		if (json_integer_value(value))
+			json_object_set(by_reason, reason, value);
+	}
+}
+
+/* The same by vifrost-netback's switch, which has no link to count on. */
+static json_t *dropped_by_switch(const struct vifrostd *d, const struct vif *vif)
+{
+	json_t *status = vs_fast_status(d->rundir), *by_reason = json_object();
+	const json_t *port = json_object_get(json_object_get(status, "ports"), vif->name);
+
+	add_dropped(by_reason, json_object_get(port, "drops"));
+	/* Told one by one. */
+	if (json_object_size(json_object_get(port, "guard")))
+		json_object_del(by_reason, "guard");
+	add_dropped(by_reason, json_object_get(port, "guard"));
+	json_decref(status);
+	if (json_object_size(by_reason))
+		return by_reason;
+	json_decref(by_reason);
+	return NULL;
+}
+
 /* Packets of the guest's, and to it, by why its guard has dropped them. NULL: none. */
 static json_t *dropped_json(const struct vif *vif)
 {
@@ -207,7 +236,9 @@ static void rpc_explain(void *arg, struct rpc_call *call)
 	reply_or_nomem(call, json_pack("{so ss ss* so* so* so*}", "vif", status_vif_json(d, vif),
 				       "why", p.why, "file", p.line ? p.file : NULL, "line",
 				       p.line ? json_integer(p.line) : NULL, "effective",
-				       p.effective, "dropped", dropped_json(vif)));
+				       p.effective, "dropped",
+				       vif->actual == VIF_DATAPATH_DPDK ? dropped_by_switch(d, vif)
+									: dropped_json(vif)));
 }
 
 const struct rpc_method vifrostd_methods[] = {

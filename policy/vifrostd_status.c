@@ -73,6 +73,23 @@ static void merge_netback(json_t *vif, const json_t *names, bool whole)
 		json_object_set(vif, "netback", entry);
 }
 
+/* What vifrost-netback's switch, @netback's "fast", says of a network or of a vif; what troubles it, where that is
+ * not said yet. */
+static void merge_switch(json_t *one, const json_t *netback, const char *kind, bool whole)
+{
+	const char *name = json_string_value(json_object_get(one, "name"));
+	json_t *all = json_object_get(json_object_get(netback, "fast"), kind);
+	json_t *entry = name ? json_object_get(all, name) : NULL;
+	const char *trouble = json_string_value(json_object_get(entry, "trouble"));
+
+	if (!entry)
+		return;
+	if (whole)
+		json_object_set(one, "switch", entry);
+	if (trouble && *trouble && !json_object_get(one, "reason"))
+		json_object_set_new(one, "reason", json_string(trouble));
+}
+
 /* A vif that is closed has no place of ours any more, but what netback says of it is worth knowing. */
 static void append_closed(struct vifrostd *d, const json_t *netback_vifs, bool whole, json_t *list)
 {
@@ -114,6 +131,7 @@ static json_t *vifs_json(struct vifrostd *d, const json_t *netback, bool whole)
 	for (size_t i = 0; list && i < nr; i++) {
 		one = status_vif_json(d, sorted[i]);
 		merge_netback(one, names, whole);
+		merge_switch(one, netback, "ports", whole);
 		if (!netback && sorted[i]->state == VIF_WAITING &&
 		    sorted[i]->wanted != VIF_DATAPATH_KERNEL)
 			json_object_set_new(
@@ -187,7 +205,7 @@ static json_t *network_json(struct vifrostd *d, const struct vs_record_network *
 	if (!link)
 		return json_pack("{ss ss ss ss}", "name", rn->name, "mode", mode_name, "state",
 				 "missing", "reason",
-				 "someone deleted its bridge; `vifrost apply` makes it anew");
+				 "someone deleted its device; `vifrost apply` makes it anew");
 	format_mac(link->mac, mac);
 	if (!link->is_up) {
 		state = "down";
@@ -209,13 +227,17 @@ static json_t *network_json(struct vifrostd *d, const struct vs_record_network *
 			 "vifs", count_vifs(d, rn->name));
 }
 
-static json_t *networks_json(struct vifrostd *d, const struct vs_observed *o)
+static json_t *networks_json(struct vifrostd *d, const struct vs_observed *o, const json_t *netback)
 {
 	const struct vs_record *record = &d->apply.state.record;
 	json_t *list = json_array();
 
-	for (size_t i = 0; i < record->nr_networks; i++)
-		json_array_append_new(list, network_json(d, &record->networks[i], o));
+	for (size_t i = 0; i < record->nr_networks; i++) {
+		json_t *one = network_json(d, &record->networks[i], o);
+
+		merge_switch(one, netback, "networks", true);
+		json_array_append_new(list, one);
+	}
 	return list;
 }
 
@@ -298,7 +320,7 @@ json_t *status_json(struct vifrostd *d)
 			   "policy", policy, "degraded", degraded_json(d->policy, &d->networks),
 			   "pending", count_pending(d), "change", tx_json(d), "drift",
 			   drift_json(d), "names", names_json_of(d), "daemons", daemons, "networks",
-			   networks_json(d, &o), "vifs", vifs_json(d, netback, true));
+			   networks_json(d, &o, netback), "vifs", vifs_json(d, netback, true));
 	json_decref(netback);
 	vs_observed_fini(&o);
 	return status;
