@@ -179,7 +179,7 @@ static int connect_queue(struct nb_vif *vif, unsigned int id, char *why)
 	rc = read_refs(vif, dir, &refs, why);
 	if (rc)
 		return rc;
-	if (id) {
+	if (id && !vif->plane) {
 		rc = vif->nb->config.port_ops->add_queue(vif->nb->config.ports, vif->port_name,
 							 &q->port_fd);
 		if (rc && rc != -EOPNOTSUPP)
@@ -238,23 +238,42 @@ static int start_queues(struct nb_vif *vif, bool together, char *why)
 	unsigned int i;
 	int rc = 0;
 
-	for (i = 0; i < vif->nr_queues && !rc; i++) {
+	vif->together = together;
+	for (i = 0; i < vif->nr_queues; i++)
 		vif->steering.queues[i] = &vif->queues[i];
+	if (vif->plane)
+		return vif->plane->ops->start(vif->plane_port, vif->queues, vif->nr_queues,
+					      together, why);
+	for (i = 0; i < vif->nr_queues && !rc; i++)
 		rc = nb_worker_attach(together ? w : idlest_worker(vif->nb), &vif->queues[i]);
-	}
 	return rc ? fail(why, rc, "cannot serve a queue", "") : 0;
 }
 
 /* Let no worker look while something that is fixed in service changes, then go on. */
 static void stop_queues(struct nb_vif *vif)
 {
+	if (vif->plane)
+		vif->plane->ops->stop(vif->plane_port);
 	for (unsigned int i = 0; i < vif->nr_queues; i++)
 		nb_worker_detach(&vif->queues[i]);
 }
 
-int nb_vif_connect(struct nb_vif *vif, char *why)
+/* A plane asks the queues' features when it is started. */
+static int set_up_port(struct nb_vif *vif, char *why)
 {
 	const struct nb_port_ops *ops = vif->nb->config.port_ops;
+	int rc;
+
+	if (vif->plane)
+		return 0;
+	rc = ops->set_offload(vif->port_fd, offloads(&vif->features));
+	if (!rc)
+		rc = ops->set_carrier(vif->port_fd, true);
+	return rc ? fail(why, rc, "cannot set up ", vif->port_name) : 0;
+}
+
+int nb_vif_connect(struct nb_vif *vif, char *why)
+{
 	bool ctrl = false;
 	unsigned int i;
 	uint32_t nr = 0;
@@ -280,13 +299,9 @@ int nb_vif_connect(struct nb_vif *vif, char *why)
 		rc = connect_ctrl(vif, &ctrl, why);
 	if (rc)
 		goto out;
-	rc = ops->set_offload(vif->port_fd, offloads(&vif->features));
-	if (!rc)
-		rc = ops->set_carrier(vif->port_fd, true);
-	if (rc) {
-		fail(why, rc, "cannot set up ", vif->port_name);
+	rc = set_up_port(vif, why);
+	if (rc)
 		goto out;
-	}
 	vif->carrier = true;
 	/* Lists, tables and credit that queues share have one thread. */
 	together = ctrl || vif->features.mcast_control || nb_counted(&vif->credit.rate.usec);
@@ -310,7 +325,8 @@ void nb_vif_disconnect(struct nb_vif *vif)
 		if (i && q->port_fd >= 0 && !q->shares_port)
 			close(q->port_fd);
 	}
-	vif->nb->config.port_ops->set_carrier(vif->port_fd, false);
+	if (!vif->plane)
+		vif->nb->config.port_ops->set_carrier(vif->port_fd, false);
 	vif->carrier = false;
 	memset(&vif->steering, 0, sizeof(vif->steering));
 	free(vif->queues);
@@ -320,7 +336,6 @@ void nb_vif_disconnect(struct nb_vif *vif)
 
 int nb_vif_reconfigure(struct nb_vif *vif, char *why)
 {
-	bool together = vif->queues[vif->nr_queues - 1].worker == vif->queues[0].worker;
 	uint32_t headroom;
 	int rc;
 
@@ -331,7 +346,7 @@ int nb_vif_reconfigure(struct nb_vif *vif, char *why)
 		return 0;
 	stop_queues(vif);
 	vif->features.headroom = (uint16_t)headroom;
-	return start_queues(vif, together, why);
+	return start_queues(vif, vif->together, why);
 }
 
 int nb_vif_read_rate(struct nb_vif *vif)
@@ -393,12 +408,31 @@ static int read_port_name(struct nb_vif *vif, char *why)
 	return 0;
 }
 
+static int open_plane(struct nb_vif *vif, char *why)
+{
+	const struct nb_plane *plane = &vif->nb->config.planes[vif->datapath];
+	int rc;
+
+	if (!plane->ops) {
+		snprintf(why, NB_REASON_MAX,
+			 "datapath: dpdk, but this vifrost-netback has no switch of its own: set "
+			 "datapath: tap");
+		return -EOPNOTSUPP;
+	}
+	snprintf(why, NB_REASON_MAX, "the datapath cannot make its port");
+	rc = plane->ops->open(plane->ctx, vif->domid, vif->devid, vif->port_name, vif->mtu,
+			      &vif->plane_port, &vif->ifindex, why);
+	if (!rc)
+		vif->plane = plane;
+	return rc;
+}
+
 int nb_vif_open_port(struct nb_vif *vif, char *why)
 {
 	const struct netback_config *config = &vif->nb->config;
 	int rc;
 
-	if (vif->port_fd >= 0)
+	if (nb_vif_has_port(vif))
 		return 0;
 	rc = nb_xb_read_default(vif, NB_BACKEND, "mtu", MTU_MAX, MTU_DEFAULT, &vif->mtu);
 	if (!rc && vif->mtu < 68)
@@ -410,6 +444,8 @@ int nb_vif_open_port(struct nb_vif *vif, char *why)
 	rc = read_port_name(vif, why);
 	if (rc)
 		return rc;
+	if (vif->datapath > NB_DATAPATH_KERNEL)
+		return open_plane(vif, why);
 	rc = config->port_ops->open(config->ports, vif->port_name, vif->mtu, &vif->port_fd,
 				    &vif->ifindex);
 	if (rc == -EEXIST)
@@ -419,10 +455,24 @@ int nb_vif_open_port(struct nb_vif *vif, char *why)
 	return 0;
 }
 
+void nb_vif_leave_port(struct nb_vif *vif)
+{
+	if (vif->plane)
+		vif->plane->ops->close(vif->plane_port);
+	if (vif->port_fd >= 0)
+		close(vif->port_fd);
+	vif->plane = NULL;
+	vif->plane_port = NULL;
+	vif->port_fd = -1;
+	vif->ifindex = 0;
+}
+
 void nb_vif_release_port(struct nb_vif *vif)
 {
-	if (vif->port_fd < 0)
+	if (vif->port_fd < 0) {
+		nb_vif_leave_port(vif);
 		return;
+	}
 	vif->nb->config.port_ops->release(vif->nb->config.ports, vif->port_name, vif->port_fd);
 	vif->port_fd = -1;
 	vif->ifindex = 0;

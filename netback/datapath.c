@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Who serves a vif on a real Xen: we, or the kernel's own driver. The key "vifrost-datapath" of its
- * backend area decides; without one, who came first: the kernel where its driver is loaded. A vif in
- * service changes hands as it does between us and a successor: its state stands, its rings are taken
- * up where they are.
+ * Who serves a vif: a worker of ours with a TAP, a plane of ours (plane.h), another program, or on a real
+ * Xen the kernel's own driver. The key "vifrost-datapath" of its backend area decides; without one, who
+ * came first: the kernel where its driver is loaded, else a TAP. A vif in service changes hands as it does
+ * between us and a successor: its state stands, its rings are taken up where they are.
  *
  * A driver that is loaded later is bound to our vifs too; where it fails for the name of our TAP, it
  * closes them. So a state that we have not written is put right again, as often as may be by accident.
@@ -27,18 +27,40 @@ static const char *sysfs(const struct nb_vif *vif)
 	return vif->nb->config.sysfs;
 }
 
+static const char *const names[NB_NR_DATAPATHS] = {
+	[NB_DATAPATH_TAP] = "tap",
+	[NB_DATAPATH_KERNEL] = "kernel",
+	[NB_DATAPATH_DPDK] = "dpdk",
+	[NB_DATAPATH_PMD] = "pmd",
+};
+
+const char *nb_datapath_name(const struct nb_vif *vif)
+{
+	if (vif->elsewhere)
+		return names[vif->datapath == NB_DATAPATH_PMD ? NB_DATAPATH_PMD
+							      : NB_DATAPATH_KERNEL];
+	return names[vif->datapath > NB_DATAPATH_KERNEL ? vif->datapath : NB_DATAPATH_TAP];
+}
+
+bool nb_datapath_is_mine(const struct netback *nb, uint16_t domid, uint32_t devid)
+{
+	const struct nb_only *only = nb->config.only;
+
+	return !only || (only->domid == domid && only->devid == devid);
+}
+
 static int read_wanted(struct nb_vif *vif, enum nb_datapath *wanted_out)
 {
 	char text[16];
 	int rc = nb_xb_read_text(vif, NB_BACKEND, "vifrost-datapath", text, sizeof(text));
 
 	*wanted_out = NB_DATAPATH_UNSET;
-	if (!rc && !strcmp(text, "tap"))
-		*wanted_out = NB_DATAPATH_TAP;
-	else if (!rc && !strcmp(text, "kernel"))
-		*wanted_out = NB_DATAPATH_KERNEL;
-	else if (rc != -ENOENT && !nb_xb_failed(rc))
-		nb_trouble(vif, "vifrost-datapath is neither 'tap' nor 'kernel'");
+	for (unsigned int i = NB_DATAPATH_TAP; !rc && i < NB_NR_DATAPATHS; i++)
+		if (!strcmp(text, names[i]))
+			*wanted_out = (enum nb_datapath)i;
+	if (rc != -ENOENT && !nb_xb_failed(rc) && *wanted_out == NB_DATAPATH_UNSET &&
+	    !vif->nb->config.only)
+		nb_trouble(vif, "vifrost-datapath is neither 'tap' nor 'kernel', 'dpdk' nor 'pmd'");
 	return nb_xb_failed(rc) ? rc : 0;
 }
 
@@ -96,11 +118,11 @@ static bool too_many_queues(struct nb_vif *vif)
 
 static void give_to_kernel(struct nb_vif *vif)
 {
-	if (!vif->kernel && too_many_queues(vif))
+	if (!vif->elsewhere && too_many_queues(vif))
 		return;
 	nb_vif_disconnect(vif);
 	nb_vif_release_port(vif);
-	vif->kernel = true;
+	vif->elsewhere = true;
 	if (!nb_kernel_loaded(sysfs(vif))) {
 		nb_trouble(vif, "datapath: kernel, but xen-netback is not loaded: 'modprobe "
 				"xen-netback', or set datapath: tap");
@@ -112,32 +134,79 @@ static void give_to_kernel(struct nb_vif *vif)
 		nb_trouble_over(vif);
 }
 
-static void take_from_kernel(struct nb_vif *vif)
+/* Another program's: nothing of ours is left, and nothing of its is touched. */
+static void leave(struct nb_vif *vif)
 {
-	bool bound = nb_kernel_bound(sysfs(vif), vif->domid, vif->devid);
-	bool serving = vif->port_fd >= 0;
+	if (vif->elsewhere)
+		return;
+	nb_vif_disconnect(vif);
+	nb_vif_release_port(vif);
+	nb_trouble_over(vif);
+	vif->disabled = false;
+	vif->elsewhere = true;
+}
+
+/* By another plane of ours than so far: as a successor would begin. */
+static void change_plane(struct nb_vif *vif)
+{
+	if (!nb_vif_has_port(vif))
+		return;
+	nb_vif_disconnect(vif);
+	nb_vif_release_port(vif);
+	vif->taken = vif->new_area = true;
+}
+
+static void take_over(struct nb_vif *vif)
+{
+	bool bound = sysfs(vif) && nb_kernel_bound(sysfs(vif), vif->domid, vif->devid);
+	bool serving = nb_vif_has_port(vif);
 
 	if (bound && serving)
 		nb_trouble(vif, "xen-netback was bound to it while in service: unbound again");
 	if (bound && bind_kernel(vif, false)) {
-		vif->kernel = !serving;
+		vif->elsewhere = !serving;
 		return;
 	}
-	if (serving || (!vif->kernel && !bound))
+	if (serving || (!vif->elsewhere && !bound))
 		return;
-	log_debug("%s: taken over from xen-netback", vif->name);
+	log_debug("%s: taken over from another", vif->name);
 	nb_trouble_over(vif);
-	vif->kernel = false;
+	vif->elsewhere = false;
 	vif->taken = vif->new_area = true;
 }
 
 /* Without a key: a vif in service stays whose it is, a new one is the kernel's where that can be. */
 static bool kernels_by_default(const struct nb_vif *vif)
 {
-	if (!nb_kernel_loaded(sysfs(vif)) || vif->port_fd >= 0)
+	if (!sysfs(vif) || !nb_kernel_loaded(sysfs(vif)) || nb_vif_has_port(vif))
 		return false;
-	return vif->kernel || nb_kernel_bound(sysfs(vif), vif->domid, vif->devid) ||
+	return vif->elsewhere || nb_kernel_bound(sysfs(vif), vif->domid, vif->devid) ||
 	       vif->store_state <= XenbusStateInitialising || !is_open(vif->store_state);
+}
+
+/* Whoever has a plane of its own for it serves it; a plain backend does all but those of others. */
+static bool is_ours(const struct nb_vif *vif, enum nb_datapath wanted)
+{
+	return vif->nb->config.only ? wanted == NB_DATAPATH_PMD : wanted != NB_DATAPATH_PMD;
+}
+
+/* All that are no planes' have TAPs. */
+static enum nb_datapath plane_of(enum nb_datapath datapath)
+{
+	return datapath > NB_DATAPATH_KERNEL ? datapath : NB_DATAPATH_TAP;
+}
+
+/* The policy says something new: what was wrong before may not be so any more. */
+static void begin_anew(struct nb_vif *vif, enum nb_datapath wanted)
+{
+	vif->nr_tries = 0;
+	if (plane_of(wanted) == plane_of(vif->datapath))
+		return;
+	change_plane(vif);
+	if (vif->disabled && !vif->queues) {
+		vif->disabled = false;
+		nb_trouble_over(vif);
+	}
 }
 
 int nb_datapath_settle(struct nb_vif *vif)
@@ -145,20 +214,26 @@ int nb_datapath_settle(struct nb_vif *vif)
 	enum nb_datapath wanted;
 	int rc;
 
-	if (!sysfs(vif))
-		return 0;
 	rc = read_wanted(vif, &wanted);
 	if (rc)
 		return rc;
+	if (wanted == NB_DATAPATH_KERNEL && !sysfs(vif)) {
+		nb_trouble(vif,
+			   "datapath: kernel, but this is no Xen whose guests the kernel could "
+			   "serve: set datapath: tap");
+		wanted = NB_DATAPATH_TAP;
+	}
 	if (wanted != vif->datapath)
-		vif->nr_tries = 0;
+		begin_anew(vif, wanted);
 	vif->datapath = wanted;
-	if (wanted == NB_DATAPATH_KERNEL)
+	if (!is_ours(vif, wanted))
+		leave(vif);
+	else if (wanted == NB_DATAPATH_KERNEL)
 		give_to_kernel(vif);
 	else if (wanted == NB_DATAPATH_UNSET && kernels_by_default(vif))
-		vif->kernel = true;
+		vif->elsewhere = true;
 	else
-		take_from_kernel(vif);
+		take_over(vif);
 	return 0;
 }
 

@@ -12,9 +12,16 @@
 
 #include "base/loop.h"
 #include "hv/hv.h"
+#include "netback/plane.h"
 #include "netback/tap.h"
 
 struct netback;
+
+/* One vif for a program of its own, by planes[NB_DATAPATH_PMD] and as long as that is its datapath. */
+struct nb_only {
+	uint16_t domid;
+	uint32_t devid;
+};
 
 struct netback_config {
 	unsigned int nr_workers; /* 0: unthreaded, for tests: see netback_turn() */
@@ -22,9 +29,13 @@ struct netback_config {
 	unsigned int
 		max_grefs; /* pages of each queue that a frontend may have kept mapped; 0: none */
 	struct hv *hv;	   /* borrowed; its store is ours to close and to open anew */
-	const struct nb_port_ops *port_ops;
-	struct nb_ports *ports;	  /* borrowed */
-	const char *sysfs;	  /* "/sys" on a real Xen; NULL: the kernel serves no vifs here */
+	const struct nb_port_ops *port_ops; /* not needed where there is @only */
+	struct nb_ports *ports;		    /* borrowed */
+	struct nb_plane
+		planes[NB_NR_DATAPATHS]; /* ops NULL: this process has none for that datapath */
+	const struct nb_only
+		*only;	   /* borrowed; serve no other; NULL: all but those of NB_DATAPATH_PMD */
+	const char *sysfs; /* "/sys" on a real Xen; NULL: the kernel serves no vifs here */
 	unsigned int patience_ms; /* of waiting, before it is called a trouble; 0: the usual */
 };
 

@@ -89,7 +89,7 @@ int nb_offer_read(struct nb_vif *vif, bool *changed_out)
 
 	*changed_out = false;
 	/* One in service has been offered what it has. */
-	if (vif->queues || vif->kernel)
+	if (vif->queues || vif->elsewhere)
 		return 0;
 	rc = nb_xb_read_text(vif, NB_BACKEND, KEY, text, sizeof(text));
 	if (nb_xb_failed(rc))

@@ -34,8 +34,8 @@ static int unknown(const char *device, const char *key, const struct pmd_arg *ar
 	for (unsigned int i = 0; i < nr && i < NR_KEYS_MAX; i++)
 		names[i] = args[i].key;
 	near = text_nearest(key, names);
-	snprintf(why, PMD_WHY_MAX, "%s: there is no argument '%.40s'%s%s%s; there is:", device,
-		 key, near ? ", did you mean '" : "", near ? near : "", near ? "'" : "");
+	snprintf(why, PMD_WHY_MAX, "%s: there is no argument '%.40s'%s%s%s; there is:", device, key,
+		 near ? ", did you mean '" : "", near ? near : "", near ? "'" : "");
 	for (unsigned int i = 0; names[i]; i++) {
 		len = strlen(why);
 		snprintf(why + len, PMD_WHY_MAX - len, " %s=", names[i]);

@@ -129,7 +129,7 @@ static const char *reason(const struct nb_vif *vif)
 		return vif->reason;
 	if (vif->dead)
 		return "the domain is gone";
-	if (vif->kernel)
+	if (vif->elsewhere)
 		return "";
 	if (vif->state == XenbusStateInitWait && !vif->hotplug_connected)
 		return "waiting for hotplug-status";
@@ -142,8 +142,8 @@ static json_t *vif_status(const struct nb_vif *vif)
 {
 	json_t *j = json_pack("{s:s, s:s, s:i, s:i, s:s, s:s, s:s, s:b, s:b, s:b, s:s, s:i, s:i}",
 			      "name", vif->name, "device", vif->port_name, "domid", (int)vif->domid,
-			      "devid", (int)vif->devid, "datapath", vif->kernel ? "kernel" : "tap",
-			      "state", nb_state_name(vif->state), "frontend-state",
+			      "devid", (int)vif->devid, "datapath", nb_datapath_name(vif), "state",
+			      nb_state_name(vif->state), "frontend-state",
 			      nb_state_name(vif->frontend_state), "online", vif->online, "disabled",
 			      vif->disabled, "carrier", vif->carrier, "reason", reason(vif),
 			      "ifindex", (int)vif->ifindex, "mtu", (int)vif->mtu);

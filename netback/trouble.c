@@ -37,7 +37,7 @@ void nb_look_again(struct nb_vif *vif, uint64_t at_ns)
 
 static enum nb_wait waits_for(const struct nb_vif *vif)
 {
-	if (vif->kernel || vif->disabled || vif->state != XenbusStateInitWait || !vif->online)
+	if (vif->elsewhere || vif->disabled || vif->state != XenbusStateInitWait || !vif->online)
 		return NB_WAIT_NONE;
 	return vif->hotplug_connected ? NB_WAIT_FRONTEND : NB_WAIT_HOTPLUG;
 }

@@ -254,22 +254,20 @@ static int read_generation(struct nb_vif *vif)
 
 static int read_ahead(struct nb_vif *vif)
 {
-	struct nb_key keys[11] = {
+	struct nb_key keys[12] = {
 		{ NB_BACKEND, "state" },  { NB_DOMAIN, "vm" },
 		{ NB_BACKEND, "online" }, { NB_BACKEND, "hotplug-status" },
-		{ NB_FRONTEND, "state" },
+		{ NB_FRONTEND, "state" }, { NB_BACKEND, "vifrost-datapath" },
 	};
-	unsigned int nr = 5;
+	unsigned int nr = 6;
 
-	if (vif->nb->config.sysfs)
-		keys[nr++] = (struct nb_key){ NB_BACKEND, "vifrost-datapath" };
 	if (!vif->rate_known)
 		keys[nr++] = (struct nb_key){ NB_BACKEND, "rate" };
-	if (vif->port_fd < 0) {
+	if (!nb_vif_has_port(vif)) {
 		keys[nr++] = (struct nb_key){ NB_BACKEND, "mtu" };
 		keys[nr++] = (struct nb_key){ NB_BACKEND, "vifname" };
 	}
-	if (!vif->queues && !vif->kernel)
+	if (!vif->queues && !vif->elsewhere)
 		keys[nr++] = (struct nb_key){ NB_BACKEND, "vifrost-offer" };
 	if (!vif->offer_known)
 		keys[nr++] = (struct nb_key){ NB_HOST, "offers" };
@@ -343,7 +341,7 @@ static int adopt(struct nb_vif *vif)
 /* Gone and made anew since we looked: its state is that of a new one, and its frontend's is not ours. */
 static bool made_anew(const struct nb_vif *vif)
 {
-	return !vif->new_area && !vif->kernel && vif->store_state == XenbusStateInitialising &&
+	return !vif->new_area && !vif->elsewhere && vif->store_state == XenbusStateInitialising &&
 	       vif->state != XenbusStateInitialising &&
 	       !(vif->queues && vif->frontend_state == XenbusStateConnected);
 }
@@ -361,11 +359,11 @@ static int begin(struct nb_vif *vif)
 		vif->state = XenbusStateInitialising;
 	else
 		vif->state = (enum xenbus_state)state;
-	if (vif->kernel)
+	if (vif->elsewhere)
 		return 0;
 	rc = adopt(vif);
 	/* Whoever looks after its link is to look again; and guests announce themselves. */
-	if (!rc && vif->taken && !vif->disabled && vif->port_fd >= 0)
+	if (!rc && vif->taken && !vif->disabled && nb_vif_has_port(vif))
 		rc = write_state(vif, vif->state == XenbusStateInitWait);
 	vif->taken = false;
 	return rc;
@@ -378,11 +376,11 @@ static int follow(struct nb_vif *vif)
 
 	if (rc)
 		return rc;
-	if (vif->new_area || vif->kernel)
+	if (vif->new_area || vif->elsewhere)
 		rc = begin(vif);
 	else
 		rc = nb_datapath_contest(vif);
-	if (rc || vif->kernel)
+	if (rc || vif->elsewhere)
 		return rc;
 	if (vif->disabled && vif->state != XenbusStateClosed)
 		set_state(vif, XenbusStateClosing);
@@ -471,6 +469,8 @@ void nb_vif_check_queues(struct nb_vif *vif)
 				"dropped: its netfront is at fault");
 	if (vif->carrier == stalled) {
 		vif->carrier = !stalled;
+		if (vif->plane)
+			return;
 		vif->nb->config.port_ops->set_carrier(vif->port_fd, vif->carrier);
 		say(vif, stalled ? "the guest takes no frames: link down"
 				 : "the guest takes frames again");
@@ -515,8 +515,8 @@ void nb_vif_destroy(struct nb_vif *vif, bool release_port)
 	if (release_port) {
 		nb_vif_release_port(vif);
 		nb_xb_write_error(vif, NULL);
-	} else if (vif->port_fd >= 0) {
-		close(vif->port_fd);
+	} else {
+		nb_vif_leave_port(vif);
 	}
 	htab_remove(&vif->nb->vifs, &vif->node);
 	list_remove(&vif->all);

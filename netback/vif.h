@@ -39,9 +39,6 @@
 #define NB_DEVID_MAX	  65535u
 #define NB_NR_STATES	  (XenbusStateClosed + 1)
 
-/* As the policy has it, by "vifrost-datapath" in the backend area. */
-enum nb_datapath { NB_DATAPATH_UNSET, NB_DATAPATH_TAP, NB_DATAPATH_KERNEL };
-
 /* What "vifrost-offer" in the backend area says: what a frontend is offered less than others. */
 struct nb_offer {
 	uint32_t queues; /* 0: as many as we have */
@@ -84,12 +81,14 @@ struct nb_vif {
 
 	/* datapath.c */
 	enum nb_datapath datapath;
-	bool kernel; /* the kernel's driver serves it: nothing of ours is open, its area is not touched */
-	bool taken; /* from the kernel, and nobody has been told */
+	bool elsewhere; /* another serves it, as the kernel does: nothing of ours is open, its area is not touched */
+	bool taken; /* from another, and nobody has been told */
 	unsigned int nr_tries, nr_contests, nr_contested;
 	uint64_t contest_ns;
 
-	int port_fd; /* the first queue's; -1: no port */
+	const struct nb_plane *plane; /* that has a port for it; NULL: none, or port_fd */
+	void *plane_port;
+	int port_fd; /* the first queue's; -1: no TAP */
 	unsigned int ifindex;
 	uint32_t mtu;
 	struct nb_credit credit;
@@ -103,6 +102,7 @@ struct nb_vif {
 	struct nb_steering steering;
 	struct nb_queue *queues; /* NULL: not connected */
 	unsigned int nr_queues;
+	bool together; /* they have one thread */
 	bool carrier;
 };
 
@@ -157,10 +157,14 @@ uint32_t nb_vif_written_state(const struct nb_vif *vif);
 /* Out of service until the frontend starts over. */
 void nb_vif_disable(struct nb_vif *vif, const char *why);
 
-/* datapath.c: have the vif served by whom it is to be, vif->kernel tells. 0; -ECONNRESET. */
+/* datapath.c: have the vif served by whom it is to be, vif->elsewhere tells. 0; -ECONNRESET. */
 int nb_datapath_settle(struct nb_vif *vif);
 /* A state that we have not written is set right. 0; -errno of the store. */
 int nb_datapath_contest(struct nb_vif *vif);
+
+const char *nb_datapath_name(const struct nb_vif *vif);
+/* Whether this process is to look after it at all. */
+bool nb_datapath_is_mine(const struct netback *nb, uint16_t domid, uint32_t devid);
 
 /* trouble.c: make it known; again only when it has changed. */
 void nb_trouble(struct nb_vif *vif, const char *text);
@@ -186,6 +190,12 @@ int nb_offer_read(struct nb_vif *vif, bool *changed_out);
 bool nb_offer_is_awaited(const struct nb_vif *vif);
 int nb_offer_parse(const char *text, struct nb_offer *offer_out);
 void nb_vif_release_port(struct nb_vif *vif);
+/* Let go of it as it is, for a successor. */
+void nb_vif_leave_port(struct nb_vif *vif);
+static inline bool nb_vif_has_port(const struct nb_vif *vif)
+{
+	return vif->plane || vif->port_fd >= 0;
+}
 
 /* xenbus.c: the vif's two areas. */
 /* Whether @rc says that the store failed, and not what it holds. */

@@ -346,6 +346,8 @@ static void mark_or_create(struct netback *nb, uint16_t domid, uint32_t devid, c
 {
 	struct nb_vif *vif = nb_xb_find(nb, domid, devid);
 
+	if (!nb_datapath_is_mine(nb, domid, devid))
+		return;
 	if (!vif && nb_vif_create(nb, domid, devid, &vif)) {
 		log_err("vif%u.%u: no memory", domid, devid);
 		return;

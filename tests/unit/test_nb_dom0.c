@@ -173,7 +173,7 @@ static void without_the_driver_a_vif_is_ours_at_once(void **state)
 
 	restart(d);
 	host_go_online(&d->h);
-	assert_false(host_the_vif(&d->h)->kernel);
+	assert_false(host_the_vif(&d->h)->elsewhere);
 	expect_error(&d->h, NULL);
 }
 
@@ -193,7 +193,7 @@ static void with_the_driver_a_vif_waits_for_its_key(void **state)
 	host_expect_state(h, 2);
 	host_be(h, "state", "4");
 	host_expect_state(h, 4);
-	assert_true(host_the_vif(h)->kernel);
+	assert_true(host_the_vif(h)->elsewhere);
 	assert_int_equal(host_ports.nr_open, 0);
 	expect_written(d, "unbind", false);
 
@@ -211,7 +211,7 @@ static void with_the_driver_a_vif_waits_for_its_key(void **state)
 	set_bound(d, false);
 	host_be(h, "vifrost-datapath", "tap");
 	host_expect_state(h, 4);
-	assert_false(host_the_vif(h)->kernel);
+	assert_false(host_the_vif(h)->elsewhere);
 	assert_int_equal(host_ports.nr_open, 1);
 	assert_true(host_ports.carrier);
 	host_assert_passes_frames(h);
@@ -239,7 +239,7 @@ static void a_vif_in_service_goes_to_the_kernel_and_back(void **state)
 	host_expect_state(h, 2);
 	host_be(h, "state", "4");
 	host_expect_state(h, 4);
-	assert_true(host_the_vif(h)->kernel);
+	assert_true(host_the_vif(h)->elsewhere);
 
 	set_bound(d, false);
 	host_be(h, "vifrost-datapath", "tap");

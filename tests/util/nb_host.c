@@ -137,7 +137,10 @@ void host_start_with(struct host *h, unsigned int nr_workers)
 					 .port_ops = &fake_ops,
 					 .ports = &host_ports,
 					 .sysfs = h->sysfs,
-					 .patience_ms = h->patience_ms };
+					 .patience_ms = h->patience_ms,
+					 .only = h->only };
+
+	memcpy(config.planes, h->planes, sizeof(config.planes));
 
 	assert_int_equal(netback_create(&config, NULL, &h->nb), 0);
 }

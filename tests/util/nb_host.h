@@ -23,8 +23,10 @@ extern struct nb_ports host_ports;
 struct host {
 	struct rig r;
 	struct netback *nb;
-	const char *sysfs;	  /* of the next host_start() */
-	unsigned int patience_ms; /* the same */
+	const char *sysfs;			 /* of the next host_start() */
+	unsigned int patience_ms;		 /* the same */
+	struct nb_plane planes[NB_NR_DATAPATHS]; /* the same */
+	const struct nb_only *only;		 /* the same */
 };
 
 struct hv_store *host_store(struct host *h);
