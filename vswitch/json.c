@@ -93,6 +93,7 @@ static const struct field network_fields[] = {
 	PLAIN(FIELD_U32, struct vs_record_network, uplink_old_mtu),
 	PLAIN(FIELD_BOOL, struct vs_record_network, uplink_was_up),
 	PLAIN(FIELD_BOOL, struct vs_record_network, is_per_guest),
+	PLAIN(FIELD_BOOL, struct vs_record_network, is_dpdk),
 	ARRAY(struct vs_record_network, moved_addrs, addr_fields),
 	ARRAY(struct vs_record_network, moved_routes, route_fields),
 	ARRAY(struct vs_record_network, addrs, addr_fields),

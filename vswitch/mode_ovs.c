@@ -30,9 +30,13 @@ static bool is_port_of(const json_t *doc, const char *bridge)
 
 static bool is_wanted_vif(const struct vs_wanted *w, const char *link)
 {
-	for (size_t i = 0; i < w->nr_vifs; i++)
-		if (!strcmp(w->vifs[i].name, link))
+	char name[IFNAMSIZ];
+
+	for (size_t i = 0; i < w->nr_vifs; i++) {
+		ovs_port_name(&w->vifs[i], vs_wanted_network(w, w->vifs[i].network), name);
+		if (!strcmp(name, link))
 			return true;
+	}
 	return false;
 }
 
@@ -94,6 +98,10 @@ static json_t *bridge_doc(const struct vs_wanted *w, const struct vs_network *n,
 {
 	json_t *doc = ovs_bridge_doc(n, mac);
 
+	if (doc && ovs_is_dpdk(n) && json_object_set_new(doc, "dpdk", ovs_dpdk_doc(w))) {
+		json_decref(doc);
+		return NULL;
+	}
 	if (!doc || !n->ports_filtered ||
 	    !json_object_set_new(doc, "firewall", ovs_rules_spec(w, n)))
 		return doc;
@@ -118,6 +126,7 @@ static int plan_ours(const struct vs_plan_input *in, const struct vs_record_netw
 		memcpy(mac, uplink->mac, MAC_LEN);
 	else
 		plan_make_mac(in->wanted->host_id, n->name, mac);
+	rn->is_dpdk = ovs_is_dpdk(n);
 	set_bridge(&p, n, bridge_doc(in->wanted, n, mac));
 	l3_plan_device(&p, n);
 	bridge_add_addrs(in, &p, n, rn);
@@ -289,6 +298,10 @@ static int check_lacks(const struct vs_plan_input *in, const struct vs_network *
 		diag_add(in->ds, DIAG_ERROR, "VF0515", &n->place,
 			 "use a kernel with CONFIG_OPENVSWITCH, or datapath: { type: netdev }",
 			 "network %s: openvswitch.ko is not in this kernel", n->name);
+	else if (ovs_is_dpdk(n) && in->wanted->dpdk_why[0])
+		diag_add(in->ds, DIAG_ERROR, "VF0519", &n->place,
+			 "or fallback: netdev, to go on without it",
+			 "network %s: datapath dpdk: %s", n->name, in->wanted->dpdk_why);
 	else
 		return 0;
 	return -EINVAL;
@@ -334,6 +347,68 @@ static int ovs_attach(const struct vs_network *n, const struct vs_vif *vif, stru
 		     VS_DOC_OVS_PORT, vif->name, ovs_vif_doc(vif, n));
 	plan_set_up(&p, VS_DISRUPTION_NONE, vif->name, true);
 	return p.rc;
+}
+
+int ovs_plan_port(const struct vs_network *n, const struct vs_vif *vif, struct vs_plan *plan)
+{
+	struct plan_for p = { .plan = plan, .network = n->name };
+	enum vs_disruption d = VS_DISRUPTION_BLIP;
+	char name[IFNAMSIZ];
+
+	if (!plan_link(&p, n->name))
+		return -ENONET;
+	/* A link that it had is on its way out: vifrost-netback makes no more of it. */
+	if (plan_link(&p, vif->name)) {
+		plan_set_up(&p, VS_DISRUPTION_BLIP, vif->name, false);
+		if (!p.rc)
+			p.rc = plan_leave(n, VS_DISRUPTION_BLIP, vif->name, plan);
+	}
+	ovs_port_name(vif, n, name);
+	if (is_port_of(port_doc(&plan->model, name), n->name))
+		d = VS_DISRUPTION_NONE;
+	plan_set_doc(&p, d, VS_DOC_OVS_PORT, name, ovs_vif_doc(vif, n));
+	return p.rc;
+}
+
+int ovs_drop_port(const struct vs_vif *vif, struct vs_plan *plan)
+{
+	struct plan_for p = { .plan = plan, .network = vif->network };
+	char name[IFNAMSIZ];
+
+	snprintf(name, sizeof(name), "vif%u.%u", vif->domid, vif->devid);
+	if (json_object_get(port_doc(&plan->model, name), "devargs"))
+		plan_del_doc(&p, VS_DISRUPTION_LINK_DOWN, VS_DOC_OVS_PORT, name);
+	return p.rc;
+}
+
+int ovs_place_port(struct vs_system *sys, const struct vs_network *n, const struct vs_vif *vif,
+		   char *why)
+{
+	struct vs_op op = { .kind = VS_OP_DOC, .index = VS_DOC_OVS_PORT };
+	struct vs_link device;
+	json_t *now = NULL;
+	int rc = sys->ops->link(sys, n->name, &device);
+
+	snprintf(why, VS_TEXT_LEN, "%s", rc ? strerror(-rc) : "");
+	if (rc)
+		return rc == -ENODEV ? -ENONET : rc;
+	ovs_port_name(vif, n, op.text);
+	op.doc = ovs_vif_doc(vif, n);
+	rc = op.doc ? sys->ops->doc(sys, VS_DOC_OVS_PORT, op.text, &now, why) : -ENOMEM;
+	if (!rc && !json_equal(now, op.doc))
+		rc = sys->ops->apply(sys, &op, why);
+	json_decref(now);
+	json_decref(op.doc);
+	return rc;
+}
+
+int vs_ovs_forget(struct vs_system *sys, const char *vif, char *why)
+{
+	struct vs_op op = { .kind = VS_OP_DOC, .index = VS_DOC_OVS_PORT };
+
+	snprintf(op.text, sizeof(op.text), "%s", vif);
+	why[0] = '\0';
+	return sys->ops->apply(sys, &op, why);
 }
 
 static int ovs_detach(const char *link, struct vs_plan *plan)

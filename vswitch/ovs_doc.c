@@ -7,15 +7,47 @@
 #include <string.h>
 
 #define VLAN_MAX 4094
+#define CPU_MAX	 4095
 
 bool ovs_is_secure(const struct vs_network *n)
 {
-	return n->fail_secure || n->ovs_datapath == VS_OVS_NETDEV || n->ports_filtered;
+	return n->fail_secure || n->ovs_datapath != VS_OVS_KERNEL || n->ports_filtered;
 }
 
 bool ovs_is_in_user_space(const struct vs_network *n)
 {
-	return n->mode->segment == VS_SEGMENT_OVS && n->ovs_datapath == VS_OVS_NETDEV;
+	return n->mode->segment == VS_SEGMENT_OVS && n->ovs_datapath != VS_OVS_KERNEL;
+}
+
+bool ovs_is_dpdk(const struct vs_network *n)
+{
+	return n && n->mode && n->mode->segment == VS_SEGMENT_OVS && n->ovs_datapath == VS_OVS_DPDK;
+}
+
+json_t *ovs_dpdk_doc(const struct vs_wanted *w)
+{
+	json_t *doc = json_object(), *cpus = json_array();
+	bool used[CPU_MAX + 1] = { false };
+	uint64_t memory = 0;
+
+	for (size_t i = 0; i < w->nr_networks; i++) {
+		const struct vs_network *n = &w->networks[i];
+
+		if (!ovs_is_dpdk(n))
+			continue;
+		memory = n->dpdk.memory > memory ? n->dpdk.memory : memory;
+		for (size_t k = 0; k < n->dpdk.nr_cpus; k++)
+			used[n->dpdk.cpus[k] % (CPU_MAX + 1)] = true;
+	}
+	for (size_t cpu = 0; cpu <= CPU_MAX; cpu++)
+		if (used[cpu])
+			json_array_append_new(cpus, json_integer((json_int_t)cpu));
+	if (json_array_size(cpus))
+		json_object_set(doc, "cpus", cpus);
+	if (memory)
+		json_object_set_new(doc, "memory", json_integer((json_int_t)(memory >> 20)));
+	json_decref(cpus);
+	return doc;
 }
 
 static json_t *tree_doc(const struct vs_network *n)
@@ -62,7 +94,7 @@ json_t *ovs_bridge_doc(const struct vs_network *n, const uint8_t mac[MAC_LEN])
 
 	format_mac(mac, text);
 	doc = json_pack("{s:s,s:b,s:s,s:I}", "datapath",
-			n->ovs_datapath == VS_OVS_NETDEV ? "netdev" : "system", "secure",
+			n->ovs_datapath != VS_OVS_KERNEL ? "netdev" : "system", "secure",
 			ovs_is_secure(n), "mac", text, "mtu", (json_int_t)n->mtu);
 	if (doc && ovs_is_secure(n))
 		json_object_set_new(doc, "flows", json_true());
@@ -200,6 +232,28 @@ static json_t *guard_doc(const struct vs_vif *vif, const struct vs_network *n)
 	return guard;
 }
 
+void ovs_port_name(const struct vs_vif *vif, const struct vs_network *n, char name[IFNAMSIZ])
+{
+	if (ovs_is_dpdk(n) && vif->domid)
+		snprintf(name, IFNAMSIZ, "vif%u.%u", vif->domid, vif->devid);
+	else
+		memcpy(name, vif->name, IFNAMSIZ);
+}
+
+static void add_device(json_t *doc, const struct vs_vif *vif, const struct vs_network *n)
+{
+	const struct vs_ovs_dpdk *d = &n->dpdk;
+	char text[160];
+
+	snprintf(text, sizeof(text), "net_xenvif_%u_%u,dom=%u,devid=%u%s%s", vif->domid, vif->devid,
+		 vif->domid, vif->devid, d->run_dir[0] ? ",run-dir=" : "", d->run_dir);
+	json_object_set_new(doc, "devargs", json_string(text));
+	if (d->queues)
+		json_object_set_new(doc, "queues", json_integer(d->queues));
+	if (vif->mtu)
+		json_object_set_new(doc, "mtu", json_integer(vif->mtu));
+}
+
 json_t *ovs_vif_doc(const struct vs_vif *vif, const struct vs_network *n)
 {
 	json_t *doc = json_pack("{s:s,s:b}", "bridge", n->name, "protected",
@@ -214,6 +268,8 @@ json_t *ovs_vif_doc(const struct vs_vif *vif, const struct vs_network *n)
 		json_object_set(doc, "ids", ids);
 	json_decref(ids);
 	add_vlans(doc, &vif->vlans);
+	if (ovs_is_dpdk(n))
+		add_device(doc, vif, n);
 	if (ovs_is_secure(n))
 		json_object_set_new(doc, "guard", guard_doc(vif, n));
 	return doc;

@@ -69,7 +69,7 @@ json_t *ovs_bridge_base(const struct ovsrec_bridge *row)
 }
 
 /* All but the flows. */
-static json_t *read_bridge(const struct ovsrec_bridge *row)
+static json_t *read_bridge(const struct ovs *ovs, const struct ovsrec_bridge *row)
 {
 	const struct ovsrec_interface *own = own_interface(row);
 	bool is_netdev = !strcmp(row->datapath_type, "netdev");
@@ -77,7 +77,7 @@ static json_t *read_bridge(const struct ovsrec_bridge *row)
 	const char *mac = smap_get(&row->other_config, "hwaddr");
 	json_t *doc = json_pack("{s:s,s:b}", "datapath", is_netdev ? "netdev" : "system", "secure",
 				is_secure);
-	json_t *mirrors, *firewall;
+	json_t *mirrors, *firewall, *dpdk;
 
 	if (!doc)
 		return NULL;
@@ -96,6 +96,9 @@ static json_t *read_bridge(const struct ovsrec_bridge *row)
 	firewall = read_firewall(row);
 	if (firewall)
 		json_object_set_new(doc, "firewall", firewall);
+	dpdk = ovs_dpdk_read(ovs, row);
+	if (dpdk)
+		json_object_set_new(doc, "dpdk", dpdk);
 	return doc;
 }
 
@@ -129,10 +132,10 @@ static int compare_names(const void *a, const void *b)
 }
 
 /* Of a bridge that somebody else made: what it is like, and who is on it that is not ours. */
-static json_t *read_foreign(const struct ovsrec_bridge *row)
+static json_t *read_foreign(const struct ovs *ovs, const struct ovsrec_bridge *row)
 {
 	const char **names = calloc(row->n_ports + 1, sizeof(*names));
-	json_t *doc = read_bridge(row), *ports = json_array();
+	json_t *doc = read_bridge(ovs, row), *ports = json_array();
 	size_t nr = 0;
 
 	for (size_t i = 0; names && i < row->n_ports; i++)
@@ -160,10 +163,10 @@ static int read_whole(struct ovs *ovs, const struct ovsrec_bridge *row, json_t *
 	int rc = 0;
 
 	if (!ovs_is_ours(&row->external_ids)) {
-		*doc = read_foreign(row);
+		*doc = read_foreign(ovs, row);
 		return *doc ? 0 : -ENOMEM;
 	}
-	*doc = read_bridge(row);
+	*doc = read_bridge(ovs, row);
 	if (!*doc)
 		return -ENOMEM;
 	if (json_is_true(json_object_get(*doc, "secure")))
@@ -252,6 +255,7 @@ static void write_bridge(const struct ovsrec_bridge *row, const json_t *doc)
 	write_tree(row, stp, false);
 	write_tree(row, rstp, true);
 	write_firewall(row, json_object_get(doc, "firewall"));
+	ovs_dpdk_write(row, json_object_get(doc, "dpdk"));
 	if (mac)
 		ovsrec_bridge_update_other_config_setkey(row, "hwaddr", mac);
 	for (size_t i = 0; i < row->n_ports; i++)
@@ -307,7 +311,10 @@ static int put(struct ovs *ovs, const char *name, const json_t *doc, char *why)
 		return ovs_fail(-EOPNOTSUPP, why,
 				"datapath netdev: set Open vSwitch's "
 				"other_config:userspace-tso-enable=true and restart it");
-	rc = ovs_commit(ovs, build, &c, why);
+	rc = json_object_get(doc, "dpdk") ? ovs_dpdk_start(ovs, json_object_get(doc, "dpdk"), why)
+					  : 0;
+	if (!rc)
+		rc = ovs_commit(ovs, build, &c, why);
 	if (rc)
 		return rc;
 	row = ovs_bridge(ovs, name, &is_ours);

@@ -60,7 +60,22 @@ static bool find_program(const char *name, char path[PATH_MAX])
 	if (service_find_program(name, path))
 		return true;
 	snprintf(path, PATH_MAX, "/usr/lib/openvswitch-switch/%.64s", name);
+	if (access(path, X_OK) == 0)
+		return true;
+	snprintf(path, PATH_MAX, "/usr/lib/openvswitch-switch-dpdk/%.64s", name);
 	return access(path, X_OK) == 0;
+}
+
+/*
+ * The one with DPDK, where it is installed: as long as nobody asks for that, it is like the other, and once
+ * somebody does it need not be ended.
+ */
+const char *ovs_switch_program(void)
+{
+	static const char name[] = "ovs-vswitchd-dpdk";
+	char path[PATH_MAX];
+
+	return find_program(name, path) ? name : "ovs-vswitchd";
 }
 
 static void schema_path(char path[PATH_MAX])
@@ -78,7 +93,7 @@ unsigned int vs_ovs_lacking(const char *rundir, unsigned int lacks)
 	schema_path(schema);
 	if (lacks & VS_LACKS_OVS && access(own, F_OK) < 0 && !answers(ovs_rundir()) &&
 	    (access(schema, R_OK) < 0 || !find_program("ovsdb-server", path) ||
-	     !find_program("ovs-vswitchd", path)))
+	     !find_program(ovs_switch_program(), path)))
 		out |= VS_LACKS_OVS;
 	/* Loads the module where there is one. */
 	if (lacks & VS_LACKS_OVS_MODULE &&
@@ -152,7 +167,7 @@ static int start_switch(struct ovs *ovs, char *why)
 	snprintf(ctl, sizeof(ctl), "--unixctl=%s/ovs-vswitchd.ctl", dir);
 	snprintf(pid, sizeof(pid), "--pidfile=%s/ovs-vswitchd.pid", dir);
 	ovs->is_fresh |= !runs;
-	return start_one(ovs, SWITCH_CHILD, "ovs-vswitchd", args, why);
+	return start_one(ovs, SWITCH_CHILD, ovs_switch_program(), args, why);
 }
 
 static bool is_ours(const struct ovs *ovs)

@@ -63,6 +63,21 @@ static void read_vlans(const struct ovsrec_port *port, json_t *doc)
 		json_object_set_new(doc, key, json_integer(port->tag[0]));
 }
 
+/* A port without a link. */
+static void read_device(const struct ovsrec_interface *iface, json_t *doc)
+{
+	const char *devargs = smap_get(&iface->options, "dpdk-devargs");
+	int queues = smap_get_int(&iface->options, "n_rxq", 0);
+
+	if (strcmp(iface->type, "dpdk") != 0 || !devargs)
+		return;
+	json_object_set_new(doc, "devargs", json_string(devargs));
+	if (queues)
+		json_object_set_new(doc, "queues", json_integer(queues));
+	if (iface->n_mtu_request)
+		json_object_set_new(doc, "mtu", json_integer(iface->mtu_request[0]));
+}
+
 /* All but the guard, which only the flow table proves. */
 json_t *ovs_port_read(const struct ovsrec_port *port, const struct ovsrec_bridge *on)
 {
@@ -81,6 +96,8 @@ json_t *ovs_port_read(const struct ovsrec_port *port, const struct ovsrec_bridge
 		json_object_set_new(doc, "uplink", json_true());
 	if (doc)
 		read_vlans(port, doc);
+	if (doc && port->n_interfaces)
+		read_device(port->interfaces[0], doc);
 	return doc;
 }
 
@@ -133,6 +150,27 @@ static void write_ids(const struct ovsrec_port *port, const struct ovsrec_interf
 	free(text);
 }
 
+static void write_device(const struct ovsrec_interface *iface, const json_t *doc)
+{
+	const char *devargs = json_string_value(json_object_get(doc, "devargs"));
+	int64_t mtu = json_integer_value(json_object_get(doc, "mtu"));
+	struct smap options = SMAP_INITIALIZER(&options);
+	char text[16];
+
+	if (!devargs && strcmp(iface->type, "dpdk") != 0)
+		return;
+	snprintf(text, sizeof(text), "%u",
+		 (unsigned int)json_integer_value(json_object_get(doc, "queues")));
+	if (devargs)
+		smap_add(&options, "dpdk-devargs", devargs);
+	if (devargs && json_object_get(doc, "queues"))
+		smap_add(&options, "n_rxq", text);
+	ovsrec_interface_set_type(iface, devargs ? "dpdk" : "");
+	ovsrec_interface_set_options(iface, &options);
+	ovsrec_interface_set_mtu_request(iface, &mtu, devargs && mtu);
+	smap_destroy(&options);
+}
+
 static const struct ovsrec_port *insert(struct ovsdb_idl_txn *txn, const char *name)
 {
 	struct ovsrec_port *port = ovsrec_port_insert(txn);
@@ -176,6 +214,7 @@ int ovs_port_write(struct ovs *ovs, const struct ovs_port_change *c, const struc
 	}
 	write_vlans(port, c->doc);
 	write_ids(port, port->interfaces[0], c->doc);
+	write_device(port->interfaces[0], c->doc);
 	ovsrec_port_set_protected_(port, json_is_true(json_object_get(c->doc, "protected")));
 	/* A guest has no say in the spanning tree. */
 	if (!json_is_true(json_object_get(c->doc, "uplink"))) {

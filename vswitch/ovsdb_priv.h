@@ -6,6 +6,7 @@
  *	ovsdb.c		the database's replica, transactions
  *	ovsdb_bridge.c	documents of bridges
  *	ovsdb_port.c	documents of ports
+ *	ovsdb_dpdk.c	DPDK in ovs-vswitchd
  *	ovsdb_mirror.c	the mirrors of bridges' documents
  *	ovsdb_put.c	ports that come and go
  *	ovsdb_openflow.h who speaks OpenFlow
@@ -67,6 +68,8 @@ int ovs_fail(int rc, char *why, const char *fmt, ...) __attribute__((format(prin
  * the system's; with @start, new ones of ours. Return: 0 with ovs->dir; -ENOENT: none; -errno.
  */
 int ovs_daemons_find(struct ovs *ovs, bool start, char *why);
+/* Which ovs-vswitchd ours is, or is going to be: "ovs-vswitchd-dpdk" where that is there. */
+const char *ovs_switch_program(void);
 /* End ours, if ours are used, and remove what they leave. */
 int ovs_daemons_stop(struct ovs *ovs, char *why);
 /* Whether one of ours is in use and does not run. */
@@ -113,6 +116,16 @@ int ovs_settle(const struct ovs *ovs);
 
 /* ovsdb_bridge.c: what its own flows are made of, ovs_base_flows(); a new reference. */
 json_t *ovs_bridge_base(const struct ovsrec_bridge *row);
+
+/*
+ * ovsdb_dpdk.c: have ovs-vswitchd start DPDK as a bridge's document says, if it has not. -EOPNOTSUPP and others
+ * with cause and cure in @why.
+ */
+int ovs_dpdk_start(struct ovs *ovs, const json_t *dpdk, char *why);
+/* What a bridge's document says of it, as far as it holds: a new reference; NULL: nothing. */
+json_t *ovs_dpdk_read(const struct ovs *ovs, const struct ovsrec_bridge *row);
+/* In a transaction. */
+void ovs_dpdk_write(const struct ovsrec_bridge *row, const json_t *dpdk);
 
 /* ovsdb_port.c: 0: not known (yet). */
 unsigned int ovs_port_number(const struct ovsrec_port *port);

@@ -11,6 +11,7 @@
 #include "vswitch/array.h"
 #include "vswitch/fastnet.h"
 #include "vswitch/l3_priv.h"
+#include "vswitch/ovs.h"
 
 static int look_at(struct vs_system *sys, const char *name, struct vs_observed *model)
 {
@@ -146,8 +147,9 @@ int vs_place_vif(struct vs_system *sys, const struct vs_network *n, const struct
 
 	if (vs_is_fast(n))
 		return fastnet_place_vif(sys, n, vif, why);
+	if (ovs_is_dpdk(n))
+		return ovs_place_port(sys, n, vif, why);
 	rc = look_at(sys, vif->name, &plan.model);
-
 	snprintf(why, VS_TEXT_LEN, "%s", rc ? strerror(-rc) : "");
 	if (!rc)
 		rc = look_around(sys, n, &plan.model, why);

@@ -87,6 +87,14 @@ static int plan_sysctls(const struct vs_plan_input *in, struct vs_plan *plan, bo
 	return p.rc;
 }
 
+/* What a vif without a link was on another switch. */
+static int drop_ports(const struct vs_network *n, const struct vs_vif *vif, struct vs_plan *plan)
+{
+	int rc = vs_is_fast(n) ? 0 : fastnet_drop_port(vif, plan);
+
+	return rc || ovs_is_dpdk(n) ? rc : ovs_drop_port(vif, plan);
+}
+
 static int plan_vifs(const struct vs_plan_input *in, struct vs_plan *plan)
 {
 	int rc = 0;
@@ -95,10 +103,10 @@ static int plan_vifs(const struct vs_plan_input *in, struct vs_plan *plan)
 		const struct vs_vif *vif = &in->wanted->vifs[i];
 		const struct vs_network *n = vs_wanted_network(in->wanted, vif->network);
 
-		if (vs_observed_link(&plan->model, vif->name) || vs_is_fast(n))
+		if (vs_observed_link(&plan->model, vif->name) || vs_is_fast(n) || ovs_is_dpdk(n))
 			rc = vs_plan_vif(n, vif, plan);
 		else
-			rc = fastnet_drop_port(vif, plan);
+			rc = drop_ports(n, vif, plan);
 	}
 	return rc;
 }
@@ -359,9 +367,11 @@ int vs_plan_vif(const struct vs_network *n, const struct vs_vif *vif, struct vs_
 	struct plan_for p = { .plan = plan, .network = "" };
 	bool overlaps = n && takeover_overlaps(&plan->model, n, vif->name);
 
-	if (vs_is_fast(n))
+	p.rc = drop_ports(n, vif, plan);
+	if (!p.rc && vs_is_fast(n))
 		return fastnet_plan_vif(n, vif, plan);
-	p.rc = fastnet_drop_port(vif, plan);
+	if (!p.rc && ovs_is_dpdk(n))
+		return ovs_plan_port(n, vif, plan);
 	if (!n)
 		plan_set_up(&p, VS_DISRUPTION_LINK_DOWN, vif->name, false);
 	if (!p.rc && !overlaps)

@@ -79,7 +79,7 @@ bool takeover_overlaps(const struct vs_observed *o, const struct vs_network *n, 
 
 	if (!now || !strcmp(now, n->name))
 		return false;
-	return (n->mode->segment == VS_SEGMENT_OVS && n->ovs_datapath == VS_OVS_NETDEV) ||
+	return (n->mode->segment == VS_SEGMENT_OVS && n->ovs_datapath != VS_OVS_KERNEL) ||
 	       (datapath && !strcmp(datapath, "netdev"));
 }
 

@@ -276,6 +276,7 @@ struct vs_record_network {
 	uint32_t uplink_old_mtu;
 	bool uplink_was_up;
 	bool is_per_guest; /* its vifs have addresses and neighbours of ours */
+	bool is_dpdk;	   /* of Open vSwitch: its vifs are ports without a link */
 	/* What was moved from the uplink, in the kernel's order. */
 	struct vs_addr *moved_addrs;
 	size_t nr_moved_addrs;

@@ -14,6 +14,7 @@
 
 #include <jansson.h>
 
+#include "base/rundir.h"
 #include "base/diag.h"
 #include "base/parse.h"
 
@@ -158,7 +159,22 @@ struct vs_mirror {
 	uint64_t max_bits_per_s;
 };
 
-enum vs_ovs_datapath { VS_OVS_KERNEL, VS_OVS_NETDEV };
+/* DPDK: as NETDEV, but guests' rings are ports of it themselves, and their vifs have no link on the host. */
+enum vs_ovs_datapath { VS_OVS_KERNEL, VS_OVS_NETDEV, VS_OVS_DPDK };
+
+#define VS_OVS_CPUS_MAX 64
+
+/* What a network on VS_OVS_DPDK asks of it besides. */
+struct vs_ovs_dpdk {
+	bool may_fall_back; /* to @fallback, where Open vSwitch has no DPDK */
+	bool has_fallen;    /* it has */
+	enum vs_ovs_datapath fallback;
+	uint16_t cpus[VS_OVS_CPUS_MAX];
+	size_t nr_cpus;		  /* 0: as Open vSwitch likes */
+	uint64_t memory;	  /* bytes; 0: as it comes */
+	uint32_t queues;	  /* of each port; 0: one */
+	char run_dir[RUNDIR_MAX]; /* of the core that the guests are of; "": on Xen itself */
+};
 
 /* What a network on vifrost-netback's own switch asks of it besides. */
 struct vs_fast {
@@ -208,6 +224,7 @@ struct vs_network {
 	/* ovs */
 	bool fail_secure; /* else standalone */
 	enum vs_ovs_datapath ovs_datapath;
+	struct vs_ovs_dpdk dpdk;
 	struct vs_mirror *mirrors;
 	size_t nr_mirrors;
 
@@ -397,6 +414,7 @@ struct vs_wanted {
 	char (*unmanaged)[64]; /* globs of links never to be touched */
 	size_t nr_unmanaged;
 	int forwarding4, forwarding6; /* -1: leave */
+	char dpdk_why[256];	      /* why Open vSwitch can have no ports of DPDK; "": it can */
 	char host_id[64];	      /* makes generated addresses differ between hosts */
 	char fast_why[256]; /* why vifrost-netback cannot be a network's switch; "": it can */
 };

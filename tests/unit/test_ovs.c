@@ -196,6 +196,111 @@ static void test_same_name(void **state)
 		}
 }
 
+static struct vs_network *want_dpdk(struct plan_host *h)
+{
+	struct vs_network *n = want(h);
+
+	n->ovs_datapath = VS_OVS_DPDK;
+	n->dpdk = (struct vs_ovs_dpdk){ .cpus = { 5, 2 }, .nr_cpus = 2, .memory = 512u << 20 };
+	strcpy(n->dpdk.run_dir, "/run/vifrost");
+	return n;
+}
+
+/* It has no link, and needs none. */
+static struct vs_vif *want_port(struct plan_host *h)
+{
+	struct vs_vif *vif = want_vif(h, "web-eth0");
+
+	vif->domid = 3;
+	vif->devid = 1;
+	vif->mtu = 1400;
+	vif->anti_spoof = VS_SPOOF_MAC;
+	vif->vlans.access = 7;
+	return vif;
+}
+
+static json_t *port_of(struct plan_host *h, const char *name)
+{
+	return vs_observed_doc(&h->fake->model, VS_DOC_OVS_PORT, name);
+}
+
+static const char *devargs_of(struct plan_host *h, const char *name)
+{
+	return json_string_value(json_object_get(port_of(h, name), "devargs"));
+}
+
+/* Vifs without a link: a port of their own name, and the bridge says what DPDK is to take. */
+static void test_dpdk(void **state)
+{
+	struct plan_host *h = *state;
+	struct vs_network *n = want_dpdk(h);
+	json_t *bridge, *expected;
+
+	want_port(h);
+	plan_host_apply(h);
+	assert_true(h->plan.record.networks[0].is_dpdk);
+	bridge = vs_observed_doc(&h->fake->model, VS_DOC_OVS_BRIDGE, "ovsbr0");
+	assert_string_equal(json_string_value(json_object_get(bridge, "datapath")), "netdev");
+	assert_true(json_is_true(json_object_get(bridge, "secure")));
+	expected = json_pack("{s[ii]si}", "cpus", 2, 5, "memory", 512);
+	assert_true(json_equal(json_object_get(bridge, "dpdk"), expected));
+	json_decref(expected);
+	assert_string_equal(devargs_of(h, "vif3.1"),
+			    "net_xenvif_3_1,dom=3,devid=1,run-dir=/run/vifrost");
+	assert_int_equal(json_integer_value(json_object_get(port_of(h, "vif3.1"), "mtu")), 1400);
+	assert_int_equal(json_integer_value(json_object_get(port_of(h, "vif3.1"), "access")), 7);
+	assert_non_null(json_object_get(port_of(h, "vif3.1"), "guard"));
+	assert_null(json_object_get(port_of(h, "vif3.1"), "queues"));
+	/* The uplink stays a link's. */
+	assert_null(devargs_of(h, "eth0"));
+	assert_int_equal(plan_host_plan(h), 0);
+	assert_int_equal(h->plan.nr, 0);
+	n->dpdk.queues = 2;
+	n->dpdk.run_dir[0] = '\0';
+	plan_host_apply(h);
+	assert_string_equal(devargs_of(h, "vif3.1"), "net_xenvif_3_1,dom=3,devid=1");
+	assert_int_equal(json_integer_value(json_object_get(port_of(h, "vif3.1"), "queues")), 2);
+	h->wanted.nr_vifs = 0;
+	plan_host_apply(h);
+	assert_null(port_of(h, "vif3.1"));
+}
+
+/* To and from TAPs: what a vif had there goes, and a port without a link does not wait for one. */
+static void test_dpdk_and_back(void **state)
+{
+	struct plan_host *h = *state;
+	struct vs_network *n = want(h);
+	struct vs_vif *vif = want_vif(h, "vif1.0");
+
+	vif->domid = 1;
+	plan_host_apply(h);
+	assert_null(devargs_of(h, "vif1.0"));
+	assert_true(vs_observed_link(&h->fake->model, "vif1.0")->is_up);
+	n->ovs_datapath = VS_OVS_DPDK;
+	vif->anti_spoof = VS_SPOOF_MAC;
+	plan_host_apply(h);
+	assert_non_null(devargs_of(h, "vif1.0"));
+	assert_false(vs_observed_link(&h->fake->model, "vif1.0")->is_up);
+	assert_null(vs_observed_doc(&h->fake->model, VS_DOC_XDP, "vif1.0"));
+	/* vifrost-netback has not made the link yet. */
+	n->ovs_datapath = VS_OVS_NETDEV;
+	strcpy(vif->name, "later0");
+	plan_host_apply(h);
+	assert_null(port_of(h, "vif1.0"));
+}
+
+static void test_dpdk_lacks(void **state)
+{
+	struct plan_host *h = *state;
+
+	want_dpdk(h);
+	strcpy(h->wanted.dpdk_why, "there are no hugepages: 'sysctl vm.nr_hugepages=64'");
+	assert_int_equal(plan_host_plan(h), -EINVAL);
+	assert_int_equal(h->ds.nr_errors, 1);
+	assert_string_equal(h->ds.v[0].code, "VF0519");
+	assert_non_null(strstr(h->ds.v[0].message, "vm.nr_hugepages=64"));
+}
+
 /* A vif that nobody wants leaves no port behind. */
 static void test_stale_port_goes(void **state)
 {
@@ -417,6 +522,9 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_up_and_down, setup, plan_host_teardown),
 		cmocka_unit_test_setup_teardown(test_undone_at_any_step, setup, plan_host_teardown),
 		cmocka_unit_test_setup_teardown(test_same_name, setup, plan_host_teardown),
+		cmocka_unit_test_setup_teardown(test_dpdk, setup, plan_host_teardown),
+		cmocka_unit_test_setup_teardown(test_dpdk_and_back, setup, plan_host_teardown),
+		cmocka_unit_test_setup_teardown(test_dpdk_lacks, setup, plan_host_teardown),
 		cmocka_unit_test_setup_teardown(test_stale_port_goes, setup, plan_host_teardown),
 		cmocka_unit_test_setup_teardown(test_name_is_taken, setup, plan_host_teardown),
 		cmocka_unit_test_setup_teardown(test_adoption, setup, plan_host_teardown),
