@@ -138,6 +138,12 @@ static void check_fast(struct pol_checks *c, const struct pol_network *n)
 		pol_error(c->r, "VF0234", n->node, &n->stp.place,
 			  "leave it out, or datapath: kernel",
 			  "stp on datapath \"dpdk\", whose switch has none");
+}
+
+static void check_cpus(struct pol_checks *c, const struct pol_network *n)
+{
+	const struct pol_network_datapath *d = &n->datapath;
+
 	for (size_t i = 0; i < d->pmd_cpus.nr; i++)
 		for (size_t k = 0; k < i; k++)
 			if (d->pmd_cpus.v[k].value == d->pmd_cpus.v[i].value)
@@ -160,17 +166,22 @@ static void check_datapath(struct pol_checks *c, const struct pol_network *n)
 	if (is_ovs && type->value == POL_DATAPATH_TAP)
 		pol_error(
 			c->r, "VF0234", n->node, &type->place,
-			"allowed: kernel, netdev; what carries its vifs stands in profiles and vifs",
+			"allowed: kernel, netdev, dpdk; what carries its vifs stands in profiles and vifs",
 			"datapath \"tap\" is not for the switch of an ovs network");
 	if (!is_ovs && is_later)
 		check_fast(c, n);
+	if (is_ovs && d->hugepages.place.line)
+		pol_error(c->r, "VF0234", n->node, &d->hugepages.place, "leave it out",
+			  "\"hugepages\" for Open vSwitch, which always needs them");
+	if (is_later)
+		check_cpus(c, n);
 	if (!is_ovs && type->value == POL_DATAPATH_NETDEV)
 		pol_error(c->r, "VF0234", n->node, &type->place, "allowed: tap, kernel, dpdk",
 			  "datapath %s is only for networks of mode ovs",
 			  pol_quote(quoted, choice_text(pol_network_datapaths, type->value)));
-	else if (is_later && !pol_is_fast(n) && d->fallback.value == POL_FALLBACK_NONE)
+	else if (type->value == POL_DATAPATH_AFXDP && d->fallback.value == POL_FALLBACK_NONE)
 		pol_error(c->r, "VF0250", n->node, &type->place,
-			  is_ovs ? "fallback: kernel or netdev, to go on without it"
+			  is_ovs ? "type dpdk, or fallback: kernel or netdev, to go on without it"
 				 : "type dpdk, or fallback: kernel, to go on without it",
 			  "not in this version: datapath %s, and no fallback",
 			  pol_quote(quoted, choice_text(pol_network_datapaths, type->value)));

@@ -56,10 +56,11 @@ static void check_mirror_rate(struct pol_checks *c, const struct pol_network *n,
 		return;
 	v = &m->output_guest->vifs.v[m->output_vif - m->output_guest->vifs.v];
 	/* All its ports are sent to by one socket: copies that wait would hold up everything. */
-	if (pol_network_datapath(n) == POL_DATAPATH_NETDEV)
-		pol_error(c->r, "VF0237", m->node, &m->max_rate.place,
-			  "datapath: kernel, or leave it out",
-			  "a max-rate on datapath netdev, where it would slow down all guests");
+	if (pol_network_datapath(n) == POL_DATAPATH_NETDEV || pol_is_ovs_dpdk(n))
+		pol_error(
+			c->r, "VF0237", m->node, &m->max_rate.place,
+			"datapath: kernel, or leave it out",
+			"a max-rate on datapaths netdev and dpdk, where it would slow down all guests");
 	else if (v->role.value != POL_ROLE_MIRROR_TARGET)
 		pol_error(c->r, "VF0237", m->node, &m->max_rate.place,
 			  "role: mirror-target in that vif",

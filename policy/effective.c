@@ -160,7 +160,7 @@ enum pol_datapath_type pol_network_datapath(const struct pol_network *network)
 {
 	uint32_t type = network->datapath.type.value;
 
-	if ((type != POL_DATAPATH_DPDK && type != POL_DATAPATH_AFXDP) || pol_is_fast(network))
+	if (type != POL_DATAPATH_AFXDP)
 		return (enum pol_datapath_type)type;
 	return network->datapath.fallback.value == POL_FALLBACK_NETDEV ? POL_DATAPATH_NETDEV
 								       : POL_DATAPATH_KERNEL;
@@ -169,6 +169,12 @@ enum pol_datapath_type pol_network_datapath(const struct pol_network *network)
 bool pol_is_fast(const struct pol_network *network)
 {
 	return network->mode.value != POL_MODE_OVS &&
+	       network->datapath.type.value == POL_DATAPATH_DPDK;
+}
+
+bool pol_is_ovs_dpdk(const struct pol_network *network)
+{
+	return network->mode.value == POL_MODE_OVS &&
 	       network->datapath.type.value == POL_DATAPATH_DPDK;
 }
 

@@ -57,7 +57,8 @@ static int take_config(const struct pol_effective *e, const struct place_vif *wh
 		rc = hotplug_parse_addrs(who->ip, vif->addrs, VS_VIF_ADDRS_MAX, &vif->nr_addrs,
 					 why);
 		/* An allow-list is meant to be kept to. */
-		if (!rc && vif->has_mac && e->anti_spoof.origin == POL_FROM_DEFAULT)
+		if (!rc && vif->has_mac && e->anti_spoof.origin == POL_FROM_DEFAULT &&
+		    !pol_is_ovs_dpdk(e->network))
 			vif->anti_spoof = VS_SPOOF_STRICT;
 	}
 	if (rc || v->access || v->native || v->nr_trunk)

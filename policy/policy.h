@@ -750,6 +750,8 @@ bool pol_is_per_guest(const struct pol_network *network);
 enum pol_datapath_type pol_network_datapath(const struct pol_network *network);
 /* Whether it is to be switched by vifrost-netback; it may have to fall back when that cannot. */
 bool pol_is_fast(const struct pol_network *network);
+/* The same of Open vSwitch's DPDK, whose ports are guests' rings. */
+bool pol_is_ovs_dpdk(const struct pol_network *network);
 /* Why a network is not what the policy asks for first: "network fast0 ..."; false: it is. */
 #define POL_DEGRADED_MAX 256
 bool pol_network_degraded(const struct pol_network *network, char why[POL_DEGRADED_MAX]);

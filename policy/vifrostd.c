@@ -12,6 +12,7 @@
 #include "base/cli.h"
 #include "policy/lifeline.h"
 #include "policy/wanted.h"
+#include "vswitch/ovs.h"
 
 #define STATE_DIR	 "vifrostd"
 #define PERSISTENT_DIR	 "/var/lib/vifrost"
@@ -43,6 +44,7 @@ int vifrostd_take_policy(struct vifrostd *d, struct policy *policy)
 	vs_wanted_init(&networks);
 	rc = policy ? pol_wanted(policy, d->host_id, &networks) : 0;
 	vs_fast_keep(&networks, &d->apply.state.record);
+	vs_ovs_keep(&networks, &d->apply.state.record, d->rundir);
 	if (rc) {
 		vs_wanted_fini(&networks);
 		return rc;

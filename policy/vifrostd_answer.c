@@ -36,15 +36,21 @@ void tx_fail(struct rpc_call *call, int rc, const struct diags *ds, struct apply
 			 why);
 }
 
-/* Of networks whose switch vifrost-netback was to be. */
-static json_t *fallen_json(const struct vs_network *n, const char *why)
+/* Of networks whose switch vifrost-netback, or Open vSwitch's DPDK, was to be. */
+static json_t *fallen_json(const struct vs_wanted *w, const struct vs_network *n)
 {
+	const char *why = n->dpdk.has_fallen ? w->dpdk_why : w->fast_why;
 	char text[2 * POL_DEGRADED_MAX];
 
-	snprintf(text, sizeof(text), "network %s is on datapath kernel, its fall-back: %s", n->name,
-		 why[0] ? why
-			: "when the policy was applied vifrost-netback could not be its switch; "
-			  "apply again once it can");
+	if (!why[0])
+		why = n->dpdk.has_fallen
+			      ? "when the policy was applied Open vSwitch could have no ports of "
+				"DPDK's; apply again once it can"
+			      : "when the policy was applied vifrost-netback could not be its switch; "
+				"apply again once it can";
+	snprintf(text, sizeof(text), "network %s is on datapath %s, its fall-back: %s", n->name,
+		 n->mode == &vs_mode_ovs && n->ovs_datapath == VS_OVS_NETDEV ? "netdev" : "kernel",
+		 why);
 	return json_string(text);
 }
 
@@ -54,11 +60,11 @@ json_t *degraded_json(const struct policy *policy, const struct vs_wanted *wante
 	char why[POL_DEGRADED_MAX];
 
 	for (size_t i = 0; i < wanted->nr_networks; i++) {
-		if (!wanted->networks[i].fast.has_fallen)
+		if (!wanted->networks[i].fast.has_fallen && !wanted->networks[i].dpdk.has_fallen)
 			continue;
 		if (!list)
 			list = json_array();
-		json_array_append_new(list, fallen_json(&wanted->networks[i], wanted->fast_why));
+		json_array_append_new(list, fallen_json(wanted, &wanted->networks[i]));
 	}
 
 	for (size_t i = 0; policy && i < policy->networks.nr; i++) {

@@ -287,6 +287,7 @@ static void look(struct vifrostd *d)
 	/* Vifs that are not placed yet wait for something, and have their own way there. */
 	rc = d->policy ? pol_wanted(d->policy, d->host_id, &wanted) : 0;
 	vs_fast_keep(&wanted, &d->apply.state.record);
+	vs_ovs_keep(&wanted, &d->apply.state.record, d->rundir);
 	if (!rc)
 		rc = names_wanted(d, &wanted);
 	if (!rc)

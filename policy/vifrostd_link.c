@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "netback/kernel_driver.h"
+#include "vswitch/ovs.h"
 
 #define PATH_LEN  96
 #define MTU_USUAL 1500
@@ -19,10 +20,9 @@
 const char *vif_datapath_name(enum vif_datapath datapath)
 {
 	static const char *const names[] = {
-		[VIF_DATAPATH_ANY] = "",
-		[VIF_DATAPATH_TAP] = "tap",
-		[VIF_DATAPATH_KERNEL] = "kernel",
-		[VIF_DATAPATH_DPDK] = "dpdk",
+		[VIF_DATAPATH_ANY] = "",	  [VIF_DATAPATH_TAP] = "tap",
+		[VIF_DATAPATH_KERNEL] = "kernel", [VIF_DATAPATH_DPDK] = "dpdk",
+		[VIF_DATAPATH_PMD] = "pmd",
 	};
 
 	return names[datapath];
@@ -41,14 +41,22 @@ static bool is_connected(const struct vif *vif)
 enum vif_datapath vif_decide(struct vifrostd *d, const struct policy *policy, const struct vif *vif,
 			     bool explain, struct placement *out)
 {
+	const struct vs_network *n;
+
 	place_vif(policy, &vif->who, explain, out);
 	twin_check(d, policy, vif, out);
+	n = vs_wanted_network(&d->networks, out->vif.network);
 	if (!out->is_placed)
 		return VIF_DATAPATH_ANY;
 	lease_addr(d, &out->vif);
 	/* Fallen back, its network is one of TAPs. */
-	if (vs_is_fast(vs_wanted_network(&d->networks, out->vif.network)))
+	if (vs_is_fast(n))
 		return VIF_DATAPATH_DPDK;
+	if (ovs_is_dpdk(n)) {
+		/* Open vSwitch takes a frame of one piece. */
+		out->offer.no_gso = true;
+		return VIF_DATAPATH_PMD;
+	}
 	if (!d->is_xen || out->datapath == POL_DATAPATH_DPDK || out->datapath == POL_DATAPATH_TAP)
 		return VIF_DATAPATH_TAP;
 	/* One in service stays so until what it is to move to is there. */
@@ -194,7 +202,7 @@ static int put_link(struct vifrostd *d, const struct vs_vif *vif, char *why)
 }
 
 /* Once it is elsewhere, or of a network no more: vifrost-netback's switch forgets it. */
-void vif_drop_port(struct vifrostd *d, struct vif *vif)
+static void drop_fast_port(struct vifrostd *d, struct vif *vif)
 {
 	char why[VS_TEXT_LEN];
 
@@ -207,7 +215,38 @@ void vif_drop_port(struct vifrostd *d, struct vif *vif)
 		vif->has_port = false;
 }
 
-/* It has no link: all there is of it on the host is what vifrost-netback was told. */
+static void drop_pmd_port(struct vifrostd *d, struct vif *vif)
+{
+	char why[VS_TEXT_LEN];
+
+	if (!vif->has_pmd)
+		return;
+	if (vs_ovs_forget(d->sys, vif->name, why))
+		log_warning("%s: its port of Open vSwitch's DPDK cannot be taken away: %s",
+			    vif->name, why);
+	else
+		vif->has_pmd = false;
+}
+
+void vif_drop_port(struct vifrostd *d, struct vif *vif)
+{
+	drop_fast_port(d, vif);
+	drop_pmd_port(d, vif);
+}
+
+static bool is_linkless(enum vif_datapath datapath)
+{
+	return datapath == VIF_DATAPATH_DPDK || datapath == VIF_DATAPATH_PMD;
+}
+
+/* As another vifrostd may have left it. */
+static void recall_port(struct vif *vif)
+{
+	vif->has_port |= !strcmp(vif->datapath_told, vif_datapath_name(VIF_DATAPATH_DPDK));
+	vif->has_pmd |= !strcmp(vif->datapath_told, vif_datapath_name(VIF_DATAPATH_PMD));
+}
+
+/* It has no link: all there is of it on the host is what vifrost-netback or Open vSwitch was told. */
 static void place_port(struct vifrostd *d, struct vif *vif)
 {
 	struct placement *p = &vif->placement;
@@ -217,9 +256,15 @@ static void place_port(struct vifrostd *d, struct vif *vif)
 	vif->link[0] = vif->reason[0] = '\0';
 	vif->ifindex = 0;
 	vif->is_moving = false;
-	vif->actual = VIF_DATAPATH_DPDK;
+	vif->actual = vif->wanted;
 	memcpy(p->vif.name, vif->name, sizeof(p->vif.name));
-	vif->has_port = true;
+	if (vif->wanted == VIF_DATAPATH_PMD) {
+		drop_fast_port(d, vif);
+		vif->has_pmd = true;
+	} else {
+		drop_pmd_port(d, vif);
+		vif->has_port = true;
+	}
 	rc = put_link(d, &p->vif, why);
 	vif->state = VIF_CONNECTED;
 	if (rc)
@@ -234,12 +279,13 @@ static void place_link(struct vifrostd *d, struct vif *vif, bool is_planned)
 	char why[VS_TEXT_LEN];
 	int rc;
 
-	if (vif->wanted == VIF_DATAPATH_DPDK && p->is_placed) {
+	if (is_linkless(vif->wanted) && p->is_placed) {
 		place_port(d, vif);
 		return;
 	}
 	vif_drop_port(d, vif);
-	if (!p->is_placed && !strcmp(vif->datapath_told, vif_datapath_name(VIF_DATAPATH_DPDK))) {
+	if (!p->is_placed && (!strcmp(vif->datapath_told, vif_datapath_name(VIF_DATAPATH_DPDK)) ||
+			      !strcmp(vif->datapath_told, vif_datapath_name(VIF_DATAPATH_PMD)))) {
 		vif->link[0] = '\0';
 		vif->state = VIF_QUARANTINED;
 		snprintf(vif->reason, sizeof(vif->reason), "%s", p->why);
@@ -387,8 +433,7 @@ int vif_assign(struct vifrostd *d, struct vif *vif)
 	int rc;
 
 	vif->wanted = vif_decide(d, d->policy, vif, false, &vif->placement);
-	/* As another vifrostd may have left it. */
-	vif->has_port |= !strcmp(vif->datapath_told, vif_datapath_name(VIF_DATAPATH_DPDK));
+	recall_port(vif);
 	rc = write_datapath(d, vif);
 	if (!rc)
 		rc = vif_offer(d, vif);

@@ -21,7 +21,7 @@ static bool any_offer(const struct policy *p)
 {
 	/* Who serves a vif is to be known before it is. */
 	for (size_t i = 0; p && i < p->networks.nr; i++)
-		if (pol_is_fast(&p->networks.v[i]))
+		if (pol_is_fast(&p->networks.v[i]) || pol_is_ovs_dpdk(&p->networks.v[i]))
 			return true;
 	for (size_t i = 0; p && i < p->profiles.nr; i++) {
 		const struct pol_profile *f = &p->profiles.v[i];

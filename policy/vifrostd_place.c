@@ -29,9 +29,10 @@ static void place_other(struct vifrostd *d, struct vif *vif, const char *link,
 {
 	char why[VS_TEXT_LEN];
 	struct placement p;
+	enum vif_datapath is = vif_decide(d, d->policy, vif, false, &p);
 	int rc;
 
-	if (vif_decide(d, d->policy, vif, false, &p) == VIF_DATAPATH_DPDK) {
+	if (is == VIF_DATAPATH_DPDK || is == VIF_DATAPATH_PMD) {
 		rpc_reply(
 			call,
 			json_pack("{ss ss ss}", "state", vif_state_name(VIF_ERROR), "reason",

@@ -31,8 +31,14 @@ enum vif_state {
 };
 
 /* By whom a vif is served, or is to be. The policy does not speak of vifs that it gives no network. */
-/* DPDK: by vifrost-netback's own switch, without a link on the host. */
-enum vif_datapath { VIF_DATAPATH_ANY, VIF_DATAPATH_TAP, VIF_DATAPATH_KERNEL, VIF_DATAPATH_DPDK };
+/* Without a link on the host: DPDK, by vifrost-netback's own switch; PMD, as a port of Open vSwitch's. */
+enum vif_datapath {
+	VIF_DATAPATH_ANY,
+	VIF_DATAPATH_TAP,
+	VIF_DATAPATH_KERNEL,
+	VIF_DATAPATH_DPDK,
+	VIF_DATAPATH_PMD,
+};
 
 /* One vif of the store's backend/vif/<domid>/<devid>. */
 #define RATE_LEN 32
@@ -59,6 +65,7 @@ struct vif {
 	enum vif_datapath wanted, actual; /* actual: of the link */
 	bool is_moving;			  /* its link is the other datapath's */
 	bool has_port;			  /* of vifrost-netback's switch, or may have */
+	bool has_pmd;			  /* the same of Open vSwitch's */
 	bool has_rate;
 	/* What passes, measured while there is a limit. */
 	struct vif_flow {

@@ -8,6 +8,7 @@
 
 #include "policy/daemon_api.h"
 #include "policy/wanted.h"
+#include "vswitch/ovs.h"
 #include "vswitch/fastnet.h"
 #include "vswitch/guard.h"
 
@@ -16,6 +17,7 @@ int rpc_wanted(struct vifrostd *d, const struct policy *policy, struct vs_wanted
 	int rc = policy ? pol_wanted(policy, d->host_id, wanted) : 0;
 
 	vs_fast_decide(wanted, d->rundir);
+	vs_ovs_decide(wanted, d->rundir);
 	if (!rc)
 		rc = names_wanted(d, wanted);
 	return rc ? rc : vif_wanted(d, policy, false, wanted);

@@ -287,7 +287,12 @@ int vif_update(struct vifrostd *d, uint16_t domid, uint16_t devid)
 		return vif_place(d, vif);
 	vif->state = VIF_WAITING;
 	snprintf(vif->reason, sizeof(vif->reason), "the backend has not offered it yet");
-	return d->is_xen || d->has_offers ? vif_assign(d, vif) : 0;
+	rc = d->is_xen || d->has_offers ? vif_assign(d, vif) : 0;
+	/* Its backend comes with its port. */
+	if (rc || vif->wanted != VIF_DATAPATH_PMD)
+		return rc;
+	vif->is_ready = true;
+	return vif_place(d, vif);
 }
 
 static int compare_numbers(const void *a, const void *b)

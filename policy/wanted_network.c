@@ -141,6 +141,19 @@ static uint32_t seconds(const struct pol_u64 *duration)
 	return (uint32_t)(duration->value / SECOND);
 }
 
+static void take_dpdk(const struct pol_network_datapath *from, struct vs_network *to)
+{
+	struct vs_ovs_dpdk *d = &to->dpdk;
+
+	to->ovs_datapath = VS_OVS_DPDK;
+	d->may_fall_back = from->fallback.value != POL_FALLBACK_NONE;
+	d->fallback = from->fallback.value == POL_FALLBACK_NETDEV ? VS_OVS_NETDEV : VS_OVS_KERNEL;
+	d->memory = from->socket_mem.value;
+	d->queues = from->rx_queues.value;
+	for (; d->nr_cpus < from->pmd_cpus.nr && d->nr_cpus < VS_OVS_CPUS_MAX; d->nr_cpus++)
+		d->cpus[d->nr_cpus] = (uint16_t)from->pmd_cpus.v[d->nr_cpus].value;
+}
+
 static void take_switch(const struct pol_network *from, struct vs_network *to)
 {
 	to->stp = pol_stp_is_on(&from->stp);
@@ -154,6 +167,8 @@ static void take_switch(const struct pol_network *from, struct vs_network *to)
 	to->fail_secure = from->fail_mode.value == POL_FAIL_SECURE;
 	if (from->mode.value == POL_MODE_OVS && pol_network_datapath(from) == POL_DATAPATH_NETDEV)
 		to->ovs_datapath = VS_OVS_NETDEV;
+	if (pol_is_ovs_dpdk(from))
+		take_dpdk(&from->datapath, to);
 }
 
 static void take_subnet(const struct pol_subnet *from, struct vs_subnet *to)

@@ -362,6 +362,7 @@ int ovs_plan_port(const struct vs_network *n, const struct vs_vif *vif, struct v
 		plan_set_up(&p, VS_DISRUPTION_BLIP, vif->name, false);
 		if (!p.rc)
 			p.rc = plan_leave(n, VS_DISRUPTION_BLIP, vif->name, plan);
+		plan_del_doc(&p, VS_DISRUPTION_NONE, VS_DOC_XDP, vif->name);
 	}
 	ovs_port_name(vif, n, name);
 	if (is_port_of(port_doc(&plan->model, name), n->name))
