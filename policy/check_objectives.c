@@ -43,8 +43,4 @@ void pol_check_objectives(struct pol_checks *c)
 	for (size_t i = 0; i < p->objectives.nr && !c->r->rc; i++)
 		check_one(c, &names, &p->objectives.v[i]);
 	pol_index_fini(&names);
-	if (p->objectives.nr && !pol_has_errors(c->r))
-		pol_warning(c->r, "VF0249", NULL, &p->objectives.place,
-			    "they are kept for a version that does",
-			    "nothing measures objectives in this version");
 }

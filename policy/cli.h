@@ -59,6 +59,14 @@ int cli_completion(const struct cli_command *cmd, struct cli_parsed *parsed);
 /* The policy that vifrostd has applied, or had at a revision, by its method "show". */
 int cli_show_applied(const struct cli_output *o, const struct cli_parsed *parsed, bool effective);
 
+/**
+ * cli_verify_performance() - Measure the objectives of the policy in force
+ * @list_out:	as bench_objectives() has it, the caller's; empty: there are none
+ * Return: CLI_OK; CLI_DIFFERS: one is missed; else an exit status, all said.
+ */
+int cli_verify_performance(const struct cli_output *o, const struct cli_parsed *parsed,
+			   json_t **list_out);
+
 /* One call. @params is taken. Return: CLI_OK with *result_out the caller's, else an exit status, all said. */
 int cli_call(const struct cli_output *o, const struct cli_parsed *parsed, const char *method,
 	     json_t *params, json_t **result_out);

@@ -8,6 +8,7 @@
 #include "base/parse.h"
 #include "base/rpc.h"
 #include "base/rundir.h"
+#include "policy/bench/bench.h"
 #include "policy/cli.h"
 #include "policy/daemon_api.h"
 #include "policy/policy.h"
@@ -271,6 +272,30 @@ int cli_plan(const struct cli_command *cmd, struct cli_parsed *parsed)
 	return cli_print_outcome(&o, "to do", result, status);
 }
 
+/* What it carries, after it was applied. Takes @result. */
+static int verify(const struct cli_output *o, const struct cli_parsed *parsed, json_t *result)
+{
+	json_t *objectives;
+	int status;
+
+	if (!o->json)
+		cli_print_outcome(o, "done", json_incref(result), CLI_OK);
+	status = cli_verify_performance(o, parsed, &objectives);
+	if (status == CLI_DIFFERS)
+		fputs("vifrost: an objective is missed; the policy stays in force, `vifrost undo` "
+		      "takes it back\n",
+		      stderr);
+	if (o->json && objectives) {
+		json_object_set_new(result, "objectives", objectives);
+		return cli_print_json(o, result, status);
+	}
+	if (!o->quiet || status)
+		bench_print_objectives(objectives, stdout);
+	json_decref(objectives);
+	json_decref(result);
+	return status;
+}
+
 int cli_apply(const struct cli_command *cmd, struct cli_parsed *parsed)
 {
 	struct cli_output o = cli_output_of(parsed);
@@ -281,6 +306,8 @@ int cli_apply(const struct cli_command *cmd, struct cli_parsed *parsed)
 	if (status)
 		return status;
 	status = cli_call(&o, parsed, "apply", params, &result);
+	if (!status && cli_value(parsed, "verify-performance"))
+		return verify(&o, parsed, result);
 	return status ? status : cli_print_outcome(&o, "done", result, CLI_OK);
 }
 

@@ -47,6 +47,14 @@ static const struct cli_option plan_options[] = {
 	END
 };
 static const struct cli_option change_options[] = { COMMON, DAEMON, CHANGE, END };
+static const struct cli_option apply_options[] = {
+	COMMON,
+	DAEMON,
+	CHANGE,
+	{ 0, "verify-performance", NULL,
+	  "then measure its objectives; exits with 1 when one is missed" },
+	END
+};
 static const struct cli_option try_options[] = {
 	COMMON,
 	{ 0, "run-dir", "DIR", "where vifrostd's socket is (VIFROST_RUN_DIR, /run/vifrost)" },
@@ -102,7 +110,7 @@ static const struct cli_command commands[] = {
 	{ .name = "apply",
 	  .args = "[FILE]",
 	  .help = "make the host as the policy says; what fails is rolled back",
-	  .options = change_options,
+	  .options = apply_options,
 	  .max_args = 1,
 	  .run = cli_apply },
 	{ .name = "try",

@@ -29,6 +29,7 @@
 #define BENCH_WHY	  640
 #define BENCH_PORT	  5299
 #define BENCH_MAX_PATHS	  64
+#define BENCH_OTHERS_MAX  0.10 /* of one CPU: the machine had other work */
 #define BENCH_MAX_WINDOWS 20
 #define BENCH_MAX_PIDS	  64
 #define BENCH_ADDRESS_LEN (INET6_ADDRSTRLEN + IFNAMSIZ + 1)

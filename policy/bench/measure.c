@@ -13,11 +13,10 @@
 #include "policy/bench/bench.h"
 #include "policy/bench/load.h"
 
-#define OTHERS_MAX 0.10 /* of one CPU: the machine had other work */
-#define START_MS   2000
-#define GRACE_MS   8000
-#define IPERF3	   "iperf3"
-#define NOT_FOUND  126 /* bench_child_start(): no such program */
+#define START_MS  2000
+#define GRACE_MS  8000
+#define IPERF3	  "iperf3"
+#define NOT_FOUND 126 /* bench_child_start(): no such program */
 
 struct window {
 	double bits, packets, lost, rtt_min, rtt_p50, rtt_p99, bytes;
@@ -379,7 +378,7 @@ int bench_measure(struct bench *b, const struct bench_path *p, const struct benc
 	while (!rc && nr < b->windows) {
 		bench_progress(b, what);
 		rc = run_window(b, p, row, &watch, &w[nr], why);
-		if (!rc && w[nr].others > OTHERS_MAX && rejected < b->windows) {
+		if (!rc && w[nr].others > BENCH_OTHERS_MAX && rejected < b->windows) {
 			rejected++;
 			json_decref(w[nr].counters);
 			continue;

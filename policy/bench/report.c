@@ -201,6 +201,26 @@ static void print_path(const json_t *r, FILE *out)
 		"lost", "CPU s/GB", "netback", "spread", "wait");
 }
 
+static void print_noise(const json_t *doc, FILE *out)
+{
+	unsigned int noisy = 0;
+	const json_t *r;
+	double most = 0;
+	size_t i;
+
+	json_array_foreach (json_object_get(doc, "results"), i, r) {
+		double others = number(json_object_get(r, "noise"), "others");
+
+		noisy += others > BENCH_OTHERS_MAX;
+		most = fmax(most, others);
+	}
+	if (noisy)
+		fprintf(out,
+			"\n%u row(s) were measured while others used up to %.1f CPUs: they say little; "
+			"measure again when the machine is quiet\n",
+			noisy, most);
+}
+
 void bench_print(const json_t *doc, FILE *out)
 {
 	const json_t *r, *last = NULL;
@@ -214,6 +234,7 @@ void bench_print(const json_t *doc, FILE *out)
 		print_attribution(r, out);
 		last = r;
 	}
+	print_noise(doc, out);
 	json_array_foreach (json_object_get(doc, "failed"), i, r) {
 		fputc('\n', out);
 		cli_print_safe(text_of(r, "path"), out);
