@@ -150,6 +150,9 @@ static void ask_daemon(const char *rundir, struct doctor_facts *f)
 	if (!rpc_call(socket, "status", NULL, RPC_LIMIT_MS, &status)) {
 		json_array_foreach (json_object_get(status, "networks"), i, network) {
 			mode = json_string_value(json_object_get(network, "mode"));
+			/* Its guests' frames pass no bridge of the kernel's. */
+			if (json_object_get(network, "datapath") && mode && !strcmp(mode, "bridge"))
+				continue;
 			if (mode && (!strcmp(mode, "bridge") || !strcmp(mode, "ovs")))
 				f->has_bridged = true;
 			else if (mode && strcmp(mode, "isolated") != 0)

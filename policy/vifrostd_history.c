@@ -118,7 +118,7 @@ static int boot_policy(struct vifrostd *d, const json_t *entry, struct diags *ds
 	if (rc)
 		return rc;
 	vs_wanted_init(&wanted);
-	rc = rpc_wanted(d, policy, &wanted);
+	rc = rpc_wanted(d, policy, NETBACK_START_MS, &wanted);
 	if (!rc)
 		rc = apply_run(&d->apply, &wish, ds, result);
 	vs_wanted_fini(&wanted);

@@ -72,7 +72,7 @@ static int look(struct question *q, struct rpc_call *call, const struct policy *
 	*result = (struct apply_result){ 0 };
 	vs_wanted_init(&wanted);
 	wish->wanted = &wanted;
-	rc = rpc_wanted(d, policy, &wanted);
+	rc = rpc_wanted(d, policy, NETBACK_START_MS, &wanted);
 	if (!rc)
 		rc = vs_fast_check_host(&wanted, &q->ds);
 	if (!rc)

@@ -421,7 +421,10 @@ void rpc_vif_place(void *arg, struct rpc_call *call);
 /* vifrostd_rpc.c */
 extern const struct rpc_method vifrostd_methods[];
 /* The wish of @policy, NULL for none, vifs included. */
-int rpc_wanted(struct vifrostd *d, const struct policy *policy, struct vs_wanted *wanted);
+/* @wait_ms: for a vifrost-netback that has only just been started, where one is needed. */
+int rpc_wanted(struct vifrostd *d, const struct policy *policy, unsigned int wait_ms,
+	       struct vs_wanted *wanted);
+#define NETBACK_START_MS 1000
 /* What all calls that change something may say. */
 void rpc_read_request(struct rpc_call *call, struct tx_request *r);
 /* r->policy of r->text, checked. Return: 0; else the call is answered. */

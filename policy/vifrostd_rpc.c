@@ -12,11 +12,12 @@
 #include "vswitch/fastnet.h"
 #include "vswitch/guard.h"
 
-int rpc_wanted(struct vifrostd *d, const struct policy *policy, struct vs_wanted *wanted)
+int rpc_wanted(struct vifrostd *d, const struct policy *policy, unsigned int wait_ms,
+	       struct vs_wanted *wanted)
 {
 	int rc = policy ? pol_wanted(policy, d->host_id, wanted) : 0;
 
-	vs_fast_decide(wanted, d->rundir);
+	vs_fast_decide(wanted, d->rundir, wait_ms);
 	vs_ovs_decide(wanted, d->rundir);
 	if (!rc)
 		rc = names_wanted(d, wanted);

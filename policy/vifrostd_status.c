@@ -251,7 +251,7 @@ static int count_pending(struct vifrostd *d)
 	int n = -1;
 
 	vs_wanted_init(&wanted);
-	if (!rpc_wanted(d, d->policy, &wanted) && !apply_plan(&d->apply, &wish, &ds, &result))
+	if (!rpc_wanted(d, d->policy, 0, &wanted) && !apply_plan(&d->apply, &wish, &ds, &result))
 		n = (int)result.nr_steps;
 	apply_result_fini(&result);
 	vs_wanted_fini(&wanted);

@@ -350,7 +350,7 @@ static int do_it(struct vifrostd *d, const struct tx_request *r, struct diags *d
 	int rc;
 
 	vs_wanted_init(&wanted);
-	rc = meta ? rpc_wanted(d, r->policy, &wanted) : -ENOMEM;
+	rc = meta ? rpc_wanted(d, r->policy, NETBACK_START_MS, &wanted) : -ENOMEM;
 	if (!rc)
 		rc = vs_fast_check_host(&wanted, ds);
 	if (!rc)

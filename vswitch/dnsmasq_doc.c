@@ -93,12 +93,18 @@ static void netmask(unsigned int len, char text[INET6_ADDRSTRLEN])
 	ip(AF_INET, (const uint8_t *)&mask, text);
 }
 
+/* Each guest has the host alone on its segment. */
+static bool is_alone(const struct making *m)
+{
+	return m->n->is_per_guest || m->n->fast.is_per_guest;
+}
+
 static void add_range4(struct making *m, const struct vs_subnet *s, uint32_t lease)
 {
 	char first[INET6_ADDRSTRLEN], last[INET6_ADDRSTRLEN], mask[INET6_ADDRSTRLEN];
 
 	netmask(s->prefix.len, mask);
-	if (m->n->is_per_guest)
+	if (is_alone(m))
 		add(m, m->config, "dhcp-range=%s,static,%s,%u",
 		    ip(AF_INET, s->prefix.address, first), mask, lease);
 	else
@@ -113,7 +119,7 @@ static void add_range6(struct making *m, const struct vs_subnet *s, uint32_t lea
 
 	ip(AF_INET6, s->prefix.address, prefix);
 	/* An address that a guest makes up has no route to it. */
-	if (m->n->is_per_guest)
+	if (is_alone(m))
 		mode = "static,off-link";
 	else if (s->ra == VS_RA_SLAAC)
 		mode = has_reservations(m, s) ? "static,slaac" : "ra-only";
@@ -151,7 +157,7 @@ static void add_ranges(struct making *m)
 		return;
 	/* There is no way out: none may be taken for one. But behind links of their own, one to each other. */
 	add(m, m->config, "dhcp-option=option:router");
-	if (has_ra && !m->n->is_per_guest)
+	if (has_ra && !is_alone(m))
 		add(m, m->config, "ra-param=%s,600,0", m->n->name);
 }
 

@@ -45,9 +45,7 @@ int fastnet_drop_port(const struct vs_vif *vif, struct vs_plan *plan);
 void fastnet_leave_uplink(struct plan_for *p, enum vs_disruption d,
 			  const struct vs_record_network *old);
 
-/* vs_place_vif() and its opposite, for which a vif is asked about by its own name. */
-int fastnet_place_vif(struct vs_system *sys, const struct vs_network *n, const struct vs_vif *vif,
-		      char *why);
+/* Take back what was told of a vif, which is asked about by its own name. */
 int vs_fast_forget(struct vs_system *sys, const char *vif, char *why);
 
 /* ---- fastnet_client.c ---- */
@@ -67,7 +65,7 @@ json_t *vs_fast_status(const char *rundir);
 /* As it was decided when @r was made. */
 void vs_fast_keep(struct vs_wanted *w, const struct vs_record *r);
 /* Now; what is in the way is in w->fast_why, for the plan to say where nothing falls back. */
-void vs_fast_decide(struct vs_wanted *w, const char *rundir);
+void vs_fast_decide(struct vs_wanted *w, const char *rundir, unsigned int wait_ms);
 /* Cores, hugepages. Return: 0; -EINVAL: see @ds. */
 int vs_fast_check_host(const struct vs_wanted *w, struct diags *ds);
 

@@ -9,8 +9,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#define START_MS 1000 /* at boot vifrost-netback may be only just behind */
-
 static bool wants_fast(const struct vs_wanted *w)
 {
 	for (size_t i = 0; i < w->nr_networks; i++)
@@ -39,10 +37,10 @@ void vs_fast_keep(struct vs_wanted *w, const struct vs_record *r)
 	vs_rules_prepare(w);
 }
 
-void vs_fast_decide(struct vs_wanted *w, const char *rundir)
+void vs_fast_decide(struct vs_wanted *w, const char *rundir, unsigned int wait_ms)
 {
 	w->fast_why[0] = '\0';
-	if (!wants_fast(w) || !vs_fast_probe(rundir, START_MS, w->fast_why, sizeof(w->fast_why))) {
+	if (!wants_fast(w) || !vs_fast_probe(rundir, wait_ms, w->fast_why, sizeof(w->fast_why))) {
 		w->fast_why[0] = '\0';
 		return;
 	}

@@ -275,29 +275,6 @@ int fastnet_drop_port(const struct vs_vif *vif, struct vs_plan *plan)
 	return p.rc;
 }
 
-int fastnet_place_vif(struct vs_system *sys, const struct vs_network *n, const struct vs_vif *vif,
-		      char *why)
-{
-	struct vs_op op = { .kind = VS_OP_DOC, .index = VS_DOC_FAST_PORT };
-	struct vs_link device;
-	char name[IFNAMSIZ];
-	json_t *now = NULL;
-	int rc = sys->ops->link(sys, n->name, &device);
-
-	snprintf(why, VS_TEXT_LEN, "%s", rc ? strerror(-rc) : "");
-	if (rc)
-		return rc == -ENODEV ? -ENONET : rc;
-	fastnet_port_name(vif, name);
-	snprintf(op.text, sizeof(op.text), "%s", name);
-	op.doc = fastnet_port_doc(n, vif);
-	rc = op.doc ? sys->ops->doc(sys, VS_DOC_FAST_PORT, name, &now, why) : -ENOMEM;
-	if (!rc && !json_equal(now, op.doc))
-		rc = sys->ops->apply(sys, &op, why);
-	json_decref(now);
-	json_decref(op.doc);
-	return rc;
-}
-
 int vs_fast_forget(struct vs_system *sys, const char *vif, char *why)
 {
 	struct vs_op op = { .kind = VS_OP_DOC, .index = VS_DOC_FAST_PORT };

@@ -139,6 +139,55 @@ void vs_forget_egress(struct vs_wanted *wanted)
 		wanted->networks[i].egress.is_known = false;
 }
 
+/* Of one that needs no link; what it has one for is over, if there is one. */
+static int look_at_port(struct vs_system *sys, const struct vs_network *n, const struct vs_vif *vif,
+			struct vs_observed *model, char *why)
+{
+	const struct vs_look look = { .neighs = true };
+	char name[IFNAMSIZ];
+	json_t *doc;
+	int rc = 0;
+
+	if (has_unknown_egress(n)) {
+		rc = sys->ops->observe(sys, &look, model, why);
+	} else {
+		rc = look_at(sys, n->name, model);
+		if (!rc)
+			rc = look_at(sys, vif->name, model);
+		if (rc == -ENODEV)
+			rc = model->nr_links ? 0 : -ENONET;
+		if (!rc && l3_has_proxies(n))
+			rc = look_at_egress(sys, n, model);
+	}
+	if (rc)
+		return rc;
+	fastnet_port_name(vif, name);
+	rc = sys->ops->doc(sys, VS_DOC_FAST_PORT, name, &doc, why);
+	if (rc)
+		return rc;
+	rc = vs_observed_set_doc(model, VS_DOC_FAST_PORT, name, doc);
+	json_decref(doc);
+	return rc;
+}
+
+static int place_port(struct vs_system *sys, const struct vs_network *n, const struct vs_vif *vif,
+		      char *why)
+{
+	struct vs_plan plan = { 0 };
+	int rc;
+
+	why[0] = '\0';
+	rc = look_at_port(sys, n, vif, &plan.model, why);
+	if (rc && !why[0])
+		snprintf(why, VS_TEXT_LEN, "%s", strerror(-rc));
+	if (!rc)
+		rc = vs_plan_vif(n, vif, &plan);
+	for (size_t i = 0; !rc && i < plan.nr; i++)
+		rc = vs_step_do(sys, &plan.steps[i], why);
+	vs_plan_fini(&plan);
+	return rc;
+}
+
 int vs_place_vif(struct vs_system *sys, const struct vs_network *n, const struct vs_vif *vif,
 		 char *why)
 {
@@ -146,7 +195,7 @@ int vs_place_vif(struct vs_system *sys, const struct vs_network *n, const struct
 	int rc;
 
 	if (vs_is_fast(n))
-		return fastnet_place_vif(sys, n, vif, why);
+		return place_port(sys, n, vif, why);
 	if (ovs_is_dpdk(n))
 		return ovs_place_port(sys, n, vif, why);
 	rc = look_at(sys, vif->name, &plan.model);

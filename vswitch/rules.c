@@ -159,7 +159,8 @@ static int check(const struct vs_plan_input *in, const struct vs_plan *plan)
 static const struct vs_network *needs_forwarding(const struct vs_wanted *w, int family)
 {
 	for (size_t i = 0; i < w->nr_networks; i++)
-		if ((!rules_is_isolated(&w->networks[i]) || w->networks[i].is_per_guest) &&
+		if ((!rules_is_isolated(&w->networks[i]) || w->networks[i].is_per_guest ||
+		     w->networks[i].fast.is_per_guest) &&
 		    l3_is_router(&w->networks[i], family))
 			return &w->networks[i];
 	return NULL;

@@ -426,6 +426,29 @@ static void test_without_vifrost_netback_nothing_is_planned(void **state)
 	assert_non_null(strstr(h->ds.v[0].message, "vifrost-netback does not run"));
 }
 
+/* Hotplug: by few questions, and what an apply would have planned. */
+static void test_one_vif_is_placed(void **state)
+{
+	struct plan_host *h = *state;
+	struct vs_network *n = want(h, "rt0", &vs_mode_fast_route);
+	struct vs_vif vif = { .name = "vif3.0", .domid = 3, .network = "rt0", .has_mac = true };
+	char why[VS_TEXT_LEN];
+
+	want_subnet(n, "198.51.100.0", 24, "198.51.100.1");
+	n->proxy_neighbours = true;
+	strcpy(n->egress.network, "eth0");
+	assert_int_equal(vs_place_vif(&h->fake->sys, n, &vif, why), -ENONET);
+	plan_host_apply(h);
+	n = &h->wanted.networks[0];
+	vif.addrs[vif.nr_addrs++] = (struct vs_prefix){ AF_INET, 32, { 198, 51, 100, 9 } };
+	assert_int_equal(vs_place_vif(&h->fake->sys, n, &vif, why), 0);
+	assert_non_null(doc_of(h, VS_DOC_FAST_PORT, "vif3.0"));
+	/* It is answered for on the LAN. */
+	assert_int_equal(h->fake->model.nr_neighs, 1);
+	assert_int_equal(vs_fast_forget(&h->fake->sys, "vif3.0", why), 0);
+	assert_null(doc_of(h, VS_DOC_FAST_PORT, "vif3.0"));
+}
+
 /* Nobody answers there: what may fall back does, and is a bridge as ever. */
 static void test_the_fallback_is_the_kernels_switch(void **state)
 {
@@ -433,7 +456,7 @@ static void test_the_fallback_is_the_kernels_switch(void **state)
 	struct vs_network *n = want(h, "xenbr0", &vs_mode_fast_bridge);
 
 	n->fast.may_fall_back = true;
-	vs_fast_decide(&h->wanted, "/nonexistent");
+	vs_fast_decide(&h->wanted, "/nonexistent", 0);
 	assert_true(h->wanted.networks[0].fast.has_fallen);
 	assert_ptr_equal(h->wanted.networks[0].mode, &vs_mode_bridge);
 	plan_host_apply(h);
@@ -487,6 +510,7 @@ int main(void)
 		T(test_what_was_told_differently_is_repaired),
 		T(test_anothers_link_is_not_taken),
 		T(test_without_vifrost_netback_nothing_is_planned),
+		T(test_one_vif_is_placed),
 		T(test_the_fallback_is_the_kernels_switch),
 		T(test_cores_that_are_not_there),
 		T(test_not_all_cores_are_given_away),
