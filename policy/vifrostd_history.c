@@ -5,7 +5,10 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "policy/daemon_api.h"
+
+#define BOOT_PATIENCE_MS 15000
 
 void history_rpc_list(void *arg, struct rpc_call *call)
 {
@@ -118,7 +121,12 @@ static int boot_policy(struct vifrostd *d, const json_t *entry, struct diags *ds
 	if (rc)
 		return rc;
 	vs_wanted_init(&wanted);
-	rc = rpc_wanted(d, policy, NETBACK_START_MS, &wanted);
+	rc = rpc_wanted(d, policy, 0, &wanted);
+	/* It is started behind us; to fall back now would last until somebody applies again. */
+	if (!rc && wanted.fast_may_come && clock_ms() < d->patient_until_ms) {
+		diag_add(ds, DIAG_ERROR, "VF0516", NULL, NULL, "%s", wanted.fast_why);
+		rc = -EAGAIN;
+	}
 	if (!rc)
 		rc = apply_run(&d->apply, &wish, ds, result);
 	vs_wanted_fini(&wanted);
@@ -144,6 +152,8 @@ void history_boot(struct vifrostd *d)
 	int rc;
 
 	d->is_booting = false;
+	if (!d->patient_until_ms)
+		d->patient_until_ms = clock_ms() + BOOT_PATIENCE_MS;
 	if (!d->history.last || history_read(&d->history, d->history.last, &entry))
 		return;
 	if (text_of(entry, "policy")) {

@@ -164,6 +164,7 @@ struct vifrostd {
 	struct tx tx;
 	struct history history;
 	bool is_booting;	    /* the last revision could not be applied yet */
+	uint64_t patient_until_ms;  /* so long it waits for a vifrost-netback; 0: not begun */
 	struct rpc_call *boot_call; /* waits for that; NULL: nobody does */
 	struct planned planned[PLANS_MAX];
 	unsigned int next_planned;

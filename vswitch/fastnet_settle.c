@@ -39,8 +39,11 @@ void vs_fast_keep(struct vs_wanted *w, const struct vs_record *r)
 
 void vs_fast_decide(struct vs_wanted *w, const char *rundir, unsigned int wait_ms)
 {
-	w->fast_why[0] = '\0';
-	if (!wants_fast(w) || !vs_fast_probe(rundir, wait_ms, w->fast_why, sizeof(w->fast_why))) {
+	int rc = wants_fast(w) ? vs_fast_probe(rundir, wait_ms, w->fast_why, sizeof(w->fast_why))
+			       : 0;
+
+	w->fast_may_come = rc == -ENOENT || rc == -ECONNREFUSED;
+	if (!rc) {
 		w->fast_why[0] = '\0';
 		return;
 	}

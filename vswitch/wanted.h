@@ -417,6 +417,7 @@ struct vs_wanted {
 	char dpdk_why[256];	      /* why Open vSwitch can have no ports of DPDK; "": it can */
 	char host_id[64];	      /* makes generated addresses differ between hosts */
 	char fast_why[256]; /* why vifrost-netback cannot be a network's switch; "": it can */
+	bool fast_may_come; /* because it does not run */
 };
 
 /* A zeroed struct with forwarding -1 is the empty wish: everything of ours goes. */
