@@ -102,7 +102,7 @@ static void raise_fd_limit(void)
 static int run(const char *rundir, struct netback_config *config)
 {
 	struct fast_config fast_config = { .host = &fast_host_ops, .threaded = true };
-	char path[PATH_MAX], state[PATH_MAX], why[FAST_WHY_MAX];
+	char path[PATH_MAX], state[PATH_MAX], why[FAST_TEXT_MAX];
 	struct rpc_server *server = NULL;
 	struct service s = { NULL, NULL };
 	struct loop *loop = NULL;
@@ -115,6 +115,7 @@ static int run(const char *rundir, struct netback_config *config)
 		log_err("%s", why);
 		return rc;
 	}
+	config->planes[NB_DATAPATH_DPDK] = (struct nb_plane){ &fast_plane_ops, s.fast };
 	rc = loop_create(&loop);
 	if (!rc)
 		rc = loop_stop_on_signals(loop);

@@ -60,7 +60,7 @@ static const struct fast_host_ops host = { host_open, host_set, host_close, upli
 static struct fast *start(void)
 {
 	struct fast_config config = { .state = path, .host = &host };
-	char why[FAST_WHY_MAX];
+	char why[FAST_TEXT_MAX];
 	struct fast *f;
 
 	if (fast_create(&config, &f, why))
@@ -135,7 +135,7 @@ static void test_refused(void **state)
 		  "no network wan" },
 	};
 	struct fast *f = start();
-	char why[FAST_WHY_MAX];
+	char why[FAST_TEXT_MAX];
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
@@ -150,7 +150,7 @@ static void test_refused(void **state)
 static void test_kept(void **state)
 {
 	struct fast *f = start();
-	char why[FAST_WHY_MAX];
+	char why[FAST_TEXT_MAX];
 	struct stat before, after;
 
 	(void)state;
@@ -179,7 +179,7 @@ static void test_kept(void **state)
 static void test_file_of_others(void **state)
 {
 	struct fast_config config = { .state = path, .host = &host };
-	char why[FAST_WHY_MAX];
+	char why[FAST_TEXT_MAX];
 	FILE *file = fopen(path, "w");
 	struct fast *f;
 
@@ -197,7 +197,7 @@ static void test_file_of_others(void **state)
 static void test_not_kept(void **state)
 {
 	struct fast *f = start();
-	char why[FAST_WHY_MAX], next[80];
+	char why[FAST_TEXT_MAX], next[80];
 
 	(void)state;
 	snprintf(next, sizeof(next), "%s.next", path);
@@ -209,6 +209,73 @@ static void test_not_kept(void **state)
 	assert_int_equal(apply(f, "{" NETWORK "}", why), 0);
 	fast_destroy(f);
 	unlink(path);
+}
+
+/* Where it runs is asked for and had, or refused. */
+static void test_threads(void **state)
+{
+	struct fast_config config = { .host = &host, .threaded = true };
+	char why[FAST_TEXT_MAX];
+	json_t *status = NULL;
+	struct fast *f;
+
+	(void)state;
+	assert_int_equal(fast_create(&config, &f, why), 0);
+	assert_int_equal(
+		apply(f, "{\"networks\": {\"lan\": {\"mode\": \"bridge\", \"cpus\": [1023]}}}",
+		      why),
+		-EINVAL);
+	assert_non_null(strstr(why, "no such CPUs"));
+	is(f, "{\"networks\": {}, \"ports\": {}}");
+	assert_int_equal(apply(f, "{" NETWORK "}", why), 0);
+	assert_int_equal(apply(f,
+			       "{\"networks\": {\"lan\": {\"mode\": \"bridge\", \"cpus\": [0]}, "
+			       "\"b\": {\"mode\": \"nat\", \"cpus\": [0]}}}",
+			       why),
+			 0);
+	/* Nothing to do: it sleeps. */
+	for (int i = 0; i < 1000 && !status; i++) {
+		const char *name = NULL;
+
+		status = fast_status(f);
+		assert_int_equal(json_unpack(status, "{s:{s:{s:{s:s}}}}", "networks", "b", "thread",
+					     "state", &name),
+				 0);
+		if (strcmp(name, "sleeping") != 0) {
+			json_decref(status);
+			status = NULL;
+			usleep(1000);
+		}
+	}
+	assert_non_null(status);
+	json_decref(status);
+	assert_int_equal(apply(f, "{\"networks\": {\"lan\": null}}", why), 0);
+	fast_destroy(f);
+}
+
+/* What cannot be made is said, and nothing is left of it. */
+static void test_not_made(void **state)
+{
+	struct fast_config config = { .host = &host };
+	char why[FAST_TEXT_MAX];
+	struct fast *f;
+
+	(void)state;
+	assert_int_equal(fast_create(&config, &f, why), 0);
+	fail_with = EEXIST;
+	assert_int_equal(apply(f, "{" NETWORK "}", why), -EEXIST);
+	assert_non_null(strstr(why, "name the network otherwise"));
+	is(f, "{\"networks\": {}, \"ports\": {}}");
+	fail_with = 0;
+	assert_int_equal(apply(f, "{" NETWORK "}", why), 0);
+	fail_with = EINVAL;
+	assert_int_equal(
+		apply(f, "{\"networks\": {\"lan\": {\"mode\": \"bridge\", \"mtu\": 9000}}}", why),
+		-EINVAL);
+	assert_non_null(strstr(why, "takes no MTU 9000"));
+	is(f, "{" NETWORK ", \"ports\": {}}");
+	fail_with = 0;
+	fast_destroy(f);
 }
 
 static int setup(void **state)
@@ -230,10 +297,9 @@ static int teardown(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_refused),
-		cmocka_unit_test(test_kept),
-		cmocka_unit_test(test_file_of_others),
-		cmocka_unit_test(test_not_kept),
+		cmocka_unit_test(test_refused),	       cmocka_unit_test(test_kept),
+		cmocka_unit_test(test_file_of_others), cmocka_unit_test(test_not_kept),
+		cmocka_unit_test(test_threads),	       cmocka_unit_test(test_not_made),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);

@@ -47,7 +47,7 @@ static int bad(const struct place *at, const char *key, const char *format, ...)
 	va_start(args, format);
 	vsnprintf(text, sizeof(text), format, args);
 	va_end(args);
-	snprintf(at->why, FAST_WHY_MAX, "%s %.40s: \"%.40s\": %s", at->kind, at->name, key, text);
+	snprintf(at->why, FAST_TEXT_MAX, "%s %.40s: \"%.40s\": %s", at->kind, at->name, key, text);
 	return -EINVAL;
 }
 
@@ -258,7 +258,7 @@ static int check_name(const struct place *at, const json_t *doc)
 
 	json_decref(text);
 	if (!rc && !json_is_object(doc)) {
-		snprintf(at->why, FAST_WHY_MAX, "%s %s: an object is wanted", at->kind, at->name);
+		snprintf(at->why, FAST_TEXT_MAX, "%s %s: an object is wanted", at->kind, at->name);
 		rc = -EINVAL;
 	}
 	return rc;

@@ -47,7 +47,7 @@ struct fast_port_doc {
 	const json_t *guard; /* borrowed; NULL: it may send nothing */
 };
 
-/* Return: 0; -EINVAL: what is wrong and what is allowed stands in @why (FAST_WHY_MAX). */
+/* Return: 0; -EINVAL: what is wrong and what is allowed stands in @why (FAST_TEXT_MAX). */
 int fast_network_read(const char *name, const json_t *doc, struct fast_network_doc *out, char *why);
 int fast_port_read(const char *name, const json_t *doc, struct fast_port_doc *out, char *why);
 const char *fast_mode_name(enum fast_mode mode);

@@ -28,7 +28,7 @@ void fast_rpc_get(struct fast *f, struct rpc_call *call)
 
 void fast_rpc_apply(struct fast *f, struct rpc_call *call)
 {
-	char why[FAST_WHY_MAX] = "";
+	char why[FAST_TEXT_MAX] = "";
 	int rc = fast_apply(f, rpc_params(call), why);
 
 	if (!rc)
@@ -51,7 +51,7 @@ void fast_rpc_status(struct fast *f, struct rpc_call *call)
 /* One document that does not go is left out, so that it does not take the others with it. */
 static void restore(struct fast *f, const json_t *state, const char *kind)
 {
-	char why[FAST_WHY_MAX];
+	char why[FAST_TEXT_MAX];
 	const char *name;
 	json_t *doc;
 
@@ -65,16 +65,19 @@ static void restore(struct fast *f, const json_t *state, const char *kind)
 	}
 }
 
-int fast_create(const struct fast_config *config, struct fast **fast_out, char why[FAST_WHY_MAX])
+int fast_create(const struct fast_config *config, struct fast **fast_out, char why[FAST_TEXT_MAX])
 {
 	struct fast *f = calloc(1, sizeof(*f));
 	json_t *state = NULL;
 	int rc = 0;
 
 	*fast_out = NULL;
-	snprintf(why, FAST_WHY_MAX, "out of memory");
+	snprintf(why, FAST_TEXT_MAX, "out of memory");
 	if (!f)
 		return -ENOMEM;
+	list_init(&f->nets);
+	list_init(&f->threads);
+	list_init(&f->vifs);
 	f->config = *config;
 	f->networks = json_object();
 	f->ports = json_object();
@@ -83,8 +86,10 @@ int fast_create(const struct fast_config *config, struct fast **fast_out, char w
 	if (!rc && config->state) {
 		rc = fast_kept(config->state, &state, why);
 		if (!rc) {
+			f->restoring = true;
 			restore(f, state, "networks");
 			restore(f, state, "ports");
+			f->restoring = false;
 			f->state = strdup(config->state);
 			rc = f->state ? 0 : -ENOMEM;
 		}
@@ -98,10 +103,32 @@ int fast_create(const struct fast_config *config, struct fast **fast_out, char w
 	return rc;
 }
 
+unsigned int fast_turn(struct fast *f)
+{
+	unsigned int work = 0;
+	struct list *l;
+
+	list_for_each (&f->threads, l)
+		work += fast_thread_turn(list_entry(l, struct fast_thread, all), 0);
+	return work;
+}
+
 void fast_destroy(struct fast *f)
 {
+	struct list *l, *next;
+
 	if (!f)
 		return;
+	list_for_each_safe (&f->vifs, l, next) {
+		struct fast_vif *vif = list_entry(l, struct fast_vif, all);
+
+		fast_vif_set(vif, NULL, NULL);
+		vif->is_open = false;
+		fast_vif_put(vif);
+	}
+	list_for_each_safe (&f->nets, l, next)
+		fast_net_destroy(f, list_entry(l, struct fast_net, all), false);
+	fast_net_sweep(f);
 	json_decref(f->networks);
 	json_decref(f->ports);
 	free(f->state);

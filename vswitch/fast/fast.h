@@ -37,8 +37,8 @@
 #include "base/rpc.h"
 #include "netback/plane.h"
 
-#define FAST_WHY_MAX 400
-#define FAST_STATE   "fast.json" /* in the run directory */
+#define FAST_TEXT_MAX 400
+#define FAST_STATE    "fast.json" /* in the run directory */
 
 struct fast;
 
@@ -68,7 +68,7 @@ struct fast_config {
  * A document that cannot be applied any more (an uplink that is gone) is said in the log and in status,
  * and does not keep the others from service. Return: 0 or -errno.
  */
-int fast_create(const struct fast_config *config, struct fast **fast_out, char why[FAST_WHY_MAX]);
+int fast_create(const struct fast_config *config, struct fast **fast_out, char why[FAST_TEXT_MAX]);
 /* All ports must have been closed. The hosts' ends stay. NULL is allowed. */
 void fast_destroy(struct fast *f);
 
@@ -78,7 +78,7 @@ void fast_destroy(struct fast *f);
  * All or nothing; what is as it is to be is left alone. Return: 0; -EINVAL: @why says what of which
  * document is wrong and what is allowed; -errno with @why.
  */
-int fast_apply(struct fast *f, const json_t *change, char why[FAST_WHY_MAX]);
+int fast_apply(struct fast *f, const json_t *change, char why[FAST_TEXT_MAX]);
 /* {"networks": {NAME: DOC}, "ports": {VIF: DOC}}: new references; NULL: out of memory. */
 json_t *fast_get(const struct fast *f);
 json_t *fast_status(struct fast *f);

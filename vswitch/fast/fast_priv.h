@@ -1,19 +1,78 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The switch's own parts: fast.c and apply.c are the control thread's. */
+/* The switch's own parts: what is here is the control thread's. */
 #ifndef VSWITCH_FAST_FAST_PRIV_H
 #define VSWITCH_FAST_FAST_PRIV_H
 
 #include "vswitch/fast/fast.h"
+#include "vswitch/fast/net.h"
 
 struct fast {
 	struct fast_config config;
 	char *state;
 	json_t *networks, *ports; /* documents as applied */
+	struct list nets, threads, vifs;
+	bool restoring; /* of the file's */
+};
+
+/* A vif that is open, or has a document, or both. With queues as well it is a port of its network. */
+struct fast_vif {
+	struct list all;
+	struct fast *fast;
+	char name[IFNAMSIZ];
+	bool is_open, has_doc;
+	struct nb_queue *queues; /* NULL: not started */
+	unsigned int nr_queues;
+	struct fast_port_doc doc;
+	struct fast_gate *gate;
+	struct fast_port port;
+	char trouble[120];
 };
 
 /* keep.c. Write @networks and @ports to @path, whole or not at all. 0 or -errno. */
 int fast_keep(const char *path, json_t *networks, json_t *ports);
 /* {"networks","ports"}; no file: both empty. -EINVAL: it is none of ours. */
 int fast_kept(const char *path, json_t **state_out, char *why);
+
+/* What a network's new document takes, made ahead. */
+struct fast_net_change {
+	struct fast_net *net; /* as it is, or a new one */
+	bool is_new, is_set;
+	struct fast_network_doc doc;
+	struct fast_rules *rules;
+	struct fast_ct *ct;
+	struct fast_thread *thread;
+	int uplink_fd; /* -1: as it is, or none */
+};
+
+/* net.c */
+struct fast_net *fast_net_find(const struct fast *f, const char *name);
+int fast_net_prepare(struct fast *f, const char *name, const json_t *doc, struct fast_net_change *c,
+		     char *why);
+void fast_net_abort(struct fast *f, struct fast_net_change *c);
+void fast_net_commit(struct fast *f, struct fast_net_change *c);
+/* No port is left. @gone: the host's end goes too. */
+void fast_net_destroy(struct fast *f, struct fast_net *net, bool gone);
+/* Threads that no network has any more. */
+void fast_net_sweep(struct fast *f);
+
+/* vif.c */
+struct fast_vif *fast_vif_find(const struct fast *f, const char *name);
+/* -ENOMEM. */
+int fast_vif_get(struct fast *f, const char *name, struct fast_vif **vif_out);
+/* Its document is @doc from now on, NULL: none; takes @gate. */
+int fast_vif_set(struct fast_vif *vif, const struct fast_port_doc *doc, struct fast_gate *gate);
+/* As document and queues say, a port of its network or not. 0; or why not stands in its trouble. */
+int fast_vif_settle(struct fast_vif *vif);
+/* Out of its network. */
+void fast_vif_leave(struct fast_vif *vif);
+/* Forgotten, if nothing is left of it. */
+void fast_vif_put(struct fast_vif *vif);
+
+/* member.c: by the thread. Have @p in @net as its fields say. 0; -errno. */
+int fast_member_add(struct fast_net *net, struct fast_port *p);
+void fast_member_remove(struct fast_port *p);
+/* What its document says has changed. 0; -EEXIST: its MAC is another port's; -ENOMEM. */
+int fast_member_update(struct fast_port *p, const struct fast_port_doc *doc,
+		       struct fast_gate *gate);
 
 #endif

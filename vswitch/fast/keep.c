@@ -52,7 +52,7 @@ int fast_kept(const char *path, json_t **state_out, char *why)
 	if (state && json_is_object(json_object_get(state, "networks")) &&
 	    json_is_object(json_object_get(state, "ports")))
 		return 0;
-	snprintf(why, FAST_WHY_MAX,
+	snprintf(why, FAST_TEXT_MAX,
 		 "%.200s: not the switch's documents (%.100s): remove it, vifrostd tells them anew",
 		 path, state ? "networks or ports is missing" : error.text);
 	json_decref(state);

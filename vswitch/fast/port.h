@@ -9,10 +9,12 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <string.h>
 
 #include "base/list.h"
 #include "netback/poll.h"
 #include "vswitch/fast/doc.h"
+#include "vswitch/fast/limit.h"
 
 #define FAST_BURST     NB_VIEWS_MAX /* frames taken from a port at a time */
 #define FAST_WAITS_MAX 4u	    /* receivers that one burst waits for at a time */
@@ -22,7 +24,8 @@ struct fast_net;
 struct fast_burst;
 struct fast_thread;
 
-enum fast_kind { FAST_GUEST, FAST_UPLINK, FAST_HOST, FAST_NR_KINDS };
+enum fast_kind { FAST_GUEST, FAST_UPLINK, FAST_HOST };
+#define FAST_KINDS 3
 
 /* What an epoll event says has happened. */
 struct fast_source {
@@ -32,8 +35,9 @@ struct fast_source {
 };
 
 struct fast_port_ops {
-	/* Fill @b->views, at most FAST_BURST, valid until done(). Return: their number; with 0 no done(). */
-	unsigned int (*take)(struct fast_port *p, struct fast_burst *b, uint64_t now_ns);
+	/* Fill @b->views, at most @max, valid until done(). Return: their number; with 0 no done(). */
+	unsigned int (*take)(struct fast_port *p, struct fast_burst *b, unsigned int max,
+			     uint64_t now_ns);
 	/* All of them have been handed on or dropped. */
 	void (*done)(struct fast_port *p, struct fast_burst *b);
 	/* Return: number done with, in order; the rest finds no room now. Shown by flush(). */
@@ -62,6 +66,7 @@ enum fast_drop {
 	FAST_DROP_FORM,	    /* no frame a switch forwards */
 	FAST_DROP_TO_RATE,  /* more than its receiver may get */
 	FAST_DROP_NO_ROOM,  /* its receiver had no room in time */
+	FAST_DROP_REFUSED,  /* the host's end or the uplink did not take it */
 	FAST_NR_DROPS,
 };
 
@@ -73,23 +78,12 @@ struct fast_port_stats {
 	uint64_t wakeups, spurious;
 };
 
-/* A token bucket that may be overdrawn once: what it is short of must come in first. */
-struct fast_bucket {
-	uint64_t per_s, burst; /* tokens; per_s 0: unlimited */
-	int64_t left;
-	uint64_t at_ns;
-};
-
-struct fast_limit {
-	struct fast_bucket bits, packets;
-};
-
 struct fast_gate;
 
 struct fast_port {
 	const struct fast_port_ops *ops;
 	enum fast_kind kind;
-	uint16_t id; /* in its network; never 0 */
+	uint16_t id; /* in its network; 0: not one of its ports */
 	struct fast_net *net;
 	struct fast_thread *thread; /* NULL: not served */
 	struct list all, active;    /* of the thread */
@@ -98,10 +92,11 @@ struct fast_port {
 
 	/* Of its document; changed by the thread itself, at the control thread's bidding. */
 	bool has_mac, is_protected;
-	uint64_t mac; /* fast_mac() */
+	bool is_only_mac; /* no other MAC is behind it: frames to unknown ones are not for it */
+	uint64_t mac;	  /* fast_mac() */
 	struct fast_vlans vlans;
 	struct fast_limit from, to;
-	struct fast_gate *gate;
+	struct fast_gate *gate; /* NULL: everything passes */
 
 	/* A guest's. */
 	struct nb_queue *queues;
@@ -109,16 +104,14 @@ struct fast_port {
 	struct fast_source sources[NB_MAX_QUEUES][4];
 	/* A descriptor's. */
 	int fd;
-	bool readable;
+	bool readable, is_socket;
 	struct fast_fd_buffers *buffers;
 
 	struct nb_view *out[FAST_BURST]; /* of the burst at hand */
 	unsigned int nr_out;
 	unsigned int nr_waiting; /* frames that wait for its room */
 	bool parked;		 /* its own last burst is not done with */
-	bool removed;
 	uint64_t deadline_ns, busy_ns, slow_until_ns;
-	unsigned int nr_learnt, nr_spurious;
 	struct fast_port_stats stats;
 };
 
@@ -143,6 +136,7 @@ struct fast_burst {
 	struct nb_view *views[FAST_BURST];
 	unsigned int nr;
 	uint64_t until_ns;
+	bool may_wait; /* there is another for the next sender */
 	struct fast_wait waits[FAST_WAITS_MAX];
 	unsigned int nr_waits, nr_left;
 	struct nb_view *left[FAST_WAITS_MAX * FAST_BURST];
@@ -154,11 +148,13 @@ extern const struct fast_port_ops fast_vif_ops, fast_fd_ops;
 
 const char *fast_drop_name(enum fast_drop why);
 
-/* 48 bits, in the order they are on the wire. */
+/* The 6 bytes at @p, of which 8 may be read: the first is the lowest, so bit 0 says that it is a group. */
 static inline uint64_t fast_mac(const uint8_t *p)
 {
-	return (uint64_t)p[0] << 40 | (uint64_t)p[1] << 32 | (uint64_t)p[2] << 24 |
-	       (uint64_t)p[3] << 16 | (uint64_t)p[4] << 8 | p[5];
+	uint64_t v;
+
+	memcpy(&v, p, sizeof(v));
+	return v & 0xffffffffffff;
 }
 
 #endif

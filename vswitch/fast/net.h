@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Networks and the threads that they belong to. */
+#ifndef VSWITCH_FAST_NET_H
+#define VSWITCH_FAST_NET_H
+
+#include <pthread.h>
+
+#include "vswitch/fast/fdb.h"
+#include "vswitch/fast/gate.h"
+#include "vswitch/fast/port.h"
+
+#define FAST_PORTS_MAX	1024u
+#define FAST_ANY_VLAN	4095u
+#define FAST_BURSTS_MAX 8u /* senders of one thread that may wait at a time, and one more */
+
+struct fast_net {
+	struct list all;     /* of the switch */
+	struct list members; /* of the thread */
+	char name[IFNAMSIZ];
+	struct fast_thread *thread;
+
+	/* The thread's. */
+	enum fast_mode mode;
+	bool per_guest;
+	struct fast_fdb fdb;
+	struct fast_rules *rules; /* NULL: everything passes */
+	struct fast_ct *ct;
+	struct list ports; /* siblings */
+	struct fast_port *by_id[FAST_PORTS_MAX];
+	uint32_t nr_of[FAST_PORTS_MAX];
+	bool has_any_vlan; /* MACs are fixed in all VLANs, as FAST_ANY_VLAN */
+
+	/* The control thread's. */
+	struct fast_network_doc doc;
+	struct fast_port host, uplink; /* fd -1: none */
+	char trouble[200];
+};
+
+struct fast_thread {
+	struct list all; /* of the switch */
+	unsigned int nr_nets;
+	bool is_pinned, threaded;
+	cpu_set_t cpus;
+
+	/* Its own. */
+	int epoll_fd, kick_fd;
+	pthread_t thread;
+	struct fast_source kick;
+	struct list nets, ports, active, parked;
+	struct fast_burst *bursts[FAST_BURSTS_MAX];
+	unsigned int nr_bursts, nr_turns, nr_timed;
+	uint32_t now_s;
+	struct fast_port *touched[FAST_PORTS_MAX];
+	unsigned int nr_touched;
+	uint64_t sleeps, turns, busy_turns; /* nb_count() */
+	_Atomic bool sleeping;
+
+	pthread_mutex_t lock; /* what follows */
+	pthread_cond_t done;
+	void (*call)(void *arg);
+	void *call_arg;
+	bool stop;
+};
+
+/* thread.c. @cpus NULL: wherever the scheduler puts it. */
+int fast_thread_create(bool threaded, const cpu_set_t *cpus, struct fast_thread **t_out);
+/* No network is left. NULL is allowed. */
+void fast_thread_destroy(struct fast_thread *t);
+/* Have it run @fn between two turns, and wait for that. */
+void fast_thread_call(struct fast_thread *t, void (*fn)(void *arg), void *arg);
+unsigned int fast_thread_turn(struct fast_thread *t, int timeout_ms);
+/* By the thread itself: serve @p. 0 or -errno. */
+int fast_thread_add(struct fast_thread *t, struct fast_port *p);
+void fast_thread_remove(struct fast_port *p);
+void fast_thread_activate(struct fast_port *p);
+
+/* forward.c: hand on what was taken; what has to wait is in @b->waits. */
+void fast_forward(struct fast_thread *t, struct fast_burst *b, uint64_t now_ns);
+/* Try again. True: nothing waits any more. */
+bool fast_forward_again(struct fast_burst *b, uint64_t now_ns);
+/* Nobody waits for @p any more. */
+void fast_forward_forget(struct fast_burst *b, struct fast_port *p);
+
+#endif
