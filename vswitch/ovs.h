@@ -20,6 +20,7 @@
  *	protected	true: no traffic to other such ports
  *	ids		external_ids of its interface, each a text
  *	devargs, queues, mtu	of a port that has no link: DPDK's device, "net_xenvif_3_0,dom=3,devid=0"
+ *	to-guest	{"bits-per-s","burst"}: of such a port, what is dropped beyond; burst in bytes
  *	guard		on a secure bridge, what it may send:
  *			{"level","mac","addrs","by-lease","trunk","packets-per-s"}; and under a firewall
  *			"to", the guest's MAC whatever it may send, "vlans", true: it has some

@@ -6,6 +6,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "vswitch/rate.h"
+
 #define VLAN_MAX 4094
 #define CPU_MAX	 4095
 
@@ -252,6 +254,15 @@ static void add_device(json_t *doc, const struct vs_vif *vif, const struct vs_ne
 		json_object_set_new(doc, "queues", json_integer(d->queues));
 	if (vif->mtu)
 		json_object_set_new(doc, "mtu", json_integer(vif->mtu));
+	/* What comes from a guest is limited by its backend. */
+	if (vif->to_guest.bits_per_s)
+		json_object_set_new(
+			doc, "to-guest",
+			json_pack("{sIsI}", "bits-per-s", (json_int_t)vif->to_guest.bits_per_s,
+				  "burst",
+				  (json_int_t)(vif->to_guest.burst_bytes
+						       ? vif->to_guest.burst_bytes
+						       : rate_burst(vif->to_guest.bits_per_s))));
 }
 
 json_t *ovs_vif_doc(const struct vs_vif *vif, const struct vs_network *n)

@@ -21,12 +21,14 @@
 #include "base/clock.h"
 #include "vswitch/ovs.h"
 
-#define PLUGIN	  "librte_net_xenvif.so"
-#define DPDK_KEY  "vifrost-dpdk" /* in external_ids of a bridge: its document's member */
-#define LEAST_MIB 128 /* of hugepages: what frames of a first port need, and DPDK itself */
-#define MIB	  (UINT64_C(1) << 20)
-#define START_MS  10000
-#define MASK_CPUS 4096
+#define PLUGIN	   "librte_net_xenvif.so"
+#define DPDK_KEY   "vifrost-dpdk" /* in external_ids of a bridge: its document's member */
+#define LEAST_MIB  128 /* of hugepages: what frames of a first port need, and DPDK itself */
+#define MIB	   (UINT64_C(1) << 20)
+#define VERSION_MS 2000
+#define LOOK_US	   20000
+#define START_MS   10000
+#define MASK_CPUS  4096
 #define NO_DPDK                                                                                    \
 	"apt install openvswitch-switch-dpdk, 'update-alternatives --set ovs-vswitchd "            \
 	"/usr/lib/openvswitch-switch-dpdk/ovs-vswitchd-dpdk', and restart it"
@@ -151,6 +153,18 @@ static int check_root(const struct ovsrec_open_vswitch *root, const char *plugin
 	return 1;
 }
 
+/* One that has just started says what it is a moment after it has done what it was told. */
+static void await_version(struct ovs *ovs)
+{
+	uint64_t end = clock_ms() + VERSION_MS;
+
+	while (ovs_root(ovs) && !(ovs_root(ovs)->dpdk_version && ovs_root(ovs)->dpdk_version[0]) &&
+	       clock_ms() < end) {
+		usleep(LOOK_US);
+		ovsdb_idl_run(ovs->idl);
+	}
+}
+
 int vs_ovs_dpdk_probe(const char *rundir, uint64_t memory, char *why)
 {
 	char plugin[PATH_MAX];
@@ -162,13 +176,15 @@ int vs_ovs_dpdk_probe(const char *rundir, uint64_t memory, char *why)
 	if (rc)
 		return rc;
 	rc = ovs_ready(ovs, false, why);
-	if (!rc)
+	if (!rc) {
+		await_version(ovs);
 		rc = check_root(ovs_root(ovs), plugin, why);
-	else if (rc == -ENOENT)
+	} else if (rc == -ENOENT) {
 		rc = !strcmp(ovs_switch_program(), "ovs-vswitchd-dpdk")
 			     ? 1
 			     : fail(-ENOENT, why,
 				    "openvswitch-switch-dpdk is not installed: apt install it");
+	}
 	ovs_close(ovs);
 	return rc > 0 ? check_memory(memory, why) : rc;
 }
@@ -254,8 +270,10 @@ int ovs_dpdk_start(struct ovs *ovs, const json_t *dpdk, char *why)
 	char plugin[PATH_MAX], reason[VS_OVS_WHY];
 	int rc = check_plugin(plugin, reason);
 
-	if (!rc)
+	if (!rc) {
+		await_version(ovs);
 		rc = check_root(ovs_root(ovs), plugin, reason);
+	}
 	if (rc > 0) {
 		rc = check_memory(memory, reason);
 		s.plugin = plugin;
@@ -266,7 +284,7 @@ int ovs_dpdk_start(struct ovs *ovs, const json_t *dpdk, char *why)
 	rc = ovs_commit(ovs, build, &s, why);
 	/* It says so some time after it has. */
 	while (!rc && ovs_root(ovs) && !ovs_root(ovs)->dpdk_initialized && clock_ms() < end) {
-		usleep(20000);
+		usleep(LOOK_US);
 		ovsdb_idl_run(ovs->idl);
 	}
 	if (rc || (ovs_root(ovs) && ovs_root(ovs)->dpdk_initialized))

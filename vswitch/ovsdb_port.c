@@ -64,18 +64,23 @@ static void read_vlans(const struct ovsrec_port *port, json_t *doc)
 }
 
 /* A port without a link. */
-static void read_device(const struct ovsrec_interface *iface, json_t *doc)
+static void read_device(const struct ovsrec_port *port, json_t *doc)
 {
+	const struct ovsrec_interface *iface = port->interfaces[0];
 	const char *devargs = smap_get(&iface->options, "dpdk-devargs");
 	int queues = smap_get_int(&iface->options, "n_rxq", 0);
+	json_t *rate;
 
 	if (strcmp(iface->type, "dpdk") != 0 || !devargs)
 		return;
+	rate = ovs_qos_read(port);
 	json_object_set_new(doc, "devargs", json_string(devargs));
 	if (queues)
 		json_object_set_new(doc, "queues", json_integer(queues));
 	if (iface->n_mtu_request)
 		json_object_set_new(doc, "mtu", json_integer(iface->mtu_request[0]));
+	if (rate)
+		json_object_set_new(doc, "to-guest", rate);
 }
 
 /* All but the guard, which only the flow table proves. */
@@ -97,7 +102,7 @@ json_t *ovs_port_read(const struct ovsrec_port *port, const struct ovsrec_bridge
 	if (doc)
 		read_vlans(port, doc);
 	if (doc && port->n_interfaces)
-		read_device(port->interfaces[0], doc);
+		read_device(port, doc);
 	return doc;
 }
 
@@ -200,6 +205,7 @@ int ovs_port_write(struct ovs *ovs, const struct ovs_port_change *c, const struc
 		return c->doc ? ovs_fail(-EEXIST, why, "%s is a bridge of Open vSwitch", c->name)
 			      : 0;
 	if (port && on != old_on) {
+		ovs_qos_write(ovs, port, NULL);
 		ovsrec_bridge_update_ports_delvalue(old_on, port);
 		ovsrec_port_delete(port);
 		port = NULL;
@@ -215,6 +221,7 @@ int ovs_port_write(struct ovs *ovs, const struct ovs_port_change *c, const struc
 	write_vlans(port, c->doc);
 	write_ids(port, port->interfaces[0], c->doc);
 	write_device(port->interfaces[0], c->doc);
+	ovs_qos_write(ovs, port, json_object_get(c->doc, "to-guest"));
 	ovsrec_port_set_protected_(port, json_is_true(json_object_get(c->doc, "protected")));
 	/* A guest has no say in the spanning tree. */
 	if (!json_is_true(json_object_get(c->doc, "uplink"))) {

@@ -8,6 +8,7 @@
  *	ovsdb_port.c	documents of ports
  *	ovsdb_dpdk.c	DPDK in ovs-vswitchd
  *	ovsdb_mirror.c	the mirrors of bridges' documents
+ *	ovsdb_qos.c	what ports without a link get at most
  *	ovsdb_put.c	ports that come and go
  *	ovsdb_openflow.h who speaks OpenFlow
  *
@@ -143,6 +144,11 @@ struct ovs_port_change {
 /* In a transaction. @port: as it is, NULL: not there; @old_on: its bridge. */
 int ovs_port_write(struct ovs *ovs, const struct ovs_port_change *c, const struct ovsrec_port *port,
 		   const struct ovsrec_bridge *old_on, char *why);
+
+/* ovsdb_qos.c: a document's "to-guest"; a new reference, NULL: none of ours */
+json_t *ovs_qos_read(const struct ovsrec_port *port);
+/* In a transaction. @rate: NULL: none; before the port goes, too. */
+void ovs_qos_write(struct ovs *ovs, const struct ovsrec_port *port, const json_t *rate);
 
 /* ovsdb_put.c: each name once. */
 int ovs_ports_change(struct ovs *ovs, struct ovs_port_change *v, size_t nr, char *why);

@@ -208,8 +208,13 @@ static int note_place(struct ovs *ovs, const struct put *put, struct ovs_port_ch
 	if (!place.port || !strcmp(place.on->name, bridge))
 		return 0;
 	snprintf(c->old_bridge, sizeof(c->old_bridge), "%s", place.on->name);
-	if (smap_get(&place.port->external_ids, OVS_GUARD_KEY))
-		c->old_number = ovs_port_number(place.port);
+	if (!smap_get(&place.port->external_ids, OVS_GUARD_KEY))
+		return 0;
+	c->old_number = ovs_port_number(place.port);
+	/* One that could not be used has none, and its guard came ahead of it. */
+	if (!c->old_number && place.port->n_interfaces &&
+	    place.port->interfaces[0]->n_ofport_request)
+		c->old_number = (unsigned int)place.port->interfaces[0]->ofport_request[0];
 	return 0;
 }
 

@@ -1,12 +1,12 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
 # Mode ovs on Open vSwitch's DPDK: guests' rings are ports of it, without a link on the host. Guests in a VLAN
-# reach each other and the LAN's part of it; what they must not send does not pass; they come and go, and move to
+# reach each other alone, one outside the host and the LAN; what they must not send does not pass; they come and go, and move to
 # TAPs and back, as they run; where DPDK cannot be had that is said, or the network falls back.
 #
-#	g1 192.0.2.21 -- ring --+                              +-- wan0.20 192.0.2.2
-#	g2 192.0.2.22 -- ring --+-- ovs-vswitchd, VLAN 20 -- lan0 ==== wan0 192.0.2.1 ("lan")
-#	                        +-- xenbr0, the host, 192.0.2.10, untagged
+#	g1 192.0.2.21 -- ring --+ VLAN 20
+#	g2 192.0.2.22 -- ring --+-- ovs-vswitchd -- lan0 ==== wan0 192.0.2.1 ("lan")
+#	g3 192.0.2.23 -- ring --+-- xenbr0, the host, 192.0.2.10
 # shellcheck source=tests/netns/lib.sh
 . "$(dirname "$0")/lib.sh"
 # shellcheck source=tests/util/ovs.sh
@@ -32,6 +32,7 @@ policy() {
 		guests:
 		  g1: { vifs: [ { devid: 0, network: xenbr0, mac: "00:16:3e:00:08:01", vlan: { access: 20 }, profile: known } ] }
 		  g2: { vifs: [ { devid: 0, network: xenbr0, mac: "00:16:3e:00:08:02", vlan: { access: 20 }, profile: known } ] }
+		  g3: { vifs: [ { devid: 0, network: xenbr0, mac: "00:16:3e:00:08:03", profile: known } ] }
 	END
 }
 policy '{ type: dpdk, pmd-cpus: [0], socket-mem: 192MiB }' > /run/dpdk.yaml
@@ -49,10 +50,6 @@ no_port() { ! ovs_vsctl list-ports xenbr0 | grep -qx "$1"; }
 no_vif_links() { ! ip -br link | grep -q '^vif'; }
 
 lab_network
-in_lan ip link add link wan0 name wan0.20 type vlan id 20
-in_lan ip addr add 192.0.2.2/24 dev wan0.20
-in_lan ip link set wan0.20 up
-in_lan sysctl -qw net.ipv4.conf.all.arp_ignore=1 net.ipv4.conf.all.arp_filter=0
 lab_daemons_up
 
 echo "more hugepages than there are: refused with a cure, or its fall-back"
@@ -62,20 +59,23 @@ grep -q "network xenbr0: datapath dpdk: .*hugepages.*sysctl vm.nr_hugepages=" /r
 vifrost plan /run/fallback.yaml > /run/said
 grep -q '^degraded: network xenbr0 is on datapath netdev, its fall-back: .*hugepages' /run/said || fail "plan: $(cat /run/said)"
 
-echo "two guests in a VLAN, without a link on the host"
+echo "guests in a VLAN and outside, without a link on the host"
 vifrost apply -q /run/dpdk.yaml
 [ "$(ovs_vsctl get open_vswitch . dpdk_initialized)" = true ] || fail "DPDK did not start"
 [ "$(ovs_vsctl get open_vswitch . other_config:pmd-cpu-mask)" = '"0x1"' ] || fail "not on core 0"
 [ "$(vifrost apply -j /run/dpdk.yaml | jq .changes)" = 0 ] || fail "a second apply changed something"
 guest g1 1
 guest g2 2
-is_dpdk g1 && is_dpdk g2 || fail "ports: $(ovs_vsctl show)"
+guest g3 3
+is_dpdk g1 && is_dpdk g2 && is_dpdk g3 || fail "ports: $(ovs_vsctl show)"
 no_vif_links || fail "links on the host: $(ip -br link)"
 vif_says g1 '.datapath == "pmd" and .state == "connected"' || fail "vif list: $(vifrost vif list -j)"
 assert_ping g1 192.0.2.22
 assert_no_loss g1 192.0.2.22 -i 0.02 -s 1400
-assert_ping g1 192.0.2.2
+assert_no_ping g1 192.0.2.23
 assert_no_ping g1 $LAB_HOST4
+assert_ping g3 $LAB_HOST4
+assert_ping g3 $LAB_LAN4
 wait_for 5 ping -c 1 -W 1 $LAB_LAN4 || fail "the host does not reach the LAN"
 
 echo "another's hardware address does not pass"
@@ -88,7 +88,7 @@ echo "they go, and come again"
 port=$(port_of g2)
 vxl destroy g2
 wait_for 5 no_port "$port" || fail "its port stayed: $(ovs_vsctl show)"
-assert_ping g1 192.0.2.2
+assert_ping g3 $LAB_LAN4
 guest g2 2
 is_dpdk g2 || fail "ports: $(ovs_vsctl show)"
 assert_ping g1 192.0.2.22
@@ -101,7 +101,7 @@ assert_ping g1 192.0.2.22
 vifrost apply -q /run/dpdk.yaml
 wait_for 10 is_dpdk g1 || fail "ports: $(ovs_vsctl show)"
 assert_ping g1 192.0.2.22
-assert_ping g2 192.0.2.2
+assert_ping g3 $LAB_LAN4
 [ "$(vifrost apply -j /run/dpdk.yaml | jq .changes)" = 0 ] || fail "changes after moving back"
 
 echo "down: nothing is left"

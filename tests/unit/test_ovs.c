@@ -216,6 +216,7 @@ static struct vs_vif *want_port(struct plan_host *h)
 	vif->mtu = 1400;
 	vif->anti_spoof = VS_SPOOF_MAC;
 	vif->vlans.access = 7;
+	vif->to_guest = (struct vs_rate){ .bits_per_s = 80000000, .burst_bytes = 300000 };
 	return vif;
 }
 
@@ -251,6 +252,9 @@ static void test_dpdk(void **state)
 	assert_int_equal(json_integer_value(json_object_get(port_of(h, "vif3.1"), "access")), 7);
 	assert_non_null(json_object_get(port_of(h, "vif3.1"), "guard"));
 	assert_null(json_object_get(port_of(h, "vif3.1"), "queues"));
+	expected = json_pack("{sisi}", "bits-per-s", 80000000, "burst", 300000);
+	assert_true(json_equal(json_object_get(port_of(h, "vif3.1"), "to-guest"), expected));
+	json_decref(expected);
 	/* The uplink stays a link's. */
 	assert_null(devargs_of(h, "eth0"));
 	assert_int_equal(plan_host_plan(h), 0);
