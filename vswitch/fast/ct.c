@@ -314,47 +314,30 @@ static inline void live_on(struct ct_flow *f, uint32_t ticks, uint64_t now_ns)
 		f->until = until;
 }
 
-/* A reset with another number than the other end waits for may be anybody's. */
-static bool is_doubtful(const struct ct_flow *f, const uint8_t *tcp, bool is_answer)
-{
-	return f->state == CT_TCP_ESTABLISHED && f->flags & (is_answer ? CT_WAITS_0 : CT_WAITS_1) &&
-	       fast_get32(tcp + 4) != f->waits[!is_answer];
-}
-
 static bool seen_tcp(struct fast_ct *ct, const struct fast_head *h, struct ct_look *look,
 		     uint64_t now_ns)
 {
-	const uint8_t *tcp = h->p + h->l4;
 	struct ct_flow *f = look->flow;
-	uint8_t state = ct_tcp_next(look->is_answer, f->state, tcp[13]);
 
-	if (state == CT_TCP_INVALID)
+	switch (ct_tcp_seen(h->p + h->l4, look->is_answer, &f->state, &f->flags, f->waits)) {
+	case CT_TCP_NO:
 		return false;
-	if (state == CT_TCP_IGNORE)
+	case CT_TCP_NOTHING:
 		return true;
-	if (state == CT_TCP_SYN_SENT && f->state >= CT_TCP_TIME_WAIT && f->state <= CT_TCP_CLOSE) {
-		/* The same ports again. */
+	case CT_TCP_AGAIN:
 		ct->stats.ended++;
 		take_out(ct, f);
 		look->flow = NULL;
 		return false;
-	}
-	if (state == CT_TCP_CLOSE && f->state != CT_TCP_CLOSE) {
-		if (is_doubtful(f, tcp, look->is_answer)) {
-			live_on(f, CT_SECONDS(UNANSWERED_S), now_ns);
-			return true;
-		}
+	case CT_TCP_DOUBTFUL:
+		live_on(f, CT_SECONDS(UNANSWERED_S), now_ns);
+		return true;
+	case CT_TCP_OVER:
 		ct->stats.ended++;
+		break;
+	case CT_TCP_ON:
+		break;
 	}
-	if (tcp[13] & 16 && state != CT_TCP_CLOSE) {
-		f->waits[look->is_answer] = fast_get32(tcp + 8);
-		f->flags |= look->is_answer ? CT_WAITS_1 : CT_WAITS_0;
-	}
-	if (look->is_answer)
-		f->flags |= CT_ANSWERED;
-	if (f->state == CT_TCP_CLOSE && state == CT_TCP_CLOSE)
-		return true; /* it goes on ending */
-	f->state = state;
 	live_on(f, timeout_of(f), now_ns);
 	return true;
 }

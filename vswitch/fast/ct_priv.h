@@ -30,10 +30,11 @@ struct ct_key {
 	uint64_t w[5]; /* two each: an end, of IPv4 its 4 bytes; ports, protocol, version, type */
 };
 
-#define CT_FLIPPED  1u /* began by the second end */
-#define CT_ANSWERED 2u
-#define CT_WAITS_0  4u /* waits[0] is known */
-#define CT_WAITS_1  8u
+#define CT_FLIPPED   1u /* began by the second end */
+#define CT_ANSWERED  2u
+#define CT_WAITS_0   4u /* waits[0] is known */
+#define CT_WAITS_1   8u
+#define CT_WAY_SHIFT 4
 
 /* A connection: a cache line. */
 struct ct_flow {
@@ -43,8 +44,10 @@ struct ct_flow {
 	uint32_t until;	   /* ticks */
 	uint32_t waits[2]; /* of TCP: the last number acknowledged, by who began and who answers */
 	uint16_t guest;
-	uint8_t flags, state, way;
+	uint8_t flags, state; /* flags: the way above CT_WAY_SHIFT */
 } __attribute__((aligned(64)));
+
+_Static_assert(sizeof(struct ct_flow) == 64, "a cache line each");
 
 /* A packet's place among connections. */
 enum ct_kind {
@@ -118,5 +121,18 @@ bool ct_fragment_has_passed(const struct fast_ct *ct, const struct fast_head *h,
 /* ct_tcp.c: what @flags say at @state; enum ct_tcp_state. */
 uint8_t ct_tcp_next(bool is_answer, uint8_t state, uint8_t flags);
 uint32_t ct_tcp_timeout(uint8_t state);
+
+enum ct_tcp_said {
+	CT_TCP_NO,	/* no packet that it can have */
+	CT_TCP_NOTHING, /* it passes, and lets it live no longer */
+	CT_TCP_ON,
+	CT_TCP_DOUBTFUL, /* a reset that anybody may have sent */
+	CT_TCP_OVER,	 /* a reset */
+	CT_TCP_AGAIN,	 /* the same ports for another; nothing is changed */
+};
+
+/* What the TCP header @tcp says of a connection with @state, @flags (CT_*) and @waits, which follow it. */
+enum ct_tcp_said ct_tcp_seen(const uint8_t *tcp, bool is_answer, uint8_t *state, uint8_t *flags,
+			     uint32_t waits[2]);
 
 #endif

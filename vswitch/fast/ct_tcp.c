@@ -81,3 +81,37 @@ uint32_t ct_tcp_timeout(uint8_t state)
 {
 	return CT_SECONDS(seconds[state]);
 }
+
+/* Anybody may send one with another number than the other end waits for. */
+static bool is_doubtful(const uint8_t *tcp, bool is_answer, uint8_t state, uint8_t flags,
+			const uint32_t waits[2])
+{
+	return state == CT_TCP_ESTABLISHED && flags & (is_answer ? CT_WAITS_0 : CT_WAITS_1) &&
+	       fast_get32(tcp + 4) != waits[!is_answer];
+}
+
+enum ct_tcp_said ct_tcp_seen(const uint8_t *tcp, bool is_answer, uint8_t *state, uint8_t *flags,
+			     uint32_t waits[2])
+{
+	uint8_t old = *state, new = ct_tcp_next(is_answer, old, tcp[13]);
+
+	if (new == CT_TCP_INVALID)
+		return CT_TCP_NO;
+	if (new == CT_TCP_IGNORE || (old == CT_TCP_CLOSE && new == CT_TCP_CLOSE))
+		return CT_TCP_NOTHING;
+	if (new == CT_TCP_SYN_SENT && (old == CT_TCP_TIME_WAIT || old == CT_TCP_CLOSE))
+		return CT_TCP_AGAIN;
+	if (new == CT_TCP_CLOSE && is_doubtful(tcp, is_answer, old, *flags, waits))
+		return CT_TCP_DOUBTFUL;
+	if (tcp[13] & TCP_ACK && new != CT_TCP_CLOSE) {
+		uint32_t number = fast_get32(tcp + 8);
+
+		if (waits[is_answer] != number)
+			waits[is_answer] = number;
+		*flags |= is_answer ? CT_WAITS_1 : CT_WAITS_0;
+	}
+	if (is_answer)
+		*flags |= CT_ANSWERED;
+	*state = new;
+	return new == CT_TCP_CLOSE ? CT_TCP_OVER : CT_TCP_ON;
+}

@@ -188,7 +188,9 @@ static bool begin(const struct fast_rules *r, struct fast_ct *ct, const struct f
 	if (!ct_begin(ct, h, look, is_answer, ends->guest, now_ns))
 		return false;
 	look->flow->mark = r->mark;
-	look->flow->way = (uint8_t)(is_answer ? way_back(way) : way);
+	if (is_answer)
+		way = way_back(way);
+	look->flow->flags |= (uint8_t)((unsigned int)way << CT_WAY_SHIFT);
 	return true;
 }
 
@@ -232,7 +234,8 @@ static bool check_again(const struct fast_rules *r, struct ct_flow *f)
 			      .protocol = ct_protocol(f),
 			      .port = ct_port_to(f) };
 
-	f->mark = accepts(r, &q, (enum rules_way)f->way) ? r->mark : r->mark | 1;
+	f->mark = accepts(r, &q, (enum rules_way)(f->flags >> CT_WAY_SHIFT)) ? r->mark
+									     : r->mark | 1;
 	return f->mark == r->mark;
 }
 

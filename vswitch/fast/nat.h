@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Translation of IPv4 addresses in user space: what guests say to elsewhere leaves from an address of the pool,
+ * answers come back, and forwards lead to guests. The document is
+ *
+ *	inside		[prefix, ...]: sources that are translated
+ *	direct		[prefix, ...]: destinations that are not, nor what comes from them
+ *	pool		[{"address", "ports": [first, last], "shared"}]: what they leave from, each guest always from
+ *			the same; shared: true: the host has the address, too, and what is not for a port of ours
+ *			is the host's; else it is for nobody
+ *	forwards	[{"protocol","address","ports": [first, last],"to","to-port"}]; address: of the pool, its
+ *			ports need not be; to-port: of the first, the others follow
+ *	flows		at most so many; FAST_NAT_FLOWS
+ *	flows-per-guest	of which one may have so many; a sixteenth
+ *
+ * A port of the pool is user space's alone: whoever writes the document keeps the kernel from it
+ * (net.ipv4.ip_local_reserved_ports, the ports of "masquerade"). So no packet has two who answer it. What a flow
+ * cannot be known of (fragments, options, protocols without ports) is the kernel's, which translates it by itself.
+ *
+ * TCP, UDP and ICMP echoes are translated, errors about them too. One thread at a time; no memory is taken
+ * after fast_nat_create().
+ */
+#ifndef VSWITCH_FAST_NAT_H
+#define VSWITCH_FAST_NAT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <jansson.h>
+
+#include "vswitch/fast/ct.h"
+#include "vswitch/fast/guard.h"
+#include "vswitch/fast/head.h"
+
+#define FAST_NAT_FLOWS 65536u /* 6 MiB */
+
+#define FAST_NAT_GUESTS (FAST_CT_GUESTS - 256)
+
+enum fast_nat_verdict {
+	FAST_NAT_UNTOUCHED,  /* nothing to translate */
+	FAST_NAT_TRANSLATED, /* addresses, ports and checksums are new, in frame and head */
+	FAST_NAT_KERNEL,     /* untouched, for the host */
+	FAST_NAT_DROP,
+};
+
+struct fast_nat;
+
+/**
+ * fast_nat_create() - Translation as its document says, without flows
+ * @why:	FAST_WHY_MAX bytes: cause and cure
+ * Return: 0; -EINVAL; -ENOMEM.
+ */
+int fast_nat_create(const json_t *doc, struct fast_nat **out, char *why);
+/* Another document; flows that it would not let begin as they are end at their next packet. As fast_nat_create(). */
+int fast_nat_change(struct fast_nat *n, const json_t *doc, char *why);
+/* NULL is allowed. */
+void fast_nat_destroy(struct fast_nat *n);
+
+/**
+ * fast_nat_translate() - A frame on its way from or to elsewhere
+ * @h:		Rewritten with the frame's first bytes
+ * @from_guest:	Else it came from elsewhere
+ * @guest:	Whose frame it is, whose flows are counted: below FAST_NAT_GUESTS. What comes in by a forward counts
+ *		for that forward
+ * @is_blank:	Its TCP or UDP checksum holds the pseudo-header's sum only
+ */
+enum fast_nat_verdict fast_nat_translate(struct fast_nat *n, struct fast_head *h, bool from_guest,
+					 uint16_t guest, bool is_blank, uint64_t now_ns);
+/* Have the index's line for this frame come near. */
+void fast_nat_prefetch(const struct fast_nat *n, const struct fast_head *h);
+/* Take out what has ended, looking at @nr flows: to be called now and then. */
+void fast_nat_sweep(struct fast_nat *n, unsigned int nr, uint64_t now_ns);
+/* A guest is gone, its flows with it. Return: how many. */
+unsigned int fast_nat_end_guest(struct fast_nat *n, uint16_t guest);
+
+struct fast_nat_stats {
+	uint32_t nr, nr_max;
+	uint64_t begun, ended, timed_out;
+	uint64_t over_limit, full, no_port; /* flows that could not begin */
+	uint64_t invalid;		    /* packets of no state of their flow */
+	uint64_t unknown;		    /* for a port of ours that nobody has */
+	uint64_t to_kernel;
+};
+
+void fast_nat_stats(const struct fast_nat *n, struct fast_nat_stats *out);
+uint32_t fast_nat_of_guest(const struct fast_nat *n, uint16_t guest);
+size_t fast_nat_memory(const struct fast_nat *n);
+
+#endif
