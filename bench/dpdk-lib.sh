@@ -130,42 +130,66 @@ dpdk_end() {
 	bench_end
 }
 
-# Open vSwitch's daemons with DPDK in $OVS_RUNDIR, $1 MiB of hugepages. Their PMD thread is on the first processor.
-dpdk_ovs_up() {
-	local cache=${VIFROST_CACHE_DIR:-${XDG_CACHE_HOME:-${HOME:-/root}/.cache}/vifrost} program
+# Open vSwitch's programs, those with DPDK among them.
+dpdk_openvswitch() {
+	local cache=${VIFROST_CACHE_DIR:-${XDG_CACHE_HOME:-${HOME:-/root}/.cache}/vifrost} folder
 	lab_openvswitch || lab_die 'Open vSwitch is not there: scripts/install-deps bench'
-	program=/usr/lib/openvswitch-switch-dpdk/ovs-vswitchd-dpdk
-	[ -x $program ] || program=$cache/openvswitch-switch-dpdk$program
-	[ -x "$program" ] || lab_die 'Open vSwitch has no DPDK here: scripts/install-deps bench'
-	export OVS_RUNDIR=/run/ovs OVS_LOGDIR=/run/ovs OVS_DBDIR=/run/ovs
-	mkdir -p $OVS_RUNDIR
-	ovsdb-tool create $OVS_RUNDIR/conf.db "${OVS_PKGDATADIR:-/usr/share/openvswitch}/vswitch.ovsschema"
-	ovsdb-server $OVS_RUNDIR/conf.db --remote=punix:$OVS_RUNDIR/db.sock --unixctl=$OVS_RUNDIR/db.ctl \
-		> "$LAB_LOG/ovsdb" 2>&1 &
-	wait_for 5 test -S $OVS_RUNDIR/db.sock
-	dpdk_vsctl --no-wait init
-	dpdk_vsctl --no-wait set Open_vSwitch . other_config:dpdk-init=true \
-		other_config:dpdk-lcore-mask=$((1 << DPDK_LOAD_CPU)) other_config:pmd-cpu-mask=$((1 << DPDK_SWITCH_CPU)) \
-		other_config:dpdk-alloc-mem="$1" other_config:dpdk-hugepage-dir=$DPDK_HUGE \
-		other_config:dpdk-extra="--no-pci --file-prefix ovs --no-telemetry ${2:-}"
-	taskset -c $DPDK_LOAD_CPU "$program" unix:$OVS_RUNDIR/db.sock --unixctl=$OVS_RUNDIR/vs.ctl -vconsole:warn \
-		--log-file=$OVS_RUNDIR/vs.log > "$LAB_LOG/ovs" 2>&1 &
-	# shellcheck disable=SC2034 # for those that source this
-	dpdk_ovs_pid=$!
-	wait_for 15 dpdk_ovs_ready || { tail -n 5 $OVS_RUNDIR/vs.log; lab_die 'Open vSwitch does not start with DPDK'; }
+	folder=/usr/lib/openvswitch-switch-dpdk
+	[ -x $folder/ovs-vswitchd-dpdk ] || folder=$cache/openvswitch-switch-dpdk$folder
+	[ -x "$folder/ovs-vswitchd-dpdk" ] || lab_die 'Open vSwitch has no DPDK here: scripts/install-deps bench'
+	export PATH=$PATH:$folder
 }
-# Its control socket is there before DPDK is.
-dpdk_ovs_ready() { [ "$(dpdk_vsctl --no-wait get Open_vSwitch . dpdk_initialized)" = true ]; }
-# shellcheck disable=SC2086 # a path of ours
-dpdk_vsctl() { ovs-vsctl --db=unix:$OVS_RUNDIR/db.sock --timeout=15 "$@"; }
 
-# Bridge $1 with two ports that are each the other's: $2 the arguments of the first, $3 of the second's "set Interface".
+# Contender $1: daemons of its own in /run/$1, $2 MiB of hugepages. Their PMD thread is on the first processor.
+dpdk_ovs_up() {
+	local dir=/run/$1 log=$LAB_LOG/$1.vswitchd
+	mkdir -p "$dir"
+	export OVS_RUNDIR=$dir OVS_LOGDIR=$dir OVS_DBDIR=$dir
+	ovsdb-tool create "$dir/conf.db" "${OVS_PKGDATADIR:-/usr/share/openvswitch}/vswitch.ovsschema"
+	ovsdb-server "$dir/conf.db" --remote=punix:"$dir/db.sock" --unixctl="$dir/db.ctl" > "$LAB_LOG/$1.ovsdb" 2>&1 &
+	wait_for 5 test -S "$dir/db.sock"
+	dpdk_vsctl "$1" --no-wait init
+	dpdk_vsctl "$1" --no-wait set Open_vSwitch . other_config:dpdk-init=true \
+		other_config:dpdk-lcore-mask=$((1 << DPDK_LOAD_CPU)) other_config:pmd-cpu-mask=$((1 << DPDK_SWITCH_CPU)) \
+		other_config:dpdk-alloc-mem="$2" other_config:dpdk-hugepage-dir=$DPDK_HUGE \
+		other_config:dpdk-extra="--no-pci --file-prefix $1 --no-telemetry"
+	taskset -c $DPDK_LOAD_CPU ovs-vswitchd-dpdk unix:"$dir/db.sock" --unixctl="$dir/vs.ctl" -vconsole:off \
+		--log-file="$log" > /dev/null 2>&1 &
+	dpdk_pid[$1]=$!
+	# Its control socket is there before DPDK is.
+	wait_for 15 dpdk_ovs_ready "$1" || { tail -n 5 "$log"; lab_die 'Open vSwitch does not start with DPDK'; }
+}
+dpdk_ovs_ready() { [ "$(dpdk_vsctl "$1" --no-wait get Open_vSwitch . dpdk_initialized)" = true ]; }
+dpdk_vsctl() { ovs-vsctl --db="unix:/run/$1/db.sock" --timeout=15 "${@:2}"; }
+
+# Contender $1's bridge br0 with two ports: $2 and $3 are their settings.
 dpdk_ovs_pair() {
-	dpdk_vsctl add-br "$1" -- set bridge "$1" datapath_type=netdev
+	dpdk_vsctl "$1" add-br br0 -- set bridge br0 datapath_type=netdev
 	# shellcheck disable=SC2086 # lists of settings
-	dpdk_vsctl add-port "$1" "$1a" -- set Interface "$1a" $2 ofport_request=1 \
-		-- add-port "$1" "$1b" -- set Interface "$1b" $3 ofport_request=2
-	ovs-ofctl del-flows "$OVS_RUNDIR/$1.mgmt"
-	ovs-ofctl add-flow "$OVS_RUNDIR/$1.mgmt" in_port=1,actions=output:2
-	ovs-ofctl add-flow "$OVS_RUNDIR/$1.mgmt" in_port=2,actions=output:1
+	dpdk_vsctl "$1" add-port br0 a -- set Interface a $2 ofport_request=1 \
+		-- add-port br0 b -- set Interface b $3 ofport_request=2
+	dpdk_ovs_patch "/run/$1/br0.mgmt" 1 2
+}
+# By the socket $1: what comes in at port $2 goes out at port $3, and back, and no more.
+dpdk_ovs_patch() {
+	ovs-ofctl -O OpenFlow14 del-flows "unix:$1"
+	ovs-ofctl -O OpenFlow14 add-flow "unix:$1" "in_port=$2,actions=output:$3"
+	ovs-ofctl -O OpenFlow14 add-flow "unix:$1" "in_port=$3,actions=output:$2"
+}
+
+# $1: a guest of the policy with two vifs that a program serves; prints EAL's options for them.
+dpdk_guest() {
+	cat > "/run/log/$1.cfg" <<-END
+		name = "$1"
+		type = "ns"
+		memory = 64
+		frontend = "program"
+		vif = [ "mac=00:16:3e:0$2:00:01", "mac=00:16:3e:0$2:00:02" ]
+		init = "exec sleep infinity"
+	END
+	vxl create -q "/run/log/$1.cfg"
+	local domid
+	domid=$(vxl domid "$1")
+	echo "-d $LAB_BIN/../lib/librte_net_xenvif.so --vdev net_xenfront0,guest=$VIFROST_RUN_DIR/guests/$domid.sock,devid=0" \
+		"--vdev net_xenfront1,guest=$VIFROST_RUN_DIR/guests/$domid.sock,devid=1"
 }
