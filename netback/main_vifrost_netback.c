@@ -15,6 +15,7 @@
 #include "base/rundir.h"
 #include "netback/netback.h"
 #include "vswitch/fast/fast.h"
+#include "vswitch/nic/nic.h"
 
 #define WORKERS_MAX 64
 #define QUEUES_MAX  8
@@ -101,7 +102,9 @@ static void raise_fd_limit(void)
 
 static int run(const char *rundir, struct netback_config *config)
 {
-	struct fast_config fast_config = { .host = &fast_host_ops, .threaded = true };
+	struct fast_config fast_config = { .host = &fast_host_ops,
+					   .nic = &nic_device,
+					   .threaded = true };
 	char path[PATH_MAX], state[PATH_MAX], why[FAST_TEXT_MAX];
 	struct rpc_server *server = NULL;
 	struct service s = { NULL, NULL };

@@ -119,8 +119,11 @@ static void test_refused(void **state)
 		  "{\"link\": \"eth0\", \"kind\": \"afpacket\"}}}}",
 		  "only a bridge" },
 		{ "{\"networks\": {\"lan\": {\"mode\": \"bridge\", \"uplink\": "
-		  "{\"pci\": \"0000:5e:00.0\"}}}}",
-		  "name its link" },
+		  "{\"pci\": \"5e:00\"}}}}",
+		  "PCI address" },
+		{ "{\"networks\": {\"lan\": {\"mode\": \"bridge\", \"uplink\": "
+		  "{\"link\": \"eth0\", \"kind\": \"usb\"}}}}",
+		  "afxdp are" },
 		{ "{\"networks\": {\"lan\": {\"mode\": \"bridge\", \"uplink\": "
 		  "{\"link\": \"lan\", \"kind\": \"afpacket\"}}}}",
 		  "own end" },

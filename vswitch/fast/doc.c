@@ -8,11 +8,13 @@
 
 #include "vswitch/fast/fast.h"
 
-#define AGEING_S   300
-#define AGEING_MAX 1000000
-#define MTU_MIN	   68
-#define MTU_MAX	   65535
-#define RATE_MAX   1000000000000000 /* so that all arithmetic stays within 63 bits */
+#define AGEING_S	  300
+#define AGEING_MAX	  1000000
+#define MTU_MIN		  68
+#define MTU_MAX		  65535
+#define UPLINK_QUEUES_MAX 16
+#define MEMORY_MAX	  (1ull << 40)
+#define RATE_MAX	  1000000000000000 /* so that all arithmetic stays within 63 bits */
 
 #define ITEMS(v) (sizeof(v) / sizeof((v)[0]))
 
@@ -187,21 +189,68 @@ static int network_per_guest(const struct place *at, const char *key, const json
 	return read_bool(at, key, value, &((struct fast_network_doc *)out)->per_guest);
 }
 
+static bool is_pci(const char *text)
+{
+	unsigned int domain, bus, slot, function;
+	char end;
+
+	return text &&
+	       sscanf(text, "%4x:%2x:%2x.%1x%c", &domain, &bus, &slot, &function, &end) == 4;
+}
+
+static int uplink_card(const struct place *at, const json_t *value, struct fast_uplink_doc *u)
+{
+	const char *pci = json_string_value(json_object_get(value, "pci"));
+	const json_t *queues = json_object_get(value, "queues");
+	uint64_t v = 1;
+	int rc;
+
+	if (!is_pci(pci))
+		return bad(at, "uplink.pci", "a PCI address is wanted, \"0000:5e:00.0\"");
+	rc = queues ? read_number(at, "uplink.queues", queues, 1, UPLINK_QUEUES_MAX, &v) : 0;
+	u->kind = FAST_UPLINK_NIC;
+	u->queues = (unsigned int)v;
+	snprintf(u->name, sizeof(u->name), "%s", pci);
+	return rc;
+}
+
 static int network_uplink(const struct place *at, const char *key, const json_t *value, void *out)
 {
-	struct fast_network_doc *d = out;
+	struct fast_uplink_doc *u = &((struct fast_network_doc *)out)->uplink;
 	const char *kind = json_string_value(json_object_get(value, "kind"));
+	char link[IFNAMSIZ] = "";
+	int rc;
 
 	if (!json_is_object(value))
-		return bad(at, key, "{\"link\",\"kind\"} is wanted");
+		return bad(at, key, "{\"link\",\"kind\"} or {\"pci\"} is wanted");
 	if (json_object_get(value, "pci"))
+		return uplink_card(at, value, u);
+	if (kind && !strcmp(kind, "afpacket"))
+		u->kind = FAST_UPLINK_PACKET;
+	else if (kind && !strcmp(kind, "afxdp"))
+		u->kind = FAST_UPLINK_XDP;
+	else if (kind && !strcmp(kind, "auto"))
+		u->kind = FAST_UPLINK_AUTO;
+	else
 		return bad(at, key,
-			   "a network card by its own driver is not served here: name its "
-			   "link, with kind afpacket");
-	if (!kind || strcmp(kind, "afpacket") != 0)
-		return bad(at, key, "kind \"%.20s\" is not served here: afpacket is",
+			   "kind \"%.20s\" is not served here: auto, afpacket and afxdp are",
 			   kind ? kind : "");
-	return read_link(at, "uplink.link", json_object_get(value, "link"), d->uplink);
+	rc = read_link(at, "uplink.link", json_object_get(value, "link"), link);
+	snprintf(u->name, sizeof(u->name), "%s", link);
+	return rc;
+}
+
+static int network_memory(const struct place *at, const char *key, const json_t *value, void *out)
+{
+	struct fast_network_doc *d = out;
+
+	return read_number(at, key, value, 0, MEMORY_MAX, &d->uplink.memory);
+}
+
+static int network_hugepages(const struct place *at, const char *key, const json_t *value,
+			     void *out)
+{
+	return read_bool(at, key, value, &((struct fast_network_doc *)out)->uplink.hugepages);
 }
 
 static int network_cpus(const struct place *at, const char *key, const json_t *value, void *out)
@@ -244,8 +293,8 @@ static const struct key network_keys[] = {
 	{ "uplink", network_uplink },
 	{ "cpus", network_cpus },
 	{ "firewall", network_firewall },
-	{ "memory", read_any },
-	{ "hugepages", read_any },
+	{ "memory", network_memory },
+	{ "hugepages", network_hugepages },
 	{ "route", read_any },
 	{ "nat", read_any },
 };
@@ -277,9 +326,9 @@ int fast_network_read(const char *name, const json_t *doc, struct fast_network_d
 		rc = bad(&at, "mode", "it is missing");
 	if (!rc)
 		rc = read_keys(&at, doc, network_keys, ITEMS(network_keys), out);
-	if (!rc && out->uplink[0] && out->mode != FAST_MODE_BRIDGE)
+	if (!rc && out->uplink.kind && out->mode != FAST_MODE_BRIDGE)
 		rc = bad(&at, "uplink", "only a bridge has one");
-	if (!rc && !strcmp(out->uplink, name))
+	if (!rc && !strcmp(out->uplink.name, name))
 		rc = bad(&at, "uplink", "the host's own end has that name");
 	return rc;
 }

@@ -27,13 +27,29 @@ struct fast_vlans {
 	uint64_t trunk[64];
 };
 
+enum fast_uplink_kind {
+	FAST_UPLINK_NONE,
+	FAST_UPLINK_PACKET, /* a link by a packet socket */
+	FAST_UPLINK_XDP,    /* a link by AF_XDP, or if that can't be by a packet socket */
+	FAST_UPLINK_AUTO,   /* AF_XDP for hardware, else a packet socket */
+	FAST_UPLINK_NIC,    /* a card by its DPDK driver */
+};
+
+struct fast_uplink_doc {
+	enum fast_uplink_kind kind;
+	char name[32]; /* of the link; a card's PCI address */
+	unsigned int queues;
+	uint64_t memory; /* bytes; 0: little */
+	bool hugepages;
+};
+
 struct fast_network_doc {
 	enum fast_mode mode;
 	bool has_mac, segment, per_guest, is_pinned;
 	uint8_t mac[MAC_LEN];
 	unsigned int mtu, ageing_s;
 	uint16_t host_vlan;
-	char uplink[IFNAMSIZ]; /* "": none */
+	struct fast_uplink_doc uplink;
 	cpu_set_t cpus;
 	const json_t *firewall; /* borrowed from the document; NULL: none */
 };

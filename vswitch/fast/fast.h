@@ -11,9 +11,11 @@
  *	ageing		seconds until a learnt MAC is forgotten; 300
  *	host-vlan	of the host's end; 0: untagged
  *	segment		true: it reaches beyond the host
- *	uplink		{"link","kind": "afpacket"}; may be absent
+ *	uplink		{"link","kind": "auto", "afpacket" or "afxdp"} or {"pci","queues"}; may be
+ *			absent. Hardware is AF_XDP's with "auto"; what that cannot take, a packet socket's
  *	cpus		[number]: where its thread runs; networks with the same share one
- *	memory, hugepages, route, nat	kept for those who ask; nothing here depends on them
+ *	memory, hugepages	of what DPDK takes for a card; bytes, bool
+ *	route, nat	kept for those who ask; nothing here depends on them
  *	firewall	as vswitch/ovs_rules.h specifies it; absent: everything passes
  *	per-guest	true: no frames between guests
  *
@@ -36,6 +38,7 @@
 
 #include "base/rpc.h"
 #include "netback/plane.h"
+#include "vswitch/fast/device.h"
 
 #define FAST_TEXT_MAX 400
 #define FAST_STATE    "fast.json" /* in the run directory */
@@ -58,6 +61,8 @@ extern const struct fast_host_ops fast_host_ops;
 struct fast_config {
 	const char *state; /* path of the file; copied. NULL: nothing is kept */
 	const struct fast_host_ops *host;
+	const struct fast_device_ops
+		*nic;  /* cards by their DPDK drivers; NULL: none in this program */
 	bool threaded; /* false: the caller calls fast_turn(), for tests */
 };
 

@@ -41,7 +41,8 @@ struct fast_net_change {
 	struct fast_rules *rules;
 	struct fast_ct *ct;
 	struct fast_thread *thread;
-	int uplink_fd; /* -1: as it is, or none */
+	bool new_uplink;
+	struct fast_uplink uplink; /* if new_uplink */
 };
 
 /* net.c */
@@ -54,6 +55,15 @@ void fast_net_commit(struct fast *f, struct fast_net_change *c);
 void fast_net_destroy(struct fast *f, struct fast_net *net, bool gone);
 /* Threads that no network has any more. */
 void fast_net_sweep(struct fast *f);
+
+/* uplink.c */
+/* 0; -errno with @why. */
+int fast_uplink_open(const struct fast *f, const struct fast_uplink_doc *doc, unsigned int mtu,
+		     struct fast_uplink *u, char *why);
+/* Safe on one that is none. */
+void fast_uplink_close(struct fast_uplink *u);
+/* Make @p, which has fast_fd_init() behind it, its port, or none. */
+void fast_uplink_init(struct fast_port *p, const struct fast_uplink *u);
 
 /* vif.c */
 struct fast_vif *fast_vif_find(const struct fast *f, const char *name);

@@ -94,16 +94,16 @@ static int make_net(struct fast *f, const char *name, const struct fast_network_
 	list_init(&net->members);
 	list_init(&net->ports);
 	snprintf(net->name, sizeof(net->name), "%s", name);
-	net->host.fd = net->uplink.fd = -1;
+	net->host.fd = net->reach.fd = -1;
 	net->host.kind = FAST_HOST;
 	net->uplink.kind = FAST_UPLINK;
-	net->uplink.is_socket = true;
 	snprintf(net->host.name, sizeof(net->host.name), "%s", name);
 	rc = fast_fdb_init(&net->fdb, doc->ageing_s, net->nr_of);
 	if (!rc)
 		rc = fast_fd_init(&net->host);
 	if (!rc)
 		rc = fast_fd_init(&net->uplink);
+	net->uplink.ops = NULL;
 	if (!rc) {
 		rc = f->config.host->open(name, doc->mtu, mac_of(doc), &net->host.fd);
 		if (rc)
@@ -120,10 +120,9 @@ static void free_net(struct fast *f, struct fast_net *net, bool gone)
 		return;
 	if (net->host.fd >= 0)
 		f->config.host->close(net->host.fd, gone);
-	if (net->uplink.fd >= 0)
-		close(net->uplink.fd);
 	fast_fd_fini(&net->host);
 	fast_fd_fini(&net->uplink);
+	fast_uplink_close(&net->reach);
 	fast_fdb_fini(&net->fdb);
 	fast_rules_destroy(net->rules);
 	fast_ct_destroy(net->ct);
@@ -132,15 +131,17 @@ static void free_net(struct fast *f, struct fast_net *net, bool gone)
 
 static int open_uplink(struct fast *f, const char *name, struct fast_net_change *c, char *why)
 {
-	const char *link = c->doc.uplink;
+	const struct fast_uplink_doc *now = &c->net->doc.uplink, *next = &c->doc.uplink;
+	char text[FAST_DEVICE_WHY_MAX] = "";
 	int rc;
 
-	if (!link[0] || (!c->is_new && !strcmp(link, c->net->doc.uplink)))
+	if (now->kind == next->kind && !strcmp(now->name, next->name) &&
+	    now->queues == next->queues)
 		return 0;
-	rc = f->config.host->open_uplink(link, &c->uplink_fd);
+	c->new_uplink = true;
+	rc = fast_uplink_open(f, next, c->doc.mtu, &c->uplink, text);
 	if (rc)
-		snprintf(why, FAST_TEXT_MAX, "network %s: uplink %s: %s", name, link,
-			 rc == -ENODEV ? "there is no such link" : strerror(-rc));
+		snprintf(why, FAST_TEXT_MAX, "network %s: uplink %s", name, text);
 	return rc;
 }
 
@@ -183,7 +184,7 @@ int fast_net_prepare(struct fast *f, const char *name, const json_t *doc, struct
 {
 	int rc;
 
-	*c = (struct fast_net_change){ .net = fast_net_find(f, name), .uplink_fd = -1 };
+	*c = (struct fast_net_change){ .net = fast_net_find(f, name), .uplink = { .fd = -1 } };
 	c->is_new = !c->net;
 	rc = fast_network_read(name, doc, &c->doc, why);
 	if (!rc)
@@ -212,8 +213,7 @@ void fast_net_abort(struct fast *f, struct fast_net_change *c)
 	if (c->is_set)
 		f->config.host->set(c->net->name, c->net->host.fd, c->net->doc.mtu,
 				    mac_of(&c->net->doc));
-	if (c->uplink_fd >= 0)
-		close(c->uplink_fd);
+	fast_uplink_close(&c->uplink);
 	if (c->is_new)
 		free_net(f, c->net, !f->restoring);
 	fast_rules_destroy(c->rules);
@@ -246,7 +246,7 @@ static int add_own_ports(struct fast_net *net)
 	net->host.is_only_mac = host.has_mac && net->mode != FAST_MODE_NAT &&
 				net->mode != FAST_MODE_ROUTE;
 	rc = fast_member_add(net, &net->host);
-	if (net->uplink.fd < 0)
+	if (!net->uplink.ops)
 		return rc;
 	fast_member_update(&net->uplink, &uplink, NULL);
 	return rc ? rc : fast_member_add(net, &net->uplink);
@@ -282,11 +282,11 @@ void fast_net_commit(struct fast *f, struct fast_net_change *c)
 		fast_thread_call(net->thread, detach, net);
 		net->thread->nr_nets--;
 	}
-	if (strcmp(net->doc.uplink, c->doc.uplink) != 0) {
-		if (net->uplink.fd >= 0)
-			close(net->uplink.fd);
-		net->uplink.fd = c->uplink_fd;
-		snprintf(net->uplink.name, sizeof(net->uplink.name), "%s", c->doc.uplink);
+	if (c->new_uplink) {
+		fast_uplink_close(&net->reach);
+		net->reach = c->uplink;
+		fast_uplink_init(&net->uplink, &net->reach);
+		snprintf(net->uplink.name, sizeof(net->uplink.name), "%.15s", c->doc.uplink.name);
 	}
 	net->doc = c->doc;
 	net->doc.firewall = NULL; /* was the document's */

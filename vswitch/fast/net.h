@@ -13,6 +13,13 @@
 #define FAST_ANY_VLAN	4095u
 #define FAST_BURSTS_MAX 8u /* senders of one thread that may wait at a time, and one more */
 
+/* What an uplink is reached by: a packet socket or a device. */
+struct fast_uplink {
+	int fd; /* -1: none */
+	struct fast_device *device;
+	char says[240]; /* how, and why not as was asked */
+};
+
 struct fast_net {
 	struct list all;     /* of the switch */
 	struct list members; /* of the thread */
@@ -32,7 +39,9 @@ struct fast_net {
 
 	/* The control thread's. */
 	struct fast_network_doc doc;
-	struct fast_port host, uplink; /* fd -1: none */
+	struct fast_port host;
+	struct fast_port uplink;  /* ops NULL: there is none */
+	struct fast_uplink reach; /* what it is reached by */
 	char trouble[200];
 };
 

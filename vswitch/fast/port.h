@@ -106,6 +106,8 @@ struct fast_port {
 	int fd;
 	bool readable, is_socket;
 	struct fast_fd_buffers *buffers;
+	/* A device's. */
+	struct fast_device *device;
 
 	struct nb_view *out[FAST_BURST]; /* of the burst at hand */
 	unsigned int nr_out;

@@ -101,10 +101,10 @@ static json_t *network_status(struct fast_net *net)
 		      (json_int_t)in.buckets * FAST_FDB_WAYS, "moved", (json_int_t)in.moved,
 		      "evicted", (json_int_t)in.evicted, "thread", thread_status(net->thread),
 		      "host", port_counters(&net->host, NULL), "trouble", net->trouble);
-	if (j && net->uplink.fd >= 0)
+	if (j && net->uplink.ops)
 		json_object_set_new(j, "uplink",
-				    json_pack("{s:s, s:s, s:o}", "link", net->uplink.name, "kind",
-					      "afpacket", "counters",
+				    json_pack("{s:s, s:s, s:o}", "link", net->doc.uplink.name,
+					      "kind", net->reach.says, "counters",
 					      port_counters(&net->uplink, NULL)));
 	if (j && net->ct)
 		json_object_set_new(

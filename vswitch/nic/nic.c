@@ -1,0 +1,376 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "vswitch/nic/nic.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <rte_bus.h>
+#include <rte_dev.h>
+#include <rte_eal.h>
+#include <rte_errno.h>
+#include <rte_ethdev.h>
+#include <rte_interrupts.h>
+#include <rte_mbuf.h>
+
+#define RING_SIZE    512u
+#define NR_MBUFS     (8u * RING_SIZE)
+#define QUEUES_MAX   16u
+#define SEND_MAX     64u
+#define MEMORY_LEAST (64ull << 20)
+
+struct nic {
+	uint16_t port;
+	bool started, interrupts;
+	unsigned int nr_queues, next;
+	uint32_t frame_max;
+	struct rte_mempool *pool;
+	char pci[32];
+	struct rte_mbuf *sending[SEND_MAX];
+	unsigned int nr_sending;
+	int fds[QUEUES_MAX];
+};
+
+static int fail(char *why, int rc, const char *pci, const char *text)
+{
+	snprintf(why, FAST_DEVICE_WHY_MAX, "%.20s: %s (%s)", pci, text, strerror(-rc));
+	return rc;
+}
+
+/* DPDK drives what the kernel has given up; which driver has it is the usual mistake. */
+static int check_driver(const char *pci, char *why)
+{
+	static const char *const drivers[] = { "vfio-pci", "uio_pci_generic", "igb_uio" };
+	char path[64], target[PATH_MAX];
+	const char *name;
+	ssize_t len;
+
+	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%.20s", pci);
+	if (access(path, F_OK))
+		return fail(why, -ENODEV, pci, "no such PCI device: see 'lspci -D'");
+	strcat(path, "/driver");
+	len = readlink(path, target, sizeof(target) - 1);
+	name = "";
+	if (len > 0) {
+		target[len] = '\0';
+		name = strrchr(target, '/') ? strrchr(target, '/') + 1 : target;
+	}
+	for (size_t i = 0; i < sizeof(drivers) / sizeof(drivers[0]); i++)
+		if (!strcmp(name, drivers[i]))
+			return 0;
+	snprintf(
+		why, FAST_DEVICE_WHY_MAX,
+		"%.20s belongs to %s%.30s: give it to DPDK by 'modprobe vfio-pci; dpdk-devbind.py -b "
+		"vfio-pci %.20s', or name it as a link",
+		pci, name[0] ? "the kernel's driver " : "no driver", name, pci);
+	return -EBUSY;
+}
+
+/* EAL cannot be started twice, so what it lacks must be known before. */
+static int check_hugepages(const struct fast_device_config *config, uint64_t memory, char *why)
+{
+	unsigned long long nr = 0, kib = 0;
+	FILE *f = fopen("/proc/meminfo", "re");
+	char line[128];
+
+	while (f && fgets(line, sizeof(line), f)) {
+		sscanf(line, "HugePages_Free: %llu", &nr);
+		sscanf(line, "Hugepagesize: %llu", &kib);
+	}
+	if (f)
+		fclose(f);
+	if (kib && nr * (kib << 10) >= memory)
+		return 0;
+	snprintf(
+		why, FAST_DEVICE_WHY_MAX,
+		"%.20s: DPDK needs %llu MiB of hugepages, %llu MiB are free: 'sysctl vm.nr_hugepages=%llu'",
+		config->name, (unsigned long long)memory >> 20, nr * kib >> 10,
+		kib ? ((unsigned long long)memory >> 10) / kib : 0);
+	return -ENOMEM;
+}
+
+/* EAL pins the thread that starts it and takes over signals' and log's manners as little as it lets us. */
+static int start_eal(const struct fast_device_config *config, char *why)
+{
+	static int started = 1;
+	uint64_t memory = config->memory > MEMORY_LEAST ? config->memory : MEMORY_LEAST;
+	char prefix[40], size[24], cpu[16];
+	char *argv[16];
+	cpu_set_t cpus;
+	int argc = 0, rc;
+
+	if (started <= 0)
+		return started ? fail(why, started, config->name,
+				      "DPDK did not start, see the log: restart vifrost-netback")
+			       : 0;
+	rc = config->hugepages ? check_hugepages(config, memory, why) : 0;
+	if (rc)
+		return rc;
+	if (sched_getaffinity(0, sizeof(cpus), &cpus))
+		return -errno;
+	snprintf(prefix, sizeof(prefix), "vifrost-%d", (int)getpid());
+	snprintf(size, sizeof(size), "%llu", (unsigned long long)(memory >> 20));
+	snprintf(cpu, sizeof(cpu), "%d", sched_getcpu());
+	argv[argc++] = (char[]){ "vifrost-netback" };
+	argv[argc++] = (char[]){ "-l" };
+	argv[argc++] = cpu;
+	argv[argc++] = (char[]){ "-m" };
+	argv[argc++] = size;
+	argv[argc++] = (char[]){ "--no-telemetry" };
+	argv[argc++] = (char[]){ "--log-level=lib.*:error" };
+	argv[argc++] = (char[]){ "--file-prefix" };
+	argv[argc++] = prefix;
+	/* Devices are probed one by one, by name. */
+	argv[argc++] = (char[]){ "-a" };
+	argv[argc++] = (char[]){ "ffff:ff:1f.7" };
+	argv[argc++] = config->hugepages ? (char[]){ "--in-memory" } : (char[]){ "--no-huge" };
+	rc = rte_eal_init(argc, argv);
+	started = rc < 0 ? -rte_errno : 0;
+	sched_setaffinity(0, sizeof(cpus), &cpus);
+	if (rc < 0)
+		return fail(why, started, config->name, "DPDK does not start, see the log");
+	return 0;
+}
+
+static int find_port(const char *pci, uint16_t *port_out)
+{
+	int rc = rte_eal_hotplug_add("pci", pci, "");
+
+	if (rc && rc != -EEXIST)
+		return rc;
+	return rte_eth_dev_get_port_by_name(pci, port_out);
+}
+
+static int set_up_queues(struct nic *n, unsigned int id)
+{
+	int socket = rte_eth_dev_socket_id(n->port), rc;
+
+	rc = rte_eth_rx_queue_setup(n->port, (uint16_t)id, RING_SIZE,
+				    (unsigned int)(socket < 0 ? SOCKET_ID_ANY : socket), NULL,
+				    n->pool);
+	return rc ? rc
+		  : rte_eth_tx_queue_setup(n->port, (uint16_t)id, RING_SIZE,
+					   (unsigned int)(socket < 0 ? SOCKET_ID_ANY : socket),
+					   NULL);
+}
+
+static void find_fds(struct nic *n)
+{
+	n->interrupts = true;
+	for (unsigned int i = 0; i < n->nr_queues; i++) {
+		n->fds[i] = rte_eth_dev_rx_intr_ctl_q_get_fd(n->port, (uint16_t)i);
+		n->interrupts &= n->fds[i] >= 0;
+	}
+}
+
+static int configure(struct nic *n, const struct fast_device_config *config, char *why)
+{
+	struct rte_eth_conf conf = { 0 };
+	struct rte_eth_dev_info info;
+	int rc = rte_eth_dev_info_get(n->port, &info);
+
+	if (rc)
+		return fail(why, rc, n->pci, "its driver does not answer");
+	n->nr_queues = config->queues ? config->queues : 1;
+	if (n->nr_queues > info.max_rx_queues || n->nr_queues > info.max_tx_queues ||
+	    n->nr_queues > QUEUES_MAX)
+		return fail(why, -ERANGE, n->pci, "it has not so many queues: rx-queues");
+	if (n->nr_queues > 1) {
+		conf.rxmode.mq_mode = RTE_ETH_MQ_RX_RSS;
+		conf.rx_adv_conf.rss_conf.rss_hf = (RTE_ETH_RSS_IP | RTE_ETH_RSS_TCP |
+						    RTE_ETH_RSS_UDP) &
+						   info.flow_type_rss_offloads;
+	}
+	conf.rxmode.mtu = config->mtu;
+	/* A driver that has none says so here: then it is looked at now and then. */
+	conf.intr_conf.rxq = 1;
+	rc = rte_eth_dev_configure(n->port, (uint16_t)n->nr_queues, (uint16_t)n->nr_queues, &conf);
+	if (rc) {
+		conf.intr_conf.rxq = 0;
+		rc = rte_eth_dev_configure(n->port, (uint16_t)n->nr_queues, (uint16_t)n->nr_queues,
+					   &conf);
+	}
+	for (unsigned int i = 0; !rc && i < n->nr_queues; i++)
+		rc = set_up_queues(n, i);
+	if (!rc)
+		rc = rte_eth_dev_start(n->port);
+	n->started = !rc;
+	if (rc)
+		return fail(why, rc, n->pci, "its driver does not take this configuration");
+	rte_eth_promiscuous_enable(n->port);
+	if (conf.intr_conf.rxq)
+		find_fds(n);
+	return 0;
+}
+
+static void nic_close(void *device)
+{
+	struct nic *n = device;
+
+	if (!n)
+		return;
+	if (n->started)
+		rte_eth_dev_stop(n->port);
+	if (n->port != RTE_MAX_ETHPORTS)
+		rte_eal_hotplug_remove("pci", n->pci);
+	rte_mempool_free(n->pool);
+	free(n);
+}
+
+static int nic_open(const struct fast_device_config *config, void **device_out, char *why)
+{
+	unsigned int mtu = config->mtu ? config->mtu : RTE_ETHER_MTU;
+	struct nic *n;
+	int rc = check_driver(config->name, why);
+
+	*device_out = NULL;
+	if (!rc)
+		rc = start_eal(config, why);
+	if (rc)
+		return rc;
+	n = calloc(1, sizeof(*n));
+	if (!n)
+		return fail(why, -ENOMEM, config->name, "no memory");
+	n->port = RTE_MAX_ETHPORTS;
+	snprintf(n->pci, sizeof(n->pci), "%s", config->name);
+	n->frame_max = mtu + RTE_ETHER_HDR_LEN + 8;
+	n->pool = rte_pktmbuf_pool_create(n->pci, NR_MBUFS, 0, 0,
+					  (uint16_t)(RTE_PKTMBUF_HEADROOM + n->frame_max + 64),
+					  SOCKET_ID_ANY);
+	if (!n->pool) {
+		rc = fail(why, -rte_errno, config->name, "no memory for its frames: socket-mem");
+		goto out;
+	}
+	rc = find_port(n->pci, &n->port);
+	if (rc) {
+		n->port = RTE_MAX_ETHPORTS;
+		rc = fail(why, rc, config->name, "no driver of DPDK takes it");
+		goto out;
+	}
+	rc = configure(n, config, why);
+out:
+	if (rc) {
+		nic_close(n);
+		n = NULL;
+	}
+	*device_out = n;
+	return rc;
+}
+
+static int nic_fd(const void *device, unsigned int i)
+{
+	const struct nic *n = device;
+
+	return n->interrupts && i < n->nr_queues ? n->fds[i] : -1;
+}
+
+static bool nic_arm(void *device)
+{
+	struct nic *n = device;
+
+	for (unsigned int i = 0; n->interrupts && i < n->nr_queues; i++)
+		if (rte_eth_dev_rx_intr_enable(n->port, (uint16_t)i))
+			return false;
+	return n->interrupts;
+}
+
+static void nic_disarm(void *device)
+{
+	struct nic *n = device;
+	uint64_t count;
+
+	for (unsigned int i = 0; n->interrupts && i < n->nr_queues; i++) {
+		rte_eth_dev_rx_intr_disable(n->port, (uint16_t)i);
+		/* An eventfd, non-blocking: nothing to read is as good. */
+		if (read(n->fds[i], &count, sizeof(count)) < 0)
+			continue;
+	}
+}
+
+static uint32_t nic_frame_max(const void *device)
+{
+	return ((const struct nic *)device)->frame_max;
+}
+
+static const char *nic_says(const void *device)
+{
+	return ((const struct nic *)device)->interrupts ? "DPDK driver" : "DPDK driver, polled";
+}
+
+static unsigned int nic_take(void *device, struct fast_frame *frames, unsigned int max)
+{
+	struct rte_mbuf *mbufs[SEND_MAX];
+	struct nic *n = device;
+	unsigned int nr = 0;
+
+	for (unsigned int i = 0; i < n->nr_queues && nr < max; i++) {
+		unsigned int room = max - nr < SEND_MAX ? max - nr : SEND_MAX;
+		uint16_t got = rte_eth_rx_burst(n->port, (uint16_t)n->next, mbufs, (uint16_t)room);
+
+		for (uint16_t k = 0; k < got; k++) {
+			/* The pool's are as long as the largest frame: one segment each. */
+			frames[nr++] = (struct fast_frame){ .data = rte_pktmbuf_mtod(mbufs[k],
+										     uint8_t *),
+							    .len = rte_pktmbuf_data_len(mbufs[k]),
+							    .handle = (uintptr_t)mbufs[k] };
+		}
+		n->next = n->next + 1 < n->nr_queues ? n->next + 1 : 0;
+	}
+	return nr;
+}
+
+static void nic_release(void *device, const struct fast_frame *frames, unsigned int nr)
+{
+	(void)device;
+	for (unsigned int i = 0; i < nr; i++)
+		rte_pktmbuf_free((struct rte_mbuf *)(uintptr_t)frames[i].handle);
+}
+
+static void nic_flush(void *device)
+{
+	struct nic *n = device;
+	uint16_t sent = rte_eth_tx_burst(n->port, 0, n->sending, (uint16_t)n->nr_sending);
+
+	rte_pktmbuf_free_bulk(n->sending + sent, n->nr_sending - sent);
+	n->nr_sending = 0;
+}
+
+static uint8_t *nic_room(void *device)
+{
+	struct nic *n = device;
+	struct rte_mbuf *m;
+
+	if (n->nr_sending == SEND_MAX)
+		nic_flush(n);
+	m = rte_pktmbuf_alloc(n->pool);
+	n->sending[n->nr_sending] = m;
+	return m ? rte_pktmbuf_mtod(m, uint8_t *) : NULL;
+}
+
+static void nic_send(void *device, uint32_t len)
+{
+	struct nic *n = device;
+	struct rte_mbuf *m = n->sending[n->nr_sending++];
+
+	m->data_len = (uint16_t)len;
+	m->pkt_len = len;
+}
+
+const struct fast_device_ops nic_device = {
+	.open = nic_open,
+	.close = nic_close,
+	.fd = nic_fd,
+	.arm = nic_arm,
+	.disarm = nic_disarm,
+	.frame_max = nic_frame_max,
+	.says = nic_says,
+	.take = nic_take,
+	.release = nic_release,
+	.room = nic_room,
+	.send = nic_send,
+	.flush = nic_flush,
+};
