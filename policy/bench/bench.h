@@ -130,7 +130,8 @@ struct bench_sample {
 struct bench_watch {
 	pid_t netback, pids[BENCH_MAX_PIDS];
 	unsigned int nr_pids;
-	char vifs[2][32];
+	pid_t ends[2]; /* 0: out of reach */
+	char vifs[2][32], devices[2][IFNAMSIZ];
 };
 
 void bench_watch_path(const struct bench *b, const struct bench_path *path, struct bench_watch *w);

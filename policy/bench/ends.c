@@ -166,61 +166,103 @@ static void find_vif(const struct bench *b, struct bench_end *end, const char *n
 	}
 }
 
-static int find_domain(struct bench *b, struct bench_end *end, const char *name,
-		       char why[BENCH_WHY])
+/* A domain of the core: where its network is, if a process of it has one. */
+static int find_domain(struct bench *b, struct bench_end *end, char why[BENCH_WHY])
 {
 	json_t *list = NULL, *domain;
-	int rc;
+	int rc = hvd(b, "domain.list", json_pack("{ss}", "name", end->name), &list, why);
 
-	rc = hvd(b, "domain.list", json_pack("{ss}", "name", name), &list, why);
-	if (rc) {
-		if (rc == -EREMOTEIO)
-			snprintf(
-				why, BENCH_WHY,
-				"there is no guest \"%s\": `vxl list` shows all; an end is also %s, or "
-				"an address where iperf3 -s runs",
-				name, BENCH_HOST);
+	if (rc == -EREMOTEIO)
+		snprintf(
+			why, BENCH_WHY,
+			"there is no guest \"%.200s\": `vxl list` shows all; an end is also %s, or an "
+			"address where iperf3 -s -p %u runs",
+			end->name, BENCH_HOST, b->port);
+	if (rc)
 		return rc == -EREMOTEIO ? -ENOENT : rc;
-	}
 	domain = json_array_get(list, 0);
 	end->domid = (int)json_integer_value(json_object_get(domain, "domid"));
 	if (!strcmp(text_of(domain, "type"), "ns"))
 		end->pid = (pid_t)json_integer_value(json_object_get(domain, "pid"));
 	json_decref(list);
-	if (!end->pid) {
-		snprintf(
-			why, BENCH_WHY,
-			"guest \"%s\" is no ns guest, or not running; give its address instead, and "
-			"run iperf3 -s -p %u in it",
-			name, b->port);
-		return -EOPNOTSUPP;
-	}
 	return 0;
+}
+
+/* Without a core, vifrostd knows which domain a guest is. */
+static int find_guest(const struct bench *b, struct bench_end *end, char why[BENCH_WHY])
+{
+	const json_t *vif;
+	size_t i;
+
+	json_array_foreach (json_object_get(b->status, "vifs"), i, vif)
+		if (!strcmp(text_of(vif, "guest"), end->name))
+			end->domid = (int)json_integer_value(json_object_get(vif, "domid"));
+	if (end->domid >= 0)
+		return 0;
+	snprintf(
+		why, BENCH_WHY,
+		"there is no guest \"%.200s\" with a vif: `vifrost vif list` shows all; an end is also "
+		"%s, or an address where iperf3 -s -p %u runs",
+		end->name, BENCH_HOST, b->port);
+	return -ENOENT;
+}
+
+static void take_address(struct bench_end *end, const char *text)
+{
+	char *to = strchr(text, ':') ? end->v6 : end->v4;
+
+	if (!*to)
+		snprintf(to, BENCH_ADDRESS_LEN, "%.*s", (int)strcspn(text, "/"), text);
+}
+
+/* The addresses that the policy has for a guest which we cannot look into. */
+static void ask_policy(const struct bench *b, struct bench_end *end)
+{
+	json_t *params = json_pack("{sb}", "effective", true), *policy = NULL, *vif, *address;
+	char path[PATH_MAX];
+	size_t i, k;
+
+	rundir_file(path, b->rundir, RUNDIR_VIFROSTD_SOCKET);
+	if (rpc_call(path, "show", params, HVD_TIMEOUT_MS, &policy)) {
+		json_decref(policy);
+		return;
+	}
+	json_array_foreach (
+		json_object_get(json_object_get(json_object_get(policy, "guests"), end->name),
+				"vifs"),
+		i, vif)
+		if (!strcmp(text_of(vif, "network"), end->network))
+			json_array_foreach (json_object_get(vif, "addresses"), k, address)
+				if (json_is_string(address))
+					take_address(end, json_string_value(address));
+	json_decref(policy);
 }
 
 static int open_guest(struct bench *b, struct bench_end *end, const char *network,
 		      char why[BENCH_WHY])
 {
-	int rc;
+	int rc = b->has_core ? find_domain(b, end, why) : find_guest(b, end, why);
 
-	if (!b->has_core) {
-		snprintf(why, BENCH_WHY,
-			 "guest \"%s\" is not of our core; give its address instead, and run "
-			 "iperf3 -s -p %u in it",
-			 end->name, b->port);
-		return -EOPNOTSUPP;
-	}
-	rc = find_domain(b, end, end->name, why);
 	if (rc)
 		return rc;
 	find_vif(b, end, network);
 	if (!end->vif[0]) {
 		snprintf(why, BENCH_WHY,
-			 "guest \"%s\" has no vif%s%s: `vifrost vif list` shows where each is",
+			 "guest \"%.200s\" has no vif%s%s: `vifrost vif list` shows where each is",
 			 end->name, *network ? " on " : "", network);
 		return -ENODEV;
 	}
-	return 0;
+	if (end->pid)
+		return 0;
+	ask_policy(b, end);
+	if (end->v4[0] || end->v6[0])
+		return 0;
+	snprintf(
+		why, BENCH_WHY,
+		"guest \"%.200s\" is not of type ns and the policy has no addresses for it: give its "
+		"address instead, and run iperf3 -s -p %u in it",
+		end->name, b->port);
+	return -EADDRNOTAVAIL;
 }
 
 /* ---- a guest of our own ---- */
@@ -263,7 +305,7 @@ static int open_own(struct bench *b, struct bench_end *end, char why[BENCH_WHY])
 	json_decref(made);
 	snprintf(end->vif, sizeof(end->vif), "vif%d.0", end->domid);
 	snprintf(end->device, sizeof(end->device), "eth0");
-	return find_domain(b, end, end->name, why);
+	return find_domain(b, end, why);
 }
 
 /* ---- all kinds ---- */

@@ -3,10 +3,13 @@
 
 #include <errno.h>
 #include <netdb.h>
+#include <netinet/icmp6.h>
 #include <netinet/in.h>
+#include <netinet/ip_icmp.h>
 #include <netinet/udp.h>
 #include <poll.h>
 #include <signal.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -85,7 +88,11 @@ static int open_socket(const struct load *l, int *fd_out, sa_family_t *family)
 	if (status)
 		return status;
 	*family = addr.ss_family;
-	fd = socket(addr.ss_family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	if (l->kind == LOAD_ICMP)
+		fd = socket(addr.ss_family, SOCK_RAW | SOCK_CLOEXEC,
+			    addr.ss_family == AF_INET6 ? (int)IPPROTO_ICMPV6 : (int)IPPROTO_ICMP);
+	else
+		fd = socket(addr.ss_family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 	if (fd < 0)
 		return fail("socket for", l->address);
 	/* Beyond the limits where that is permitted. */
@@ -262,51 +269,103 @@ out:
 	return status;
 }
 
-/* Return: its round trip in us; negative: lost. */
-static double ping_once(const struct load *l, int fd, uint8_t *bytes, uint32_t payload,
-			uint64_t seq)
+struct echo {
+	int fd;
+	sa_family_t family;
+	bool icmp;
+	uint8_t *bytes;
+	uint32_t size; /* of a message, with ICMP's header */
+};
+
+static uint16_t checksum(const uint8_t *bytes, uint32_t size)
 {
-	struct header h = { l->run, seq };
+	uint32_t sum = 0;
+
+	for (uint32_t i = 0; i < size; i++)
+		sum += (uint32_t)bytes[i] << (i % 2 ? 0 : 8);
+	while (sum >> 16)
+		sum = (sum & 0xffff) + (sum >> 16);
+	return (uint16_t)~sum;
+}
+
+/* Our number behind the header of an echo request, whose checksum IPv6 leaves to the kernel. */
+static void make_request(const struct echo *e, struct header h)
+{
+	struct icmphdr icmp = { .type = e->family == AF_INET6 ? ICMP6_ECHO_REQUEST : ICMP_ECHO };
+	uint32_t at = e->icmp ? sizeof(icmp) : 0;
+
+	memcpy(e->bytes + at, &h, sizeof(h));
+	if (!e->icmp)
+		return;
+	icmp.un.echo.id = htons((uint16_t)h.run);
+	icmp.un.echo.sequence = htons((uint16_t)h.seq);
+	memcpy(e->bytes, &icmp, sizeof(icmp));
+	if (e->family == AF_INET) {
+		uint16_t sum = htons(checksum(e->bytes, e->size));
+
+		memcpy(e->bytes + offsetof(struct icmphdr, checksum), &sum, sizeof(sum));
+	}
+}
+
+/* Is what came, of @n bytes, the answer to @h? A raw socket of IPv4 has the packet's header before it. */
+static bool is_answer(const struct echo *e, ssize_t n, struct header h)
+{
+	uint8_t reply = e->family == AF_INET6 ? ICMP6_ECHO_REPLY : ICMP_ECHOREPLY;
+	ssize_t at = e->icmp && e->family == AF_INET ? (e->bytes[0] & 15) * 4 : 0;
+	struct header got;
+
+	if (n != at + (ssize_t)e->size)
+		return false;
+	if (e->icmp && e->bytes[at] != reply)
+		return false;
+	memcpy(&got, e->bytes + at + (e->icmp ? sizeof(struct icmphdr) : 0), sizeof(got));
+	return got.run == h.run && got.seq == h.seq;
+}
+
+/* Return: its round trip in us; negative: lost. */
+static double ping_once(const struct echo *e, struct header h)
+{
 	uint64_t began;
 
-	memcpy(bytes, &h, sizeof(h));
+	make_request(e, h);
 	began = clock_ns();
-	if (send(fd, bytes, payload, 0) < 0) {
+	if (send(e->fd, e->bytes, e->size, 0) < 0) {
 		usleep(10000);
 		return -1;
 	}
 	for (;;) {
-		ssize_t n = recv(fd, bytes, payload, 0);
+		ssize_t n = recv(e->fd, e->bytes, e->size + 60, 0);
 
 		if (n < 0 && errno == ECONNREFUSED)
 			usleep(10000);
 		if (n < 0)
 			return -1;
-		memcpy(&h, bytes, sizeof(h));
 		/* Answers to what was given up may still come. */
-		if ((uint32_t)n == payload && h.run == l->run && h.seq == seq)
+		if (n >= (e->icmp ? 28 : 16) && is_answer(e, n, h))
 			return (double)(clock_ns() - began) / 1000;
 		if (clock_ns() - began > (uint64_t)PING_MS * 1000000)
 			return -1;
 	}
 }
 
-static int ping(const struct load *l, int fd, uint32_t payload)
+static int ping(const struct load *l, int fd, sa_family_t family, uint32_t payload)
 {
+	bool icmp = l->kind == LOAD_ICMP;
+	struct echo e = { fd, family, icmp, calloc(1, payload + 128),
+			  payload + (icmp ? sizeof(struct icmphdr) : 0) };
 	struct timeval timeout = { .tv_usec = PING_MS * 1000 };
 	double *samples = calloc(MAX_SAMPLES, sizeof(*samples));
 	uint64_t end = clock_ms() + l->ms, seq = 0, lost = 0;
-	uint8_t *bytes = calloc(1, payload);
 	size_t nr = 0;
 
-	if (!samples || !bytes) {
+	if (!samples || !e.bytes) {
 		free(samples);
-		free(bytes);
+		free(e.bytes);
 		return CLI_BUG;
 	}
 	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &timeout, sizeof(timeout));
 	while (!ended && clock_ms() < end && nr < MAX_SAMPLES) {
-		double us = ping_once(l, fd, bytes, payload, seq++);
+		double us = ping_once(&e, (struct header){ l->run, seq++ });
 
 		if (us < 0)
 			lost++;
@@ -319,7 +378,7 @@ static int ping(const struct load *l, int fd, uint32_t payload)
 	       bench_percentile(samples, nr, 50), bench_percentile(samples, nr, 99),
 	       bench_percentile(samples, nr, 100));
 	free(samples);
-	free(bytes);
+	free(e.bytes);
 	return CLI_OK;
 }
 
@@ -342,7 +401,7 @@ int load_run(const void *load)
 	else if (l->kind == LOAD_SEND)
 		status = send_all(l, fd, payload);
 	else
-		status = ping(l, fd, payload);
+		status = ping(l, fd, family, payload);
 	close(fd);
 	if (fflush(stdout))
 		return CLI_BUG;

@@ -14,7 +14,7 @@
 #define LOAD_MAX_MS   600000
 #define LOAD_GSO_SIZE 1448 /* of a datagram, when many are handed over at once */
 
-enum load_kind { LOAD_SINK, LOAD_ECHO, LOAD_SEND, LOAD_PING };
+enum load_kind { LOAD_SINK, LOAD_ECHO, LOAD_SEND, LOAD_PING, LOAD_ICMP };
 
 struct load {
 	enum load_kind kind;
@@ -29,7 +29,7 @@ struct load {
  * load_run() - Do it, print one line of JSON to stdout
  *	sink	{"received", "bytes", "ns", "reordered", "alien"}: until SIGTERM or its time is over
  *	send	{"sent", "bytes", "ns"}
- *	ping	{"samples", "lost", "rtt-us": {"min", "p50", "p99", "max"}}
+ *	ping, icmp {"samples", "lost", "rtt-us": {"min", "p50", "p99", "max"}}
  * Return: an exit status, a message on stderr.
  */
 int load_run(const void *load);

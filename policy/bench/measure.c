@@ -12,19 +12,7 @@
 #include "base/clock.h"
 #include "policy/bench/bench.h"
 #include "policy/bench/load.h"
-
-#define START_MS  2000
-#define GRACE_MS  8000
-#define IPERF3	  "iperf3"
-#define NOT_FOUND 126 /* bench_child_start(): no such program */
-
-struct window {
-	double bits, packets, lost, rtt_min, rtt_p50, rtt_p99, bytes;
-	double machine_s, netback_s, wait, others, elapsed_s;
-	json_int_t retransmits;
-	json_t *counters; /* what the vifs counted in it */
-	uint64_t softnet_dropped, softnet_squeezed;
-};
+#include "policy/bench/window.h"
 
 const char *bench_test_name(enum bench_test test)
 {
@@ -42,105 +30,6 @@ const char *bench_size_text(uint32_t size, char text[16])
 	return text;
 }
 
-static double number(const json_t *object, const char *key)
-{
-	return json_number_value(json_object_get(object, key));
-}
-
-static void listen_address(const struct bench_path *p, char out[BENCH_ADDRESS_LEN])
-{
-	const struct bench_end *to = p->ends[1];
-
-	if (strchr(p->address, '%'))
-		snprintf(out, BENCH_ADDRESS_LEN, "%.*s%%%.*s", INET6_ADDRSTRLEN, to->link_local,
-			 IFNAMSIZ - 1, to->device);
-	else
-		snprintf(out, BENCH_ADDRESS_LEN, "%s", p->address);
-}
-
-/* ---- TCP streams, by iperf3 ---- */
-
-static int read_iperf3(const char *text, struct window *w, char why[BENCH_WHY])
-{
-	json_t *doc = text ? json_loads(text, 0, NULL) : NULL;
-	const json_t *end = json_object_get(doc, "end");
-	const json_t *received = json_object_get(end, "sum_received");
-	const char *error = json_string_value(json_object_get(doc, "error"));
-
-	if (error || !received) {
-		snprintf(why, BENCH_WHY, "iperf3 says: %s", error ? error : "nothing that is JSON");
-		json_decref(doc);
-		return -EPROTO;
-	}
-	w->bits = number(received, "bits_per_second");
-	w->bytes = number(received, "bytes");
-	w->retransmits = json_integer_value(
-		json_object_get(json_object_get(end, "sum_sent"), "retransmits"));
-	json_decref(doc);
-	if (w->bits > 0)
-		return 0;
-	snprintf(why, BENCH_WHY, "iperf3 has got nothing across");
-	return -ENETUNREACH;
-}
-
-static int run_iperf3(const struct bench *b, const struct bench_path *p,
-		      const struct bench_row *row, struct window *w, char why[BENCH_WHY])
-{
-	char at[BENCH_ADDRESS_LEN], port[12], seconds[12], size[16], *text = NULL;
-	const char *server_argv[] = { IPERF3, "-s", "-1", "-p", port, "-B", at, NULL };
-	const char *client_argv[] = { IPERF3,
-				      "-c",
-				      p->address,
-				      "-p",
-				      port,
-				      "-t",
-				      seconds,
-				      "-J",
-				      "--connect-timeout",
-				      "3000",
-				      row->size ? "-N" : NULL,
-				      "-l",
-				      bench_size_text(row->size, size),
-				      NULL };
-	struct bench_child server = { .fd = -1 }, client;
-	bool far = p->ends[1]->pid == 0; /* its iperf3 runs already */
-	int rc = 0;
-
-	listen_address(p, at);
-	snprintf(port, sizeof(port), "%u", b->port);
-	snprintf(seconds, sizeof(seconds), "%u", (b->duration_ms + 999) / 1000);
-	if (!far) {
-		rc = bench_child_start(&server, p->ends[1]->pid, server_argv, NULL, NULL);
-		if (!rc)
-			rc = bench_child_listens(&server, b->port, false, START_MS);
-		if (rc) {
-			rc = bench_child_wait(&server, 0, NULL) == NOT_FOUND ? -ENOENT : rc;
-			goto out;
-		}
-	}
-	rc = bench_child_start(&client, p->ends[0]->pid, client_argv, NULL, NULL);
-	if (!rc)
-		rc = bench_child_wait(&client, (int)b->duration_ms + 1000 + GRACE_MS, &text);
-	if (rc == NOT_FOUND)
-		rc = -ENOENT;
-	else if (rc >= 0)
-		rc = read_iperf3(text, w, why);
-out:
-	bench_child_kill(&server);
-	free(text);
-	if (rc == -ENOENT)
-		snprintf(why, BENCH_WHY, "iperf3 is not installed: apt install iperf3");
-	else if (rc == -ECHILD || rc == -ETIMEDOUT)
-		snprintf(why, BENCH_WHY, "iperf3 does not get through at %s port %u: %s",
-			 p->address, b->port,
-			 rc == -ECHILD ? "is the port in use? take another --port"
-				       : "does the firewall of the policy let it?");
-	else if (rc == -EPROTO && far && strlen(why) < BENCH_WHY - 80)
-		snprintf(why + strlen(why), BENCH_WHY - strlen(why),
-			 "; there must run: iperf3 -s -p %u", b->port);
-	return rc;
-}
-
 /* ---- datagrams, by our own load ---- */
 
 static json_t *parsed(char *text)
@@ -151,19 +40,30 @@ static json_t *parsed(char *text)
 	return doc;
 }
 
-static void take_packets(const struct bench_row *row, const json_t *sent, const json_t *received,
-			 struct window *w)
+static void take_packets(const json_t *sent, const json_t *received, struct window *w)
 {
-	double seconds = number(received, "ns") / 1e9, got = number(received, "received");
-	double out = number(sent, "sent");
+	double seconds = window_number(received, "ns") / 1e9,
+	       got = window_number(received, "received");
+	double out = window_number(sent, "sent");
 
 	if (seconds <= 0 || out <= 0)
 		return;
 	w->packets = got / seconds;
-	w->bytes = number(received, "bytes");
+	w->received = got;
+	w->bytes = window_number(received, "bytes");
 	w->bits = w->bytes * 8 / seconds;
 	w->lost = fmax(0, (out - got) / out);
-	(void)row;
+}
+
+static void take_round_trips(const json_t *said, struct window *w)
+{
+	const json_t *rtt = json_object_get(said, "rtt-us");
+	double lost = window_number(said, "lost");
+
+	w->rtt_min = window_number(rtt, "min");
+	w->rtt_p50 = window_number(rtt, "p50");
+	w->rtt_p99 = window_number(rtt, "p99");
+	w->lost = lost / fmax(1, lost + window_number(said, "samples"));
 }
 
 static int run_load(const struct bench *b, const struct bench_path *p, const struct bench_row *row,
@@ -177,40 +77,34 @@ static int run_load(const struct bench *b, const struct bench_path *p, const str
 			     row->size,
 			     b->duration_ms,
 			     b->run };
-	struct load far = { pings ? LOAD_ECHO : LOAD_SINK, at,	  b->port, row->size,
-			    b->duration_ms + GRACE_MS,	   b->run };
+	struct load far = { pings ? LOAD_ECHO : LOAD_SINK,    at,    b->port, row->size,
+			    b->duration_ms + WINDOW_GRACE_MS, b->run };
 	struct bench_child server, client = { .fd = -1 };
 	json_t *sent, *received;
-	const json_t *rtt;
 	int rc;
 
-	listen_address(p, at);
+	window_address(p, at);
 	rc = bench_child_start(&server, p->ends[1]->pid, NULL, load_run, &far);
 	if (rc)
 		return rc;
-	rc = bench_child_listens(&server, b->port, true, START_MS);
+	rc = bench_child_listens(&server, b->port, true, WINDOW_START_MS);
 	if (!rc)
 		rc = bench_child_start(&client, p->ends[0]->pid, NULL, load_run, &near);
 	if (!rc)
-		rc = bench_child_wait(&client, (int)b->duration_ms + GRACE_MS, &client_text);
+		rc = bench_child_wait(&client, (int)b->duration_ms + WINDOW_GRACE_MS, &client_text);
 	/* What is still on its way. */
 	if (!rc)
 		rc = bench_sleep(50);
 	bench_child_end(&server);
 	if (!rc)
-		rc = bench_child_wait(&server, GRACE_MS, &server_text);
+		rc = bench_child_wait(&server, WINDOW_GRACE_MS, &server_text);
 	bench_child_kill(&server);
 	sent = parsed(client_text);
 	received = parsed(server_text);
-	rtt = json_object_get(sent, "rtt-us");
-	w->rtt_min = number(rtt, "min");
-	w->rtt_p50 = number(rtt, "p50");
-	w->rtt_p99 = number(rtt, "p99");
 	if (pings)
-		w->lost = number(sent, "lost") /
-			  fmax(1, number(sent, "lost") + number(sent, "samples"));
+		take_round_trips(sent, w);
 	else
-		take_packets(row, sent, received, w);
+		take_packets(sent, received, w);
 	json_decref(sent);
 	json_decref(received);
 	if (rc == -EINTR)
@@ -248,6 +142,39 @@ static void take_samples(struct window *w, const struct bench_sample *before,
 	}
 }
 
+/* One packet at a time to an end where nothing of ours runs: its kernel answers. */
+static int run_icmp(const struct bench *b, const struct bench_path *p, const struct bench_row *row,
+		    struct window *w, char why[BENCH_WHY])
+{
+	bool back = !p->ends[0]->pid; /* the same way and back */
+	const char *far = back ? p->back_address : p->address;
+	struct load ping = { LOAD_ICMP, far, 0, row->size, b->duration_ms, b->run };
+	struct bench_child client;
+	char *text = NULL;
+	json_t *said;
+	int rc = bench_child_start(&client, p->ends[back]->pid, NULL, load_run, &ping);
+
+	if (!rc)
+		rc = bench_child_wait(&client, (int)b->duration_ms + WINDOW_GRACE_MS, &text);
+	said = parsed(text);
+	take_round_trips(said, w);
+	json_decref(said);
+	if (rc == -EINTR || (!rc && w->rtt_p50 > 0))
+		return rc;
+	snprintf(why, BENCH_WHY, "%s does not answer ICMP echo requests", far);
+	return -ENETUNREACH;
+}
+
+static int run_row(struct bench *b, const struct bench_path *p, const struct bench_row *row,
+		   struct window *w, char why[BENCH_WHY])
+{
+	bool far = !p->ends[0]->pid || !p->ends[1]->pid;
+
+	if (row->test == BENCH_STREAM || (far && row->test == BENCH_PACKETS))
+		return window_iperf3(b, p, row, w, why);
+	return far ? run_icmp(b, p, row, w, why) : run_load(b, p, row, w, why);
+}
+
 static int run_window(struct bench *b, const struct bench_path *p, const struct bench_row *row,
 		      const struct bench_watch *watch, struct window *w, char why[BENCH_WHY])
 {
@@ -256,8 +183,7 @@ static int run_window(struct bench *b, const struct bench_path *p, const struct 
 
 	*w = (struct window){ 0 };
 	bench_sample(b, watch, &before);
-	rc = row->test == BENCH_STREAM ? run_iperf3(b, p, row, w, why)
-				       : run_load(b, p, row, w, why);
+	rc = run_row(b, p, row, w, why);
 	bench_sample(b, watch, &after);
 	take_samples(w, &before, &after);
 	bench_sample_fini(&before);
@@ -303,9 +229,9 @@ static json_t *sum_counters(const struct window *w, size_t nr)
 	return sum;
 }
 
-static json_t *cpu_json(const struct window *w, size_t nr)
+static json_t *cpu_json(const struct bench_row *row, const struct window *w, size_t nr)
 {
-	double bytes = MEMBER(w, nr, bytes);
+	double bytes = MEMBER(w, nr, bytes), packets = MEMBER(w, nr, received);
 	json_t *cpu = json_pack("{sf sf}", "machine-s", MEMBER(w, nr, machine_s), "netback-s",
 				MEMBER(w, nr, netback_s));
 
@@ -315,6 +241,9 @@ static json_t *cpu_json(const struct window *w, size_t nr)
 		json_object_set_new(cpu, "netback-s-per-gb",
 				    json_real(MEMBER(w, nr, netback_s) / (bytes / 1e9)));
 	}
+	if (row->test == BENCH_PACKETS && packets > 0)
+		json_object_set_new(cpu, "machine-us-per-packet",
+				    json_real(MEMBER(w, nr, machine_s) * 1e6 / packets));
 	return cpu;
 }
 
@@ -350,7 +279,7 @@ static json_t *result_json(const struct bench_path *p, const struct bench_row *r
 				    json_pack("{sf sf sf}", "min", MEMBER(w, nr, rtt_min), "p50",
 					      MEMBER(w, nr, rtt_p50), "p99",
 					      MEMBER(w, nr, rtt_p99)));
-	json_object_set_new(j, "cpu", cpu_json(w, nr));
+	json_object_set_new(j, "cpu", cpu_json(row, w, nr));
 	json_object_set_new(j, "noise",
 			    json_pack("{sf sf sf si si}", "spread", spread(row, w, nr), "wait",
 				      MEMBER(w, nr, wait), "others", MEMBER(w, nr, others),

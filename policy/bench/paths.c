@@ -25,19 +25,23 @@ static void with_scope(char out[BENCH_ADDRESS_LEN], const char *address, const c
 		 device);
 }
 
-/* IPv4, IPv6, what each interface has by itself: the first that both have. */
+static void both(struct bench_path *p, const char *to, const char *from)
+{
+	snprintf(p->address, sizeof(p->address), "%s", to);
+	snprintf(p->back_address, sizeof(p->back_address), "%s", from);
+}
+
+/* IPv4, IPv6, what each interface has by itself: the first that both have. Far ends are reached by routes. */
 static int choose(struct bench_path *p)
 {
 	const struct bench_end *from = p->ends[0], *to = p->ends[1];
 
-	if (to->v4[0] && (from->v4[0] || !from->pid)) {
-		memcpy(p->address, to->v4, sizeof(p->address));
-		memcpy(p->back_address, from->v4, sizeof(p->back_address));
-	} else if (to->v6[0] && (from->v6[0] || !from->pid)) {
-		memcpy(p->address, to->v6, sizeof(p->address));
-		memcpy(p->back_address, from->v6, sizeof(p->back_address));
-	} else if (from->v4[0] && !to->pid) {
-		return -EADDRNOTAVAIL;
+	if (!from->pid || !to->pid) {
+		both(p, to->v4[0] ? to->v4 : to->v6, from->v4[0] ? from->v4 : from->v6);
+	} else if (to->v4[0] && from->v4[0]) {
+		both(p, to->v4, from->v4);
+	} else if (to->v6[0] && from->v6[0]) {
+		both(p, to->v6, from->v6);
 	} else if (from->link_local[0] && to->link_local[0] &&
 		   !strcmp(from->network, to->network)) {
 		with_scope(p->address, to->link_local, from->device);
@@ -175,6 +179,13 @@ int bench_path_open(struct bench *b, struct bench_path *p, char why[BENCH_WHY])
 			memcpy(p->ends[k]->network, p->network, sizeof(p->network));
 			memcpy(p->ends[k]->device, p->network, sizeof(p->network));
 		}
+	if (!p->ends[0]->pid && !p->ends[1]->pid) {
+		snprintf(
+			why, BENCH_WHY,
+			"%.200s and %.200s are both out of reach: one end must be %s or a guest of type ns",
+			p->ends[0]->name, p->ends[1]->name, BENCH_HOST);
+		return -EOPNOTSUPP;
+	}
 	rc = wait_for_answer(b, p);
 	if (rc != -EINTR && bench_status(b, why))
 		return -ENOTCONN;

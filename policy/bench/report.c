@@ -24,6 +24,9 @@ static const struct {
 	const char *cause, *counters[6];
 } causes[] = {
 	{ "ring-full", { "to-guest.drops.no-slots", "to-guest.drops.stalled" } },
+	{ "guest-queue-full", { "end.queue-full" } },
+	{ "link-full", { "link.queue-full" } },
+	{ "socket-full", { "end.socket-full" } },
 	{ "port-full", { "from-guest.drops.port-full" } },
 	{ "port-refused", { "from-guest.drops.port-refused", "from-guest.drops.port-down" } },
 	{ "bad-grants",
@@ -153,7 +156,7 @@ static void print_row(const json_t *r, FILE *out)
 /* Only what is there: "    ring-full 1200, wakeups 33, 41 frames a wakeup". */
 static void print_attribution(const json_t *r, FILE *out)
 {
-	const json_t *a = json_object_get(r, "attribution");
+	const json_t *a = json_object_get(r, "attribution"), *cpu = json_object_get(r, "cpu");
 	double frames = number(a, "frames"), wakeups = number(a, "wakeups");
 	const char *key, *between = "    ";
 	json_t *value;
@@ -168,6 +171,8 @@ static void print_attribution(const json_t *r, FILE *out)
 	}
 	if (frames > 0 && wakeups > 0)
 		fprintf(out, ", %.1f frames a wakeup", frames / wakeups);
+	if (json_object_get(cpu, "machine-us-per-packet"))
+		fprintf(out, ", %.1f us of CPU a packet", number(cpu, "machine-us-per-packet"));
 	if (*between == ',')
 		fputc('\n', out);
 }

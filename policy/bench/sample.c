@@ -157,7 +157,86 @@ void bench_flatten(json_t *into, const json_t *vif)
 			add_number(into, of_queues[k], json_object_get(queue, of_queues[k]));
 }
 
-static json_t *vif_counters(const struct bench *b, const struct bench_watch *w)
+/* Dropped on its way out of @device, where process @pid is. */
+static json_int_t device_drops(pid_t pid, const char *device)
+{
+	FILE *f = open_of(pid, "net/dev");
+	unsigned long long drops = 0;
+	char line[512];
+
+	while (f && fgets(line, sizeof(line), f)) {
+		char *name = line + strspn(line, " "), *colon = strchr(name, ':');
+
+		if (!colon)
+			continue;
+		*colon = 0;
+		if (strcmp(name, device) != 0)
+			continue;
+		/* Received: bytes packets errs drop fifo frame compressed multicast; sent: the same. */
+		if (sscanf(colon + 1, "%*u %*u %*u %*u %*u %*u %*u %*u %*u %*u %*u %llu", &drops) !=
+		    1)
+			drops = 0;
+		break;
+	}
+	if (f)
+		fclose(f);
+	return (json_int_t)drops;
+}
+
+/* Datagrams for which a socket had no room, where process @pid is. */
+static json_int_t socket_drops(pid_t pid)
+{
+	unsigned long long v4 = 0, v6 = 0;
+	char line[512];
+	FILE *f = open_of(pid, "net/snmp");
+
+	/* InDatagrams NoPorts InErrors OutDatagrams RcvbufErrors; the first such line names them. */
+	while (f && fgets(line, sizeof(line), f))
+		if (sscanf(line, "Udp: %*u %*u %*u %*u %llu", &v4) == 1)
+			break;
+	if (f)
+		fclose(f);
+	f = open_of(pid, "net/snmp6");
+	while (f && fgets(line, sizeof(line), f))
+		if (sscanf(line, "Udp6RcvbufErrors %llu", &v6) == 1)
+			break;
+	if (f)
+		fclose(f);
+	return (json_int_t)(v4 + v6);
+}
+
+static void add_count(json_t *into, const char *key, json_int_t n)
+{
+	json_object_set_new(into, key,
+			    json_integer(n + json_integer_value(json_object_get(into, key))));
+}
+
+static void end_counters(const struct bench_watch *w, json_t *counters)
+{
+	for (int i = 0; i < 2; i++) {
+		if (!w->ends[i])
+			continue;
+		add_count(counters, "end.socket-full", socket_drops(w->ends[i]));
+		if (w->vifs[i][0])
+			add_count(counters, "end.queue-full",
+				  device_drops(w->ends[i], w->devices[i]));
+	}
+}
+
+static void vif_counters(const struct bench_watch *w, json_t *counters, const json_t *vif)
+{
+	const char *name = json_string_value(json_object_get(vif, "name"));
+	const char *link = json_string_value(json_object_get(vif, "device"));
+
+	if (!name || (strcmp(name, w->vifs[0]) != 0 && strcmp(name, w->vifs[1]) != 0))
+		return;
+	bench_flatten(counters, vif);
+	/* On some datapaths there is none. */
+	if (link)
+		add_count(counters, "link.queue-full", device_drops(getpid(), link));
+}
+
+static json_t *path_counters(const struct bench *b, const struct bench_watch *w)
 {
 	json_t *counters = json_object(), *status = NULL, *vif;
 	char path[PATH_MAX];
@@ -165,14 +244,10 @@ static json_t *vif_counters(const struct bench *b, const struct bench_watch *w)
 
 	rundir_file(path, b->rundir, RUNDIR_NETBACK_SOCKET);
 	if (!rpc_call(path, "status", NULL, STATUS_TIMEOUT_MS, &status))
-		json_array_foreach (json_object_get(status, "vifs"), i, vif) {
-			const char *name = json_string_value(json_object_get(vif, "name"));
-
-			for (int k = 0; name && k < 2; k++)
-				if (!strcmp(name, w->vifs[k]) && (!k || strcmp(name, w->vifs[0])))
-					bench_flatten(counters, vif);
-		}
+		json_array_foreach (json_object_get(status, "vifs"), i, vif)
+			vif_counters(w, counters, vif);
 	json_decref(status);
+	end_counters(w, counters);
 	return counters;
 }
 
@@ -180,7 +255,7 @@ void bench_sample(const struct bench *b, const struct bench_watch *w, struct ben
 {
 	double kernel_s;
 
-	*out = (struct bench_sample){ .counters = vif_counters(b, w) };
+	*out = (struct bench_sample){ .counters = path_counters(b, w) };
 	softnet(out);
 	threads_ns(w->netback, &out->netback_cpu_ns, &out->netback_wait_ns);
 	out->machine_s = machine_s(&kernel_s);
@@ -230,6 +305,8 @@ void bench_watch_path(const struct bench *b, const struct bench_path *path, stru
 	*w = (struct bench_watch){ .netback = netback_pid(b) };
 	for (int i = 0; i < 2; i++) {
 		snprintf(w->vifs[i], sizeof(w->vifs[i]), "%s", path->ends[i]->vif);
+		snprintf(w->devices[i], sizeof(w->devices[i]), "%s", path->ends[i]->device);
+		w->ends[i] = path->ends[i]->pid;
 		if (path->ends[i]->pid && !path->ends[i]->is_host)
 			ends[i] = netns_of(path->ends[i]->pid);
 	}
