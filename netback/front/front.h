@@ -112,6 +112,11 @@ int front_create(struct hv_guest *guest, unsigned int handle, unsigned int max_q
 int front_set_hash(struct front *f, const struct front_hash *hash);
 /* Have multicast filtered with each connection made from now on, where the backend can. */
 void front_set_multicast_control(struct front *f, bool wanted);
+/*
+ * What the backend may send with each connection made from now on: blank checksums, and, if those,
+ * segments that are yet to be cut. Both by default.
+ */
+void front_set_offload(struct front *f, bool csum, bool gso);
 /* Readable when the backend has answered about the hash: front_ctrl_event(). -1: no control ring. */
 int front_ctrl_fd(const struct front *f);
 void front_ctrl_event(struct front *f);
@@ -198,5 +203,23 @@ void front_release(struct front_queue *q, const struct front_packet *packets, un
 void front_to_guest_refill(struct front_queue *q);
 /* Ask for an event with the next packet. Return: true: there is one already. */
 bool front_to_guest_arm(struct front_queue *q);
+
+/* ---- The same for frames of one piece, many at a time ---- */
+
+struct front_frame {
+	uint8_t *data;
+	uint16_t len;	 /* of those from the guest: 14 to FRONT_BUFFER_SIZE */
+	uint16_t buffer; /* of those to the guest */
+	uint16_t flags;	 /* FRONT_CSUM_BLANK, FRONT_DATA_VALIDATED */
+};
+
+/* As front_to_guest(), up to the first that is no such frame: that is next for front_to_guest(). */
+unsigned int front_frames_to_guest(struct front_queue *q, struct front_frame *frames,
+				   unsigned int max);
+/* As front_release(). */
+void front_frames_release(struct front_queue *q, const struct front_frame *frames, unsigned int nr);
+/* Copies them into free buffers and queues those. Return: number taken, as ring and buffers allow. */
+unsigned int front_frames_from_guest(struct front_queue *q, const struct front_frame *frames,
+				     unsigned int nr);
 
 #endif

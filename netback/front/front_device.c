@@ -269,6 +269,12 @@ void front_set_multicast_control(struct front *f, bool wanted)
 	f->want_multicast_control = wanted;
 }
 
+void front_set_offload(struct front *f, bool csum, bool gso)
+{
+	f->no_csum = !csum;
+	f->no_gso = !csum || !gso;
+}
+
 const struct front_info *front_info(const struct front *f)
 {
 	return &f->info;

@@ -63,6 +63,7 @@ struct front {
 	bool stale;		 /* keys of an earlier connection may be in the store */
 	struct front_hash *hash; /* NULL: none wanted */
 	bool want_multicast_control;
+	bool no_csum, no_gso;	 /* the backend is not to send */
 	struct front_ctrl *ctrl; /* NULL: none in this connection */
 	struct front_queue *queues[FRONT_MAX_QUEUES];
 };

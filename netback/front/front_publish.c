@@ -143,9 +143,17 @@ static int write_ctrl(struct front *f, uint32_t tx)
 
 static int publish_once(struct front *f, uint32_t tx)
 {
-	static const char *const features[] = {
-		"request-rx-copy",   "feature-rx-notify", "feature-sg",
-		"feature-gso-tcpv4", "feature-gso-tcpv6", "feature-ipv6-csum-offload",
+	const struct {
+		const char *key;
+		uint32_t value;
+	} features[] = {
+		{ "request-rx-copy", 1 },
+		{ "feature-rx-notify", 1 },
+		{ "feature-sg", 1 },
+		{ "feature-gso-tcpv4", !f->no_gso },
+		{ "feature-gso-tcpv6", !f->no_gso },
+		{ "feature-no-csum-offload", f->no_csum },
+		{ "feature-ipv6-csum-offload", !f->no_csum },
 	};
 	int rc;
 
@@ -158,7 +166,7 @@ static int publish_once(struct front *f, uint32_t tx)
 	if (!rc && f->info.multicast_control)
 		rc = write_key(f, tx, f->dir, "request-multicast-control", 1);
 	for (unsigned int i = 0; !rc && i < sizeof(features) / sizeof(features[0]); i++)
-		rc = write_key(f, tx, f->dir, features[i], 1);
+		rc = write_key(f, tx, f->dir, features[i].key, features[i].value);
 	/* Not Initialised: Linux's backend waits for Connected, ours takes either. */
 	if (!rc)
 		rc = write_key(f, tx, f->dir, "state", XenbusStateConnected);

@@ -303,6 +303,7 @@ static void check_features(struct host *h)
 	check_number(h, "feature-gso-tcpv4", 1);
 	check_number(h, "feature-gso-tcpv6", 1);
 	check_number(h, "feature-ipv6-csum-offload", 1);
+	check_number(h, "feature-no-csum-offload", 0);
 }
 
 static void test_publishes_one_queue(void **state)
@@ -320,6 +321,28 @@ static void test_publishes_one_queue(void **state)
 	assert_null(fe_read(h, "queue-0"));
 	assert_int_equal(front_from_guest_fd(q), front_to_guest_fd(q));
 	check_features(h);
+}
+
+/* A guest that wants no offload, or none but checksums, says so. */
+static void test_publishes_what_it_takes(void **state)
+{
+	static const struct {
+		bool csum, gso;
+		unsigned int want_csum, want_gso;
+	} cases[] = { { true, false, 1, 0 }, { false, false, 0, 0 }, { false, true, 0, 0 } };
+	struct host *h = *state;
+
+	for (unsigned int i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		reach(h, FRONT_INITIALISING);
+		front_set_offload(h->f, cases[i].csum, cases[i].gso);
+		after(h, XenbusStateInitWait);
+		check_number(h, "feature-gso-tcpv4", cases[i].want_gso);
+		check_number(h, "feature-gso-tcpv6", cases[i].want_gso);
+		check_number(h, "feature-no-csum-offload", !cases[i].want_csum);
+		check_number(h, "feature-ipv6-csum-offload", cases[i].want_csum);
+		front_destroy(h->f);
+		h->f = NULL;
+	}
 }
 
 static void test_publishes_many_queues_then_one(void **state)
@@ -562,6 +585,7 @@ int main(void)
 		test_device(test_every_pair_of_states),
 		test_device(test_backend_passes_closing),
 		test_device(test_publishes_one_queue),
+		test_device(test_publishes_what_it_takes),
 		test_device(test_publishes_many_queues_then_one),
 		test_device(test_takes_offers_for_what_they_are),
 		test_device(test_publishes_control),

@@ -241,9 +241,10 @@ static const struct {
 	{ bad_to_prod_back, "backend filled more receive buffers than there were" },
 };
 
-static void attack(struct front_rig *x, unsigned int i)
+static void attack(struct front_rig *x, unsigned int i, bool in_frames)
 {
 	struct front_packet p, out[4];
+	struct front_frame frames[4];
 	uint8_t data[5000];
 
 	front_rig_fill(data, sizeof(data), i);
@@ -261,6 +262,8 @@ static void attack(struct front_rig *x, unsigned int i)
 	front_rig_publish_from(x);
 	front_rig_publish_to(x);
 	front_from_guest_room(x->q);
+	if (in_frames)
+		assert_int_equal(front_frames_to_guest(x->q, frames, 4), 0);
 	assert_int_equal(front_to_guest(x->q, out, 4), 0);
 	assert_non_null(front_queue_broken(x->q));
 	assert_string_equal(front_queue_broken(x->q), attacks[i].reason);
@@ -268,6 +271,9 @@ static void attack(struct front_rig *x, unsigned int i)
 	/* It is left alone from now on. */
 	assert_int_equal(front_from_guest_room(x->q), 0);
 	assert_int_equal(front_from_guest(x->q, &p, 1), 0);
+	assert_int_equal(front_frames_to_guest(x->q, frames, 4), 0);
+	frames[0] = (struct front_frame){ .data = data, .len = 60 };
+	assert_int_equal(front_frames_from_guest(x->q, frames, 1), 0);
 	front_to_guest_refill(x->q);
 	assert_int_equal(x->to->req_prod, x->q->to_pushed);
 }
@@ -275,11 +281,11 @@ static void attack(struct front_rig *x, unsigned int i)
 static void test_hostile_backend(void **state)
 {
 	(void)state;
-	for (unsigned int i = 0; i < sizeof(attacks) / sizeof(attacks[0]); i++) {
+	for (unsigned int i = 0; i < 2 * sizeof(attacks) / sizeof(attacks[0]); i++) {
 		void *fresh;
 
 		front_rig_setup(&fresh);
-		attack(fresh, i);
+		attack(fresh, i / 2, i % 2);
 		front_rig_teardown(&fresh);
 	}
 }

@@ -380,6 +380,64 @@ static void test_target_follows_load(void **state)
 
 #define test_ring(fn) cmocka_unit_test_setup_teardown(fn, front_rig_setup, front_rig_teardown)
 
+/* Short and long frames in turn, by bursts where they are one piece each: all come, in their order. */
+static void test_frames_in_bursts(void **state)
+{
+	static const size_t sizes[] = { 14, 60, 4096, 4097, 1514, 20000, 60 };
+	static uint8_t data[20000];
+	static struct front_rig_seen s;
+	struct front_frame frames[8];
+	struct front_rig *x = *state;
+	struct front_packet p;
+	unsigned int nr, at = 0;
+
+	for (unsigned int i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
+		front_rig_fill(data, sizes[i], i);
+		front_rig_send(x, data, sizes[i], 0, 4096, NETRXF_csum_blank, NULL);
+	}
+	while (at < sizeof(sizes) / sizeof(sizes[0])) {
+		nr = front_frames_to_guest(x->q, frames, 8);
+		for (unsigned int i = 0; i < nr; i++, at++) {
+			front_rig_fill(data, sizes[at], at);
+			assert_int_equal(frames[i].len, sizes[at]);
+			assert_int_equal(frames[i].flags, FRONT_CSUM_BLANK);
+			assert_memory_equal(frames[i].data, data, sizes[at]);
+		}
+		front_frames_release(x->q, frames, nr);
+		if (nr)
+			continue;
+		assert_true(sizes[at] > FRONT_BUFFER_SIZE);
+		assert_int_equal(front_to_guest(x->q, &p, 1), 1);
+		front_rig_fill(data, sizes[at], at);
+		front_rig_check(x, &p, data, sizes[at++]);
+		front_release(x->q, &p, 1);
+	}
+	front_to_guest_refill(x->q);
+	assert_int_equal(x->q->to.nr_free + (x->q->to_prod - x->q->to_cons), FRONT_NR_BUFFERS);
+	assert_int_equal(front_queue_counters(x->q)->to_guest_packets, at);
+
+	for (unsigned int i = 0; i < 3; i++)
+		frames[i] = (struct front_frame){ .data = data,
+						  .len = (uint16_t)sizes[i],
+						  .flags = i == 1 ? FRONT_CSUM_BLANK : 0 };
+	for (unsigned int sent = 0; sent < FRONT_RING_SLOTS; sent += nr) {
+		nr = front_frames_from_guest(x->q, frames, 3);
+		assert_int_equal(nr, FRONT_RING_SLOTS - sent < 3 ? FRONT_RING_SLOTS - sent : 3);
+	}
+	assert_int_equal(front_frames_from_guest(x->q, frames, 3), 0);
+	front_from_guest_flush(x->q);
+	for (unsigned int i = 0; i < FRONT_RING_SLOTS; i++) {
+		front_rig_take(x, &s);
+		assert_int_equal(s.size, sizes[i % 3]);
+		assert_memory_equal(s.data, data, sizes[i % 3]);
+		assert_int_equal(!!(s.flags & NETTXF_csum_blank), i % 3 == 1);
+		front_rig_answer(x, &s, NETIF_RSP_OKAY);
+	}
+	assert_int_equal(front_from_guest_room(x->q), FRONT_RING_SLOTS);
+	assert_int_equal(x->q->from.nr_free, FRONT_NR_BUFFERS);
+	assert_null(front_queue_broken(x->q));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -396,6 +454,7 @@ int main(void)
 		test_ring(test_out_of_resources_is_clean),
 		test_ring(test_buffers_are_not_touched_early),
 		test_ring(test_target_follows_load),
+		test_ring(test_frames_in_bursts),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
