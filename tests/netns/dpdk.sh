@@ -38,6 +38,7 @@ ask() {
 	printf '{"method":"%s","params":{}}\n' "$1" |
 		timeout 5 socat -t 5 - "UNIX-CONNECT:$VIFROST_RUN_DIR/netback.sock" | jq -c .result
 }
+has_ports() { [ "$(ask fast.get | jq '.ports | length')" = "$1" ]; }
 is_tap() { ip -d link show xenbr0 | grep -q ' tun '; }
 is_bridge() { ip -d link show xenbr0 | grep -q ' bridge '; }
 no_vif_links() { ! ip -br link | grep -q '^vif'; }
@@ -93,7 +94,7 @@ assert_ping d1 192.0.2.22
 # What somebody else has told vifrost-netback is drift, and put right.
 printf '{"method":"fast.apply","params":{"ports":{"vif1.0":null}}}\n' |
 	timeout 5 socat -t 5 - "UNIX-CONNECT:$VIFROST_RUN_DIR/netback.sock" | grep -q result
-wait_for 10 eval '[ "$(ask fast.get | jq ".ports | length")" = 2 ]' || fail "the port was not put back: $(ask fast.get)"
+wait_for 10 has_ports 2 || fail "the port was not put back: $(ask fast.get)"
 assert_ping d1 192.0.2.22
 
 # Killed: goes on with what it was told, without vifrostd.
@@ -127,7 +128,7 @@ awk '/packets transmitted/ { lost = $1 - $4; print "lost " lost " of " $1 " ping
 
 # Unplugged and plugged in again.
 vxl destroy d2
-wait_for 5 eval '[ "$(ask fast.get | jq ".ports | length")" = 1 ]' || fail "its port stayed: $(ask fast.get)"
+wait_for 5 has_ports 1 || fail "its port stayed: $(ask fast.get)"
 guest d2 2
 assert_ping d1 192.0.2.22
 
