@@ -5,6 +5,7 @@
 #include <netinet/in.h>
 
 #include "vswitch/fast/ct_priv.h"
+#include "vswitch/fast/prefix.h"
 #include "vswitch/fast/rules_priv.h"
 
 /* What the rules look at. */
@@ -17,28 +18,18 @@ struct question {
 
 /* ---- The rules ---- */
 
-static inline bool is_before(const uint64_t a[2], const uint64_t b[2])
-{
-	return a[0] != b[0] ? a[0] < b[0] : a[1] < b[1];
-}
-
 static const struct rules_range *range_of(const struct fast_rules *r, const struct question *q,
 					  const uint8_t *p)
 {
 	const struct rules_ranges *ranges = &r->ends[q->version == 6];
 	size_t low = 0, high = ranges->nr; /* the first one begins at 0: low's never lies behind */
-	uint64_t at[2] = { 0 };
+	uint64_t at[2];
 
-	if (q->version == 4) {
-		at[0] = fast_get32(p);
-	} else {
-		at[0] = (uint64_t)fast_get32(p) << 32 | fast_get32(p + 4);
-		at[1] = (uint64_t)fast_get32(p + 8) << 32 | fast_get32(p + 12);
-	}
+	fast_address(p, q->version, at);
 	while (high - low > 1) {
 		size_t middle = low + (high - low) / 2;
 
-		if (is_before(at, ranges->v[middle].first))
+		if (fast_address_compare(at, ranges->v[middle].first) < 0)
 			high = middle;
 		else
 			low = middle;

@@ -10,11 +10,10 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <arpa/inet.h>
 #include <netinet/in.h>
 
-#include "base/parse.h"
 #include "vswitch/array.h"
+#include "vswitch/fast/prefix.h"
 
 #define NO_ROW UINT32_MAX
 
@@ -156,50 +155,6 @@ static uint32_t row_number(struct compiler *c, const uint64_t *row)
 
 /* ---- Ends ---- */
 
-/* The next address; false: there is none. */
-static bool add_one(uint64_t at[2], int family)
-{
-	if (family == 0)
-		return ++at[0] <= UINT32_MAX;
-	if (++at[1])
-		return true;
-	return ++at[0] != 0;
-}
-
-/* First and last address of "10.0.0.0/8", "::1". Return: its family, 0 or 1; -1: it is none. */
-static int read_prefix(const char *text, uint64_t first[2], uint64_t last[2])
-{
-	int family = strchr(text, ':') != NULL;
-	uint32_t full = family ? 128 : 32, len = full;
-	char address[INET6_ADDRSTRLEN] = "";
-	size_t size = strcspn(text, "/");
-	uint8_t raw[16] = { 0 };
-	uint64_t host[2];
-
-	if (size >= sizeof(address))
-		return -1;
-	memcpy(address, text, size);
-	if (inet_pton(family ? AF_INET6 : AF_INET, address, raw) != 1 ||
-	    (text[size] && parse_u32(text + size + 1, full, &len)))
-		return -1;
-	if (!family) {
-		host[0] = len ? UINT32_MAX >> len : UINT32_MAX;
-		host[0] = len == 32 ? 0 : host[0];
-		first[0] = fast_get32(raw) & ~host[0] & UINT32_MAX;
-		last[0] = first[0] | host[0];
-		first[1] = last[1] = 0;
-		return 0;
-	}
-	host[0] = len >= 64 ? 0 : UINT64_MAX >> len;
-	host[1] = len == 128 ? 0 : len > 64 ? UINT64_MAX >> (len - 64) : UINT64_MAX;
-	for (int i = 0; i < 2; i++) {
-		first[i] = (uint64_t)fast_get32(raw + 8 * i) << 32 | fast_get32(raw + 8 * i + 4);
-		first[i] &= ~host[i];
-		last[i] = first[i] | host[i];
-	}
-	return 1;
-}
-
 static void add_edge(struct compiler *c, const uint64_t at[2], size_t list, bool is_end)
 {
 	struct edge *e = array_add(&c->edges, &c->nr_edges, sizeof(*e));
@@ -219,7 +174,7 @@ static int add_edges(struct compiler *c, size_t list, int family)
 
 	json_array_foreach (c->lists[list].items, i, item) {
 		const char *text = json_string_value(item);
-		int found = text ? read_prefix(text, first, last) : -1;
+		int found = text ? fast_prefix_read(text, first, last) : -1;
 
 		if (found < 0)
 			return refuse(c, -EINVAL, "\"%.60s\" is no address or prefix",
@@ -227,7 +182,7 @@ static int add_edges(struct compiler *c, size_t list, int family)
 		if (found != family)
 			continue;
 		add_edge(c, first, list, false);
-		if (add_one(last, family))
+		if (fast_prefix_next(last, family))
 			add_edge(c, last, list, true);
 		if (++c->nr_prefixes > FAST_ADDRS_MAX)
 			return refuse(c, -E2BIG, "more than %u addresses", FAST_ADDRS_MAX);
@@ -239,10 +194,7 @@ static int compare_edges(const void *a, const void *b)
 {
 	const struct edge *x = a, *y = b;
 
-	for (int i = 0; i < 2; i++)
-		if (x->at[i] != y->at[i])
-			return x->at[i] < y->at[i] ? -1 : 1;
-	return 0;
+	return fast_address_compare(x->at, y->at);
 }
 
 static void pass_edge(struct compiler *c, const struct edge *e)
