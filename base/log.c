@@ -10,6 +10,7 @@
 static const char *log_prog = "vifrost";
 static enum log_level log_max = LOG_LEVEL_NOTICE;
 static bool log_tty;
+static void (*log_sink)(enum log_level level, const char *text);
 
 static const char *const level_names[] = {
 	[LOG_LEVEL_ERR] = "error", [LOG_LEVEL_WARNING] = "warning", [LOG_LEVEL_NOTICE] = "notice",
@@ -23,12 +24,17 @@ void log_init(const char *prog, enum log_level level)
 	log_tty = isatty(STDERR_FILENO);
 }
 
+void log_set_sink(void (*sink)(enum log_level level, const char *text))
+{
+	log_sink = sink;
+}
+
 void log_line(enum log_level level, const char *fmt, ...)
 {
 	char text[1024];
 	va_list ap;
 
-	if (level > log_max)
+	if (level > log_max && !log_sink)
 		return;
 	va_start(ap, fmt);
 	vsnprintf(text, sizeof(text), fmt, ap);
@@ -37,7 +43,9 @@ void log_line(enum log_level level, const char *fmt, ...)
 	for (char *p = text; *p; p++)
 		if ((unsigned char)*p < 0x20 || *p == 0x7f)
 			*p = '?';
-	if (log_tty)
+	if (log_sink)
+		log_sink(level, text);
+	else if (log_tty)
 		fprintf(stderr, "%s: %s: %s\n", log_prog, level_names[level], text);
 	else
 		fprintf(stderr, "<%d>%s: %s\n", (int)level, log_prog, text);

@@ -23,6 +23,8 @@ enum log_level {
  * @level:	Lines above it are not written
  */
 void log_init(const char *prog, enum log_level level);
+/* All lines go to @sink from now on, whatever their level: where we are a guest in another's program. */
+void log_set_sink(void (*sink)(enum log_level level, const char *text));
 void log_line(enum log_level level, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
 #define log_err(...)	 log_line(LOG_LEVEL_ERR, __VA_ARGS__)

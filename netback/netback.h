@@ -36,6 +36,8 @@ struct netback_config {
 	const struct nb_only
 		*only;	   /* borrowed; serve no other; NULL: all but those of NB_DATAPATH_PMD */
 	const char *sysfs; /* "/sys" on a real Xen; NULL: the kernel serves no vifs here */
+	bool no_csum,
+		no_gso; /* frontends are not offered these, whatever the policy lets them have */
 	unsigned int patience_ms; /* of waiting, before it is called a trouble; 0: the usual */
 };
 

@@ -81,6 +81,13 @@ static bool is_same(const struct nb_offer *a, const struct nb_offer *b)
 	       a->no_sg == b->no_sg;
 }
 
+/* Nor what who moves its frames cannot take. */
+static void limit(const struct nb_vif *vif, struct nb_offer *offer)
+{
+	offer->no_csum |= vif->nb->config.no_csum;
+	offer->no_gso |= vif->nb->config.no_gso;
+}
+
 int nb_offer_read(struct nb_vif *vif, bool *changed_out)
 {
 	struct nb_offer offer = { 0 };
@@ -91,6 +98,7 @@ int nb_offer_read(struct nb_vif *vif, bool *changed_out)
 	/* One in service has been offered what it has. */
 	if (vif->queues || vif->elsewhere)
 		return 0;
+	limit(vif, &vif->offer);
 	rc = nb_xb_read_text(vif, NB_BACKEND, KEY, text, sizeof(text));
 	if (nb_xb_failed(rc))
 		return rc;
@@ -102,6 +110,7 @@ int nb_offer_read(struct nb_vif *vif, bool *changed_out)
 		nb_trouble(vif, KEY " is not understood: all is offered");
 		offer = (struct nb_offer){ 0 };
 	}
+	limit(vif, &offer);
 	vif->offer_known = true;
 	*changed_out = vif->state == XenbusStateInitWait && !is_same(&offer, &vif->offer);
 	vif->offer = offer;

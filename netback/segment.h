@@ -15,7 +15,7 @@ struct nb_segmenter {
 	unsigned int frag;     /* where the next segment's payload begins: 0: in whole's head */
 	uint32_t frag_done;    /* bytes */
 	struct nb_view view;
-	struct nb_frag frags[XEN_NETIF_NR_SLOTS_MIN + 2];
+	struct nb_frag frags[NB_VIEW_FRAGS_MAX + 1];
 	uint8_t head[NB_VIEW_ROOM + NB_VIEW_HEAD_MAX];
 };
 

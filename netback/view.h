@@ -11,9 +11,10 @@
 
 #include "netback/queue.h"
 
-#define NB_VIEW_HEAD_MAX NB_HEADER_MAX /* bytes of head */
-#define NB_VIEW_ROOM	 32u /* writable bytes in front of head: for tags that are pushed */
-#define NB_VIEWS_MAX	 NB_BATCH_PACKETS
+#define NB_VIEW_HEAD_MAX  NB_HEADER_MAX /* bytes of head */
+#define NB_VIEW_ROOM	  32u /* writable bytes in front of head: for tags that are pushed */
+#define NB_VIEWS_MAX	  NB_BATCH_PACKETS
+#define NB_VIEW_FRAGS_MAX 64u
 
 #define NB_VIEW_CSUM_BLANK     1u /* the TCP or UDP checksum holds only the pseudo-header's sum */
 #define NB_VIEW_DATA_VALIDATED 2u /* the checksum is known to be right (or blank) */

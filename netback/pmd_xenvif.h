@@ -1,0 +1,177 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * net_xenvif, the host's end of one vif as a DPDK port.
+ *
+ *	program's lcores             driver's control thread
+ *	  rx/tx bursts                 struct netback of this one vif: store, xenbus states
+ *	       |                             | plane: start(), stop()
+ *	       +------> struct xv_link <-----+      one for each of the guest's queues
+ *	                  lock, nb_queue
+ *
+ * A guest's queue has one user at a time (queue.h), while a program may receive and send with two lcores
+ * and the guest may go at any moment: each burst takes the link's lock, once. Receive queue r polls the
+ * links r, r + number of receive queues, ...; send queue s feeds link s modulo the guest's queues.
+ */
+#ifndef NETBACK_PMD_XENVIF_H
+#define NETBACK_PMD_XENVIF_H
+
+#include <pthread.h>
+
+#include <ethdev_driver.h>
+#include <rte_mbuf.h>
+#include <rte_spinlock.h>
+
+#include "base/loop.h"
+#include "base/rundir.h"
+#include "netback/netback.h"
+#include "netback/plane.h"
+#include "netback/pmd.h"
+#include "netback/poll.h"
+
+#define XV_BURST	  NB_VIEWS_MAX
+#define XV_SEGS_MAX	  NB_VIEW_FRAGS_MAX /* mbufs of one frame that is sent */
+#define XV_GREFS_MAX	  1024u
+#define XV_FRAGS	  (XV_BURST * 4u)
+#define XV_QUEUES_DEFAULT 4u
+#define XV_QUEUES_MAX	  NB_MAX_QUEUES
+#define XV_TX_QUEUES_MAX  64u /* a program has one for each of its threads */
+
+struct xv_port;
+
+/* One of the guest's queues. What is behind @lock belongs to who holds it. */
+struct xv_link {
+	rte_spinlock_t lock;
+	struct nb_queue *queue; /* NULL: not connected */
+	rte_spinlock_t *shared; /* of all the vif's queues, NULL: each is on its own */
+	struct nb_batch *batch;
+	unsigned int nr_bursts;	    /* since the control ring was looked at */
+	struct nb_queue_stats past; /* of connections that are over */
+} __rte_cache_aligned;
+
+/* Counted by the queue's lcore alone. */
+struct xv_rx_stats {
+	uint64_t frames, bytes, no_mbuf, no_scatter, no_gso;
+};
+
+struct xv_tx_stats {
+	uint64_t frames, bytes, bad_chain, bad_offload;
+};
+
+struct xv_rx {
+	struct xv_port *port;
+	uint16_t id;
+	struct rte_mempool *pool;
+	struct xv_rx_stats stats;
+	unsigned int nr_stash;
+	struct rte_mbuf
+		*stash[XV_BURST]; /* for frames' beginnings: none is taken that has no room */
+	/* Interrupts: readable when a link of ours is, or @wake_fd or @timer_fd. -1: not in use. */
+	int epoll_fd, wake_fd, timer_fd;
+} __rte_cache_aligned;
+
+struct xv_tx {
+	struct xv_port *port;
+	uint16_t id;
+	struct xv_tx_stats stats;
+	unsigned int nr_frags;
+	struct nb_view views[XV_BURST];
+	struct nb_view *list[XV_BURST];
+	struct nb_frag frags[XV_FRAGS + XV_SEGS_MAX];
+	/* Beginnings that are in several mbufs, or must be rewritten in ones that others have too. */
+	uint8_t heads[XV_BURST][NB_VIEW_ROOM + NB_VIEW_HEAD_MAX];
+} __rte_cache_aligned;
+
+struct xv_port {
+	struct rte_eth_dev *dev;
+	const char *name; /* the device's */
+	struct nb_only only;
+	uint32_t max_queues; /* "queues=" */
+	char rundir[RUNDIR_MAX];
+	struct rte_ether_addr mac;
+	uint32_t mtu_max;
+
+	/* Set by start, read by bursts. */
+	bool carry_scatter;	    /* frames may be of several mbufs */
+	bool carry_csum, carry_gso; /* the program hands blank checksums, segments to be made, on */
+	_Atomic bool running;
+	uint16_t nr_rx;
+	_Atomic uint16_t nr_links; /* the guest's queues; 0: not connected */
+	struct xv_link links[NB_MAX_QUEUES];
+	rte_spinlock_t shared;
+
+	/* Control. */
+	struct hv *hv;
+	struct loop *loop;
+	struct netback *netback;
+	struct loop_fd stop_watcher;
+	int stop_fd;
+	pthread_t thread;
+	bool threaded, closing;
+	_Atomic bool removed; /* its area is gone */
+	_Atomic uint64_t nr_connections;
+
+	struct nb_queue_stats base; /* at the last reset */
+	struct xv_rx_stats rx_base[XV_QUEUES_MAX];
+	struct xv_tx_stats tx_base[XV_TX_QUEUES_MAX];
+};
+
+/* pmd_xenvif_control.c: the vif's area and its life. */
+
+/* Look at the area, before anything is offered. On error @why says cause and cure. */
+int xv_control_open(struct xv_port *port, char *why);
+/* Offer the vif to its guest, once. */
+int xv_control_start(struct xv_port *port, char *why);
+/* Rings and the store's state stay as they are, for who comes next. Safe twice. */
+void xv_control_close(struct xv_port *port);
+
+/* pmd_xenvif_rx.c, pmd_xenvif_tx.c */
+uint16_t xv_rx_burst(void *queue, struct rte_mbuf **mbufs, uint16_t nr);
+uint16_t xv_tx_burst(void *queue, struct rte_mbuf **mbufs, uint16_t nr);
+uint16_t xv_tx_prepare(void *queue, struct rte_mbuf **mbufs, uint16_t nr);
+
+/* pmd_xenvif_intr.c */
+int xv_intr_install(struct xv_port *port);
+void xv_intr_remove(struct xv_port *port);
+int xv_intr_enable(struct rte_eth_dev *dev, uint16_t id);
+int xv_intr_disable(struct rte_eth_dev *dev, uint16_t id);
+/* The link's channels have come, or (!@on) are about to go. */
+void xv_intr_link(struct xv_port *port, unsigned int index, bool on);
+
+/* pmd_xenvif_stats.c */
+int xv_stats_get(struct rte_eth_dev *dev, struct rte_eth_stats *stats);
+int xv_stats_reset(struct rte_eth_dev *dev);
+int xv_xstats_get(struct rte_eth_dev *dev, struct rte_eth_xstat *xstats, unsigned int nr);
+int xv_xstats_names(struct rte_eth_dev *dev, struct rte_eth_xstat_name *names, unsigned int nr);
+/* Add what a connection has counted that is over. */
+void xv_stats_retire(struct xv_link *link);
+/* The same of a queue of ours that is about to be freed. */
+void xv_stats_retire_rx(struct xv_rx *rx);
+void xv_stats_retire_tx(struct xv_tx *tx);
+
+/*
+ * Take the link's queue for one burst. NULL: it is not connected, or (!@wait) another has it. To be given
+ * back by xv_put().
+ */
+static inline struct nb_queue *xv_take(struct xv_link *link, bool wait)
+{
+	if (wait)
+		rte_spinlock_lock(&link->lock);
+	else if (!rte_spinlock_trylock(&link->lock))
+		return NULL;
+	if (likely(link->queue != NULL)) {
+		if (unlikely(link->shared != NULL))
+			rte_spinlock_lock(link->shared);
+		return link->queue;
+	}
+	rte_spinlock_unlock(&link->lock);
+	return NULL;
+}
+
+static inline void xv_put(struct xv_link *link)
+{
+	if (unlikely(link->shared != NULL))
+		rte_spinlock_unlock(link->shared);
+	rte_spinlock_unlock(&link->lock);
+}
+
+#endif
