@@ -56,8 +56,8 @@ struct hv_store *hv_guest_store(struct hv_guest *guest);
 int hv_guest_share(struct hv_guest *guest, uint16_t domid, unsigned int nr, bool readonly,
 		   void **pages_out, uint32_t *refs_out);
 /*
- * The whole of what was shared. A page that the other side still holds is never used again.
- * Return: how many those are, as far as we can know (on Xen the kernel waits for them: 0). NULL @pages
+ * The whole of what was shared. A page that the other side still holds is not used again before it
+ * has let go. Return: how many those are, as far as we can know (on Xen the kernel waits for them: 0). NULL @pages
  * is allowed.
  */
 unsigned int hv_guest_unshare(struct hv_guest *guest, void *pages, unsigned int nr,

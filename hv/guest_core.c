@@ -36,9 +36,10 @@ static int map_memory(struct guest_core *g, const struct hypercall_reply *reply,
 	g->used = calloc(1, g->nr_pages / 8 + 1);
 	g->dirty = calloc(1, g->nr_pages / 8 + 1);
 	g->free_refs = calloc(g->nr_grants, sizeof(*g->free_refs));
+	g->held_refs = calloc(g->nr_grants, sizeof(*g->held_refs));
 	g->nr_refs_seen = GNTTAB_NR_RESERVED_ENTRIES;
 	g->next_page = 1; /* frame 0 is what a forgotten entry names */
-	return g->used && g->dirty && g->free_refs ? 0 : -ENOMEM;
+	return g->used && g->dirty && g->free_refs && g->held_refs ? 0 : -ENOMEM;
 }
 
 static void guest_core_detach(struct hv_guest *guest)
@@ -58,6 +59,7 @@ static void guest_core_detach(struct hv_guest *guest)
 	free(g->used);
 	free(g->dirty);
 	free(g->free_refs);
+	free(g->held_refs);
 	free(g);
 }
 

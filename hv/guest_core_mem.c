@@ -114,13 +114,34 @@ unsigned int guest_core_unshare(struct hv_guest *guest, void *pages, unsigned in
 	unsigned int nr_busy = 0;
 
 	for (unsigned int i = 0; i < nr; i++) {
-		if (hv_guest_grant_end(guest, refs[i]))
+		if (hv_guest_grant_end(guest, refs[i])) {
+			struct guest_core *g = guest_core(guest);
+
+			g->held_refs[g->nr_held_refs++] = refs[i];
 			nr_busy++;
-		else
+		} else
 			hv_guest_pages_free(guest, (uint8_t *)pages + (size_t)i * CORE_PAGE_SIZE,
 					    1);
 	}
 	return nr_busy;
+}
+
+/* What the other side has let go of since. */
+static void take_back(struct hv_guest *guest)
+{
+	struct guest_core *g = guest_core(guest);
+	uint32_t nr = 0;
+
+	for (uint32_t i = 0; i < g->nr_held_refs; i++) {
+		uint32_t ref = g->held_refs[i];
+		size_t frame = g->grants[ref].frame;
+
+		if (hv_guest_grant_end(guest, ref))
+			g->held_refs[nr++] = ref;
+		else
+			hv_guest_pages_free(guest, g->memory + frame * CORE_PAGE_SIZE, 1);
+	}
+	g->nr_held_refs = nr;
 }
 
 int guest_core_share(struct hv_guest *guest, uint16_t domid, unsigned int nr, bool readonly,
@@ -130,6 +151,7 @@ int guest_core_share(struct hv_guest *guest, uint16_t domid, unsigned int nr, bo
 	void *p;
 	int rc;
 
+	take_back(guest);
 	rc = hv_guest_pages_alloc(guest, nr, &p);
 	if (rc)
 		return rc;

@@ -48,6 +48,8 @@ struct guest_core {
 	grant_entry_v1_t *grants;
 	uint32_t nr_grants;
 	uint32_t *free_refs, nr_free_refs, nr_refs_seen;
+	/* Unshared, and still held by the other side: each with its page. */
+	uint32_t *held_refs, nr_held_refs;
 };
 
 static inline struct guest_core *guest_core(struct hv_guest *guest)

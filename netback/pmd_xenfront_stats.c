@@ -5,12 +5,12 @@
 #include "netback/pmd_xenfront.h"
 
 /* Behind what ethdev itself gives: drops by their cause, summed over the queues. */
-enum own { TX_LENGTH, TX_OFFLOAD, TX_FULL, CONNECTIONS, LEAKED, NR_OWN };
+enum own { TX_LENGTH, TX_OFFLOAD, TX_FULL, CONNECTIONS, KEPT, HELD, NR_OWN };
 
 static const char *const own_names[NR_OWN] = {
-	[TX_LENGTH] = "tx_bad_length",	    [TX_OFFLOAD] = "tx_bad_offload",
-	[TX_FULL] = "tx_ring_full_bursts",  [CONNECTIONS] = "connections",
-	[LEAKED] = "pages_kept_by_backend",
+	[TX_LENGTH] = "tx_bad_length",	       [TX_OFFLOAD] = "tx_bad_offload",
+	[TX_FULL] = "tx_ring_full_bursts",     [CONNECTIONS] = "connections",
+	[KEPT] = "pages_backend_keeps_mapped", [HELD] = "pages_held_when_closed",
 };
 
 static const struct {
@@ -94,7 +94,8 @@ static void read_own(struct xenfront *x, uint64_t own[NR_OWN])
 	}
 	pthread_mutex_lock(&x->guest->lock);
 	own[CONNECTIONS] = x->nr_connections - x->connections_counted;
-	own[LEAKED] = x->front ? front_info(x->front)->nr_leaked_pages : 0;
+	own[KEPT] = x->front ? front_info(x->front)->nr_kept_pages : 0;
+	own[HELD] = x->front ? front_info(x->front)->nr_leaked_pages : 0;
 	pthread_mutex_unlock(&x->guest->lock);
 }
 

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The control ring: tells the backend how to spread packets over the queues. All requests of a
- * connection fit into the ring at once and are sent when the backend has connected; the answers come
- * in any order, and the first that is no success is what becomes known.
+ * The control ring: tells the backend how to spread packets over the queues, and which pages it may keep
+ * mapped, so that frames in them take it no grant operation. All requests of a connection fit into the
+ * ring at once. Those about hashes are sent when the backend has connected; their answers come in any
+ * order, and the first that is no success is what becomes known. For each queue the backend is asked how
+ * many pages it keeps, and then told that many; one that keeps none is served all the same.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -17,14 +19,30 @@
 
 enum step { ALGORITHM, TYPES, KEY, MAP_SIZE, MAP, NR_STEPS };
 
+/* Ids of requests: the steps, and two for each queue. */
+#define KEEP_SIZE_ID 16u
+#define KEEP_ID	     32u
+#define NR_IDS	     48u
+#define MAX_KEPT     (FRONT_BUFFER_SIZE / sizeof(struct xen_netif_gref))
+
+_Static_assert(NR_STEPS <= KEEP_SIZE_ID && FRONT_MAX_QUEUES <= 16, "ids do not overlap");
+_Static_assert(2 * FRONT_NR_BUFFERS <= MAX_KEPT, "a queue's buffers fit one list");
+_Static_assert(NR_STEPS + 2 * FRONT_MAX_QUEUES <= SLOTS, "all requests fit the ring");
+
 struct front_ctrl {
 	struct xen_netif_ctrl_sring *sring;
 	uint32_t ring_ref;
 	uint8_t *pages; /* the key, the map: the backend reads them while it answers */
 	uint32_t refs[NR_PAGES];
 	struct hv_evtchn channel;
+	uint8_t *lists; /* of what each queue's backend may keep mapped: as the pages above */
+	uint32_t list_refs[FRONT_MAX_QUEUES];
+	unsigned int nr_lists;
+	uint32_t nr_listed[FRONT_MAX_QUEUES];
 	RING_IDX prod, cons;
-	bool outstanding[NR_STEPS];
+	RING_IDX pushed; /* req_prod as the backend sees it */
+	unsigned int nr_steps_left;
+	bool outstanding[NR_IDS];
 };
 
 static const struct {
@@ -41,6 +59,21 @@ static const struct {
 		  "the backend refuses the hash mapping: does it name queues that are not there?" },
 };
 
+static int share_hash(const struct front *f, struct front_ctrl *c)
+{
+	void *page;
+	int rc;
+
+	rc = hv_guest_share(f->guest, (uint16_t)f->backend_id, NR_PAGES, true, &page, c->refs);
+	if (rc)
+		return rc;
+	c->pages = page;
+	memcpy(c->pages + KEY_PAGE * FRONT_BUFFER_SIZE, f->hash->key, f->hash->key_size);
+	memcpy(c->pages + MAP_PAGE * FRONT_BUFFER_SIZE, f->hash->map,
+	       f->hash->nr_map * sizeof(f->hash->map[0]));
+	return 0;
+}
+
 static int ring_init(struct front *f, struct front_ctrl *c)
 {
 	uint16_t domid = (uint16_t)f->backend_id;
@@ -52,14 +85,13 @@ static int ring_init(struct front *f, struct front_ctrl *c)
 		return rc;
 	c->sring = page;
 	SHARED_RING_INIT(c->sring);
-	rc = hv_guest_share(f->guest, domid, NR_PAGES, true, &page, c->refs);
+	rc = hv_guest_share(f->guest, domid, f->info.nr_queues, true, &page, c->list_refs);
 	if (rc)
 		return rc;
-	c->pages = page;
-	memcpy(c->pages + KEY_PAGE * FRONT_BUFFER_SIZE, f->hash->key, f->hash->key_size);
-	memcpy(c->pages + MAP_PAGE * FRONT_BUFFER_SIZE, f->hash->map,
-	       f->hash->nr_map * sizeof(f->hash->map[0]));
-	return hv_guest_evtchn_alloc(f->guest, domid, &c->channel);
+	c->lists = page;
+	c->nr_lists = f->info.nr_queues;
+	rc = f->hash ? share_hash(f, c) : 0;
+	return rc ? rc : hv_guest_evtchn_alloc(f->guest, domid, &c->channel);
 }
 
 int front_ctrl_create(struct front *f)
@@ -78,6 +110,7 @@ unsigned int front_ctrl_destroy(struct front *f)
 	struct front_ctrl *c = f->ctrl;
 	unsigned int nr_leaked;
 
+	f->info.nr_kept_pages = 0;
 	f->info.hash = FRONT_HASH_NONE;
 	f->info.hash_reason = NULL;
 	if (!c)
@@ -85,6 +118,7 @@ unsigned int front_ctrl_destroy(struct front *f)
 	if (c->channel.local_port)
 		hv_guest_evtchn_free(f->guest, &c->channel);
 	nr_leaked = hv_guest_unshare(f->guest, c->sring, 1, &c->ring_ref);
+	nr_leaked += hv_guest_unshare(f->guest, c->lists, c->nr_lists, c->list_refs);
 	nr_leaked += hv_guest_unshare(f->guest, c->pages, NR_PAGES, c->refs);
 	free(c);
 	f->ctrl = NULL;
@@ -97,49 +131,114 @@ void front_ctrl_keys(const struct front *f, uint32_t *ref, uint32_t *port)
 	*port = f->ctrl->channel.local_port;
 }
 
-static void put(struct front_ctrl *c, enum step step, uint32_t data0, uint32_t data1)
+static uint16_t type_of(unsigned int id)
+{
+	if (id < NR_STEPS)
+		return steps[id].type;
+	return id < KEEP_ID ? XEN_NETIF_CTRL_TYPE_GET_GREF_MAPPING_SIZE
+			    : XEN_NETIF_CTRL_TYPE_ADD_GREF_MAPPING;
+}
+
+static void put(struct front_ctrl *c, unsigned int id, uint32_t data0, uint32_t data1,
+		uint32_t data2)
 {
 	c->sring->ring[c->prod++ % SLOTS].req = (struct xen_netif_ctrl_request){
-		.id = (uint16_t)step, .type = steps[step].type, .data = { data0, data1 }
+		.id = (uint16_t)id, .type = type_of(id), .data = { data0, data1, data2 }
 	};
-	c->outstanding[step] = true;
+	c->outstanding[id] = true;
+}
+
+static void push(struct front_ctrl *c)
+{
+	RING_IDX old = c->pushed, event;
+
+	if (c->prod == old)
+		return;
+	/* As in front_from_guest_flush(). */
+	__atomic_store_n(&c->sring->req_prod, c->prod, __ATOMIC_SEQ_CST);
+	c->pushed = c->prod;
+	event = __atomic_load_n(&c->sring->req_event, __ATOMIC_SEQ_CST);
+	if ((RING_IDX)(c->prod - event) < (RING_IDX)(c->prod - old))
+		hv_guest_evtchn_notify(&c->channel);
+}
+
+static void ask_for_hash(struct front *f)
+{
+	struct front_ctrl *c = f->ctrl;
+	const struct front_hash *hash = f->hash;
+
+	put(c, ALGORITHM, XEN_NETIF_CTRL_HASH_ALGORITHM_TOEPLITZ, 0, 0);
+	put(c, TYPES, hash->types, 0, 0);
+	put(c, KEY, c->refs[KEY_PAGE], hash->key_size, 0);
+	put(c, MAP_SIZE, hash->nr_map, 0, 0);
+	if (hash->nr_map)
+		put(c, MAP, c->refs[MAP_PAGE], hash->nr_map, 0);
+	c->nr_steps_left = c->prod;
+	f->info.hash = FRONT_HASH_ASKED;
 }
 
 void front_ctrl_start(struct front *f)
 {
 	struct front_ctrl *c = f->ctrl;
-	const struct front_hash *hash = f->hash;
-	RING_IDX event;
 
 	if (!c)
 		return;
-	put(c, ALGORITHM, XEN_NETIF_CTRL_HASH_ALGORITHM_TOEPLITZ, 0);
-	put(c, TYPES, hash->types, 0);
-	put(c, KEY, c->refs[KEY_PAGE], hash->key_size);
-	put(c, MAP_SIZE, hash->nr_map, 0);
-	if (hash->nr_map)
-		put(c, MAP, c->refs[MAP_PAGE], hash->nr_map);
-	f->info.hash = FRONT_HASH_ASKED;
-	/* As in front_from_guest_flush(). */
-	__atomic_store_n(&c->sring->req_prod, c->prod, __ATOMIC_SEQ_CST);
-	event = __atomic_load_n(&c->sring->req_event, __ATOMIC_SEQ_CST);
-	if ((RING_IDX)(c->prod - event) < c->prod)
-		hv_guest_evtchn_notify(&c->channel);
+	if (f->hash)
+		ask_for_hash(f);
+	for (unsigned int i = 0; i < c->nr_lists; i++)
+		put(c, KEEP_SIZE_ID + i, i, 0, 0);
+	push(c);
+}
+
+/*
+ * As many of the queue's buffers as the backend keeps, half of each direction: those first that are used
+ * first.
+ */
+static void offer_pages(struct front *f, unsigned int queue, uint32_t max)
+{
+	struct front_ctrl *c = f->ctrl;
+	const struct front_queue *q = f->queues[queue];
+	struct xen_netif_gref *list = (void *)(c->lists + (size_t)queue * FRONT_BUFFER_SIZE);
+	uint32_t nr = max / 2 < FRONT_NR_BUFFERS ? max / 2 : FRONT_NR_BUFFERS;
+
+	if (!nr)
+		return;
+	for (uint32_t i = 0; i < nr; i++) {
+		list[i] = (struct xen_netif_gref){ .ref = q->from.refs[i],
+						   .flags = XEN_NETIF_CTRLF_GREF_readonly };
+		list[nr + i] = (struct xen_netif_gref){ .ref = q->to.refs[i] };
+	}
+	c->nr_listed[queue] = 2 * nr;
+	put(c, KEEP_ID + queue, queue, c->list_refs[queue], 2 * nr);
+}
+
+static void take_step(struct front *f, const struct xen_netif_ctrl_response *rsp)
+{
+	if (rsp->status != XEN_NETIF_CTRL_STATUS_SUCCESS && !f->info.hash_reason) {
+		f->info.hash = FRONT_HASH_REFUSED;
+		f->info.hash_reason = steps[rsp->id].refused;
+	}
+	if (--f->ctrl->nr_steps_left == 0 && f->info.hash == FRONT_HASH_ASKED)
+		f->info.hash = FRONT_HASH_SET;
 }
 
 static const char *take(struct front *f, const struct xen_netif_ctrl_response *rsp)
 {
 	struct front_ctrl *c = f->ctrl;
 
-	if (rsp->id >= NR_STEPS || !c->outstanding[rsp->id])
+	if (rsp->id >= NR_IDS || !c->outstanding[rsp->id])
 		return "backend's control response has an id that is not outstanding";
-	if (rsp->type != steps[rsp->id].type)
+	if (rsp->type != type_of(rsp->id))
 		return "backend's control response is to another request";
 	c->outstanding[rsp->id] = false;
-	if (rsp->status != XEN_NETIF_CTRL_STATUS_SUCCESS && !f->info.hash_reason) {
-		f->info.hash = FRONT_HASH_REFUSED;
-		f->info.hash_reason = steps[rsp->id].refused;
-	}
+	if (rsp->id < NR_STEPS)
+		take_step(f, rsp);
+	else if (rsp->status != XEN_NETIF_CTRL_STATUS_SUCCESS)
+		return NULL;
+	else if (rsp->id < KEEP_ID)
+		offer_pages(f, rsp->id - KEEP_SIZE_ID, rsp->data);
+	else
+		f->info.nr_kept_pages += c->nr_listed[rsp->id - KEEP_ID];
 	return NULL;
 }
 
@@ -152,7 +251,7 @@ static const char *take_all(struct front *f)
 
 	/* Pairs with the backend's push: responses are there before the index. */
 	prod = __atomic_load_n(&c->sring->rsp_prod, __ATOMIC_ACQUIRE);
-	if (prod - c->cons > c->prod - c->cons)
+	if (prod - c->cons > c->pushed - c->cons)
 		return "backend answered more control requests than there were";
 	while (!wrong && c->cons != prod) {
 		memcpy(&rsp, &c->sring->ring[c->cons++ % SLOTS], sizeof(rsp));
@@ -180,8 +279,7 @@ void front_ctrl_event(struct front *f)
 		__atomic_store_n(&c->sring->rsp_event, c->cons + 1, __ATOMIC_SEQ_CST);
 		/* Pairs with the backend's push and check of rsp_event: one of us sees the other. */
 	} while (__atomic_load_n(&c->sring->rsp_prod, __ATOMIC_SEQ_CST) != c->cons);
-	if (f->info.hash == FRONT_HASH_ASKED && c->cons == c->prod)
-		f->info.hash = FRONT_HASH_SET;
+	push(c);
 }
 
 int front_ctrl_fd(const struct front *f)

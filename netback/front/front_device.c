@@ -110,7 +110,7 @@ static int connect_queues(struct front *f)
 		rc = front_queue_create(f, &f->queues[i]);
 		f->info.nr_queues = i + 1;
 	}
-	if (!rc && f->hash && ctrl_ring)
+	if (!rc && ctrl_ring)
 		rc = front_ctrl_create(f);
 	if (!rc)
 		rc = front_publish(f);

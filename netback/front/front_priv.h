@@ -78,7 +78,7 @@ unsigned int front_queue_destroy(struct front *f, struct front_queue *q);
 /* Marks the queue as broken; @reason is static. The first one stays. */
 void front_queue_break(struct front_queue *q, const char *reason);
 
-/* The control ring for f->hash; what it could not get is freed by the destroy. */
+/* The control ring; what it could not get is freed by the destroy. After the queues. */
 int front_ctrl_create(struct front *f);
 /* As front_queue_destroy(). */
 unsigned int front_ctrl_destroy(struct front *f);

@@ -146,5 +146,6 @@ done
 pmd 'show port xstats 0'
 pmd_end
 [ "$(grep -c 'tx_bad_offload: 0' "$LAB_LOG/testpmd")" -ge 1 ] || fail "offloads refused"
+grep -q 'pages_backend_keeps_mapped: 512' "$LAB_LOG/testpmd" || fail "the backend maps pages anew for each frame"
 vxl destroy poll
 test_end

@@ -16,7 +16,8 @@
 
 #include "tests/util/front_rig.h"
 
-#define NR_REQUESTS 5
+#define NR_REQUESTS 6 /* five of the hash, one of the pages to be kept */
+#define NR_HASH	    5
 
 struct far_end {
 	struct front_rig *rig;
@@ -101,7 +102,7 @@ static void test_requests(void **state)
 	static const uint16_t types[NR_REQUESTS] = {
 		XEN_NETIF_CTRL_TYPE_SET_HASH_ALGORITHM, XEN_NETIF_CTRL_TYPE_SET_HASH_FLAGS,
 		XEN_NETIF_CTRL_TYPE_SET_HASH_KEY,	XEN_NETIF_CTRL_TYPE_SET_HASH_MAPPING_SIZE,
-		XEN_NETIF_CTRL_TYPE_SET_HASH_MAPPING,
+		XEN_NETIF_CTRL_TYPE_SET_HASH_MAPPING,	XEN_NETIF_CTRL_TYPE_GET_GREF_MAPPING_SIZE,
 	};
 	struct far_end *e = *state;
 	const struct xen_netif_ctrl_request *r = e->requests;
@@ -133,7 +134,7 @@ static void test_accepted_in_any_order(void **state)
 	static const unsigned int order[] = { 4, 0, 3, 1, 2 };
 	struct far_end *e = *state;
 
-	for (unsigned int i = 0; i < NR_REQUESTS; i++) {
+	for (unsigned int i = 0; i < NR_HASH; i++) {
 		assert_int_equal(e->rig->f.info.hash, FRONT_HASH_ASKED);
 		answer(e, order[i], XEN_NETIF_CTRL_STATUS_SUCCESS);
 		publish(e);
@@ -163,7 +164,7 @@ static void test_answer_not_asked_for(void **state)
 {
 	struct far_end *e = *state;
 
-	e->requests[0].id = NR_REQUESTS;
+	e->requests[0].id = NR_HASH;
 	answer(e, 0, XEN_NETIF_CTRL_STATUS_SUCCESS);
 	publish(e);
 	assert_non_null(strstr(front_queue_broken(e->rig->q), "not outstanding"));
@@ -234,6 +235,79 @@ static void test_sizes(void **state)
 	assert_int_equal(e->sring->ring[3].req.data[0], 0);
 }
 
+/* As many pages as the backend says, half of each direction, each writable only where it must be. */
+static void test_pages_to_keep(void **state)
+{
+	static const struct {
+		uint32_t status, size, want;
+	} cases[] = {
+		{ XEN_NETIF_CTRL_STATUS_SUCCESS, 512, 512 },
+		{ XEN_NETIF_CTRL_STATUS_SUCCESS, UINT32_MAX, 512 },
+		{ XEN_NETIF_CTRL_STATUS_SUCCESS, 7, 6 },
+		{ XEN_NETIF_CTRL_STATUS_SUCCESS, 1, 0 },
+		{ XEN_NETIF_CTRL_STATUS_SUCCESS, 0, 0 },
+		{ XEN_NETIF_CTRL_STATUS_NOT_SUPPORTED, 512, 0 },
+	};
+	struct xen_netif_gref list[512];
+
+	(void)state;
+	for (unsigned int i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct xen_netif_ctrl_request add;
+		struct far_end *e;
+		void *fresh;
+
+		assert_int_equal(setup(&fresh), 0);
+		e = fresh;
+		assert_int_equal(e->requests[NR_HASH].data[0], 0);
+		answer(e, NR_HASH, cases[i].status);
+		e->sring->ring[0].rsp.data = cases[i].size;
+		publish(e);
+		assert_int_equal(e->sring->req_prod, NR_REQUESTS + !!cases[i].want);
+		if (cases[i].want) {
+			add = e->sring->ring[NR_REQUESTS].req;
+			assert_int_equal(add.type, XEN_NETIF_CTRL_TYPE_ADD_GREF_MAPPING);
+			assert_int_equal(add.data[0], 0);
+			assert_int_equal(add.data[2], cases[i].want);
+			read_grant(e, add.data[1], list,
+				   (uint16_t)(cases[i].want * sizeof(list[0])));
+			for (uint32_t k = 0; k < cases[i].want / 2; k++) {
+				assert_int_equal(list[k].ref, e->rig->q->from.refs[k]);
+				assert_int_equal(list[k].flags, XEN_NETIF_CTRLF_GREF_readonly);
+				assert_int_equal(list[cases[i].want / 2 + k].ref,
+						 e->rig->q->to.refs[k]);
+				assert_int_equal(list[cases[i].want / 2 + k].flags, 0);
+			}
+			assert_int_equal(e->rig->f.info.nr_kept_pages, 0);
+			e->requests[0] = add;
+			answer(e, 0,
+			       i ? XEN_NETIF_CTRL_STATUS_SUCCESS
+				 : XEN_NETIF_CTRL_STATUS_INVALID_PARAMETER);
+			publish(e);
+		}
+		assert_null(front_queue_broken(e->rig->q));
+		assert_int_equal(e->rig->f.info.nr_kept_pages, i ? cases[i].want : 0);
+		assert_int_equal(e->rig->f.info.hash, FRONT_HASH_ASKED);
+		teardown(&fresh);
+	}
+}
+
+static void test_pages_kept_twice(void **state)
+{
+	struct far_end *e = *state;
+
+	answer(e, NR_HASH, XEN_NETIF_CTRL_STATUS_SUCCESS);
+	e->sring->ring[0].rsp.data = 512;
+	publish(e);
+	e->requests[0] = e->sring->ring[NR_REQUESTS].req;
+	answer(e, 0, XEN_NETIF_CTRL_STATUS_SUCCESS);
+	publish(e);
+	assert_null(front_queue_broken(e->rig->q));
+	answer(e, 0, XEN_NETIF_CTRL_STATUS_SUCCESS);
+	publish(e);
+	assert_int_equal(e->rig->f.info.nr_kept_pages, 512);
+	assert_non_null(strstr(front_queue_broken(e->rig->q), "not outstanding"));
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -247,6 +321,8 @@ int main(void)
 		TEST(test_answer_to_another),
 		TEST(test_more_answers_than_requests),
 		TEST(test_sizes),
+		cmocka_unit_test(test_pages_to_keep),
+		TEST(test_pages_kept_twice),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
