@@ -121,8 +121,8 @@ static int attach_rings(struct nb_queue *q)
 {
 	netif_tx_sring_t *from = q->from_page.page;
 	netif_rx_sring_t *to = q->to_page.page;
-	uint32_t from_rsp = __atomic_load_n(&from->rsp_prod, __ATOMIC_RELAXED);
-	uint32_t to_rsp = __atomic_load_n(&to->rsp_prod, __ATOMIC_RELAXED);
+	uint32_t from_rsp = nb_shared_load(&from->rsp_prod);
+	uint32_t to_rsp = nb_shared_load(&to->rsp_prod);
 
 	BACK_RING_ATTACH(&q->from_ring, from, from_rsp, NB_PAGE_SIZE);
 	BACK_RING_ATTACH(&q->to_ring, to, to_rsp, NB_PAGE_SIZE);
@@ -188,7 +188,7 @@ int nb_queue_connect_ctrl(struct nb_queue *q, uint16_t domid, uint32_t ref, uint
 	if (rc)
 		goto out;
 	sring = q->ctrl_page.page;
-	rsp = __atomic_load_n(&sring->rsp_prod, __ATOMIC_RELAXED);
+	rsp = nb_shared_load(&sring->rsp_prod);
 	BACK_RING_ATTACH(&q->ctrl_ring, sring, rsp, NB_PAGE_SIZE);
 	*why = "impossible control ring indices";
 	rc = -EPROTO;

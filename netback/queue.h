@@ -26,6 +26,7 @@
 
 #include "base/list.h"
 #include "hv/hv.h"
+#include "netback/shared.h"
 
 #define NB_PAGE_SIZE	 4096u
 #define NB_RING_SIZE	 256u /* slots of either data ring, a page each */
@@ -224,7 +225,7 @@ union nb_to_response {
 struct nb_scratch; /* scratch.h */
 
 /* Indices are shared with the guest: read once, by these. */
-#define nb_ring_req_prod(ring) __atomic_load_n(&(ring)->sring->req_prod, __ATOMIC_ACQUIRE)
+#define nb_ring_req_prod(ring) nb_shared_load(&(ring)->sring->req_prod)
 
 /* Let the guest see responses from @old up to rsp_prod_pvt. True: it wants to be notified. */
 #define nb_ring_push(ring, old)                                                                    \
@@ -234,7 +235,7 @@ struct nb_scratch; /* scratch.h */
 		__atomic_store_n(&(ring)->sring->rsp_prod, new_, __ATOMIC_RELEASE);                \
 		/* Pairs with the frontend's barrier between its rsp_event and its last look. */   \
 		atomic_thread_fence(memory_order_seq_cst);                                         \
-		(RING_IDX)(new_ - __atomic_load_n(&(ring)->sring->rsp_event, __ATOMIC_RELAXED)) <  \
+		(RING_IDX)(new_ - nb_shared_load(&(ring)->sring->rsp_event)) <                     \
 			(RING_IDX)(new_ - (old));                                                  \
 	})
 

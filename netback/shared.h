@@ -27,6 +27,17 @@ static inline void nb_shared_read(void *to, const void *from, size_t size)
 #endif
 }
 
+/* An index; what the guest wrote before it is seen afterwards. */
+static inline uint32_t nb_shared_load(const uint32_t *from)
+{
+	uint32_t v = __atomic_load_n(from, __ATOMIC_ACQUIRE);
+
+#ifdef NB_SHARED_FUZZ
+	nb_shared_fuzz(&v, &v, sizeof(v));
+#endif
+	return v;
+}
+
 /* Exactly @size bytes, 1 to 128, without a call: what lies behind them is left alone on both sides. */
 static inline void nb_copy_small(uint8_t *to, const uint8_t *from, size_t size)
 {

@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* A program of what two hostile guests do to their rings while frames are switched between them by polling. */
+#ifndef TESTS_UTIL_NB_PROGRAM_H
+#define TESTS_UTIL_NB_PROGRAM_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+/*
+ * Return: views that were switched. Traps when a view is not within one page or not as long as it says, when there are more answers than
+ * requests, or when a page is still in use in the end.
+ */
+unsigned long nb_program_run(const uint8_t *data, size_t size);
+
+/* Bytes that are as @size real ones are at times, and otherwise what a guest may have made of them since. */
+void nb_program_shared(void *to, const void *from, size_t size);
+
+#endif
