@@ -271,6 +271,25 @@ static void place_port(struct vifrostd *d, struct vif *vif)
 		explain_failure(vif, rc, why);
 }
 
+/* Two may not serve one vif: until the other's link is gone, the port waits. */
+static bool is_taken(struct vifrostd *d, struct vif *vif)
+{
+	const char *const names[] = { vif->vifname, vif->name };
+	struct vs_link link;
+
+	for (int i = 0; i < 2; i++) {
+		if (!names[i][0] || d->sys->ops->link(d->sys, names[i], &link))
+			continue;
+		vif->state = VIF_WAITING;
+		vif->link[0] = '\0';
+		snprintf(vif->reason, sizeof(vif->reason),
+			 "%s is still there: vifrost-netback gives the vif to Open vSwitch",
+			 names[i]);
+		return true;
+	}
+	return false;
+}
+
 /* Put the link where the placement says; @vif's state and reason say how it went. */
 static void place_link(struct vifrostd *d, struct vif *vif, bool is_planned)
 {
@@ -280,7 +299,8 @@ static void place_link(struct vifrostd *d, struct vif *vif, bool is_planned)
 	int rc;
 
 	if (is_linkless(vif->wanted) && p->is_placed) {
-		place_port(d, vif);
+		if (vif->wanted != VIF_DATAPATH_PMD || !is_taken(d, vif))
+			place_port(d, vif);
 		return;
 	}
 	vif_drop_port(d, vif);

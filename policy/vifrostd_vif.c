@@ -462,6 +462,17 @@ static bool lacks_name(const struct vif *vif, const char *link)
 	       !strcmp(vif->vifname, link);
 }
 
+/* Those that waited for vifrost-netback to let go of them: of a TAP's new name nothing tells but that one. */
+static void place_left(struct vifrostd *d)
+{
+	struct vif *vif = NULL;
+
+	while (d->store && (vif = vif_next(d, vif)))
+		if (vif->wanted == VIF_DATAPATH_PMD && vif->is_ready && vif->state == VIF_WAITING &&
+		    vif_place(d, vif))
+			return;
+}
+
 void vif_on_link(void *arg, const struct vs_link *link, bool is_gone)
 {
 	struct vifrostd *d = arg;
@@ -472,6 +483,7 @@ void vif_on_link(void *arg, const struct vs_link *link, bool is_gone)
 	if (link && is_gone)
 		clear_link(d, link->name);
 	clear_gone(d);
+	place_left(d);
 	if (link)
 		vif = find_by(d, link->name, is_gone ? lacks_name : waits_for);
 	if (!d->store || (link && !vif))
@@ -519,6 +531,7 @@ int vif_wanted(struct vifrostd *d, const struct policy *policy, bool placed_only
 			return -ENOMEM;
 		*added = p.vif;
 		memcpy(added->name, vif->link[0] ? vif->link : vif->name, sizeof(added->name));
+		added->is_given = !strcmp(vif->datapath_told, vif_datapath_name(VIF_DATAPATH_PMD));
 	}
 	return 0;
 }

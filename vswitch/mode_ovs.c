@@ -357,7 +357,7 @@ int ovs_plan_port(const struct vs_network *n, const struct vs_vif *vif, struct v
 
 	if (!plan_link(&p, n->name))
 		return -ENONET;
-	/* A link that it had is on its way out: vifrost-netback makes no more of it. */
+	/* What is left of its time on a TAP goes with that. */
 	if (plan_link(&p, vif->name)) {
 		plan_set_up(&p, VS_DISRUPTION_BLIP, vif->name, false);
 		if (!p.rc)
@@ -365,6 +365,11 @@ int ovs_plan_port(const struct vs_network *n, const struct vs_vif *vif, struct v
 		plan_del_doc(&p, VS_DISRUPTION_NONE, VS_DOC_XDP, vif->name);
 	}
 	ovs_port_name(vif, n, name);
+	/* Whoever has it must let go of it first: then it is placed. */
+	if (!vif->is_given || plan_link(&p, vif->name)) {
+		plan_del_doc(&p, VS_DISRUPTION_BLIP, VS_DOC_OVS_PORT, name);
+		return p.rc;
+	}
 	if (is_port_of(port_doc(&plan->model, name), n->name))
 		d = VS_DISRUPTION_NONE;
 	plan_set_doc(&p, d, VS_DOC_OVS_PORT, name, ovs_vif_doc(vif, n));

@@ -273,6 +273,7 @@ struct vs_vif {
 	bool by_lease; /* strict: addrs is what our DHCP server has given it; none yet: it may ask */
 	bool receive_only; /* a mirror's target: gets any frame, may send none */
 	bool has_mac;	   /* the guest's address; anti_spoof needs it */
+	bool is_given;	   /* to a switch's driver: by its area nobody else serves it */
 	bool has_moved; /* another vif of the same guest has that address by now: it migrates to this host */
 	uint8_t mac[MAC_LEN];
 	struct vs_prefix addrs[VS_VIF_ADDRS_MAX]; /* strict: what it may send from, and no other */

@@ -41,7 +41,7 @@ policy '{ type: dpdk, socket-mem: 900GiB, fallback: netdev }' > /run/fallback.ya
 policy '{ type: dpdk, socket-mem: 900GiB, fallback: none }' > /run/none.yaml
 
 guest() { guest_start "$1" "mac=00:16:3e:00:08:0$2" "ip addr add 192.0.2.2$2/24 dev eth0;"; }
-vif_says() { vifrost vif list -j | jq -e --arg guest "$1" ".vifs // . | .[] | select(.guest == \$guest) | $2" > /dev/null; }
+vif_says() { vifrost vif list -j | jq -e --arg guest "$1" ".[] | select(.guest == \$guest) | $2" > /dev/null; }
 port_of() { echo "vif$(vxl domid "$1").0"; }
 port_type() { ovs_vsctl get interface "$(port_of "$1")" type 2> /dev/null; }
 is_dpdk() { [ "$(port_type "$1")" = dpdk ]; }

@@ -212,6 +212,7 @@ static struct vs_vif *want_port(struct plan_host *h)
 	struct vs_vif *vif = want_vif(h, "web-eth0");
 
 	vif->domid = 3;
+	vif->is_given = true;
 	vif->devid = 1;
 	vif->mtu = 1400;
 	vif->anti_spoof = VS_SPOOF_MAC;
@@ -283,9 +284,14 @@ static void test_dpdk_and_back(void **state)
 	n->ovs_datapath = VS_OVS_DPDK;
 	vif->anti_spoof = VS_SPOOF_MAC;
 	plan_host_apply(h);
-	assert_non_null(devargs_of(h, "vif1.0"));
+	/* Down and without a port, until it is given to the driver. */
+	assert_null(port_of(h, "vif1.0"));
 	assert_false(vs_observed_link(&h->fake->model, "vif1.0")->is_up);
 	assert_null(vs_observed_doc(&h->fake->model, VS_DOC_XDP, "vif1.0"));
+	vif->is_given = true;
+	strcpy(vif->name, "vif1.0-gone");
+	plan_host_apply(h);
+	assert_non_null(devargs_of(h, "vif1.0"));
 	/* vifrost-netback has not made the link yet. */
 	n->ovs_datapath = VS_OVS_NETDEV;
 	strcpy(vif->name, "later0");
