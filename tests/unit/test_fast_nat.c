@@ -53,9 +53,11 @@ static int create(const char *text)
 static void change(const char *text)
 {
 	json_t *doc = json_loads(text, 0, NULL);
+	struct fast_nat *new;
 
 	assert_non_null(doc);
-	assert_int_equal(fast_nat_change(nat, doc, why), 0);
+	assert_int_equal(fast_nat_create(doc, &new, why), 0);
+	nat = fast_nat_replace(nat, new);
 	json_decref(doc);
 }
 
@@ -423,9 +425,13 @@ static void test_kernel(void **state)
 	make(A, REMOTE, IPPROTO_ICMP, 0, 1);
 	assert_int_equal(translate(OUT), FAST_NAT_DROP);
 	make(A, REMOTE, IPPROTO_TCP, 1, 2);
-	p.b[L4 + 13] = 0x12; /* answers nothing */
+	p.b[L4 + 13] = 0x10; /* began before: by the kernel */
 	packet_sum(&p, false);
-	assert_int_equal(translate(OUT), FAST_NAT_DROP);
+	assert_int_equal(translate(OUT), FAST_NAT_KERNEL);
+	make(REMOTE, PUBLIC, IPPROTO_TCP, 5000, 8083);
+	p.b[L4 + 13] = 0x10;
+	packet_sum(&p, false);
+	assert_int_equal(translate(IN), FAST_NAT_KERNEL);
 	assert_int_equal(stats().nr, 0);
 }
 
@@ -469,7 +475,7 @@ static void test_change(void **state)
 	(void)state;
 	make(REMOTE, PUBLIC, IPPROTO_TCP, 5000, 8083);
 	expect(IN, REMOTE ":5000 > " B ":83");
-	change(DOC(FORWARDS ",\"flows\":100"));
+	change(DOC(FORWARDS ",\"flows-per-guest\":100"));
 	make(A, REMOTE, IPPROTO_UDP, 1000, 53);
 	assert_int_equal(translate(OUT), FAST_NAT_TRANSLATED);
 	assert_int_equal(packet_get16(&p, L4), port);

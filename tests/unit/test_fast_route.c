@@ -58,9 +58,10 @@ static int route_segments(uint16_t gso_size)
 
 	memcpy(copy, p.b, have);
 	fast_head_parse(copy, (uint16_t)have, (uint32_t)p.size, &h);
-	hop = fast_route(routes, &h, gso_size);
-	if (!hop)
-		assert_memory_equal(copy, p.b, have);
+	hop = fast_route_find(routes, &h, gso_size);
+	assert_memory_equal(copy, p.b, have);
+	if (hop)
+		fast_route_take(hop, &h);
 	memcpy(p.b, copy, have);
 	free(copy);
 	return hop ? (int)hop->port : -1;
@@ -77,9 +78,9 @@ static void test_rewrite(void **state)
 	static const uint8_t macs[12] = { 2, 0, 0, 0, 0, 2, 2, 0, 0, 0, 0, 1 };
 
 	(void)state;
-	assert_int_equal(compile("{\"prefixes\":[{\"to\":\"0.0.0.0/0\",\"port\":\"port7\"," MACS
+	assert_int_equal(compile("{\"prefixes\":[{\"to\":\"0.0.0.0/0\",\"network\":\"port7\"," MACS
 				 "},"
-				 "{\"to\":\"::/0\",\"port\":\"port8\"," MACS "}]}"),
+				 "{\"to\":\"::/0\",\"network\":\"port8\"," MACS "}]}"),
 			 0);
 	for (unsigned int ttl = 2; ttl < 256; ttl++) {
 		packet_make(&p, "10.1.0.7", "203.0.113.9", IPPROTO_UDP, ttl * 257, 2);
@@ -102,7 +103,8 @@ static void test_all_sums(void **state)
 {
 	(void)state;
 	assert_int_equal(
-		compile("{\"prefixes\":[{\"to\":\"0.0.0.0/0\",\"port\":\"port7\"," MACS "}]}"), 0);
+		compile("{\"prefixes\":[{\"to\":\"0.0.0.0/0\",\"network\":\"port7\"," MACS "}]}"),
+		0);
 	for (unsigned int id = 0; id < 65536; id++) {
 		packet_make(&p, "10.1.0.7", "203.0.113.9", IPPROTO_ICMP, 8, 2);
 		packet_set16(&p, PACKET_L3 + 4, id);
@@ -121,10 +123,10 @@ static void test_to_kernel(void **state)
 
 	(void)state;
 	assert_int_equal(
-		compile("{\"prefixes\":[{\"to\":\"0.0.0.0/0\",\"port\":\"port7\"," MACS "},"
-			"{\"to\":\"::/0\",\"port\":\"port8\"," MACS "},"
+		compile("{\"prefixes\":[{\"to\":\"0.0.0.0/0\",\"network\":\"port7\"," MACS "},"
+			"{\"to\":\"::/0\",\"network\":\"port8\"," MACS "},"
 			"{\"to\":\"192.0.2.0/24\"},"
-			"{\"to\":\"192.0.2.9\",\"port\":\"port9\",\"mtu\":100," MACS "}]}"),
+			"{\"to\":\"192.0.2.9\",\"network\":\"port9\",\"mtu\":100," MACS "}]}"),
 		0);
 	for (size_t i = 0; i < sizeof(special) / sizeof(special[0]); i++)
 		assert_int_equal(route_to(special[i]), -1);
@@ -209,7 +211,7 @@ static void test_longest(void **state)
 			snprintf(to, sizeof(to), "%s/%u", text, v6 ? len + 32 : len);
 			snprintf(name, sizeof(name), "port%u", nr++);
 			json_array_append_new(json_object_get(doc, "prefixes"),
-					      json_pack("{ss ss ss ss}", "to", to, "port", name,
+					      json_pack("{ss ss ss ss}", "to", to, "network", name,
 							"mac", "02:00:00:00:00:01", "via-mac",
 							"02:00:00:00:00:02"));
 		}
@@ -240,10 +242,11 @@ static void test_edges(void **state)
 	assert_int_equal(compile("{\"prefixes\":[]}"), 0);
 	assert_int_equal(route_to("203.0.113.9"), -1);
 	assert_int_equal(
-		compile("{\"prefixes\":[{\"to\":\"223.255.255.255\",\"port\":\"port1\"," MACS "},"
-			"{\"to\":\"1.0.0.0\",\"port\":\"port2\"," MACS "},"
-			"{\"to\":\"128.0.0.0/1\",\"port\":\"port3\"," MACS "},"
-			"{\"to\":\"8000::/1\",\"port\":\"port4\"," MACS "}]}"),
+		compile("{\"prefixes\":[{\"to\":\"223.255.255.255\",\"network\":\"port1\"," MACS
+			"},"
+			"{\"to\":\"1.0.0.0\",\"network\":\"port2\"," MACS "},"
+			"{\"to\":\"128.0.0.0/1\",\"network\":\"port3\"," MACS "},"
+			"{\"to\":\"8000::/1\",\"network\":\"port4\"," MACS "}]}"),
 		0);
 	assert_int_equal(route_to("223.255.255.255"), 1);
 	assert_int_equal(route_to("223.255.255.254"), 3);
@@ -264,12 +267,13 @@ static void test_bad_documents(void **state)
 		"{\"prefixes\":[{\"to\":\"10.0.0.0/40\"}]}",
 		"{\"prefixes\":[{\"to\":\"10.0.0.0/8\"},{\"to\":\"10.0.0.0/8\"}]}",
 		"{\"prefixes\":[{\"to\":\"10.0.0.0/8\",\"via-mac\":\"02:00\"}]}",
-		"{\"prefixes\":[{\"to\":\"10.0.0.0/8\",\"port\":\"port1\",\"mac\":\"02:00:00:00:00:01\","
+		"{\"prefixes\":[{\"to\":\"10.0.0.0/8\",\"network\":\"port1\",\"mac\":\"02:00:00:00:00:01\","
 		"\"via-mac\":\"ff:ff:ff:ff:ff:ff\"}]}",
-		"{\"prefixes\":[{\"to\":\"10.0.0.0/8\",\"port\":\"port1\","
+		"{\"prefixes\":[{\"to\":\"10.0.0.0/8\",\"network\":\"port1\","
 		"\"via-mac\":\"02:00:00:00:00:01\"}]}",
-		"{\"prefixes\":[{\"to\":\"10.0.0.0/8\",\"port\":\"other\"," MACS "}]}",
-		"{\"prefixes\":[{\"to\":\"10.0.0.0/8\",\"port\":\"port1\",\"mtu\":67," MACS "}]}",
+		"{\"prefixes\":[{\"to\":\"10.0.0.0/8\",\"network\":\"other\"," MACS "}]}",
+		"{\"prefixes\":[{\"to\":\"10.0.0.0/8\",\"network\":\"port1\",\"mtu\":67," MACS
+		"}]}",
 	};
 
 	(void)state;

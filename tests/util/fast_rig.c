@@ -14,7 +14,7 @@
 
 #include <cmocka.h>
 
-int fast_rig_host = -1, fast_rig_uplink = -1, fast_rig_fail;
+int fast_rig_host = -1, fast_rig_other = -1, fast_rig_uplink = -1, fast_rig_fail;
 
 static int make_pair(int *ours, int *fd_out)
 {
@@ -35,11 +35,9 @@ static int make_pair(int *ours, int *fd_out)
 
 static int host_open(const char *name, unsigned int mtu, const uint8_t *mac, int *fd_out)
 {
-	static int other = -1;
-
 	(void)mtu;
 	(void)mac;
-	return make_pair(strcmp(name, "lan") ? &other : &fast_rig_host, fd_out);
+	return make_pair(strcmp(name, "lan") ? &fast_rig_other : &fast_rig_host, fd_out);
 }
 
 static int host_set(const char *name, int fd, unsigned int mtu, const uint8_t *mac)

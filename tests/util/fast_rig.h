@@ -41,8 +41,8 @@ struct fast_rig {
 	char path[64]; /* of fast.json */
 };
 
-/* Other ends of network "lan"'s host's end and uplink as made last; -1: none. */
-extern int fast_rig_host, fast_rig_uplink;
+/* Other ends of network "lan"'s host's end, another's, and the uplink as made last; -1: none. */
+extern int fast_rig_host, fast_rig_other, fast_rig_uplink;
 extern int fast_rig_fail; /* errno that making them fails with; 0: it does not */
 extern const struct fast_host_ops fast_rig_ops;
 

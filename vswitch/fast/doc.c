@@ -117,15 +117,6 @@ static int read_link(const struct place *at, const char *key, const json_t *valu
 	return 0;
 }
 
-static int read_any(const struct place *at, const char *key, const json_t *value, void *out)
-{
-	(void)at;
-	(void)key;
-	(void)value;
-	(void)out;
-	return 0;
-}
-
 static int network_mode(const struct place *at, const char *key, const json_t *value, void *out)
 {
 	const char *text = json_string_value(value);
@@ -282,6 +273,15 @@ static int network_firewall(const struct place *at, const char *key, const json_
 	return 0;
 }
 
+static int network_route(const struct place *at, const char *key, const json_t *value, void *out)
+{
+	struct fast_network_doc *d = out;
+
+	(void)at;
+	*(key[0] == 'r' ? &d->route : &d->nat) = value;
+	return 0;
+}
+
 static const struct key network_keys[] = {
 	{ "mode", network_mode },
 	{ "mtu", network_mtu },
@@ -295,8 +295,8 @@ static const struct key network_keys[] = {
 	{ "firewall", network_firewall },
 	{ "memory", network_memory },
 	{ "hugepages", network_hugepages },
-	{ "route", read_any },
-	{ "nat", read_any },
+	{ "route", network_route },
+	{ "nat", network_route },
 };
 
 static int check_name(const struct place *at, const json_t *doc)

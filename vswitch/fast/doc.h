@@ -51,7 +51,8 @@ struct fast_network_doc {
 	uint16_t host_vlan;
 	struct fast_uplink_doc uplink;
 	cpu_set_t cpus;
-	const json_t *firewall; /* borrowed from the document; NULL: none */
+	const json_t *firewall; /* borrowed from the document, as the next two; NULL: none */
+	const json_t *route, *nat;
 };
 
 struct fast_port_doc {

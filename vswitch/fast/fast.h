@@ -15,7 +15,9 @@
  *			absent. Hardware is AF_XDP's with "auto"; what that cannot take, a packet socket's
  *	cpus		[number]: where its thread runs; networks with the same share one
  *	memory, hugepages	of what DPDK takes for a card; bytes, bool
- *	route, nat	kept for those who ask; nothing here depends on them
+ *	route		routes that are known to the last step (route.h): what comes for the host's end and has
+ *			one goes there at once, to a network on the same thread (gateway.h)
+ *	nat		translation, of the network that has the public addresses (nat.h)
  *	firewall	as vswitch/ovs_rules.h specifies it; absent: everything passes
  *	per-guest	true: no frames between guests
  *

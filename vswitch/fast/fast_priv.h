@@ -40,6 +40,7 @@ struct fast_net_change {
 	struct fast_network_doc doc;
 	struct fast_rules *rules;
 	struct fast_ct *ct;
+	struct fast_gateway *gateway;
 	struct fast_thread *thread;
 	bool new_uplink;
 	struct fast_uplink uplink; /* if new_uplink */

@@ -241,6 +241,100 @@ static void learn(struct fast_port *p, const struct keys *k)
 		nb_count(&p->stats.not_learnt, 1);
 }
 
+/* Guests of ours are behind it, and its host's end is their way out. */
+static bool is_inner(const struct fast_net *net)
+{
+	return net->mode == FAST_MODE_NAT || net->mode == FAST_MODE_ROUTE;
+}
+
+/* Whether the policy lets it go from the network it came to, to @to of @net. */
+static bool may_route(const struct frame *f, const struct fast_net *net, const struct fast_port *to)
+{
+	const struct fast_net *from = f->from->net, *asked = is_inner(from) ? from : net;
+	const struct fast_ends ends = {
+		.from = is_inner(from) ? FAST_TO_GUEST : FAST_TO_UPLINK,
+		.to = is_inner(net) ? FAST_TO_GUEST : FAST_TO_UPLINK,
+		.guest = is_inner(from) ? f->from->id : to->id,
+	};
+
+	return !asked->rules ||
+	       fast_rules_check(asked->rules, asked->ct, &f->head, &ends, f->now_ns);
+}
+
+static enum fast_nat_verdict translate(struct frame *f, const struct fast_net *net, bool is_out)
+{
+	struct fast_nat *nat = net->gateway ? net->gateway->nat : NULL;
+	bool is_blank = f->forms[PLAIN]->flags & NB_VIEW_CSUM_BLANK;
+
+	if (!nat || (is_out && !is_inner(f->from->net)))
+		return FAST_NAT_UNTOUCHED;
+	return fast_nat_translate(nat, &f->head, is_out, f->from->id, is_blank, f->now_ns);
+}
+
+/* By whom @keys are reached; @form is set. NULL: by nobody. */
+static struct fast_port *next_hop(struct fast_net *net, const struct keys *keys, enum form *form)
+{
+	struct fast_port *to = find(net, keys);
+
+	if (!to && net->uplink.thread)
+		to = &net->uplink;
+	return to && to->kind != FAST_HOST && is_member(to, keys->vlan, form) ? to : NULL;
+}
+
+/*
+ * What is for the host's end, sent on in its place: gateway.h. False: it is the kernel's, untouched. What is
+ * translated already cannot be, and is dropped.
+ */
+static bool route(struct fast_thread *t, struct frame *f)
+{
+	struct fast_gateway *g = f->from->net->gateway;
+	const struct nb_view *v = f->forms[PLAIN];
+	enum fast_nat_verdict verdict;
+	const struct fast_hop *hop;
+	const struct keys *came = f->keys;
+	struct keys keys = { 0 };
+	struct fast_port *to;
+	struct fast_net *net;
+	enum form form;
+
+	if (!g || !g->routes || !v || f->keys->form != PLAIN || f->from->kind == FAST_HOST)
+		return false;
+	head_of(f);
+	verdict = translate(f, f->from->net, false);
+	hop = verdict == FAST_NAT_DROP || verdict == FAST_NAT_KERNEL
+		      ? NULL
+		      : fast_route_find(g->routes, &f->head, v->gso_size);
+	net = hop ? g->nets[hop->port] : NULL;
+	if (net) {
+		keys.to = fast_mac(hop->macs);
+		keys.vlan = net->host_vlan;
+	}
+	to = net ? next_hop(net, &keys, &form) : NULL;
+	if (!to || are_apart(f->from, to)) {
+		if (verdict == FAST_NAT_UNTOUCHED || verdict == FAST_NAT_KERNEL)
+			return false;
+		drop(f->from, FAST_DROP_GATEWAY);
+		return true;
+	}
+	if (!may_route(f, net, to)) {
+		drop(f->from, FAST_DROP_FIREWALL);
+		return true;
+	}
+	if (verdict == FAST_NAT_UNTOUCHED)
+		verdict = translate(f, net, true);
+	if (verdict == FAST_NAT_KERNEL)
+		return false;
+	if (verdict == FAST_NAT_DROP) {
+		drop(f->from, FAST_DROP_GATEWAY);
+		return true;
+	}
+	fast_route_take(hop, &f->head);
+	f->keys = &keys;
+	send_to(t, f, to, form);
+	f->keys = came;
+	return true;
+}
+
 static void forward(struct fast_thread *t, struct frame *f)
 {
 	struct fast_port *from = f->from, *to;
@@ -269,6 +363,8 @@ static void forward(struct fast_thread *t, struct frame *f)
 	to = find(from->net, k);
 	if (!to) {
 		flood(t, f, true);
+	} else if (to == &from->net->host && route(t, f)) {
+		return;
 	} else if (to == from) {
 		drop(from, FAST_DROP_NO_PORT);
 	} else if (are_apart(from, to)) {

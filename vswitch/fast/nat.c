@@ -207,13 +207,8 @@ static enum fast_nat_verdict begin(struct fast_nat *n, const struct packet *p,
 	uint8_t state = CT_TCP_NONE;
 	struct nat_flow *f;
 
-	if (p->tuple.protocol == IPPROTO_TCP) {
-		state = ct_tcp_next(false, CT_TCP_NONE, p->h->p[p->h->l4 + 13]);
-		if (state >= CT_TCP_STATES) {
-			n->stats.invalid++;
-			return FAST_NAT_DROP;
-		}
-	}
+	if (p->tuple.protocol == IPPROTO_TCP)
+		state = CT_TCP_SYN_SENT;
 	f = nat_begin(n, way, guest);
 	if (!f)
 		return FAST_NAT_DROP;
@@ -258,6 +253,28 @@ static enum fast_nat_verdict begin_forward(struct fast_nat *n, const struct pack
 	return begin(n, p, &back, NAT_TO_GUEST, guest);
 }
 
+/*
+ * TCP in its midst: the kernel's, which had it before (its next step was not resolved yet), as long as the
+ * address is the host's, too. From another port it would be no part of the connection.
+ */
+static enum fast_nat_verdict leave_midst(struct fast_nat *n, const struct packet *p)
+{
+	const struct nat_pool *pool = pool_of(n->config, p->tuple.to);
+
+	if (p->from_guest || !pool || pool->is_shared) {
+		n->stats.to_kernel++;
+		return FAST_NAT_KERNEL;
+	}
+	n->stats.invalid++;
+	return FAST_NAT_DROP;
+}
+
+static bool is_in_midst(const struct packet *p)
+{
+	return p->tuple.protocol == IPPROTO_TCP &&
+	       ct_tcp_next(false, CT_TCP_NONE, p->h->p[p->h->l4 + 13]) != CT_TCP_SYN_SENT;
+}
+
 static enum fast_nat_verdict begin_any(struct fast_nat *n, const struct packet *p)
 {
 	const struct nat_config *c = n->config;
@@ -266,12 +283,14 @@ static enum fast_nat_verdict begin_any(struct fast_nat *n, const struct packet *
 	struct nat_tuple back = nat_answer(&p->tuple);
 
 	if (forward)
-		return begin_forward(n, p, forward);
+		return is_in_midst(p) ? leave_midst(n, p) : begin_forward(n, p, forward);
 	if (pool)
 		/* Of echoes the host keeps to no numbers, and answers to nobody harm nobody. */
 		return unknown(n, pool, p->tuple.protocol == IPPROTO_ICMP ? 0 : p->tuple.to_port);
 	if (!p->from_guest || !is_translated(c, &p->tuple))
 		return FAST_NAT_UNTOUCHED;
+	if (is_in_midst(p))
+		return leave_midst(n, p);
 	if (p->tuple.protocol == IPPROTO_ICMP && p->h->p[p->h->l4] != 8)
 		return FAST_NAT_DROP; /* an echo's answer begins nothing */
 	if (!find_port(n, pool_for(c, p->tuple.from), &back, p->now_ns))
@@ -452,17 +471,20 @@ int fast_nat_create(const json_t *doc, struct fast_nat **out, char *why)
 	return 0;
 }
 
-int fast_nat_change(struct fast_nat *n, const json_t *doc, char *why)
+struct fast_nat *fast_nat_replace(struct fast_nat *old, struct fast_nat *new)
 {
 	struct nat_config *config;
-	int rc = nat_read(doc, &config, why);
 
-	if (rc)
-		return rc;
-	free(n->config);
-	n->config = config;
-	n->config_number++;
-	return 0;
+	if (!old || !new || old->stats.nr_max != new->stats.nr_max) {
+		fast_nat_destroy(old);
+		return new;
+	}
+	config = old->config;
+	old->config = new->config;
+	new->config = config;
+	old->config_number++;
+	fast_nat_destroy(new);
+	return old;
 }
 
 void fast_nat_destroy(struct fast_nat *n)

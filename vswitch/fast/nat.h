@@ -52,8 +52,12 @@ struct fast_nat;
  * Return: 0; -EINVAL; -ENOMEM.
  */
 int fast_nat_create(const json_t *doc, struct fast_nat **out, char *why);
-/* Another document; flows that it would not let begin as they are end at their next packet. As fast_nat_create(). */
-int fast_nat_change(struct fast_nat *n, const json_t *doc, char *why);
+/*
+ * Another document: @new, which has no flows yet, takes the place of @old, either of which may be NULL. Flows that
+ * it would not let begin as they are end at their next packet; with another number of flows all do. Return: what
+ * goes on; the other is destroyed.
+ */
+struct fast_nat *fast_nat_replace(struct fast_nat *old, struct fast_nat *new);
 /* NULL is allowed. */
 void fast_nat_destroy(struct fast_nat *n);
 

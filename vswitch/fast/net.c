@@ -126,6 +126,7 @@ static void free_net(struct fast *f, struct fast_net *net, bool gone)
 	fast_fdb_fini(&net->fdb);
 	fast_rules_destroy(net->rules);
 	fast_ct_destroy(net->ct);
+	fast_gateway_destroy(net->gateway);
 	free(net);
 }
 
@@ -163,6 +164,16 @@ static int make_rules(const char *name, struct fast_net_change *c, char *why)
 	return rc;
 }
 
+static int make_gateway(const char *name, struct fast_net_change *c, char *why)
+{
+	char text[FAST_WHY_MAX] = "";
+	int rc = fast_gateway_create(c->doc.route, c->doc.nat, &c->gateway, text);
+
+	if (rc)
+		snprintf(why, FAST_TEXT_MAX, "network %s: %.300s", name, text);
+	return rc;
+}
+
 static int set_host(struct fast *f, const char *name, struct fast_net_change *c, char *why)
 {
 	const struct fast_network_doc *old = &c->net->doc;
@@ -189,6 +200,8 @@ int fast_net_prepare(struct fast *f, const char *name, const json_t *doc, struct
 	rc = fast_network_read(name, doc, &c->doc, why);
 	if (!rc)
 		rc = make_rules(name, c, why);
+	if (!rc)
+		rc = make_gateway(name, c, why);
 	if (!rc) {
 		rc = get_thread(f, &c->doc, &c->thread);
 		if (rc)
@@ -218,6 +231,27 @@ void fast_net_abort(struct fast *f, struct fast_net_change *c)
 		free_net(f, c->net, !f->restoring);
 	fast_rules_destroy(c->rules);
 	fast_ct_destroy(c->ct);
+	fast_gateway_destroy(c->gateway);
+}
+
+/* Which networks a thread has has changed: hops lead to those that are there. */
+static void bind_gateways(struct fast_thread *t)
+{
+	struct list *l, *k;
+
+	list_for_each (&t->nets, l) {
+		struct fast_gateway *g = list_entry(l, struct fast_net, members)->gateway;
+
+		for (unsigned int i = 0; g && i < g->nr_nets; i++) {
+			g->nets[i] = NULL;
+			list_for_each (&t->nets, k) {
+				struct fast_net *net = list_entry(k, struct fast_net, members);
+
+				if (!strcmp(net->name, g->names[i]))
+					g->nets[i] = net;
+			}
+		}
+	}
 }
 
 static void detach(void *arg)
@@ -230,6 +264,7 @@ static void detach(void *arg)
 	fast_member_remove(&net->host);
 	fast_member_remove(&net->uplink);
 	list_remove(&net->members);
+	bind_gateways(net->thread);
 }
 
 static int add_own_ports(struct fast_net *net)
@@ -259,6 +294,7 @@ static void attach(void *arg)
 	int rc = 0;
 
 	list_append(&net->thread->nets, &net->members);
+	bind_gateways(net->thread);
 	net->fdb.now_s = (uint32_t)(clock_ns() / 1000000000u);
 	list_for_each (&net->ports, l)
 		if (!rc)
@@ -289,7 +325,7 @@ void fast_net_commit(struct fast *f, struct fast_net_change *c)
 		snprintf(net->uplink.name, sizeof(net->uplink.name), "%.15s", c->doc.uplink.name);
 	}
 	net->doc = c->doc;
-	net->doc.firewall = NULL; /* was the document's */
+	net->doc.firewall = net->doc.route = net->doc.nat = NULL; /* were the document's */
 	net->mode = c->doc.mode;
 	net->per_guest = c->doc.per_guest;
 	net->fdb.ageing_s = c->doc.ageing_s;
@@ -297,6 +333,8 @@ void fast_net_commit(struct fast *f, struct fast_net_change *c)
 	net->rules = c->rules;
 	if (c->ct)
 		net->ct = c->ct;
+	net->gateway = fast_gateway_replace(net->gateway, c->gateway);
+	net->host_vlan = c->doc.host_vlan;
 	net->thread = c->thread;
 	net->thread->nr_nets++;
 	fast_thread_call(net->thread, attach, net);

@@ -7,6 +7,7 @@
 
 #include "vswitch/fast/fdb.h"
 #include "vswitch/fast/gate.h"
+#include "vswitch/fast/gateway.h"
 #include "vswitch/fast/port.h"
 
 #define FAST_PORTS_MAX	1024u
@@ -32,6 +33,8 @@ struct fast_net {
 	struct fast_fdb fdb;
 	struct fast_rules *rules; /* NULL: everything passes */
 	struct fast_ct *ct;
+	struct fast_gateway *gateway; /* NULL: the kernel alone */
+	uint16_t host_vlan;
 	struct list ports; /* siblings */
 	struct fast_port *by_id[FAST_PORTS_MAX];
 	uint32_t nr_of[FAST_PORTS_MAX];

@@ -67,6 +67,7 @@ enum fast_drop {
 	FAST_DROP_TO_RATE,  /* more than its receiver may get */
 	FAST_DROP_NO_ROOM,  /* its receiver had no room in time */
 	FAST_DROP_REFUSED,  /* the host's end or the uplink did not take it */
+	FAST_DROP_GATEWAY, /* the gateway's: no flow, no port left, no next hop for what it translated */
 	FAST_NR_DROPS,
 };
 

@@ -96,24 +96,22 @@ static void less_ttl4(uint8_t *ip)
 	ip[11] = (uint8_t)sum;
 }
 
-const struct fast_hop *fast_route(const struct fast_routes *r, struct fast_head *h,
-				  uint16_t gso_size)
+const struct fast_hop *fast_route_find(const struct fast_routes *r, const struct fast_head *h,
+				       uint16_t gso_size)
 {
-	const struct fast_hop *hop;
+	const struct fast_hop *hop = is_routable(h) ? hop_of(r, h) : NULL;
 
-	if (!is_routable(h))
-		return NULL;
-	hop = hop_of(r, h);
-	if (!hop->is_resolved || size_of(h, gso_size) > hop->mtu)
-		return NULL;
+	return hop && hop->is_resolved && size_of(h, gso_size) <= hop->mtu ? hop : NULL;
+}
+
+void fast_route_take(const struct fast_hop *hop, struct fast_head *h)
+{
 	memcpy(h->p, hop->macs, sizeof(hop->macs));
 	if (h->version == 4)
 		less_ttl4(h->p + h->l3);
 	else
 		h->p[h->l3 + 7]--;
 	h->ttl--;
-	h->flags &= (uint16_t)~FAST_MANY;
-	return hop;
 }
 
 /* ---- The document ---- */
@@ -149,7 +147,7 @@ static int read_hop(const struct compiler *c, const json_t *doc, struct fast_hop
 {
 	const char *mac = json_string_value(json_object_get(doc, "mac")),
 		   *via = json_string_value(json_object_get(doc, "via-mac")),
-		   *name = json_string_value(json_object_get(doc, "port"));
+		   *name = json_string_value(json_object_get(doc, "network"));
 	const json_t *mtu = json_object_get(doc, "mtu");
 	int port;
 
@@ -162,7 +160,7 @@ static int read_hop(const struct compiler *c, const json_t *doc, struct fast_hop
 		return refuse(c, -EINVAL, "\"mac\" is no hardware address", mac ? mac : "?");
 	port = name ? c->port_of(c->ctx, name) : -1;
 	if (port < 0)
-		return refuse(c, -EINVAL, "there is no such port", name ? name : "?");
+		return refuse(c, -EINVAL, "there is no such network", name ? name : "?");
 	if (mtu && (json_integer_value(mtu) < 68 || json_integer_value(mtu) > UINT16_MAX))
 		return refuse(c, -EINVAL, "\"mtu\" has to be from 68 to 65535", NULL);
 	if (mtu)

@@ -4,8 +4,8 @@
  * network's TAP. Neighbours are resolved by the kernel alone: whoever writes the document has them from it.
  * The document is
  *
- *	prefixes	[{"to","port","mac","via-mac","mtu"}]: the longest that has the destination wins; port:
- *			a port's name; mac: of the host's end there; via-mac: of the next hop, not there: not
+ *	prefixes	[{"to","network","mac","via-mac","mtu"}]: the longest that has the destination wins;
+ *			network: where the next hop is; mac: of the host's end there; via-mac: of the next hop, not there: not
  *			resolved, the kernel's to do; mtu: 1500. A prefix whose hosts are next to us has no
  *			via-mac, and for each that is resolved there is one of full length
  *
@@ -26,7 +26,7 @@
 #define FAST_ROUTES_MAX 100000u
 
 struct fast_hop {
-	uint32_t port; /* as port_of said */
+	uint32_t port; /* as port_of said of the network */
 	uint16_t mtu;
 	bool is_resolved;
 	uint8_t macs[2 * MAC_LEN]; /* to, from: as a frame begins */
@@ -36,7 +36,7 @@ struct fast_routes;
 
 /**
  * fast_routes_compile() - Routes of their document
- * @port_of:	The number of the port called so; -1: there is none
+ * @port_of:	The number of the network called so; -1: there is none
  * @why:	FAST_WHY_MAX bytes: cause and cure
  * Return: 0, with what the caller destroys; -EINVAL; -ENOMEM; -E2BIG.
  */
@@ -46,12 +46,13 @@ int fast_routes_compile(const json_t *doc, int (*port_of)(void *ctx, const char 
 void fast_routes_destroy(struct fast_routes *r);
 
 /**
- * fast_route() - Send a frame on that came for the gateway's MAC
- * @h:		Its MACs, TTL and IPv4 checksum are rewritten
+ * fast_route_find() - Where a frame goes that came for the gateway's MAC
  * @gso_size:	Bytes of payload of its segments; 0: it is one
- * Return: where it goes; NULL: to the kernel, untouched.
+ * Return: to be followed by fast_route_take(); NULL: to the kernel.
  */
-const struct fast_hop *fast_route(const struct fast_routes *r, struct fast_head *h,
-				  uint16_t gso_size);
+const struct fast_hop *fast_route_find(const struct fast_routes *r, const struct fast_head *h,
+				       uint16_t gso_size);
+/* It goes there: MACs, TTL and IPv4 checksum are rewritten. */
+void fast_route_take(const struct fast_hop *hop, struct fast_head *h);
 
 #endif

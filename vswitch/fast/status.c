@@ -9,6 +9,7 @@ static const char *const drop_names[FAST_NR_DROPS] = {
 	[FAST_DROP_ISOLATED] = "isolated", [FAST_DROP_RESERVED] = "reserved",
 	[FAST_DROP_FORM] = "form",	   [FAST_DROP_TO_RATE] = "to-guest-rate",
 	[FAST_DROP_NO_ROOM] = "no-room",   [FAST_DROP_REFUSED] = "refused",
+	[FAST_DROP_GATEWAY] = "gateway",
 };
 
 const char *fast_drop_name(enum fast_drop why)

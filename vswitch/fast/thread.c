@@ -224,6 +224,8 @@ static void age(struct fast_thread *t, uint64_t now_ns)
 		fast_fdb_age(&net->fdb, (net->fdb.mask + 1) / AGE_PARTS);
 		if (net->ct)
 			fast_ct_sweep(net->ct, CT_SWEEP, now_ns);
+		if (net->gateway && net->gateway->nat)
+			fast_nat_sweep(net->gateway->nat, CT_SWEEP, now_ns);
 	}
 }
 

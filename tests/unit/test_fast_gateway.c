@@ -1,0 +1,320 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The router in the switch, with guests' rings at one side and a socket for an uplink at the other:
+ *
+ *	guest 0, 10.20.0.10 -+- red -(gateway)- lan -+- uplink: a router, beyond it 203.0.113.0/24
+ *	guest 1, 10.20.0.11 -+			     +- guest 2, 192.0.2.12
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <netinet/in.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "tests/util/fast_rig.h"
+#include "tests/util/packet.h"
+
+#define HOST	100 /* of "lan" */
+#define UPLINK	101
+#define RED	102 /* the host's end of "red" */
+#define ROUTER	0x70
+#define LAN_MAC 0x64
+#define RED_MAC 0x65
+#define REMOTE	"203.0.113.7"
+#define PUBLIC	"192.0.2.10"
+
+#define GUESTS                                                                                         \
+	"{'to':'10.20.0.10','network':'red','mac':'02:00:00:00:00:65','via-mac':'02:00:00:00:00:00'}," \
+	"{'to':'10.20.0.11','network':'red','mac':'02:00:00:00:00:65','via-mac':'02:00:00:00:00:01'}"
+#define BEYOND                                                                                        \
+	"{'to':'0.0.0.0/0','network':'lan','mac':'02:00:00:00:00:64','via-mac':'02:00:00:00:00:70'}," \
+	"{'to':'192.0.2.0/24'},"                                                                      \
+	"{'to':'192.0.2.12','network':'lan','mac':'02:00:00:00:00:64','via-mac':'02:00:00:00:00:02'}"
+#define NAT                                                                                        \
+	",'nat':{'inside':['10.20.0.0/24'],'pool':[{'address':'192.0.2.10','ports':[40000,49999]," \
+	"'shared':true}],'forwards':[{'protocol':6,'address':'192.0.2.10','ports':[8080,8080],"    \
+	"'to':'10.20.0.11','to-port':80}]}"
+#define LAN(more)                                                                                      \
+	"'lan':{'mode':'bridge','mac':'02:00:00:00:00:64','uplink':{'link':'eth0','kind':'afpacket'}," \
+	"'route':{'prefixes':[" GUESTS "]}" more "}"
+#define RED_NET(more)                                                                              \
+	"'red':{'mode':'nat','mac':'02:00:00:00:00:65','route':{'prefixes':[" BEYOND "," GUESTS    \
+	"]}" more "}"
+#define ONLY_443                                                                                       \
+	",'firewall':{'segment':false,'uplink':false,'local':true,'defaults':{'guest-to-guest':false," \
+	"'guest-to-host':true,'ingress':false,'egress':false},'rules':[{'accept':true,'protocol':6,"   \
+	"'ports':[[443,443]]}],'sets':[]}"
+
+static struct fast_rig *rig;
+static struct packet_bytes p;
+static unsigned int got_mac;
+
+static void begin(const char *networks)
+{
+	char text[2500];
+
+	if (fast_rig_uplink >= 0)
+		close(fast_rig_uplink);
+	fast_rig_uplink = -1;
+	rig = fast_rig_create(3);
+	snprintf(text, sizeof(text), "{'networks':{%s}}", networks);
+	fast_rig_apply(rig, text);
+	for (unsigned int i = 0; i < 3; i++) {
+		snprintf(text, sizeof(text),
+			 "{'ports':{'vif%u.0':{'network':'%s','mac':'02:00:00:00:00:%02x',"
+			 "'guard':{'level':'mac','mac':'02:00:00:00:00:%02x'}}}}",
+			 i, i < 2 ? "red" : "lan", i, i);
+		fast_rig_apply(rig, text);
+	}
+}
+
+static int teardown(void **state)
+{
+	(void)state;
+	if (rig)
+		fast_rig_destroy(rig);
+	rig = NULL;
+	return 0;
+}
+
+static int fd_of(unsigned int end)
+{
+	return end == HOST ? fast_rig_host : end == RED ? fast_rig_other : fast_rig_uplink;
+}
+
+/* @p, from @end's MAC @from to the MAC @to. */
+static void send_as(unsigned int end, unsigned int from, unsigned int to)
+{
+	struct virtio_net_hdr vnet = { 0 };
+	struct iovec iov[2] = { { &vnet, sizeof(vnet) }, { p.b, p.size } };
+
+	memcpy(p.b, (const uint8_t[]){ 2, 0, 0, 0, 0, (uint8_t)to, 2, 0, 0, 0, 0, (uint8_t)from },
+	       12);
+	if (end < 3)
+		assert_true(fast_rig_send(rig, end, p.b, p.size));
+	else
+		assert_int_equal(writev(fd_of(end), iov, 2), (ssize_t)(p.size + sizeof(vnet)));
+	fast_rig_turn(rig);
+}
+
+/* What came out at @end, into @p. False: nothing. */
+static bool came(unsigned int end)
+{
+	struct virtio_net_hdr vnet;
+	struct iovec iov[2] = { { &vnet, sizeof(vnet) }, { p.b, sizeof(p.b) } };
+	ssize_t n;
+
+	n = end < 3 ? (ssize_t)fast_rig_recv(rig, end, p.b, sizeof(p.b))
+		    : readv(fd_of(end), iov, 2);
+	if (n > 0 && end >= 3)
+		n -= (ssize_t)sizeof(vnet);
+	if (n <= 0)
+		return false;
+	p.size = (size_t)n;
+	got_mac = p.b[5];
+	return true;
+}
+
+/* Nothing more anywhere. */
+static void expect_silence(void)
+{
+	static const unsigned int ends[] = { 0, 1, 2, HOST, UPLINK, RED };
+
+	for (size_t i = 0; i < sizeof(ends) / sizeof(ends[0]); i++)
+		if (came(ends[i]))
+			fail_msg("at %u: %s", ends[i], packet_text(&p));
+}
+
+/* It comes out at @end and nowhere else, to the MAC @mac from that of a host's end, one hop older. */
+static void expect_routed(unsigned int end, unsigned int mac, unsigned int from, const char *text)
+{
+	struct packet_bytes first;
+
+	if (!came(end))
+		fail_msg("nothing at %u", end);
+	assert_int_equal(got_mac, mac);
+	assert_int_equal(p.b[11], from);
+	assert_true(packet_is_right(&p, false));
+	assert_int_equal(p.b[PACKET_L3 + 8], 63);
+	if (text)
+		assert_string_equal(packet_text(&p), text);
+	first = p;
+	expect_silence();
+	p = first;
+}
+
+static void make(const char *from, const char *to, uint8_t protocol, unsigned int a, unsigned int b)
+{
+	packet_make(&p, from, to, protocol, a, b);
+}
+
+static void test_routed(void **state)
+{
+	(void)state;
+	begin(LAN("") "," RED_NET(""));
+	make("10.20.0.10", REMOTE, IPPROTO_UDP, 1, 2);
+	send_as(0, 0, RED_MAC);
+	expect_routed(UPLINK, ROUTER, LAN_MAC, "10.20.0.10:1 > " REMOTE ":2");
+	make(REMOTE, "10.20.0.10", IPPROTO_UDP, 2, 1);
+	send_as(UPLINK, ROUTER, LAN_MAC);
+	expect_routed(0, 0, RED_MAC, REMOTE ":2 > 10.20.0.10:1");
+	make("10.20.0.10", "192.0.2.12", IPPROTO_TCP, 1, 2);
+	send_as(0, 0, RED_MAC);
+	expect_routed(2, 2, LAN_MAC, "10.20.0.10:1 > 192.0.2.12:2");
+	make("192.0.2.12", "10.20.0.11", IPPROTO_TCP, 1, 2);
+	send_as(2, 2, LAN_MAC);
+	expect_routed(1, 1, RED_MAC, "192.0.2.12:1 > 10.20.0.11:2");
+}
+
+/* A neighbour that is not resolved, a TTL that is over, other protocols: untouched, to the host's end. */
+static void test_to_kernel(void **state)
+{
+	static const char *const to[] = { "192.0.2.13", "224.0.0.9", REMOTE, REMOTE };
+
+	(void)state;
+	begin(LAN(NAT) "," RED_NET(""));
+	for (size_t i = 0; i < 4; i++) {
+		struct packet_bytes sent;
+
+		make("10.20.0.10", to[i], i == 3 ? IPPROTO_GRE : IPPROTO_UDP, 1, 2);
+		if (i == 2)
+			p.b[PACKET_L3 + 8] = 1;
+		packet_sum(&p, false);
+		send_as(0, 0, RED_MAC);
+		sent = p;
+		assert_true(came(RED));
+		assert_memory_equal(p.b, sent.b, sent.size);
+		expect_silence();
+	}
+	make(REMOTE, PUBLIC, IPPROTO_TCP, 1, 22);
+	send_as(UPLINK, ROUTER, LAN_MAC);
+	assert_true(came(HOST));
+	assert_string_equal(packet_text(&p), REMOTE ":1 > " PUBLIC ":22");
+	expect_silence();
+}
+
+static void test_translated(void **state)
+{
+	char want[80];
+	unsigned int port;
+
+	(void)state;
+	begin(LAN(NAT) "," RED_NET(""));
+	make("10.20.0.10", REMOTE, IPPROTO_TCP, 1000, 443);
+	send_as(0, 0, RED_MAC);
+	expect_routed(UPLINK, ROUTER, LAN_MAC, NULL);
+	port = packet_get16(&p, 34);
+	snprintf(want, sizeof(want), PUBLIC ":%u > " REMOTE ":443", port);
+	assert_string_equal(packet_text(&p), want);
+	make(REMOTE, PUBLIC, IPPROTO_TCP, 443, port);
+	p.b[34 + 13] = 0x12;
+	packet_sum(&p, false);
+	send_as(UPLINK, ROUTER, LAN_MAC);
+	expect_routed(0, 0, RED_MAC, REMOTE ":443 > 10.20.0.10:1000");
+	/* A flow goes on when the documents are said again. */
+	fast_rig_apply(rig, "{'networks':{" LAN(NAT ",'mtu':1400") "}}");
+	make(REMOTE, PUBLIC, IPPROTO_TCP, 443, port);
+	p.b[34 + 13] = 0x10;
+	packet_sum(&p, false);
+	send_as(UPLINK, ROUTER, LAN_MAC);
+	expect_routed(0, 0, RED_MAC, REMOTE ":443 > 10.20.0.10:1000");
+	make(REMOTE, PUBLIC, IPPROTO_TCP, 443, port == 49999 ? 40000 : port + 1);
+	send_as(UPLINK, ROUTER, LAN_MAC);
+	expect_silence();
+	/* In by a forward, and its answer. */
+	make(REMOTE, PUBLIC, IPPROTO_TCP, 5000, 8080);
+	send_as(UPLINK, ROUTER, LAN_MAC);
+	expect_routed(1, 1, RED_MAC, REMOTE ":5000 > 10.20.0.11:80");
+	make("10.20.0.11", REMOTE, IPPROTO_TCP, 80, 5000);
+	p.b[34 + 13] = 0x12;
+	packet_sum(&p, false);
+	send_as(1, 1, RED_MAC);
+	expect_routed(UPLINK, ROUTER, LAN_MAC, PUBLIC ":8080 > " REMOTE ":5000");
+}
+
+/* The firewall of the guests' network asks about their own addresses, in both directions. */
+static void test_firewall(void **state)
+{
+	unsigned int port;
+
+	(void)state;
+	begin(LAN(NAT) "," RED_NET(ONLY_443));
+	make("10.20.0.10", REMOTE, IPPROTO_TCP, 1000, 80);
+	send_as(0, 0, RED_MAC);
+	expect_silence();
+	make("10.20.0.10", REMOTE, IPPROTO_TCP, 1000, 443);
+	send_as(0, 0, RED_MAC);
+	expect_routed(UPLINK, ROUTER, LAN_MAC, NULL);
+	port = packet_get16(&p, 34);
+	make(REMOTE, PUBLIC, IPPROTO_TCP, 443, port);
+	p.b[34 + 13] = 0x12;
+	packet_sum(&p, false);
+	send_as(UPLINK, ROUTER, LAN_MAC);
+	expect_routed(0, 0, RED_MAC, NULL);
+	make(REMOTE, PUBLIC, IPPROTO_TCP, 5000, 8080); /* a forward, but ingress is refused */
+	send_as(UPLINK, ROUTER, LAN_MAC);
+	expect_silence();
+	make("10.20.0.10", "10.20.0.11", IPPROTO_TCP, 1, 2); /* by way of the gateway */
+	send_as(0, 0, RED_MAC);
+	expect_silence();
+}
+
+/* A network that hops lead to goes: the kernel has them; it comes back: they are ours again. */
+static void test_vanishes(void **state)
+{
+	(void)state;
+	begin(LAN("") "," RED_NET(""));
+	fast_rig_apply(rig, "{'ports':{'vif2.0':null},'networks':{'lan':null}}");
+	make("10.20.0.10", REMOTE, IPPROTO_UDP, 1, 2);
+	send_as(0, 0, RED_MAC);
+	assert_true(came(RED));
+	fast_rig_apply(rig, "{'networks':{" LAN("") "}}");
+	make("10.20.0.10", REMOTE, IPPROTO_UDP, 1, 2);
+	send_as(0, 0, RED_MAC);
+	assert_false(came(RED));
+	assert_true(came(UPLINK));
+}
+
+static void test_bad_documents(void **state)
+{
+	static const struct {
+		const char *doc, *says;
+	} docs[] = {
+		{ "'route':{}", "network x: route: \"prefixes\" has to be an array" },
+		{ "'route':{'prefixes':[{'to':'10.0.0.0/8','via-mac':'02:00:00:00:00:01',"
+		  "'mac':'02:00:00:00:00:01','network':''}]}",
+		  "network x: route: there is no such network" },
+		{ "'nat':{'pool':[]}", "network x: nat: \"pool\" has no address" },
+	};
+	char text[400], why[FAST_TEXT_MAX];
+
+	(void)state;
+	begin(LAN("") "," RED_NET(""));
+	for (size_t i = 0; i < sizeof(docs) / sizeof(docs[0]); i++) {
+		snprintf(text, sizeof(text), "{'networks':{'x':{'mode':'bridge',%s}}}",
+			 docs[i].doc);
+		assert_true(fast_rig_try(rig, text, why) < 0);
+		assert_non_null(strstr(why, docs[i].says));
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_teardown(test_routed, teardown),
+		cmocka_unit_test_teardown(test_to_kernel, teardown),
+		cmocka_unit_test_teardown(test_translated, teardown),
+		cmocka_unit_test_teardown(test_firewall, teardown),
+		cmocka_unit_test_teardown(test_vanishes, teardown),
+		cmocka_unit_test_teardown(test_bad_documents, teardown),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "vswitch/fast/gateway.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* The number of a network that hops lead to. */
+static int net_of(void *ctx, const char *name)
+{
+	struct fast_gateway *g = ctx;
+	unsigned int i = 0;
+
+	while (i < g->nr_nets && strcmp(g->names[i], name) != 0)
+		i++;
+	if (i == FAST_GATEWAY_NETS || !name[0] || strlen(name) >= IFNAMSIZ)
+		return -1;
+	if (i == g->nr_nets)
+		snprintf(g->names[g->nr_nets++], IFNAMSIZ, "%s", name);
+	return (int)i;
+}
+
+int fast_gateway_create(const json_t *route, const json_t *nat, struct fast_gateway **out,
+			char *why)
+{
+	struct fast_gateway *g;
+	int rc = 0;
+
+	*out = NULL;
+	if (!route && !nat)
+		return 0;
+	g = calloc(1, sizeof(*g));
+	if (!g) {
+		snprintf(why, FAST_WHY_MAX, "out of memory");
+		return -ENOMEM;
+	}
+	if (route)
+		rc = fast_routes_compile(route, net_of, g, &g->routes, why);
+	if (!rc && nat)
+		rc = fast_nat_create(nat, &g->nat, why);
+	if (rc)
+		fast_gateway_destroy(g);
+	else
+		*out = g;
+	return rc;
+}
+
+struct fast_gateway *fast_gateway_replace(struct fast_gateway *old, struct fast_gateway *new)
+{
+	if (old && new) {
+		new->nat = new->nat ? fast_nat_replace(old->nat, new->nat) : NULL;
+		if (new->nat)
+			old->nat = NULL;
+	}
+	fast_gateway_destroy(old);
+	return new;
+}
+
+void fast_gateway_destroy(struct fast_gateway *g)
+{
+	if (!g)
+		return;
+	fast_routes_destroy(g->routes);
+	fast_nat_destroy(g->nat);
+	free(g);
+}
