@@ -20,8 +20,9 @@
 #define DURATION_MIN_MS	    50
 #define DURATION_MAX_MS	    60000
 #define WINDOWS_DEFAULT	    3
-#define WINDOW_EXTRA_MS	    400 /* starting and ending it */
-#define THRESHOLD_DEFAULT   10	/* percent */
+#define WINDOW_EXTRA_MS	    400	 /* starting and ending it */
+#define THRESHOLD_DEFAULT   10	 /* percent */
+#define PATH_EXTRA_MS	    1500 /* until both ends are there */
 #define LIFE_EXTRA_S	    120
 #define MAX_ROWS	    16
 #define PLOT_PROGRAM	    "vifrost-plot"
@@ -307,6 +308,17 @@ static void add_failure(struct bench *b, const struct bench_path *p, const char 
 					"from", from, "to", to, "reason", why));
 }
 
+/* How long a path takes. */
+static uint32_t path_ms(const struct bench *b, const struct bench_row *rows, size_t nr)
+{
+	uint32_t seconds_ms = (b->duration_ms + 999) / 1000 * 1000, ms = PATH_EXTRA_MS;
+
+	for (size_t k = 0; k < nr; k++)
+		ms += b->windows * (WINDOW_EXTRA_MS +
+				    (rows[k].test == BENCH_STREAM ? seconds_ms : b->duration_ms));
+	return ms;
+}
+
 /* Return: 0; -EINTR. */
 static int measure_path(struct bench *b, struct bench_path *path, const struct bench_row *rows,
 			size_t nr)
@@ -314,6 +326,8 @@ static int measure_path(struct bench *b, struct bench_path *path, const struct b
 	char why[BENCH_WHY] = "";
 	int rc;
 
+	/* As many windows again when each is rejected once. */
+	b->life_s = 2 * path_ms(b, rows, nr) / 1000 + LIFE_EXTRA_S;
 	bench_progress(b, "waiting for both ends");
 	rc = bench_path_open(b, path, why);
 	if (rc && rc != -EINTR)
@@ -325,25 +339,9 @@ static int measure_path(struct bench *b, struct bench_path *path, const struct b
 			rc = bench_interrupted() ? -EINTR : 0;
 		}
 	}
+	/* A host of many networks has few of our guests at a time. */
+	bench_ends_close(b);
 	return rc == -EINTR ? rc : 0;
-}
-
-/* How long all of it takes, in seconds. */
-static uint32_t estimate(struct bench *b, const struct plan *p)
-{
-	uint64_t ms = 0;
-
-	b->planned = 0;
-	for (size_t i = 0; i < p->nr_paths; i++) {
-		ms += 1500;
-		b->planned += (unsigned int)p->nr_rows[i] * b->windows;
-		for (size_t k = 0; k < p->nr_rows[i]; k++)
-			ms += b->windows *
-			      (WINDOW_EXTRA_MS + (p->rows[i][k].test == BENCH_STREAM
-							  ? (b->duration_ms + 999) / 1000 * 1000
-							  : b->duration_ms));
-	}
-	return (uint32_t)(ms / 1000 + 1);
 }
 
 static void iperf3_version(char text[64])
@@ -379,14 +377,16 @@ static json_t *document(const struct bench *b)
 
 static int run_plan(const struct cli_output *o, struct bench *b, struct plan *p, json_t **doc_out)
 {
-	uint32_t seconds = estimate(b, p);
+	uint64_t ms = 0;
 	int rc = 0;
 
-	/* As many again when each window is rejected once. */
-	b->life_s = 2 * seconds + LIFE_EXTRA_S;
+	for (size_t i = 0; i < p->nr_paths; i++) {
+		ms += path_ms(b, p->rows[i], p->nr_rows[i]);
+		b->planned += (unsigned int)p->nr_rows[i] * b->windows;
+	}
 	if (!o->quiet && !o->json)
-		fprintf(stderr, "%u windows on %zu path(s), about %u s\n", b->planned, p->nr_paths,
-			seconds);
+		fprintf(stderr, "%u windows on %zu path(s), about %llu s\n", b->planned,
+			p->nr_paths, (unsigned long long)(ms / 1000 + 1));
 	bench_catch_signals();
 	for (size_t i = 0; !rc && i < p->nr_paths; i++) {
 		rc = measure_path(b, &p->paths[i], p->rows[i], p->nr_rows[i]);
@@ -584,6 +584,7 @@ static int measure(const struct cli_output *o, const struct cli_parsed *parsed, 
 	}
 	free(p);
 	json_decref(b->status);
+	json_decref(b->policy);
 	json_decref(b->results);
 	json_decref(b->failed);
 	return status;

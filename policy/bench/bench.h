@@ -34,6 +34,12 @@
 #define BENCH_MAX_PIDS	  64
 #define BENCH_ADDRESS_LEN (INET6_ADDRSTRLEN + IFNAMSIZ + 1)
 
+/* Of a guest of our own, where the network has subnets. */
+struct bench_address {
+	char ip[INET6_ADDRSTRLEN], gateway[INET_ADDRSTRLEN];
+	uint32_t length; /* of the subnet; 0: none */
+};
+
 /* An end of a path. */
 struct bench_end {
 	char name[256];		/* as the operator says it: BENCH_HOST, a guest, an address */
@@ -42,6 +48,7 @@ struct bench_end {
 	int domid;		/* -1: none */
 	pid_t pid;		/* whose network it is; 0: out of reach, something listens there */
 	bool is_own;		/* a guest that we made */
+	struct bench_address given;
 	bool is_host;
 	char v4[BENCH_ADDRESS_LEN], v6[BENCH_ADDRESS_LEN], link_local[BENCH_ADDRESS_LEN];
 	char device[IFNAMSIZ]; /* that has them, in its own network */
@@ -68,6 +75,7 @@ struct bench {
 	const char *rundir;
 	uint32_t duration_ms, windows, port;
 	json_t *status; /* vifrostd's */
+	json_t *policy; /* in force; NULL: not asked for yet */
 	bool quiet, has_core;
 	/* Guests of our own. */
 	struct bench_end *ends[2 * BENCH_MAX_PATHS + 2];
@@ -141,6 +149,17 @@ void bench_sample_fini(struct bench_sample *s);
 void bench_flatten(json_t *into, const json_t *vif);
 /* {"CPU", "cpus", "kernel"} of this machine, programs' versions. */
 json_t *bench_machine(void);
+
+/* ---- address.c ---- */
+
+/**
+ * bench_free_address() - The last IPv4 address of @network's first subnet that is free
+ * @policy:	as vifrostd shows it
+ * @others:	anything else with addresses in it
+ * Return: 0; -ENOENT: it has no such subnet; -ENOSPC.
+ */
+int bench_free_address(const json_t *policy, const json_t *others, const char *network,
+		       struct bench_address *out);
 
 /* ---- ends.c, paths.c ---- */
 

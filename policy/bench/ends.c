@@ -8,6 +8,7 @@
 #include <fcntl.h>
 #include <ifaddrs.h>
 #include <net/if.h>
+#include <net/route.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -70,14 +71,56 @@ int bench_status(struct bench *b, char why[BENCH_WHY])
 
 /* ---- its link and addresses, looked at in its own network ---- */
 
-static void bring_up(const char *device)
+static bool has_v4(int fd, const char *device, uint32_t address)
 {
-	struct ifreq r = { 0 };
-	char path[96];
+	struct ifreq r = { .ifr_flags = 0 };
+	struct sockaddr_in in;
+
+	snprintf(r.ifr_name, sizeof(r.ifr_name), "%s", device);
+	if (ioctl(fd, SIOCGIFADDR, &r) < 0)
+		return false;
+	memcpy(&in, &r.ifr_addr, sizeof(in));
+	return in.sin_addr.s_addr == address;
+}
+
+/* One request of the old kind, which all kernels have, about @device. */
+static void set_v4(int fd, unsigned long request, const char *device, uint32_t address)
+{
+	struct sockaddr_in in = { .sin_family = AF_INET, .sin_addr.s_addr = address };
+	struct ifreq r = { .ifr_flags = 0 };
+
+	snprintf(r.ifr_name, sizeof(r.ifr_name), "%s", device);
+	memcpy(&r.ifr_addr, &in, sizeof(in));
+	ioctl(fd, request, &r);
+}
+
+static void set_address(int fd, const struct bench_end *end)
+{
+	struct sockaddr_in any = { .sin_family = AF_INET }, gateway = any;
+	struct rtentry route = { .rt_flags = RTF_UP | RTF_GATEWAY };
+	struct in_addr in;
+
+	if (!end->given.length || inet_pton(AF_INET, end->given.ip, &in) != 1 ||
+	    inet_pton(AF_INET, end->given.gateway, &gateway.sin_addr) != 1 ||
+	    has_v4(fd, end->device, in.s_addr))
+		return;
+	set_v4(fd, SIOCSIFADDR, end->device, in.s_addr);
+	set_v4(fd, SIOCSIFNETMASK, end->device, htonl(~(0xffffffffu >> end->given.length)));
+	memcpy(&route.rt_dst, &any, sizeof(any));
+	memcpy(&route.rt_genmask, &any, sizeof(any));
+	memcpy(&route.rt_gateway, &gateway, sizeof(gateway));
+	ioctl(fd, SIOCADDRT, &route);
+}
+
+/* What fails here shows as no answer. */
+static void bring_up(const struct bench_end *end)
+{
 	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0), dad;
+	struct ifreq r = { .ifr_flags = 0 };
+	char path[96];
 
 	/* Nobody has our address: it was made for us. */
-	snprintf(path, sizeof(path), "/proc/sys/net/ipv6/conf/%s/accept_dad", device);
+	snprintf(path, sizeof(path), "/proc/sys/net/ipv6/conf/%s/accept_dad", end->device);
 	dad = open(path, O_WRONLY | O_CLOEXEC);
 	if (dad >= 0) {
 		if (write(dad, "0", 1) < 0) {
@@ -85,13 +128,15 @@ static void bring_up(const char *device)
 		}
 		close(dad);
 	}
-	snprintf(r.ifr_name, sizeof(r.ifr_name), "%s", device);
-	if (fd >= 0 && !ioctl(fd, SIOCGIFFLAGS, &r)) {
+	if (fd < 0)
+		return;
+	snprintf(r.ifr_name, sizeof(r.ifr_name), "%s", end->device);
+	if (!ioctl(fd, SIOCGIFFLAGS, &r) && !(r.ifr_flags & IFF_UP)) {
 		r.ifr_flags |= IFF_UP;
 		ioctl(fd, SIOCSIFFLAGS, &r);
 	}
-	if (fd >= 0)
-		close(fd);
+	set_address(fd, end);
+	close(fd);
 }
 
 static int print_addresses(const void *arg)
@@ -100,7 +145,7 @@ static int print_addresses(const void *arg)
 	struct ifaddrs *all, *a;
 
 	if (end->is_own)
-		bring_up(end->device);
+		bring_up(end);
 	if (getifaddrs(&all) < 0)
 		return 1;
 	for (a = all; a; a = a->ifa_next) {
@@ -267,19 +312,45 @@ static int open_guest(struct bench *b, struct bench_end *end, const char *networ
 
 /* ---- a guest of our own ---- */
 
-static json_t *own_config(const struct bench *b, const struct bench_end *end)
+/* Where the network has a subnet, an address of it: who routes, or guards strictly, needs to know it. */
+static void give_address(struct bench *b, struct bench_end *end, const uint8_t mac[MAC_LEN])
+{
+	char path[PATH_MAX], why[BENCH_WHY];
+	json_t *domains = NULL;
+	int rc = -ENOENT;
+
+	rundir_file(path, b->rundir, RUNDIR_VIFROSTD_SOCKET);
+	if (!b->policy && rpc_call(path, "show", NULL, HVD_TIMEOUT_MS, &b->policy)) {
+		json_decref(b->policy);
+		b->policy = NULL;
+	}
+	if (b->policy && !hvd(b, "domain.list", NULL, &domains, why))
+		rc = bench_free_address(b->policy, domains, end->network, &end->given);
+	json_decref(domains);
+	/* A strict guard wants to know one: the link-local one, which it makes of its MAC as the guest does. */
+	if (rc == -ENOENT) {
+		struct in6_addr in6 = { .s6_addr = { 0xfe, 0x80, 0, 0, 0, 0, 0, 0, mac[0] ^ 2,
+						     mac[1], mac[2], 0xff, 0xfe, mac[3], mac[4],
+						     mac[5] } };
+
+		inet_ntop(AF_INET6, &in6, end->given.ip, sizeof(end->given.ip));
+	}
+}
+
+static json_t *own_config(struct bench *b, struct bench_end *end)
 {
 	uint8_t mac[MAC_LEN] = { 0x00, 0x16, 0x3e };
 	char text[MAC_TEXT_LEN], life[16];
 
 	if (getrandom(mac + 3, 3, 0) != 3)
 		return NULL;
+	give_address(b, end, mac);
 	format_mac(mac, text);
 	snprintf(life, sizeof(life), "%u", b->life_s);
-	return json_pack("{s{ss ss si s[ss] s[{ss ss}] ss ss ss}}", "config", "name", end->name,
+	return json_pack("{s{ss ss si s[ss] s[{ss ss ss*}] ss ss ss}}", "config", "name", end->name,
 			 "type", "ns", "memory", 64, "init", "/bin/sleep", life, "vif", "mac", text,
-			 "bridge", end->network, "on_poweroff", "destroy", "on_reboot", "destroy",
-			 "on_crash", "destroy");
+			 "bridge", end->network, "ip", end->given.ip[0] ? end->given.ip : NULL,
+			 "on_poweroff", "destroy", "on_reboot", "destroy", "on_crash", "destroy");
 }
 
 static int open_own(struct bench *b, struct bench_end *end, char why[BENCH_WHY])

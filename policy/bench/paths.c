@@ -136,7 +136,7 @@ static void say_unreachable(const struct bench *b, const struct bench_path *p, i
 	else
 		snprintf(
 			why, BENCH_WHY,
-			"%.200s gets no answer from %.200s at %s, UDP port %u: does the firewall of the policy "
+			"%.200s gets no answer from %.200s at %s, UDP port %u: does the policy's firewall or isolation "
 			"let it? `vifrost explain %s` says what holds; or take another --port",
 			end_name(p->ends[0]), end_name(p->ends[1]), p->address, b->port,
 			p->ends[0]->vif[0] ? p->ends[0]->vif : p->ends[1]->vif);

@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
-# vifrost bench on a bridge: guests of its own and others, the host, the LAN; its document, plot and verdicts;
-# mistakes; and whether anything is left when it is interrupted or killed.
+# vifrost bench on a bridge, and on a network that routes between its guests, both strictly guarded: guests of
+# its own and others, the host, the LAN; its document, plot and verdicts; mistakes; and whether anything is left when it is interrupted or killed.
 # shellcheck source=tests/netns/lib.sh
 . "$(dirname "$0")/lib.sh"
 need_programs jq vifrost-plot
@@ -15,11 +15,12 @@ policy() {
 		version: 1
 		uplinks: { lan0: { match: { name: lan0 } } }
 		networks:
-		  xenbr0: { mode: bridge, uplink: lan0, addresses: [192.0.2.10/24, "2001:db8:0:1::10/64"] }
+		  xenbr0: { mode: bridge, uplink: lan0, addresses: [192.0.2.10/24, "2001:db8:0:1::10/64"], profile: strict }
+		  alone0: { mode: isolated, subnets: [ { cidr: 10.9.0.0/24 } ], isolation: per-guest, profile: strict }
+		profiles: { strict: { anti-spoof: strict } }
 		guests:
-		  alpha: { vifs: [ { devid: 0, network: xenbr0 } ] }
-		  beta: { vifs: [ { devid: 0, network: xenbr0 } ] }
-		  "*": { vifs: [ { network: xenbr0 } ] }
+		  alpha: { vifs: [ { devid: 0, network: xenbr0, addresses: [192.0.2.21, "2001:db8:0:1::21"] } ] }
+		  beta: { vifs: [ { devid: 0, network: xenbr0, addresses: [192.0.2.22, "2001:db8:0:1::22"] } ] }
 		objectives:
 		  - { name: to-host, from: alpha, to: host, min-throughput: $1, max-rtt-p99: 10s }
 		  - { name: between, from: beta, to: alpha, min-packets: 10pps }
@@ -47,7 +48,7 @@ lab_daemons_up
 vifrost apply -q /run/bench.yaml
 
 # Guests of its own: to each other, to the host and back.
-bench --size 64 -o /run/doc.json --plot /run/plot.svg
+bench --network xenbr0 --size 64 -o /run/doc.json --plot /run/plot.svg
 no_own_guests
 has '.schema == "vifrost/bench/v1" and (.machine.kernel | length > 0) and (.failed == [])' /run/doc.json
 has '[.results[] | select(.mode == "bridge" and .datapath == "tap" and .network == "xenbr0")] | length == 9' /run/doc.json
@@ -57,6 +58,10 @@ has '[.results[] | select(.test == "packets")] | all(.["packets-per-s"] > 0 and 
 has '[.results[] | select(.test == "round-trip")] | all(.["rtt-us"] | .p50 > 0 and .p99 >= .p50 and .min <= .p50)' /run/doc.json
 # It was our vifs that carried it.
 has '.results | all(.attribution.frames > 0 and .attribution.wakeups > 0)' /run/doc.json
+# And where each guest is behind a link of its own, by addresses of the subnet.
+bench --network alone0 --size 64 --protocol udp -o /run/alone.json
+no_own_guests
+has '[.results[] | select(.mode == "isolated")] | length == 6 and all(.attribution.frames > 0)' /run/alone.json
 python3 -c '
 import xml.etree.ElementTree as tree
 root = tree.parse("/run/plot.svg").getroot()
@@ -107,7 +112,7 @@ refuses 64 '.svg or .png' bench --plot /run/plot.gif
 
 
 # Interrupted it takes its guests away; killed it leaves them some minutes to live, and no end of a measurement.
-vifrost bench -q --duration 30s --protocol tcp > /run/interrupted 2>&1 &
+vifrost bench -q --network xenbr0 --duration 30s --protocol tcp > /run/interrupted 2>&1 &
 pid=$!
 wait_for 10 own_guests
 refuses 75 'another benchmark runs' bench
@@ -116,7 +121,7 @@ status=0
 wait "$pid" || status=$?
 [ $status = 130 ] || fail "interrupted: exit status $status"
 no_own_guests
-vifrost bench -q --duration 30s --protocol tcp > /run/killed 2>&1 &
+vifrost bench -q --network xenbr0 --duration 30s --protocol tcp > /run/killed 2>&1 &
 pid=$!
 wait_for 10 pgrep -f 'iperf3 -J'
 kill -KILL "$pid"
