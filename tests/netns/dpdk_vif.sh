@@ -13,6 +13,7 @@ need_programs dpdk-testpmd
 test_lab "$@"
 [ -e "$plugin" ] || skip "$plugin is not built by this preset"
 daemon_start vifrost-hvd
+# shellcheck disable=SC2054 # that is how it is written
 eal=(--no-huge -m 64 --no-pci --file-prefix "$VIFROST_LAB" --lcores 0@0,1@0)
 # A plug-in of a sanitizer's needs its runtime before all else.
 preload=$(ldd "$plugin" | awk '/lib[at]san/ { print $3 }')
