@@ -184,7 +184,7 @@ static void test_many_ports_are_one_call(void **state)
 	json_t *port = json_pack("{ss}", "network", "xenbr0");
 	struct vs_op ops[3];
 	const struct vs_op *list[3];
-	char why[VS_TEXT_LEN], name[16];
+	char why[VS_TEXT_LEN], name[32];
 
 	begin(p, methods);
 	for (int i = 0; i < 3; i++) {
