@@ -130,14 +130,15 @@ static void check_fast(struct pol_checks *c, const struct pol_network *n)
 	if (d->fallback.value == POL_FALLBACK_NETDEV)
 		pol_error(c->r, "VF0234", n->node, &d->fallback.place, "allowed: none, kernel",
 			  "fallback \"netdev\" is only for networks of mode ovs");
-	if (d->rx_queues.place.line)
+	if (d->rx_queues.place.line && !(n->uplink && n->uplink->match.pci.text))
 		pol_error(c->r, "VF0234", n->node, &d->rx_queues.place,
 			  "leave it out; how many queues a guest has stands in profiles and vifs",
-			  "\"rx-queues\" is only for networks of mode ovs");
+			  "\"rx-queues\" for an uplink that is no card of DPDK's, by its pci");
 	if (pol_is_fast(n) && pol_stp_is_on(&n->stp))
 		pol_error(c->r, "VF0234", n->node, &n->stp.place,
 			  "leave it out, or datapath: kernel",
-			  "stp on datapath \"dpdk\", whose switch has none");
+			  "stp on datapath \"%s\", whose switch has none",
+			  choice_text(pol_network_datapaths, d->type.value));
 }
 
 static void check_cpus(struct pol_checks *c, const struct pol_network *n)
@@ -176,13 +177,14 @@ static void check_datapath(struct pol_checks *c, const struct pol_network *n)
 	if (is_later)
 		check_cpus(c, n);
 	if (!is_ovs && type->value == POL_DATAPATH_NETDEV)
-		pol_error(c->r, "VF0234", n->node, &type->place, "allowed: tap, kernel, dpdk",
+		pol_error(c->r, "VF0234", n->node, &type->place,
+			  "allowed: tap, kernel, dpdk, afxdp",
 			  "datapath %s is only for networks of mode ovs",
 			  pol_quote(quoted, choice_text(pol_network_datapaths, type->value)));
-	else if (type->value == POL_DATAPATH_AFXDP && d->fallback.value == POL_FALLBACK_NONE)
+	else if (is_ovs && type->value == POL_DATAPATH_AFXDP &&
+		 d->fallback.value == POL_FALLBACK_NONE)
 		pol_error(c->r, "VF0250", n->node, &type->place,
-			  is_ovs ? "type dpdk, or fallback: kernel or netdev, to go on without it"
-				 : "type dpdk, or fallback: kernel, to go on without it",
+			  "type dpdk, or fallback: kernel or netdev, to go on without it",
 			  "not in this version: datapath %s, and no fallback",
 			  pol_quote(quoted, choice_text(pol_network_datapaths, type->value)));
 	else if (is_later && !pol_has_errors(c->r) && pol_network_degraded(n, why))

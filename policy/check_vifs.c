@@ -235,7 +235,7 @@ static void check_datapath(const struct vif_check *v)
 	pol_error(
 		v->c->r, "VF0243", v->vif->node, said_at(v, is->origin, &is->place),
 		"leave it out, or move the vif to another network",
-		"datapath \"%s\" for a vif of a network on datapath \"dpdk\", which switches all of "
+		"datapath \"%s\" for a vif of a network on datapath dpdk or afxdp, which switches all of "
 		"its vifs itself",
 		pol_datapath_name(is->value));
 }

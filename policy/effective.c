@@ -160,7 +160,7 @@ enum pol_datapath_type pol_network_datapath(const struct pol_network *network)
 {
 	uint32_t type = network->datapath.type.value;
 
-	if (type != POL_DATAPATH_AFXDP)
+	if (type != POL_DATAPATH_AFXDP || pol_is_fast(network))
 		return (enum pol_datapath_type)type;
 	return network->datapath.fallback.value == POL_FALLBACK_NETDEV ? POL_DATAPATH_NETDEV
 								       : POL_DATAPATH_KERNEL;
@@ -168,8 +168,10 @@ enum pol_datapath_type pol_network_datapath(const struct pol_network *network)
 
 bool pol_is_fast(const struct pol_network *network)
 {
+	uint32_t type = network->datapath.type.value;
+
 	return network->mode.value != POL_MODE_OVS &&
-	       network->datapath.type.value == POL_DATAPATH_DPDK;
+	       (type == POL_DATAPATH_DPDK || type == POL_DATAPATH_AFXDP);
 }
 
 bool pol_is_ovs_dpdk(const struct pol_network *network)
@@ -268,7 +270,7 @@ void pol_effective_vif(const struct pol_guest *guest, const struct pol_vif *vif,
 	inherit(&out->anti_spoof, p ? &p->anti_spoof : NULL, POL_FROM_PROFILE);
 	inherit(&out->anti_spoof, &vif->anti_spoof, POL_FROM_VIF);
 	/* An ovs network's is the switch's; what falls back is on TAPs. */
-	if (n->mode.value != POL_MODE_OVS && n->datapath.type.value != POL_DATAPATH_AFXDP)
+	if (n->mode.value != POL_MODE_OVS)
 		inherit(&out->datapath, &n->datapath.type, POL_FROM_NETWORK);
 	inherit(&out->datapath, p ? &p->datapath.type : NULL, POL_FROM_PROFILE);
 	inherit(&out->datapath, &vif->datapath.type, POL_FROM_VIF);

@@ -121,7 +121,7 @@ enum pol_datapath_type {
 	POL_DATAPATH_KERNEL,
 	POL_DATAPATH_NETDEV,
 	POL_DATAPATH_DPDK,  /* vifrost-netback's own switch; of ovs networks Open vSwitch's */
-	POL_DATAPATH_AFXDP, /* not in this version: what falls back is on one of the above */
+	POL_DATAPATH_AFXDP, /* the same, with the uplink by AF_XDP; of ovs networks not in this version */
 };
 enum pol_fallback { POL_FALLBACK_NONE, POL_FALLBACK_KERNEL, POL_FALLBACK_NETDEV };
 enum pol_role { POL_ROLE_NONE, POL_ROLE_MIRROR_TARGET };

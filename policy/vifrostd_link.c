@@ -57,7 +57,7 @@ enum vif_datapath vif_decide(struct vifrostd *d, const struct policy *policy, co
 		out->offer.no_gso = true;
 		return VIF_DATAPATH_PMD;
 	}
-	if (!d->is_xen || out->datapath == POL_DATAPATH_DPDK || out->datapath == POL_DATAPATH_TAP)
+	if (!d->is_xen || out->datapath != POL_DATAPATH_KERNEL)
 		return VIF_DATAPATH_TAP;
 	/* One in service stays so until what it is to move to is there. */
 	if (has_driver() || is_connected(vif))

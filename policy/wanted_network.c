@@ -240,6 +240,8 @@ static void take_fast(const struct pol_network *from, struct vs_network *to)
 	if (!pol_is_fast(from))
 		return;
 	to->mode = vs_mode_fast(to->mode);
+	f->by_xdp = d->type.value == POL_DATAPATH_AFXDP;
+	f->queues = d->rx_queues.value;
 	f->may_fall_back = d->fallback.value == POL_FALLBACK_KERNEL;
 	f->is_per_guest = to->is_per_guest;
 	to->is_per_guest = false;

@@ -8,7 +8,8 @@
  *	ageing		seconds after which an address is forgotten
  *	host-vlan	what the host's own frames are in; 0: untagged
  *	segment		true: it reaches beyond the host
- *	uplink		{"link","kind"}: kind "afpacket"; may be absent
+ *	uplink		{"link","kind"}: kind "auto" or "afxdp"; {"pci","queues"}: a card that is bound to
+ *			DPDK, so that the host has no link of it; may be absent
  *	cpus, memory, hugepages	where its threads run and what they take; absent: as vifrost-netback likes
  *	firewall	between its ports, as ovs_rules.h specifies it; absent: everything passes
  *	per-guest	true: its guests share no segment
@@ -31,6 +32,8 @@ bool vs_is_fast(const struct vs_network *n);
 /* New references; NULL: out of memory. @uplink: NULL: none. Pure. */
 json_t *fastnet_network_doc(const struct vs_wanted *w, const struct vs_network *n,
 			    const uint8_t mac[MAC_LEN], const char *uplink);
+/* As fastnet_network_doc()'s uplink: the card that @n's match means. */
+#define FASTNET_CARD ""
 json_t *fastnet_port_doc(const struct vs_network *n, const struct vs_vif *vif);
 /* What a vif's document is called, however its link is. */
 void fastnet_port_name(const struct vs_vif *vif, char name[IFNAMSIZ]);
@@ -41,6 +44,8 @@ json_t *fastnet_port(const struct vs_observed *o, const struct vs_vif *vif);
 int fastnet_plan_vif(const struct vs_network *n, const struct vs_vif *vif, struct vs_plan *plan);
 /* Of one that is not, or no more, on such a network. */
 int fastnet_drop_port(const struct vs_vif *vif, struct vs_plan *plan);
+/* Whether its uplink is no link of the host's. */
+bool fastnet_is_card(const struct vs_network *n, const struct vs_observed *o);
 /* Have the switch let go of the uplink that @old says, if it has it. */
 void fastnet_leave_uplink(struct plan_for *p, enum vs_disruption d,
 			  const struct vs_record_network *old);

@@ -38,6 +38,14 @@ static bool add_resources(json_t *doc, const struct vs_fast *f)
 	return ok;
 }
 
+static json_t *uplink_doc(const struct vs_network *n, const char *uplink)
+{
+	if (!strcmp(uplink, FASTNET_CARD))
+		return json_pack("{ss si}", "pci", n->uplink.pci, "queues",
+				 n->fast.queues ? (int)n->fast.queues : 1);
+	return json_pack("{ss ss}", "link", uplink, "kind", n->fast.by_xdp ? "afxdp" : "auto");
+}
+
 json_t *fastnet_network_doc(const struct vs_wanted *w, const struct vs_network *n,
 			    const uint8_t mac[MAC_LEN], const char *uplink)
 {
@@ -51,7 +59,7 @@ json_t *fastnet_network_doc(const struct vs_wanted *w, const struct vs_network *
 			n->vlan_filtering ? n->host_vlan : 0, "segment", rules_is_segment(n));
 	ok = doc && add_resources(doc, &n->fast);
 	if (ok && uplink)
-		ok = add(doc, "uplink", json_pack("{ss ss}", "link", uplink, "kind", "afpacket"));
+		ok = add(doc, "uplink", uplink_doc(n, uplink));
 	if (ok && n->ports_filtered)
 		ok = add(doc, "firewall", ovs_rules_spec(w, n));
 	if (ok && n->fast.is_per_guest)

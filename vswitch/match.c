@@ -67,8 +67,9 @@ int vs_match_link(const struct vs_plan_input *in, const struct vs_observed *o,
 	for (size_t i = 0; i < o->nr_links; i++) {
 		const struct vs_link *l = &o->links[i];
 
-		/* In user space an Open vSwitch bridge is a TAP, with its uplink's address. */
-		if (!matches(m, l) || vs_observed_doc(o, VS_DOC_OVS_BRIDGE, l->name))
+		/* In user space a switch's own end is a TAP, with its uplink's address. */
+		if (!matches(m, l) || vs_observed_doc(o, VS_DOC_OVS_BRIDGE, l->name) ||
+		    vs_observed_doc(o, VS_DOC_FAST_NETWORK, l->name))
 			continue;
 		if (found) {
 			diag_add(in->ds, DIAG_ERROR, "VF0502", place,

@@ -178,6 +178,8 @@ struct vs_ovs_dpdk {
 
 /* What a network on vifrost-netback's own switch asks of it besides. */
 struct vs_fast {
+	bool by_xdp;	    /* its uplink, by AF_XDP where that can be; else as is best for it */
+	uint32_t queues;    /* of an uplink that is a card of DPDK's; 0: one */
 	bool may_fall_back; /* to the kernel's switch, where vifrost-netback cannot serve it */
 	bool has_fallen;    /* it has */
 	bool is_per_guest;  /* between guests nothing passes but by the host */

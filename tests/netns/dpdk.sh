@@ -17,7 +17,7 @@ test_lab "$@"
 policy() {
 	cat <<-END
 		version: 1
-		uplinks: { lan0: { match: { name: lan0 } } }
+		uplinks: { lan0: { match: { mac: "52:54:00:aa:bb:01" } } }
 		networks: { xenbr0: { mode: bridge, uplink: lan0, datapath: $1 } }
 		guests:
 		  d1: { vifs: [ { devid: 0, network: xenbr0, mac: "00:16:3e:00:07:01", addresses: [192.0.2.21], anti-spoof: strict, isolation: $2 } ] }

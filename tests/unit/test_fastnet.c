@@ -166,7 +166,7 @@ static void test_bridge_is_a_tap_with_the_uplinks_addresses(void **state)
 	doc = doc_of(h, VS_DOC_FAST_NETWORK, "xenbr0");
 	assert_string_equal(text_in(doc, NULL, "mode"), "bridge");
 	assert_string_equal(text_in(doc, "uplink", "link"), "eth0");
-	assert_string_equal(text_in(doc, "uplink", "kind"), "afpacket");
+	assert_string_equal(text_in(doc, "uplink", "kind"), "auto");
 	assert_true(json_is_true(json_object_get(doc, "segment")));
 	assert_int_equal(json_integer_value(json_array_get(json_object_get(doc, "cpus"), 0)), 1);
 	assert_int_equal(json_integer_value(json_object_get(doc, "memory")), 64 << 20);
@@ -426,6 +426,42 @@ static void test_without_vifrost_netback_nothing_is_planned(void **state)
 	assert_non_null(strstr(h->ds.v[0].message, "vifrost-netback does not run"));
 }
 
+/* It shares its uplink's hardware address, by which the uplink is found. */
+static void test_the_tap_is_not_taken_for_its_uplink(void **state)
+{
+	struct plan_host *h = *state;
+	struct vs_network *n = want(h, "xenbr0", &vs_mode_fast_bridge);
+
+	want_uplink(n, "");
+	n->uplink.has_mac = true;
+	memcpy(n->uplink.mac, find_link(h, "eth0")->permanent_mac, MAC_LEN);
+	n->fast.by_xdp = true;
+	plan_host_apply(h);
+	assert_string_equal(text_in(doc_of(h, VS_DOC_FAST_NETWORK, "xenbr0"), "uplink", "kind"),
+			    "afxdp");
+	plan_host_apply(h);
+	assert_int_equal(h->plan.nr, 0);
+}
+
+/* Bound to DPDK, it is no link: there is nothing of the host's to move. */
+static void test_a_card_of_dpdks_is_the_uplink(void **state)
+{
+	struct plan_host *h = *state;
+	struct vs_network *n = want(h, "xenbr0", &vs_mode_fast_bridge);
+	const json_t *doc;
+
+	want_uplink(n, "");
+	strcpy(n->uplink.pci, "0000:5e:00.0");
+	n->fast.queues = 2;
+	plan_host_apply(h);
+	doc = doc_of(h, VS_DOC_FAST_NETWORK, "xenbr0");
+	assert_string_equal(text_in(doc, "uplink", "pci"), "0000:5e:00.0");
+	assert_int_equal(
+		json_integer_value(json_object_get(json_object_get(doc, "uplink"), "queues")), 2);
+	plan_host_apply(h);
+	assert_int_equal(h->plan.nr, 0);
+}
+
 /* Hotplug: by few questions, and what an apply would have planned. */
 static void test_one_vif_is_placed(void **state)
 {
@@ -510,6 +546,8 @@ int main(void)
 		T(test_what_was_told_differently_is_repaired),
 		T(test_anothers_link_is_not_taken),
 		T(test_without_vifrost_netback_nothing_is_planned),
+		T(test_the_tap_is_not_taken_for_its_uplink),
+		T(test_a_card_of_dpdks_is_the_uplink),
 		T(test_one_vif_is_placed),
 		T(test_the_fallback_is_the_kernels_switch),
 		T(test_cores_that_are_not_there),
