@@ -28,12 +28,16 @@ struct keys {
 	uint16_t vlan;
 	int8_t form;
 	bool priority; /* a tag without a VLAN */
+	bool good;     /* a frame of a VLAN of its port */
+	bool again;    /* all of this is as with the frame before */
 };
 
 struct frame {
 	struct fast_burst *b;
 	struct fast_port *from;
 	const struct keys *keys;
+	struct fast_port *to; /* where the one before went, alone; NULL: not so */
+	enum form to_form;
 	struct nb_view *forms[2];
 	bool has_head;
 	struct fast_head head;
@@ -56,7 +60,7 @@ static inline bool is_member(const struct fast_port *p, uint16_t vlan, enum form
 	return p->vlans.is_trunk && fast_vlan_in(&p->vlans, vlan);
 }
 
-/* False: it is no frame of a VLAN of @p. */
+/* Return: whether it is a frame of a VLAN of @p. */
 static inline bool read_keys(const struct fast_port *p, const struct nb_view *v, struct keys *k)
 {
 	const uint8_t *h = v->head;
@@ -335,17 +339,44 @@ static bool route(struct fast_thread *t, struct frame *f)
 	return true;
 }
 
+/* To the one port that has its MAC, and those like it at once. */
+static void forward_to(struct fast_thread *t, struct frame *f, struct fast_port *to)
+{
+	struct fast_port *from = f->from;
+	enum form form;
+
+	if (to == from) {
+		drop(from, FAST_DROP_NO_PORT);
+	} else if (are_apart(from, to)) {
+		drop(from, FAST_DROP_ISOLATED);
+	} else if (!is_member(to, f->keys->vlan, &form)) {
+		drop(from, FAST_DROP_VLAN);
+	} else if (from->net->rules && !ask_rules(f, 1u << to->kind, to)) {
+		drop(from, FAST_DROP_FIREWALL);
+	} else {
+		send_to(t, f, to, form);
+		/* What is behind addresses decides about each frame: rules, routes. */
+		f->to = from->net->rules || to->kind == FAST_HOST ? NULL : to;
+		f->to_form = form;
+	}
+}
+
 static void forward(struct fast_thread *t, struct frame *f)
 {
 	struct fast_port *from = f->from, *to;
 	const struct keys *k = f->keys;
-	enum form form;
 
 	if (from->kind == FAST_GUEST && (!from->gate || !from->gate->is_open) &&
 	    (!from->gate || !fast_gate_passes(from->gate, head_of(f), f->now_ns))) {
 		drop(from, FAST_DROP_GUARD);
+		f->to = NULL; /* not learnt either */
 		return;
 	}
+	if (k->again && f->to) {
+		send_to(t, f, f->to, f->to_form);
+		return;
+	}
+	f->to = NULL;
 	if (k->priority && !make_form(f, PLAIN)) {
 		drop(from, FAST_DROP_FORM);
 		return;
@@ -361,21 +392,10 @@ static void forward(struct fast_thread *t, struct frame *f)
 		return;
 	}
 	to = find(from->net, k);
-	if (!to) {
+	if (!to)
 		flood(t, f, true);
-	} else if (to == &from->net->host && route(t, f)) {
-		return;
-	} else if (to == from) {
-		drop(from, FAST_DROP_NO_PORT);
-	} else if (are_apart(from, to)) {
-		drop(from, FAST_DROP_ISOLATED);
-	} else if (!is_member(to, k->vlan, &form)) {
-		drop(from, FAST_DROP_VLAN);
-	} else if (from->net->rules && !ask_rules(f, 1u << to->kind, to)) {
-		drop(from, FAST_DROP_FIREWALL);
-	} else {
-		send_to(t, f, to, form);
-	}
+	else if (to != &from->net->host || !route(t, f))
+		forward_to(t, f, to);
 }
 
 /* What @p may get by its limit. Return: how many are left in p->out. */
@@ -437,30 +457,46 @@ static void deliver(struct fast_burst *b, struct fast_port *to, uint64_t now_ns)
 		wait_for(b, to, to->out + done, nr - done, now_ns);
 }
 
+/* Read what decides, and call for the FDB's lines. Return: bytes. */
+static uint64_t read_burst(const struct fast_burst *b, struct keys *keys)
+{
+	const struct fast_port *from = b->from;
+	const struct fast_fdb *fdb = &from->net->fdb;
+	uint64_t bytes = 0;
+
+	for (unsigned int i = 0; i < b->nr; i++) {
+		struct keys *k = &keys[i];
+
+		bytes += b->views[i]->size;
+		k->good = read_keys(from, b->views[i], k);
+		k->again = i && k->to == k[-1].to && k->from == k[-1].from &&
+			   k->vlan == k[-1].vlan && k->form == k[-1].form && !k->priority;
+		if (k->again)
+			continue;
+		fast_fdb_prefetch(fdb, fast_fdb_key(k->to, k->vlan));
+		fast_fdb_prefetch(fdb, fast_fdb_key(k->from, k->vlan));
+	}
+	return bytes;
+}
+
 void fast_forward(struct fast_thread *t, struct fast_burst *b, uint64_t now_ns)
 {
 	struct fast_port *from = b->from;
-	const struct fast_fdb *fdb = &from->net->fdb;
-	struct keys keys[FAST_BURST];
-	bool good[FAST_BURST];
 	struct frame f = { .b = b, .from = from, .now_ns = now_ns };
-	uint64_t bytes = 0;
+	struct keys keys[FAST_BURST];
+	uint64_t bytes;
 
 	b->nr_twins = b->nr_waits = b->nr_left = 0;
 	t->nr_touched = 0;
-	for (unsigned int i = 0; i < b->nr; i++) {
-		good[i] = read_keys(from, b->views[i], &keys[i]);
-		fast_fdb_prefetch(fdb, fast_fdb_key(keys[i].to, keys[i].vlan));
-		fast_fdb_prefetch(fdb, fast_fdb_key(keys[i].from, keys[i].vlan));
-		bytes += b->views[i]->size;
-	}
+	bytes = read_burst(b, keys);
 	nb_count(&from->stats.frames, b->nr);
 	nb_count(&from->stats.bytes, bytes);
 	if (fast_limit_is_set(&from->from))
 		fast_limit_take(&from->from, b->nr, bytes);
 	for (unsigned int i = 0; i < b->nr; i++) {
-		if (!good[i]) {
+		if (!keys[i].good) {
 			drop(from, FAST_DROP_VLAN);
+			f.to = NULL;
 			continue;
 		}
 		f.keys = &keys[i];

@@ -52,6 +52,7 @@ struct fast_thread {
 	struct list all; /* of the switch */
 	unsigned int nr_nets;
 	bool is_pinned, threaded;
+	bool is_eager; /* rests and looks at once: who turns it by hand sees each event */
 	cpu_set_t cpus;
 
 	/* Its own. */

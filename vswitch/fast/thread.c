@@ -124,7 +124,7 @@ static unsigned int allowed(struct fast_port *p, uint64_t now_ns)
 /* Has had nothing to do for long: leave it to its events. */
 static void rest(struct fast_port *p, uint64_t now_ns)
 {
-	if (now_ns - p->busy_ns < SPIN_NS && p->thread->threaded)
+	if (now_ns - p->busy_ns < SPIN_NS && !p->thread->is_eager)
 		return;
 	p->deadline_ns = 0;
 	if (!p->ops->arm(p, now_ns))
@@ -271,7 +271,7 @@ unsigned int fast_thread_turn(struct fast_thread *t, int timeout_ms)
 	struct list *l, *next, *last;
 	unsigned int work = 0;
 
-	if (idle || !t->threaded || ++t->nr_turns >= LOOK_AFTER) {
+	if (idle || t->is_eager || ++t->nr_turns >= LOOK_AFTER) {
 		first = serve_deadlines(t, now_ns);
 		idle = list_empty(&t->active);
 		if (idle && timeout_ms) {
@@ -365,6 +365,7 @@ int fast_thread_create(bool threaded, const cpu_set_t *cpus, struct fast_thread 
 	pthread_mutex_init(&t->lock, NULL);
 	pthread_cond_init(&t->done, NULL);
 	t->is_pinned = cpus != NULL;
+	t->is_eager = !threaded;
 	if (cpus)
 		t->cpus = *cpus;
 	ev.data.ptr = &t->kick;
