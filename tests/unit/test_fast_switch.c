@@ -430,8 +430,11 @@ static void test_stalled(void **state)
 	fast_turn(r->fast);
 	expect(r, 3, 2, NONE);
 	expect(r, 3, 3, NONE);
-	usleep(6000);
-	fast_rig_turn(r);
+	for (uint64_t end = clock_ns() + 2000000000u; clock_ns() < end;) {
+		fast_turn(r->fast);
+		if (fast_rig_status(r, "ports/vif1.0/drops/no-room"))
+			break;
+	}
 	assert_true(fast_rig_status(r, "ports/vif1.0/drops/no-room") > 0);
 	/* Not waited for again, until it has had time. */
 	for (unsigned int i = 0; i < 64; i++)

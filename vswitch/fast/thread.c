@@ -15,6 +15,7 @@
 #include "vswitch/fast/net.h"
 
 #define SPIN_NS	   50000u
+#define GAP_NS	   1000000u /* between two turns: longer, it had no processor */
 #define EVENTS_MAX 64
 #define LOOK_AFTER 16 /* turns without a look at the descriptors, while there is work */
 #define AGE_PARTS  16 /* of an FDB looked through a second */
@@ -170,6 +171,17 @@ static unsigned int serve(struct fast_thread *t, struct fast_port *p, uint64_t n
 	return b->nr;
 }
 
+/* Time that this thread did not have was none for receivers either. */
+static void forgive(struct fast_thread *t, uint64_t now_ns)
+{
+	uint64_t gap_ns = now_ns - t->last_ns;
+	struct list *l;
+
+	if (t->last_ns && gap_ns > GAP_NS)
+		list_for_each (&t->parked, l)
+			list_entry(l, struct fast_burst, parked)->until_ns += gap_ns;
+}
+
 static void retry(struct fast_thread *t, uint64_t now_ns)
 {
 	struct list *l, *next;
@@ -271,6 +283,8 @@ unsigned int fast_thread_turn(struct fast_thread *t, int timeout_ms)
 	struct list *l, *next, *last;
 	unsigned int work = 0;
 
+	if (!list_empty(&t->parked))
+		forgive(t, now_ns);
 	if (idle || t->is_eager || ++t->nr_turns >= LOOK_AFTER) {
 		first = serve_deadlines(t, now_ns);
 		idle = list_empty(&t->active);
@@ -296,6 +310,7 @@ unsigned int fast_thread_turn(struct fast_thread *t, int timeout_ms)
 		if (is_last)
 			break;
 	}
+	t->last_ns = now_ns;
 	nb_count(&t->turns, 1);
 	nb_count(&t->busy_turns, work > 0);
 	return work + !list_empty(&t->active);
