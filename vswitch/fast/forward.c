@@ -463,6 +463,7 @@ static uint64_t read_burst(const struct fast_burst *b, struct keys *keys)
 {
 	const struct fast_port *from = b->from;
 	const struct fast_fdb *fdb = &from->net->fdb;
+	const struct keys *last = NULL;
 	uint64_t bytes = 0;
 
 	for (unsigned int i = 0; i < b->nr; i++) {
@@ -470,8 +471,9 @@ static uint64_t read_burst(const struct fast_burst *b, struct keys *keys)
 
 		bytes += b->views[i]->size;
 		k->good = read_keys(from, b->views[i], k);
-		k->again = i && k->to == k[-1].to && k->from == k[-1].from &&
-			   k->vlan == k[-1].vlan && k->form == k[-1].form && !k->priority;
+		k->again = last && k->to == last->to && k->from == last->from &&
+			   k->vlan == last->vlan && k->form == last->form && !k->priority;
+		last = k;
 		if (k->again)
 			continue;
 		fast_fdb_prefetch(fdb, fast_fdb_key(k->to, k->vlan));

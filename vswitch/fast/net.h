@@ -64,7 +64,7 @@ struct fast_thread {
 	unsigned int nr_bursts, nr_turns, nr_timed;
 	uint32_t now_s;
 	uint64_t last_ns; /* its last turn, when it did not sleep */
-	struct fast_port *touched[FAST_PORTS_MAX];
+	struct fast_port *touched[FAST_PORTS_MAX + FAST_BURST]; /* by flooding, by routing */
 	unsigned int nr_touched;
 	uint64_t sleeps, turns, busy_turns; /* nb_count() */
 	_Atomic bool sleeping;
