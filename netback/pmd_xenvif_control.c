@@ -163,7 +163,8 @@ static int read_area(struct xv_port *port, char *why)
 		snprintf(
 			why, PMD_WHY_MAX,
 			"%s: vif%u.%u is another program's: its datapath is '%s', and must be 'pmd' for "
-			"this driver. Set it in the policy (or vifrost-datapath in its backend area)",
+			"this driver: put its network on Open vSwitch's DPDK by the policy, or write "
+			"vifrost-datapath in its backend area",
 			port->name, port->only.domid, port->only.devid, rc ? "not set" : text);
 		return -EBUSY;
 	}

@@ -61,6 +61,8 @@ xstat() {
 	awk -v port="$1" -v name="$2:" '/NIC extended statistics for port/ { at = $NF } at == port && $1 == name { print $2 }' \
 		/run/log/testpmd
 }
+# $1 request, $2 what its answer has
+telemetry_has() { echo "$1" | dpdk-telemetry.py -f "$VIFROST_LAB" | grep -qF "$2"; }
 received() { awk '$1 == "eth0:" { print $3 }' "/proc/$(guest_pid "$1")/net/dev"; }
 
 echo "the plug-in shows nothing of ours, and takes jansson from nobody"
@@ -116,6 +118,8 @@ assert_no_loss one 192.0.2.2 -i 0.01
 guest_serves two
 in_guest one iperf3 -c 192.0.2.2 -n 50M --connect-timeout 3000 > /dev/null
 in_guest one iperf3 -c 2001:db8:0:1::2 -R -n 50M --connect-timeout 3000 > /dev/null
+wait_for 2 telemetry_has /xenvif/list '[0, 1]'
+wait_for 2 telemetry_has /xenvif/info,0 '"connections": 1'
 say stop "set fwd mac" start
 assert_no_loss one 192.0.2.2 -i 0.01 -s 3000
 say stop "port stop all" "csum set ip hw 0" "csum set tcp hw 0" "csum set udp hw 0" "csum set ip hw 1" "csum set tcp hw 1" \
