@@ -48,7 +48,7 @@ struct bed {
 	struct end a, b; /* frames go from a to b */
 	struct nb_features features;
 	struct nb_steering steering;
-	struct nb_batch *batch;
+	struct nb_batch *batch, *other;
 	unsigned int size, burst;
 	bool sparse; /* frames are at their pages' beginnings */
 	pthread_t front;
@@ -220,6 +220,8 @@ static unsigned int move_views(struct bed *bed)
 		nb_poll_flush(&bed->b.queue);
 	}
 	nb_poll_answer(&bed->a.queue, bed->batch);
+	/* As what serves both ways does. */
+	nb_poll_take(&bed->b.queue, bed->other, bed->burst, 0, views);
 	return nr;
 }
 
@@ -277,12 +279,13 @@ static void pin(pthread_t thread, int cpu)
 	must(-pthread_setaffinity_np(thread, sizeof(set), &set), "pinning a thread");
 }
 
-static void bed_init(struct bed *bed, unsigned int size, unsigned int burst, bool sparse)
+static void bed_init(struct bed *bed, unsigned int size, unsigned int burst,
+		     const struct cli_parsed *parsed)
 {
 	memset(bed, 0, sizeof(*bed));
 	bed->size = size;
 	bed->burst = burst;
-	bed->sparse = sparse;
+	bed->sparse = cli_count(parsed, "sparse") > 0;
 	bed->features = (struct nb_features){ .sg = true, .csum_v4 = true, .mtu = 1500 };
 	bed->steering.nr_queues = 1;
 	must(core_create(NULL, &bed->core), "core");
@@ -290,7 +293,8 @@ static void bed_init(struct bed *bed, unsigned int size, unsigned int burst, boo
 	end_init(bed, &bed->a);
 	end_init(bed, &bed->b);
 	bed->batch = nb_batch_create();
-	must(bed->batch ? 0 : -ENOMEM, "memory");
+	bed->other = nb_batch_create();
+	must(bed->batch && bed->other ? 0 : -ENOMEM, "memory");
 	post(&bed->b, NB_RING_SIZE);
 	must(-pthread_create(&bed->front, NULL, front_thread, bed), "thread");
 	pin(pthread_self(), 0);
@@ -309,6 +313,7 @@ static void bed_fini(struct bed *bed)
 		exit(CLI_BUG);
 	}
 	nb_batch_destroy(bed->batch);
+	nb_batch_destroy(bed->other);
 	end_fini(&bed->a);
 	end_fini(&bed->b);
 	bed->hv->close(bed->hv);
@@ -413,8 +418,8 @@ static void show(struct bench *bench, struct kind *kind, unsigned int size, doub
 		     "packets/round");
 }
 
-static void one_size(struct bench *bench, unsigned int size, unsigned int burst, bool sparse,
-		     double goal)
+static void one_size(struct bench *bench, unsigned int size, unsigned int burst,
+		     const struct cli_parsed *parsed, double goal)
 {
 	struct kind kinds[] = {
 		{ .name = "poll", .text = "ring to ring", .move = move_views },
@@ -424,7 +429,7 @@ static void one_size(struct bench *bench, unsigned int size, unsigned int burst,
 	unsigned int rejected;
 	char key[64];
 
-	bed_init(&bed, size, burst, sparse);
+	bed_init(&bed, size, burst, parsed);
 	rejected = measure(&bed, kinds, 2, bench->quick ? WINDOWS_QUICK : WINDOWS);
 	bed_fini(&bed);
 	show(bench, &kinds[0], size, goal);
@@ -456,7 +461,6 @@ int main(int argc, char **argv)
 	struct cli_parsed parsed;
 	struct bench bench = { .name = "poll" };
 	uint32_t burst = NB_VIEWS_MAX;
-	bool sparse;
 	int status;
 
 	status = bench_begin(&bench, &program, argc, argv, &parsed);
@@ -466,12 +470,11 @@ int main(int argc, char **argv)
 		burst = (uint32_t)atoi(cli_value(&parsed, "burst"));
 	if (!burst || burst > NB_VIEWS_MAX)
 		return CLI_USAGE;
-	sparse = cli_count(&parsed, "sparse") > 0;
 	if (sysconf(_SC_NPROCESSORS_ONLN) < 2) {
 		fprintf(stderr, "bench-poll: needs two processors\n");
 		return CLI_UNAVAILABLE;
 	}
-	one_size(&bench, 64, burst, sparse, 90);
-	one_size(&bench, 1514, burst, sparse, 260);
+	one_size(&bench, 64, burst, &parsed, 90);
+	one_size(&bench, 1514, burst, &parsed, 260);
 	return bench_end(&bench);
 }
