@@ -495,7 +495,8 @@ static void test_change(void **state)
 
 static void test_bad_documents(void **state)
 {
-#define POOL "\"pool\":[{\"address\":\"192.0.2.1\",\"ports\":[1,9]}]"
+#define ONE  "{\"address\":\"192.0.2.1\",\"ports\":[1,9]}"
+#define POOL "\"pool\":[" ONE "]"
 	static const char *const docs[] = {
 		"[]",
 		"{}",
@@ -520,8 +521,7 @@ static void test_bad_documents(void **state)
 		",\"forwards\":[{\"protocol\":6,\"address\":\"192.0.2.1\",\"ports\":[1,10],"
 		"\"to\":\"10.0.0.1\",\"to-port\":1},{\"protocol\":6,\"address\":\"192.0.2.1\","
 		"\"ports\":[10,11],\"to\":\"10.0.0.1\",\"to-port\":1}]}",
-		"{\"pool\":[{\"address\":\"192.0.2.1\",\"ports\":[1,9]},"
-		"{\"address\":\"192.0.2.1\",\"ports\":[10,19]}]}",
+		"{\"pool\":[" ONE "," ONE "]}",
 	};
 
 	(void)state;

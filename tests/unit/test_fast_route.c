@@ -24,8 +24,10 @@ static char why[FAST_WHY_MAX];
 
 static int port_of(void *ctx, const char *name)
 {
+	uint32_t number;
+
 	(void)ctx;
-	return strncmp(name, "port", 4) ? -1 : atoi(name + 4);
+	return strncmp(name, "port", 4) || parse_u32(name + 4, 100000, &number) ? -1 : (int)number;
 }
 
 static int compile(const char *text)

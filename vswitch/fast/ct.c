@@ -111,13 +111,30 @@ static bool has_ports(uint8_t protocol)
 	return protocol == IPPROTO_TCP || protocol == IPPROTO_UDP || protocol == IPPROTO_SCTP;
 }
 
-static inline void set_ends(struct ct_look *look, const struct packet *p, bool is_flipped)
+/* An end's address in two numbers, each written at once: what is written in parts is slow to read. */
+static inline void read_end(const struct packet *p, const uint8_t *at, uint64_t w[2])
 {
-	size_t size = p->version == 4 ? 4 : 16;
+	uint32_t ip4;
 
-	memset(look->key.w, 0, sizeof(look->key.w));
-	memcpy(&look->key.w[is_flipped ? 2 : 0], p->from, size);
-	memcpy(&look->key.w[is_flipped ? 0 : 2], p->to, size);
+	if (p->version == 4) {
+		memcpy(&ip4, at, sizeof(ip4));
+		w[0] = ip4;
+		w[1] = 0;
+		return;
+	}
+	memcpy(&w[0], at, sizeof(w[0]));
+	memcpy(&w[1], at + 8, sizeof(w[1]));
+}
+
+static inline void set_ends(struct ct_look *look, const uint64_t from[2], const uint64_t to[2],
+			    bool is_flipped)
+{
+	uint64_t *w = look->key.w;
+
+	w[0] = is_flipped ? to[0] : from[0];
+	w[1] = is_flipped ? to[1] : from[1];
+	w[2] = is_flipped ? from[0] : to[0];
+	w[3] = is_flipped ? from[1] : to[1];
 	look->is_flipped = is_flipped;
 }
 
@@ -130,18 +147,21 @@ static inline void set_rest(struct ct_look *look, uint16_t first, uint16_t secon
 
 static bool key_of_icmp(struct ct_look *look, const struct packet *p)
 {
+	uint64_t from[2], to[2];
 	uint16_t number;
 
 	if (!p->l4)
 		return false;
 	memcpy(&number, p->l4 + 4, sizeof(number));
+	read_end(p, p->from, from);
+	read_end(p, p->to, to);
 	for (size_t i = 0; i < sizeof(asked) / sizeof(asked[0]); i++) {
 		bool is_answer = p->l4[0] == asked[i].answer;
 
 		if (p->protocol != asked[i].protocol ||
 		    (!is_answer && p->l4[0] != asked[i].request))
 			continue;
-		set_ends(look, p, is_answer);
+		set_ends(look, from, to, is_answer);
 		set_rest(look, number, number, p, asked[i].request);
 		return true;
 	}
@@ -149,32 +169,34 @@ static bool key_of_icmp(struct ct_look *look, const struct packet *p)
 }
 
 /* Any order of ends will do, if it is the same for both directions. */
-static inline bool is_greater(const struct packet *p, uint16_t port_from, uint16_t port_to)
+static inline bool is_greater(const uint64_t a[2], const uint64_t b[2], uint16_t port_a,
+			      uint16_t port_b)
 {
-	uint64_t a[2] = { 0 }, b[2] = { 0 };
-
-	memcpy(a, p->from, p->version == 4 ? 4 : 16);
-	memcpy(b, p->to, p->version == 4 ? 4 : 16);
 	if (a[0] != b[0])
 		return a[0] > b[0];
-	return a[1] != b[1] ? a[1] > b[1] : port_from > port_to;
+	return a[1] != b[1] ? a[1] > b[1] : port_a > port_b;
 }
 
 /* Return: false: it can have none. */
 static inline bool key_of(struct ct_look *look, const struct packet *p)
 {
-	uint16_t from = 0, to = 0;
+	uint16_t port_from = 0, port_to = 0;
+	uint64_t from[2], to[2];
+	bool is_flipped;
 
 	if (p->protocol == (p->version == 4 ? IPPROTO_ICMP : IPPROTO_ICMPV6))
 		return key_of_icmp(look, p);
 	if (has_ports(p->protocol)) {
 		if (!p->l4)
 			return false;
-		memcpy(&from, p->l4, sizeof(from));
-		memcpy(&to, p->l4 + 2, sizeof(to));
+		memcpy(&port_from, p->l4, sizeof(port_from));
+		memcpy(&port_to, p->l4 + 2, sizeof(port_to));
 	}
-	set_ends(look, p, is_greater(p, from, to));
-	set_rest(look, look->is_flipped ? to : from, look->is_flipped ? from : to, p, 0);
+	read_end(p, p->from, from);
+	read_end(p, p->to, to);
+	is_flipped = is_greater(from, to, port_from, port_to);
+	set_ends(look, from, to, is_flipped);
+	set_rest(look, is_flipped ? port_to : port_from, is_flipped ? port_from : port_to, p, 0);
 	return true;
 }
 

@@ -31,8 +31,7 @@ int fast_prefix_read(const char *text, uint64_t first[2], uint64_t last[2])
 	    (text[size] && parse_u32(text + size + 1, full, &len)))
 		return -1;
 	if (!family) {
-		host[0] = len ? UINT32_MAX >> len : UINT32_MAX;
-		host[0] = len == 32 ? 0 : host[0];
+		host[0] = len == 32 ? 0 : UINT32_MAX >> len;
 		first[0] = fast_get32(raw) & ~host[0] & UINT32_MAX;
 		last[0] = first[0] | host[0];
 		first[1] = last[1] = 0;
