@@ -386,7 +386,7 @@ static int run_plan(const struct cli_output *o, struct bench *b, struct plan *p,
 	}
 	if (!o->quiet && !o->json)
 		fprintf(stderr, "%u windows on %zu path(s), about %llu s\n", b->planned,
-			p->nr_paths, (unsigned long long)(ms / 1000 + 1));
+			p->nr_paths, (unsigned long long)ms / 1000 + 1);
 	bench_catch_signals();
 	for (size_t i = 0; !rc && i < p->nr_paths; i++) {
 		rc = measure_path(b, &p->paths[i], p->rows[i], p->nr_rows[i]);

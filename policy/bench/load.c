@@ -263,7 +263,7 @@ static int send_all(const struct load *l, int fd, uint32_t payload)
 		goto out;
 	}
 	printf("{\"sent\": %llu, \"bytes\": %llu, \"ns\": %llu}\n", (unsigned long long)sent,
-	       (unsigned long long)(sent * payload), (unsigned long long)(now - began));
+	       (unsigned long long)sent * payload, (unsigned long long)(now - began));
 out:
 	free(s.bytes);
 	return status;

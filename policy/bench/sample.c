@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/parse.h"
 #include "base/rpc.h"
 #include "policy/bench/bench.h"
 
@@ -295,6 +296,14 @@ static pid_t netback_pid(const struct bench *b)
 	return pid;
 }
 
+/* 0: not the name of a process's folder. */
+static pid_t pid_of(const char *name)
+{
+	uint32_t pid = 0;
+
+	return parse_u32(name, INT32_MAX, &pid) ? 0 : (pid_t)pid;
+}
+
 void bench_watch_path(const struct bench *b, const struct bench_path *path, struct bench_watch *w)
 {
 	ino_t ends[2] = { 0 };
@@ -312,7 +321,7 @@ void bench_watch_path(const struct bench *b, const struct bench_path *path, stru
 	}
 	dir = opendir("/proc");
 	while (dir && (e = readdir(dir)) && w->nr_pids < BENCH_MAX_PIDS && seen < MAX_PROCESSES) {
-		pid_t pid = (pid_t)atoi(e->d_name);
+		pid_t pid = pid_of(e->d_name);
 		ino_t ns = pid > 0 ? netns_of(pid) : 0;
 
 		seen++;
