@@ -244,9 +244,16 @@ static json_t *path_counters(const struct bench *b, const struct bench_watch *w)
 	size_t i;
 
 	rundir_file(path, b->rundir, RUNDIR_NETBACK_SOCKET);
-	if (!rpc_call(path, "status", NULL, STATUS_TIMEOUT_MS, &status))
+	if (!rpc_call(path, "status", NULL, STATUS_TIMEOUT_MS, &status)) {
+		const json_t *ports = json_object_get(json_object_get(status, "fast"), "ports");
+
 		json_array_foreach (json_object_get(status, "vifs"), i, vif)
 			vif_counters(w, counters, vif);
+		/* Of the switch in user space, where it carries them. */
+		for (int k = 0; k < 2; k++)
+			if (w->vifs[k][0])
+				flatten(counters, "switch", json_object_get(ports, w->vifs[k]));
+	}
 	json_decref(status);
 	end_counters(w, counters);
 	return counters;
