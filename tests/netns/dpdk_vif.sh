@@ -17,6 +17,7 @@ daemon_start vifrost-hvd
 eal=(--no-huge -m 64 --no-pci --file-prefix "$VIFROST_LAB" --lcores 0@0,1@0)
 # A plug-in of a sanitizer's needs its runtime before all else.
 preload=$(ldd "$plugin" | awk '/lib[at]san/ { print $3 }')
+testpmd=(env LD_PRELOAD="$preload" ASAN_OPTIONS="detect_leaks=0:${ASAN_OPTIONS:-}" dpdk-testpmd) # what it leaves is its own
 
 # $1 name, $2 number, $3 more of its configuration: a guest whose vif is a program's, paused.
 pmd_guest() {
@@ -45,16 +46,16 @@ device() { echo "net_xenvif_$1,dom=$(vxl domid "$1")"; }
 testpmd_start() {
 	rm -f /run/commands
 	mkfifo /run/commands
-	LD_PRELOAD=$preload dpdk-testpmd -d "$plugin" "${eal[@]}" --vdev "$(device one)" --vdev "$(device two)" -- \
+	"${testpmd[@]}" -d "$plugin" "${eal[@]}" --vdev "$(device one)" --vdev "$(device two)" -- \
 		-i --no-mlockall --total-num-mbufs 2048 --mbuf-size 2304 "$@" < /run/commands > /run/log/testpmd 2>&1 &
-	testpmd=$!
+	testpmd_pid=$!
 	exec 7> /run/commands
 }
 say() { printf '%s\n' "$@" >&7; }
 testpmd_end() {
 	say stop "show port xstats all" quit
 	exec 7>&-
-	wait "$testpmd" || fail "testpmd ends with status $?"
+	wait "$testpmd_pid" || fail "testpmd ends with status $?"
 }
 # $1 port, $2 counter: what testpmd said of it at its end.
 xstat() {
@@ -76,7 +77,7 @@ bare=$(vxl domid bare)
 assert_refused() {
 	local args=$1
 	shift
-	! LD_PRELOAD=$preload timeout 10 dpdk-testpmd -d "$plugin" "${eal[@]}" --vdev "net_xenvif0$args" -- --no-mlockall --total-num-mbufs 512 \
+	! timeout 10 "${testpmd[@]}" -d "$plugin" "${eal[@]}" --vdev "net_xenvif0$args" -- --no-mlockall --total-num-mbufs 512 \
 		> /run/log/refused 2>&1 < /dev/null || grep -q 'No probed ethernet devices' /run/log/refused || fail "taken: $args"
 	for text in "$@"; do
 		grep -q -- "$text" /run/log/refused || fail "$args: no '$text' in: $(grep net_xen /run/log/refused)"
@@ -149,7 +150,7 @@ for end in KILL TERM; do
 	testpmd_start
 	say "set fwd io" start
 	wait_for 5 assert_ping one 192.0.2.2
-	[ $end = TERM ] || { kill -KILL "$testpmd"; exec 7>&-; wait "$testpmd" || true; }
+	[ $end = TERM ] || { kill -KILL "$testpmd_pid"; exec 7>&-; wait "$testpmd_pid" || true; }
 done
 
 echo "a guest that vanishes in mid-burst takes its port along and no other; a new one is plugged in"

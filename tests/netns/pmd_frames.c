@@ -38,6 +38,7 @@
 		}                                                                                  \
 	} while (0)
 
+static struct hv_guest *guest;
 static struct front *front;
 static struct front_queue *fq;
 static struct rte_mempool *pool;
@@ -392,7 +393,6 @@ static void connect_guest(const char *rundir, const char *domid)
 {
 	uint64_t until = clock_ms() + 5000;
 	struct rte_eth_link link = { 0 };
-	struct hv_guest *guest;
 	char path[128], why[HV_WHY_MAX];
 
 	snprintf(path, sizeof(path), "%s/guests/%s.sock", rundir, domid);
@@ -441,6 +441,7 @@ int main(int argc, char **argv)
 	test_stats();
 	test_interrupts();
 	front_destroy(front);
+	hv_guest_detach(guest);
 	CHECK(!rte_eth_dev_stop(port) && !rte_eth_dev_close(port), "close");
 	CHECK(rte_mempool_avail_count(pool) == NR_MBUFS, "%u mbufs are lost",
 	      NR_MBUFS - rte_mempool_avail_count(pool));
