@@ -23,6 +23,7 @@
 
 #define FRAME_MIN 42u
 #define FRAME_MAX 65535u
+#define NR_QUEUES 2u
 #define NR_MBUFS  512u
 #define MBUF_ROOM 2048u
 #define PATIENCE  3000000u /* turns without anything coming */
@@ -42,7 +43,7 @@ static struct hv_guest *guest;
 static struct front *front;
 static struct front_queue *fq;
 static struct rte_mempool *pool;
-static uint16_t port;
+static uint16_t port, queue; /* of ours, and @fq is its other end */
 static void print_xstats(void);
 static uint8_t frame[FRAME_MAX], seen[FRAME_MAX];
 
@@ -111,7 +112,7 @@ static struct rte_mbuf *host_receives(void)
 	struct rte_mbuf *m;
 
 	for (unsigned int i = 0; i < PATIENCE; i++)
-		if (rte_eth_rx_burst(port, 0, &m, 1))
+		if (rte_eth_rx_burst(port, queue, &m, 1))
 			return m;
 	return NULL;
 }
@@ -175,7 +176,7 @@ static void host_sends(struct rte_mbuf *m)
 {
 	CHECK(rte_eth_tx_prepare(port, 0, &m, 1) == 1, "%s", rte_strerror(rte_errno));
 	for (unsigned int i = 0; i < PATIENCE; i++)
-		if (rte_eth_tx_burst(port, 0, &m, 1))
+		if (rte_eth_tx_burst(port, queue, &m, 1))
 			return;
 	CHECK(false, "it does not go");
 }
@@ -353,7 +354,7 @@ static void test_interrupts(void)
 		/* What came before is over: nothing wakes us that is not there. */
 		while (rte_epoll_wait(RTE_EPOLL_PER_THREAD, &event, 1, 0) > 0)
 			;
-		CHECK(!rte_eth_rx_burst(port, 0, &m, 1), "a frame from nowhere");
+		CHECK(!rte_eth_rx_burst(port, queue, &m, 1), "a frame from nowhere");
 		CHECK(rte_epoll_wait(RTE_EPOLL_PER_THREAD, &event, 1, 10) == 0, "awake");
 		fill(100 + i, i);
 		guest_sends(100 + i, 0, 0, 0, 0);
@@ -363,6 +364,29 @@ static void test_interrupts(void)
 		check_mbuf(m, 100 + i);
 		rte_pktmbuf_free(m);
 	}
+}
+
+/* Each queue of ours is one of the guest's, both ways. */
+static void test_queues(void)
+{
+	struct rte_mbuf *m, *other;
+	struct front_packet p;
+
+	for (unsigned int i = 0; i < 10; i++) {
+		queue = (uint16_t)(i % NR_QUEUES);
+		fq = front_queue(front, queue);
+		fill(200 + i, i);
+		guest_sends(200 + i, 0, 0, 0, 0);
+		m = host_receives();
+		check_mbuf(m, 200 + i);
+		CHECK(!rte_eth_rx_burst(port, !queue, &other, 1), "from the other one, too");
+		host_sends(make_chain(200 + i, 0));
+		CHECK(guest_receives(&p), "nothing came");
+		check_seen(&p, 200 + i);
+		rte_pktmbuf_free(m);
+	}
+	queue = 0;
+	fq = front_queue(front, 0);
 }
 
 /* ---- Set up ---- */
@@ -382,9 +406,11 @@ static void start_port(void)
 				       SOCKET_ID_ANY);
 	CHECK(pool, "%s", rte_strerror(rte_errno));
 	CHECK(!rte_eth_dev_get_port_by_name("net_xenvif0", &port), "no port");
-	CHECK(!rte_eth_dev_configure(port, 1, 1, &conf), "configure");
-	CHECK(!rte_eth_rx_queue_setup(port, 0, 256, 0, NULL, pool), "receive queue");
-	CHECK(!rte_eth_tx_queue_setup(port, 0, 256, 0, NULL), "send queue");
+	CHECK(!rte_eth_dev_configure(port, NR_QUEUES, NR_QUEUES, &conf), "configure");
+	for (uint16_t i = 0; i < NR_QUEUES; i++) {
+		CHECK(!rte_eth_rx_queue_setup(port, i, 256, 0, NULL, pool), "receive queue");
+		CHECK(!rte_eth_tx_queue_setup(port, i, 256, 0, NULL), "send queue");
+	}
 	CHECK(!rte_eth_link_get_nowait(port, &link) && !link.link_status, "link before the start");
 	CHECK(!rte_eth_dev_start(port), "start");
 }
@@ -397,7 +423,7 @@ static void connect_guest(const char *rundir, const char *domid)
 
 	snprintf(path, sizeof(path), "%s/guests/%s.sock", rundir, domid);
 	CHECK(!hv_guest_attach_socket(path, &guest, why), "%s", why);
-	CHECK(!front_create(guest, 0, 1, "front", &front), "front");
+	CHECK(!front_create(guest, 0, NR_QUEUES, "front", &front), "front");
 	while (front_info(front)->state != FRONT_CONNECTED || !link.link_status) {
 		CHECK(clock_ms() < until, "%s, link %u", front_state_name(front_info(front)->state),
 		      link.link_status);
@@ -407,8 +433,12 @@ static void connect_guest(const char *rundir, const char *domid)
 	CHECK(front_info(front)->gso_tcpv4 && front_info(front)->gso_tcpv6 &&
 		      front_info(front)->csum_ipv6,
 	      "offers");
+	CHECK(front_info(front)->nr_queues == NR_QUEUES, "%u", front_info(front)->nr_queues);
+	for (unsigned int i = 0; i < NR_QUEUES; i++) {
+		fq = front_queue(front, i);
+		front_to_guest_refill(fq);
+	}
 	fq = front_queue(front, 0);
-	front_to_guest_refill(fq);
 }
 
 int main(int argc, char **argv)
@@ -440,6 +470,7 @@ int main(int argc, char **argv)
 	test_refused();
 	test_stats();
 	test_interrupts();
+	test_queues();
 	front_destroy(front);
 	hv_guest_detach(guest);
 	CHECK(!rte_eth_dev_stop(port) && !rte_eth_dev_close(port), "close");
