@@ -494,6 +494,8 @@ static void test_vanishes(void **state)
 		fast_turn(r->fast);
 		assert_int_equal(fast_rig_status(r, "ports/vif1.0/waits"), 1);
 		fast_rig_stop(r, gone);
+		/* Of 160, what it had no slots for. */
+		assert_in_range(fast_rig_status(r, "ports/vif1.0/drops/no-room"), 1, 160 - SLOTS);
 		fast_rig_turn(r);
 		send_frame(r, 2 - 2 * gone, HOST, 2, NONE, 3, 60);
 		fast_rig_turn(r);

@@ -546,6 +546,7 @@ void fast_forward_forget(struct fast_burst *b, struct fast_port *p)
 {
 	for (unsigned int i = 0; i < b->nr_waits; i++) {
 		if (b->waits[i].to == p) {
+			give_up(p, b->waits[i].nr);
 			p->nr_waiting -= b->waits[i].nr;
 			b->waits[i] = b->waits[--b->nr_waits];
 			return; /* one receiver, one wait */
