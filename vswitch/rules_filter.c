@@ -122,7 +122,22 @@ static void add_routed_sources(struct rules_doc *d)
 
 static bool is_isolated_device(const struct vs_network *n)
 {
-	return rules_is_isolated(n) && rules_is_device(n);
+	return rules_is_isolated(n) && rules_is_device(n) && !n->fast.is_per_guest;
+}
+
+/* Kept apart by the switch, they have but the host between them: back to where they came from they may go. */
+static void add_isolated_apart(struct rules_doc *d)
+{
+	for (size_t i = 0; i < d->wanted->nr_networks; i++) {
+		const struct vs_network *n = &d->wanted->networks[i];
+
+		if (!rules_is_isolated(n) || !rules_is_device(n) || !n->fast.is_per_guest)
+			continue;
+		rules_add(d, "guests", n->name, &n->place,
+			  "iifname \"%s\" oifname != \"%s\" counter drop", n->name, n->name);
+		rules_add(d, "guests", n->name, &n->place,
+			  "oifname \"%s\" iifname != \"%s\" counter drop", n->name, n->name);
+	}
 }
 
 /*
@@ -160,7 +175,7 @@ static void add_isolated(struct rules_doc *d)
 	size_t nr = rules_devices(d, "isolated", is_isolated_device, refs);
 
 	add_isolated_links(d);
-
+	add_isolated_apart(d);
 	for (size_t i = 0; i < nr; i++) {
 		rules_add(d, "guests", "isolated", NULL, "iifname %s counter drop", refs[i]);
 		rules_add(d, "guests", "isolated", NULL, "oifname %s counter drop", refs[i]);

@@ -24,7 +24,14 @@ cat > /run/policy.yaml <<-END
 	    mode: route
 	    subnets: [ { cidr: 198.51.100.0/24, gateway: 198.51.100.1 } ]
 	    datapath: dpdk
+	  iso0:
+	    mode: isolated
+	    isolation: per-guest
+	    subnets: [ { cidr: 10.7.0.0/24, gateway: 10.7.0.1 } ]
+	    datapath: dpdk
 	guests:
+	  i1: { vifs: [ { devid: 0, network: iso0, mac: "00:16:3e:00:08:21", addresses: [10.7.0.11] } ] }
+	  i2: { vifs: [ { devid: 0, network: iso0, mac: "00:16:3e:00:08:22", addresses: [10.7.0.12] } ] }
 	  n1: { vifs: [ { devid: 0, network: nat0, mac: "00:16:3e:00:08:01", addresses: [10.20.0.11] } ] }
 	  n2: { vifs: [ { devid: 0, network: nat0, mac: "00:16:3e:00:08:02", anti-spoof: strict } ] }
 	  r1: { vifs: [ { devid: 0, network: rt0, mac: "00:16:3e:00:08:11", addresses: [198.51.100.11], anti-spoof: strict } ] }
@@ -74,5 +81,15 @@ wait_for 5 in_lan ping -c 1 -W 1 198.51.100.11 || fail "the LAN does not reach r
 assert_ping r1 198.51.100.1
 assert_ping r1 198.51.100.12
 assert_ping n1 198.51.100.12
+
+# Isolated guests reach each other by the host, and nobody else.
+vxl destroy n1
+vxl destroy n2
+guest_start i1 "mac=00:16:3e:00:08:21" "ip addr add 10.7.0.11/24 dev eth0; ip route add default via 10.7.0.1;"
+guest_start i2 "mac=00:16:3e:00:08:22" "ip addr add 10.7.0.12/24 dev eth0;"
+assert_ping i1 10.7.0.12
+assert_ping i1 10.7.0.1
+assert_no_ping i1 198.51.100.12
+assert_no_ping r1 10.7.0.11
 
 test_end
