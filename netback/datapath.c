@@ -217,12 +217,9 @@ int nb_datapath_settle(struct nb_vif *vif)
 	rc = read_wanted(vif, &wanted);
 	if (rc)
 		return rc;
-	if (wanted == NB_DATAPATH_KERNEL && !sysfs(vif)) {
-		nb_trouble(vif,
-			   "datapath: kernel, but this is no Xen whose guests the kernel could "
-			   "serve: set datapath: tap");
+	/* On the core there is no driver of the kernel's for it. */
+	if (wanted == NB_DATAPATH_KERNEL && !sysfs(vif))
 		wanted = NB_DATAPATH_TAP;
-	}
 	if (wanted != vif->datapath)
 		begin_anew(vif, wanted);
 	vif->datapath = wanted;

@@ -6,6 +6,12 @@
 
 #define TABLE_SIZE (NB_GREF_END * sizeof(uintptr_t)) /* takes memory where it is used */
 
+/* Shown to people by another thread. */
+static void count(struct nb_queue *q, int32_t more)
+{
+	__atomic_store_n(&q->nr_gref_pages, q->nr_gref_pages + (uint32_t)more, __ATOMIC_RELAXED);
+}
+
 static int make_table(struct nb_queue *q)
 {
 	void *table;
@@ -33,7 +39,7 @@ static int add_one(struct nb_queue *q, const struct xen_netif_gref *gref)
 		     : gnt->map(q->domain, gref->ref, &map))
 		return -EINVAL;
 	q->gref_pages[gref->ref] = (uintptr_t)map.page | (readonly ? NB_GREF_READONLY : 0);
-	q->nr_gref_pages++;
+	count(q, 1);
 	return 0;
 }
 
@@ -49,7 +55,7 @@ static bool del_one(struct nb_queue *q, uint32_t ref)
 		return false;
 	q->hv->gnt->unmap(&map);
 	q->gref_pages[ref] = 0;
-	q->nr_gref_pages--;
+	count(q, -1);
 	return true;
 }
 

@@ -108,6 +108,9 @@ static json_t *queue_status(const struct nb_queue *q)
 	json_object_set_new(j, "id", json_integer(q->id));
 	json_object_set_new(j, "split-event-channels", json_boolean(q->split_channels));
 	json_object_set_new(j, "stalled", json_boolean(atomic_load(&q->stalled)));
+	json_object_set_new(
+		j, "pages-kept-mapped",
+		json_integer((json_int_t)__atomic_load_n(&q->nr_gref_pages, __ATOMIC_RELAXED)));
 	json_object_set_new(j, "from-ring", RING(q->from_ring.sring));
 	json_object_set_new(j, "to-ring", RING(q->to_ring.sring));
 	json_object_set_new(j, "from-guest", from_guest(&q->stats));

@@ -171,10 +171,12 @@ static void a_vif_in_service_changes_planes(void **state)
 		expect_told("open start ");
 		assert_false(host_ports.exists);
 		assert_plane_takes_frames(h);
-		host_be(h, "vifrost-datapath", i & 1 ? "tap" : NULL);
+		/* The kernel serves no vif here. */
+		host_be(h, "vifrost-datapath", i & 1 ? "kernel" : NULL);
 		host_expect_state(h, 4);
 		expect_told("stop close ");
 		assert_true(host_ports.exists);
+		assert_string_equal(host_the_vif(h)->reason, "");
 		host_assert_passes_frames(h);
 	}
 }
