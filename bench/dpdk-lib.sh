@@ -144,16 +144,19 @@ dpdk_openvswitch() {
 dpdk_ovs_up() {
 	local dir=/run/$1 log=$LAB_LOG/$1.vswitchd
 	mkdir -p "$dir"
-	export OVS_RUNDIR=$dir OVS_LOGDIR=$dir OVS_DBDIR=$dir
+	# Of its own programs alone: for ours it would be a system's Open vSwitch.
+	local -x OVS_RUNDIR=$dir OVS_LOGDIR=$dir OVS_DBDIR=$dir
 	ovsdb-tool create "$dir/conf.db" "${OVS_PKGDATADIR:-/usr/share/openvswitch}/vswitch.ovsschema"
 	ovsdb-server "$dir/conf.db" --remote=punix:"$dir/db.sock" --unixctl="$dir/db.ctl" > "$LAB_LOG/$1.ovsdb" 2>&1 &
 	wait_for 5 test -S "$dir/db.sock"
 	dpdk_vsctl "$1" --no-wait init
 	dpdk_vsctl "$1" --no-wait set Open_vSwitch . other_config:dpdk-init=true \
 		other_config:dpdk-lcore-mask=$((1 << DPDK_LOAD_CPU)) other_config:pmd-cpu-mask=$((1 << DPDK_SWITCH_CPU)) \
-		other_config:dpdk-alloc-mem="$2" other_config:dpdk-hugepage-dir=$DPDK_HUGE \
+		other_config:dpdk-alloc-mem="$2" \
+		other_config:dpdk-socket-limit="$2" other_config:dpdk-hugepage-dir=$DPDK_HUGE \
 		other_config:dpdk-extra="--no-pci --file-prefix $1 --no-telemetry"
-	taskset -c $DPDK_LOAD_CPU ovs-vswitchd-dpdk unix:"$dir/db.sock" --unixctl="$dir/vs.ctl" -vconsole:off \
+	# Each has a link "ovs-netdev".
+	taskset -c $DPDK_LOAD_CPU unshare --net ovs-vswitchd-dpdk unix:"$dir/db.sock" --unixctl="$dir/vs.ctl" -vconsole:off \
 		--log-file="$log" > /dev/null 2>&1 &
 	dpdk_pid[$1]=$!
 	# Its control socket is there before DPDK is.

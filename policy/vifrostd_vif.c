@@ -118,9 +118,13 @@ static int watch_name(struct vifrostd *d, const struct vif *vif)
 /* Ports and guards of a link that is no more. Return: false: it is still there. */
 static bool clear_link(struct vifrostd *d, const char *name)
 {
+	const struct vif *vif = vif_find_name(d, name);
 	struct vs_link link;
 	char why[VS_TEXT_LEN];
 
+	/* A port that needs no link has its name. */
+	if (vif && vif->has_pmd)
+		return true;
 	if (!d->policy || d->sys->ops->link(d->sys, name, &link) != -ENODEV)
 		return false;
 	if (vs_forget_link(d->sys, name, why))
@@ -166,9 +170,21 @@ static void vif_forget(struct vifrostd *d, struct vif *vif)
 		hv_store_unwatch(d->store, path, vif->name);
 	htab_remove(&d->vifs, &vif->node);
 	twin_forget(d, vif);
-	clear_later(d, vif->name);
-	clear_later(d, vif->vifname);
 	free(vif);
+}
+
+/* It is gone, and not just we are. */
+static void forget_for_good(struct vifrostd *d, struct vif *vif)
+{
+	char names[2][IFNAMSIZ];
+
+	if (!vif)
+		return;
+	memcpy(names[0], vif->name, IFNAMSIZ);
+	memcpy(names[1], vif->vifname, IFNAMSIZ);
+	vif_forget(d, vif);
+	clear_later(d, names[0]);
+	clear_later(d, names[1]);
 }
 
 /* NULL: out of memory, or out of the store's room for watches. */
@@ -273,7 +289,7 @@ int vif_update(struct vifrostd *d, uint16_t domid, uint16_t devid)
 		if (vif)
 			vif_drop_port(d, vif);
 		vif_leave(d, vif);
-		vif_forget(d, vif);
+		forget_for_good(d, vif);
 		if (has_mac)
 			twin_release(d, mac);
 		return 0;

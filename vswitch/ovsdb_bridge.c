@@ -331,6 +331,13 @@ static int put(struct ovs *ovs, const char *name, const json_t *doc, char *why)
 		rc = ovs_commit(ovs, build, &c, why);
 		return rc ? rc : ovs_fail(-EOPNOTSUPP, why, "%s", text);
 	}
+	if (json_object_get(doc, "dpdk"))
+		rc = ovs_dpdk_await(ovs, name, why);
+	if (rc) {
+		c.doc = NULL;
+		ovs_commit(ovs, build, &c, text);
+		return rc;
+	}
 	if (json_is_true(json_object_get(doc, "secure")))
 		rc = ovs_flows_reset(ovs, row, why);
 	return rc;

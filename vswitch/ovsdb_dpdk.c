@@ -27,7 +27,9 @@
 #define MIB	   (UINT64_C(1) << 20)
 #define VERSION_MS 2000
 #define LOOK_US	   20000
-#define START_MS   10000
+#define START_MS   5000
+#define SOON_MS	   200
+#define PROBE_PORT "vfdpdk0"
 #define MASK_CPUS  4096
 #define NO_DPDK                                                                                    \
 	"apt install openvswitch-switch-dpdk, 'update-alternatives --set ovs-vswitchd "            \
@@ -255,6 +257,8 @@ static int build(struct ovs *ovs, void *arg, char *why)
 	if (memory) {
 		snprintf(text, sizeof(text), "%lld", (long long)json_integer_value(memory));
 		set_key(root, "dpdk-alloc-mem", text);
+		/* It would take more for frames, whoever it is missed by. */
+		set_key(root, "dpdk-socket-limit", text);
 	}
 	if (s->plugin)
 		set_extra(root, s->plugin);
@@ -265,7 +269,6 @@ static int build(struct ovs *ovs, void *arg, char *why)
 int ovs_dpdk_start(struct ovs *ovs, const json_t *dpdk, char *why)
 {
 	uint64_t memory = (uint64_t)json_integer_value(json_object_get(dpdk, "memory")) * MIB;
-	uint64_t end = clock_ms() + START_MS;
 	struct start s = { .dpdk = dpdk };
 	char plugin[PATH_MAX], reason[VS_OVS_WHY];
 	int rc = check_plugin(plugin, reason);
@@ -281,15 +284,65 @@ int ovs_dpdk_start(struct ovs *ovs, const json_t *dpdk, char *why)
 	}
 	if (rc)
 		return ovs_fail(rc, why, "%.*s", VS_TEXT_LEN - 1, reason);
-	rc = ovs_commit(ovs, build, &s, why);
-	/* It says so some time after it has. */
-	while (!rc && ovs_root(ovs) && !ovs_root(ovs)->dpdk_initialized && clock_ms() < end) {
+	return ovs_commit(ovs, build, &s, why);
+}
+
+static bool runs_within(struct ovs *ovs, uint64_t ms)
+{
+	uint64_t end = clock_ms() + ms;
+
+	while (ovs_root(ovs) && !ovs_root(ovs)->dpdk_initialized && clock_ms() < end) {
 		usleep(LOOK_US);
 		ovsdb_idl_run(ovs->idl);
 	}
-	if (rc || (ovs_root(ovs) && ovs_root(ovs)->dpdk_initialized))
+	return ovs_root(ovs) && ovs_root(ovs)->dpdk_initialized;
+}
+
+/* One more port, or one less. @arg: the bridge's name. */
+static int build_port(struct ovs *ovs, void *arg, char *why)
+{
+	const struct ovsrec_bridge *on, *bridge;
+	const struct ovsrec_port *port = ovs_port(ovs, PROBE_PORT, &on);
+	struct smap owner = SMAP_INITIALIZER(&owner);
+	struct ovsrec_interface *iface;
+	bool is_ours;
+
+	if (port) {
+		ovsrec_bridge_update_ports_delvalue(on, port);
+		ovsrec_port_delete(port);
+		return 0;
+	}
+	bridge = ovs_bridge(ovs, arg, &is_ours);
+	if (!bridge)
+		return ovs_fail(-ENONET, why, "Open vSwitch has no bridge %s", (char *)arg);
+	smap_add(&owner, OVS_OWNER_KEY, OVS_OWNER);
+	iface = ovsrec_interface_insert(ovs->txn);
+	ovsrec_interface_set_name(iface, PROBE_PORT);
+	ovsrec_interface_set_type(iface, "internal");
+	ovsrec_interface_set_external_ids(iface, &owner);
+	port = ovsrec_port_insert(ovs->txn);
+	ovsrec_port_set_name(port, PROBE_PORT);
+	ovsrec_port_set_interfaces(port, &iface, 1);
+	ovsrec_port_set_external_ids(port, &owner);
+	ovsrec_bridge_update_ports_addvalue(bridge, port);
+	smap_destroy(&owner);
+	return 0;
+}
+
+int ovs_dpdk_await(struct ovs *ovs, const char *bridge, char *why)
+{
+	struct start s = { .init = "false" };
+	char reason[VS_TEXT_LEN], name[IFNAMSIZ];
+	int rc;
+
+	if (runs_within(ovs, SOON_MS))
+		return 0;
+	snprintf(name, sizeof(name), "%.15s", bridge);
+	rc = ovs_commit(ovs, build_port, name, why);
+	if (!rc)
+		rc = ovs_commit(ovs, build_port, name, why);
+	if (rc || runs_within(ovs, START_MS))
 		return rc;
-	s.init = "false";
 	ovs_commit(ovs, build, &s, reason);
 	return ovs_fail(
 		-EOPNOTSUPP, why,

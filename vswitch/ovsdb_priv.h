@@ -123,6 +123,8 @@ json_t *ovs_bridge_base(const struct ovsrec_bridge *row);
  * with cause and cure in @why.
  */
 int ovs_dpdk_start(struct ovs *ovs, const json_t *dpdk, char *why);
+/* Whether it has. ovs-vswitchd says so only as ports come or go: if @bridge has not just come, one does both. */
+int ovs_dpdk_await(struct ovs *ovs, const char *bridge, char *why);
 /* What a bridge's document says of it, as far as it holds: a new reference; NULL: nothing. */
 json_t *ovs_dpdk_read(const struct ovs *ovs, const struct ovsrec_bridge *row);
 /* In a transaction. */

@@ -59,8 +59,11 @@ grep -q "network xenbr0: datapath dpdk: .*hugepages.*sysctl vm.nr_hugepages=" /r
 vifrost plan /run/fallback.yaml > /run/said
 grep -q '^degraded: network xenbr0 is on datapath netdev, its fall-back: .*hugepages' /run/said || fail "plan: $(cat /run/said)"
 
-echo "guests in a VLAN and outside, without a link on the host"
+echo "started in an Open vSwitch that runs"
+vifrost apply -q /run/netdev.yaml
 vifrost apply -q /run/dpdk.yaml
+
+echo "guests in a VLAN and outside, without a link on the host"
 [ "$(ovs_vsctl get open_vswitch . dpdk_initialized)" = true ] || fail "DPDK did not start"
 [ "$(ovs_vsctl get open_vswitch . other_config:pmd-cpu-mask)" = '"0x1"' ] || fail "not on core 0"
 [ "$(vifrost apply -j /run/dpdk.yaml | jq .changes)" = 0 ] || fail "a second apply changed something"
@@ -82,6 +85,14 @@ echo "another's hardware address does not pass"
 in_guest g1 ip link set eth0 address 00:16:3e:00:08:77
 assert_no_ping g1 192.0.2.22
 in_guest g1 ip link set eth0 address 00:16:3e:00:08:01
+assert_ping g1 192.0.2.22
+
+echo "vifrostd ends and starts again: nobody notices"
+daemon_stop vifrostd
+is_dpdk g1 || fail "its port went: $(ovs_vsctl show)"
+assert_ping g1 192.0.2.22
+daemon_start vifrostd
+[ "$(vifrost apply -j /run/dpdk.yaml | jq .changes)" = 0 ] || fail "changes after a restart"
 assert_ping g1 192.0.2.22
 
 echo "they go, and come again"
