@@ -75,7 +75,7 @@ static const struct cli_option show_options[] = {
 static const struct cli_option bench_options[] = {
 	COMMON,
 	DAEMON,
-	{ 0, "from", "END", "who sends: a guest, host, an address, or guest: one made for it" },
+	{ 0, "from", "END", "who sends: a guest's name, host, an address; guest: one made for it" },
 	{ 0, "to", "END", "who receives" },
 	{ 0, "network", "NAME", "on that network only" },
 	{ 0, "protocol", "tcp|udp", "that one only" },

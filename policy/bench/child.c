@@ -76,7 +76,7 @@ static void run(pid_t parent, pid_t netns, const char *const *argv, int (*fn)(co
 		signal(signals[i], SIG_DFL);
 	if (enter(netns) || dup2(null, 0) < 0 || dup2(out, 1) < 0 || dup2(null, 2) < 0)
 		_exit(127);
-	if (fn) {
+	if (!argv) {
 		status = fn(arg);
 		fflush(stdout);
 		_exit(status);

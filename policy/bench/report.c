@@ -7,6 +7,8 @@
 #include "policy/bench/bench.h"
 #include "policy/cli.h"
 
+#define WORD "abcdefghijklmnopqrstuvwxyz0123456789-"
+
 static const char *text_of(const json_t *object, const char *key)
 {
 	const char *text = json_string_value(json_object_get(object, key));
@@ -73,12 +75,16 @@ int bench_document_check(const json_t *doc, char why[BENCH_WHY])
 		return -EINVAL;
 	}
 	json_array_foreach (results, i, result)
-		for (size_t k = 0; k < sizeof(texts) / sizeof(texts[0]); k++)
-			if (!json_is_string(json_object_get(result, texts[k]))) {
-				snprintf(why, BENCH_WHY, "result %zu has no \"%s\"", i + 1,
-					 texts[k]);
-				return -EINVAL;
-			}
+		for (size_t k = 0; k < sizeof(texts) / sizeof(texts[0]); k++) {
+			const char *text = json_string_value(json_object_get(result, texts[k]));
+
+			/* The last ones are words of ours. */
+			if (text && (k < 3 || strspn(text, WORD) == strlen(text)))
+				continue;
+			snprintf(why, BENCH_WHY, "result %zu has no \"%s\" that can be", i + 1,
+				 texts[k]);
+			return -EINVAL;
+		}
 	return 0;
 }
 

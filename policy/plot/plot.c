@@ -147,7 +147,7 @@ static void draw_grid(cairo_t *c, double x, double y, double width, double heigh
 {
 	double step = step_of(max);
 
-	for (int i = 0; i * step <= max * 1.0001; i++) {
+	for (int i = 0; i <= 10 && i * step <= max * 1.0001; i++) {
 		double at = floor(x + width * i * step / max) + 0.5;
 		char text[32];
 
