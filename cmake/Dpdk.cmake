@@ -15,11 +15,11 @@ if(NOT headers)
 		"'scripts/install-deps build', which takes them from its source (looked in: ${places})")
 endif()
 
-# Its headers warn, and its flags ask for a processor that its libraries were built for anyway.
+# Interrupt handles, which no driver is without, are experimental still. Its headers warn, and its flags ask for a processor that its libraries were built for anyway.
 add_library(vifrost_dpdk INTERFACE)
 target_include_directories(vifrost_dpdk SYSTEM INTERFACE ${headers} ${DPDK_INCLUDE_DIRS})
 target_compile_options(vifrost_dpdk INTERFACE "SHELL:-include rte_config.h" -march=corei7)
-target_compile_definitions(vifrost_dpdk INTERFACE ALLOW_INTERNAL_API)
+target_compile_definitions(vifrost_dpdk INTERFACE ALLOW_INTERNAL_API ALLOW_EXPERIMENTAL_API)
 target_link_options(vifrost_dpdk INTERFACE ${DPDK_LDFLAGS_OTHER})
 # pkg-config leaves the bus out that devices without hardware are on.
 target_link_libraries(vifrost_dpdk INTERFACE -Wl,--as-needed ${DPDK_LINK_LIBRARIES} -lrte_bus_vdev)

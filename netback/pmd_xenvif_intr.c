@@ -3,8 +3,6 @@
  * Receive interrupts: a program sleeps on a descriptor of each receive queue, which is an epoll set of the
  * event channels of its links, so that it stays one while guests come and go.
  */
-#define ALLOW_EXPERIMENTAL_API /* interrupt handles, which no driver is without */
-
 #include <errno.h>
 #include <poll.h>
 #include <sys/epoll.h>

@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Frames from the guest: out of views into mbufs. A view's head is a private copy, its rest is copied once. */
-#define ALLOW_EXPERIMENTAL_API /* sums over a chain of mbufs */
-
 #include <string.h>
 
 #include <rte_ip.h>
