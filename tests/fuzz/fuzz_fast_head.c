@@ -8,6 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "vswitch/fast/nat.h"
+#include "vswitch/fast/route.h"
 #include "vswitch/fast/rules.h"
 
 #define HEAD	  128u
@@ -20,6 +22,15 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static struct fast_guard *guards[NR_GUARDS];
 static struct fast_rules *rules[2];
+static struct fast_routes *routes;
+static json_t *nat_doc;
+
+static int port_of(void *ctx, const char *name)
+{
+	(void)ctx;
+	(void)name;
+	return 0;
+}
 
 static void check(bool is_true)
 {
@@ -44,7 +55,21 @@ static void compile_all(void)
 		"\"ports\":[[1000,2000]]},{\"accept\":false,\"from\":0,\"host\":true}],"
 		"\"sets\":[[\"10.0.0.0/8\",\"fd00::/8\",\"fd00::/64\"]]}",
 	};
+	static const char route_doc[] =
+		"{\"prefixes\":[{\"to\":\"0.0.0.0/0\",\"network\":\"n\",\"mac\":\"02:00:00:00:00:01\","
+		"\"via-mac\":\"02:00:00:00:00:02\"},{\"to\":\"fd00::/8\",\"network\":\"n\",\"mac\":"
+		"\"02:00:00:00:00:01\",\"via-mac\":\"02:00:00:00:00:02\"}]}";
 	char why[FAST_WHY_MAX];
+	json_t *route = json_loads(route_doc, 0, NULL);
+
+	nat_doc = json_loads(
+		"{\"inside\":[\"10.0.0.0/8\"],\"pool\":[{\"address\":\"192.0.2.1\",\"ports\":"
+		"[1000,1063],\"shared\":true}],\"forwards\":[{\"protocol\":17,\"address\":"
+		"\"192.0.2.1\",\"ports\":[1,9],\"to\":\"10.1.0.11\",\"to-port\":2000}],"
+		"\"flows\":32}",
+		0, NULL);
+	check(nat_doc && !fast_routes_compile(route, port_of, NULL, &routes, why));
+	json_decref(route);
 
 	for (size_t i = 0; i < NR_GUARDS; i++) {
 		json_t *doc = json_loads(guard_docs[i], 0, NULL);
@@ -71,7 +96,21 @@ static void check_head(const struct fast_head *h)
 		check(h->l3 + 28u <= h->have);
 }
 
-static void frame(struct fast_ct *ct, uint8_t how, const uint8_t *data, size_t size, uint64_t now)
+/* Last, since the frame is another then. */
+static void send_on(struct fast_nat *nat, struct fast_head *h, uint8_t how, uint64_t now)
+{
+	const struct fast_hop *hop;
+
+	fast_nat_prefetch(nat, h);
+	fast_nat_translate(nat, h, how & 1, how & 3, how & 64, now);
+	check_head(h);
+	hop = fast_route_find(routes, h, how & 32 ? 100 : 0);
+	if (hop)
+		fast_route_take(hop, h);
+}
+
+static void frame(struct fast_ct *ct, struct fast_nat *nat, uint8_t how, const uint8_t *data,
+		  size_t size, uint64_t now)
 {
 	static const uint8_t to[] = { 1, 2, 4, 7, 3, 1, 1, 2 };
 	struct fast_ends ends = { .from = (uint8_t)(1u << (how >> 2) % 3),
@@ -92,23 +131,27 @@ static void frame(struct fast_ct *ct, uint8_t how, const uint8_t *data, size_t s
 	check(!(may & ~(unsigned int)ends.to));
 	fast_ct_stats(ct, &s);
 	check(s.nr <= NR_FLOWS);
+	send_on(nat, &h, how, now);
 	free(copy);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct fast_ct *ct = fast_ct_create(NR_FLOWS, 16, 0);
+	struct fast_nat_stats n;
 	struct fast_ct_stats s;
+	struct fast_nat *nat;
 	uint64_t now = SECOND;
+	char why[FAST_WHY_MAX];
 
 	if (!guards[0])
 		compile_all();
-	check(ct);
+	check(ct && !fast_nat_create(nat_doc, &nat, why));
 	while (size > 2) {
 		size_t nr = data[1] < size - 2 ? data[1] : size - 2;
 
 		nr = nr < HEAD ? nr : HEAD;
-		frame(ct, data[0], data + 2, nr, now);
+		frame(ct, nat, data[0], data + 2, nr, now);
 		now += SECOND * (nr % 8);
 		data += 2 + nr;
 		size -= 2 + nr;
@@ -117,5 +160,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	fast_ct_stats(ct, &s);
 	check(!s.nr);
 	fast_ct_destroy(ct);
+	fast_nat_sweep(nat, 4 * NR_FLOWS, now + 1000000 * SECOND);
+	fast_nat_stats(nat, &n);
+	check(!n.nr);
+	fast_nat_destroy(nat);
 	return 0;
 }

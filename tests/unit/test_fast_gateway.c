@@ -266,6 +266,31 @@ static void test_firewall(void **state)
 	expect_silence();
 }
 
+/* Who comes with the address of a guest that has gone does not go on with its flows. */
+static void test_new_guest(void **state)
+{
+	static const char port[] = "{'ports':{'vif0.0':{'network':'red','mac':'02:00:00:00:00:00',"
+				   "'guard':{'level':'strict','mac':'02:00:00:00:00:00',"
+				   "'addrs':['10.20.0.10']}}}}";
+	unsigned int number;
+
+	(void)state;
+	begin(LAN(NAT) "," RED_NET(""));
+	fast_rig_apply(rig, port);
+	make("10.20.0.10", REMOTE, IPPROTO_UDP, 1000, 53);
+	send_as(0, 0, RED_MAC);
+	expect_routed(UPLINK, ROUTER, LAN_MAC, NULL);
+	number = packet_get16(&p, 34);
+	make(REMOTE, PUBLIC, IPPROTO_UDP, 53, number);
+	send_as(UPLINK, ROUTER, LAN_MAC);
+	expect_routed(0, 0, RED_MAC, NULL);
+	fast_rig_apply(rig, "{'ports':{'vif0.0':null}}");
+	fast_rig_apply(rig, port);
+	make(REMOTE, PUBLIC, IPPROTO_UDP, 53, number);
+	send_as(UPLINK, ROUTER, LAN_MAC);
+	expect_silence();
+}
+
 /* A network that hops lead to goes: the kernel has them; it comes back: they are ours again. */
 static void test_vanishes(void **state)
 {
@@ -312,6 +337,7 @@ int main(void)
 		cmocka_unit_test_teardown(test_to_kernel, teardown),
 		cmocka_unit_test_teardown(test_translated, teardown),
 		cmocka_unit_test_teardown(test_firewall, teardown),
+		cmocka_unit_test_teardown(test_new_guest, teardown),
 		cmocka_unit_test_teardown(test_vanishes, teardown),
 		cmocka_unit_test_teardown(test_bad_documents, teardown),
 	};

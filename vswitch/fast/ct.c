@@ -542,23 +542,18 @@ void fast_ct_sweep(struct fast_ct *ct, unsigned int nr, uint64_t now_ns)
 	}
 }
 
-static bool is_end(const struct ct_flow *f, uint8_t version, const uint8_t *address)
-{
-	size_t size = version == 4 ? 4 : 16;
-
-	return ct_version(f) == version &&
-	       (!memcmp(&f->key.w[0], address, size) || !memcmp(&f->key.w[2], address, size));
-}
-
 /* Twice around where one is taken out: what moves up over the table's end is met as well. */
-unsigned int fast_ct_end(struct fast_ct *ct, uint8_t version, const uint8_t *address)
+unsigned int fast_ct_end_if(struct fast_ct *ct,
+			    bool (*is_so)(const void *arg, uint8_t version, const uint8_t *address),
+			    const void *arg)
 {
 	unsigned int nr = 0;
 
-	for (uint64_t i = 0; i <= 2 * (uint64_t)ct->mask;) {
+	for (uint64_t i = 0; ct->stats.nr && i <= 2 * (uint64_t)ct->mask;) {
 		struct ct_flow *f = &ct->flows[i & ct->mask];
 
-		if (f->hash && is_end(f, version, address)) {
+		if (f->hash && (is_so(arg, ct_version(f), ct_source(f)) ||
+				is_so(arg, ct_version(f), ct_destination(f)))) {
 			take_out(ct, f);
 			nr++;
 		} else {

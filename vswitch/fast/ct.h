@@ -50,8 +50,10 @@ size_t fast_ct_memory(const struct fast_ct *ct);
 void fast_ct_prefetch(const struct fast_ct *ct, const struct fast_head *h);
 /* Take out what has ended, a part of the table a call, @nr entries: to be called now and then. */
 void fast_ct_sweep(struct fast_ct *ct, unsigned int nr, uint64_t now_ns);
-/* End all of which @address (4 or 16 bytes, by @version) is an end. Return: how many. */
-unsigned int fast_ct_end(struct fast_ct *ct, uint8_t version, const uint8_t *address);
+/* End all of which an end (4 or 16 bytes, by its version) is so. Return: how many. */
+unsigned int fast_ct_end_if(struct fast_ct *ct,
+			    bool (*is_so)(const void *arg, uint8_t version, const uint8_t *address),
+			    const void *arg);
 /* A guest's port is gone: so are the connections counted against it. Return: how many. */
 unsigned int fast_ct_end_guest(struct fast_ct *ct, uint16_t guest);
 

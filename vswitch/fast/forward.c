@@ -273,7 +273,9 @@ static enum fast_nat_verdict translate(struct frame *f, const struct fast_net *n
 
 	if (!nat || (is_out && !is_inner(f->from->net)))
 		return FAST_NAT_UNTOUCHED;
-	return fast_nat_translate(nat, &f->head, is_out, f->from->id, is_blank, f->now_ns);
+	return fast_nat_translate(nat, &f->head, is_out,
+				  (uint16_t)(f->from->net->nat_base + f->from->id), is_blank,
+				  f->now_ns);
 }
 
 /* By whom @keys are reached; @form is set. NULL: by nobody. */

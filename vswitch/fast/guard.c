@@ -390,6 +390,19 @@ int fast_guard_check_to(const struct fast_guard *g, const struct fast_head *h)
 	return PASSES;
 }
 
+bool fast_guard_is_of(const void *guard, uint8_t version, const uint8_t *address)
+{
+	const struct fast_guard *g = guard;
+
+	for (unsigned int i = 0; version == 4 && i < g->nr4; i++)
+		if (g->own4[i].mask == UINT32_MAX && !memcmp(&g->own4[i].address, address, 4))
+			return true;
+	for (unsigned int i = 0; version == 6 && i < g->nr6; i++)
+		if (g->own6[i].mask[1] == UINT64_MAX && !memcmp(g->own6[i].address, address, 16))
+			return true;
+	return false;
+}
+
 uint64_t fast_guard_packets(const struct fast_guard *g)
 {
 	return g->packets;

@@ -64,6 +64,8 @@ void fast_guard_destroy(struct fast_guard *g);
 int fast_guard_check(const struct fast_guard *g, const struct fast_head *h);
 /* A frame to the guest. Return: as fast_guard_check(). */
 int fast_guard_check_to(const struct fast_guard *g, const struct fast_head *h);
+/* Whether the address (4 or 16 bytes) is one that its guest alone has: none of a prefix. @g: a fast_guard. */
+bool fast_guard_is_of(const void *g, uint8_t version, const uint8_t *address);
 /* The limit of packets from the guest, per second; 0: none. The port keeps count, and says FAST_RATE. */
 uint64_t fast_guard_packets(const struct fast_guard *g);
 

@@ -42,6 +42,25 @@ int fast_member_add(struct fast_net *net, struct fast_port *p)
 	return rc;
 }
 
+/* Whoever has its addresses next is not to go on with what it began, nor with what was said to it. */
+static void end_flows(struct fast_port *p)
+{
+	const struct fast_guard *guard = p->gate ? p->gate->guard : NULL;
+	struct fast_net *net = p->net;
+	struct list *l;
+
+	if (net->ct)
+		fast_ct_end_guest(net->ct, p->id);
+	if (net->ct && guard)
+		fast_ct_end_if(net->ct, fast_guard_is_of, guard);
+	list_for_each (&net->thread->nets, l) {
+		struct fast_gateway *g = list_entry(l, struct fast_net, members)->gateway;
+
+		if (guard && g && g->nat)
+			fast_nat_end_if(g->nat, fast_guard_is_of, guard);
+	}
+}
+
 void fast_member_remove(struct fast_port *p)
 {
 	struct fast_net *net = p->net;
@@ -50,8 +69,8 @@ void fast_member_remove(struct fast_port *p)
 		return;
 	fast_thread_remove(p);
 	fast_fdb_forget(&net->fdb, p->id, true);
-	if (net->ct && p->kind == FAST_GUEST)
-		fast_ct_end_guest(net->ct, p->id);
+	if (p->kind == FAST_GUEST)
+		end_flows(p);
 	net->by_id[p->id] = NULL;
 	list_remove(&p->siblings);
 	p->id = 0;

@@ -512,16 +512,22 @@ void fast_nat_sweep(struct fast_nat *n, unsigned int nr, uint64_t now_ns)
 	}
 }
 
-unsigned int fast_nat_end_guest(struct fast_nat *n, uint16_t guest)
+unsigned int fast_nat_end_if(struct fast_nat *n,
+			     bool (*is_so)(const void *arg, uint8_t version,
+					   const uint8_t *address),
+			     const void *arg)
 {
 	unsigned int nr = 0;
 
-	guest %= FAST_NAT_GUESTS;
-	for (uint32_t i = 0; n->of_guest[guest] && i < n->stats.nr_max; i++)
-		if (n->flows[i].is_used && n->flows[i].guest == guest) {
-			nat_end(n, &n->flows[i]);
-			nr++;
-		}
+	for (uint32_t i = 0; n->stats.nr && i < n->stats.nr_max; i++) {
+		struct nat_flow *f = &n->flows[i];
+
+		if (!f->is_used || !(is_so(arg, 4, (const uint8_t *)&f->way[0].from) ||
+				     is_so(arg, 4, (const uint8_t *)&f->way[1].from)))
+			continue;
+		nat_end(n, f);
+		nr++;
+	}
 	return nr;
 }
 

@@ -75,8 +75,11 @@ enum fast_nat_verdict fast_nat_translate(struct fast_nat *n, struct fast_head *h
 void fast_nat_prefetch(const struct fast_nat *n, const struct fast_head *h);
 /* Take out what has ended, looking at @nr flows: to be called now and then. */
 void fast_nat_sweep(struct fast_nat *n, unsigned int nr, uint64_t now_ns);
-/* A guest is gone, its flows with it. Return: how many. */
-unsigned int fast_nat_end_guest(struct fast_nat *n, uint16_t guest);
+/* End all of which an end inside is so: its guest is gone. Return: how many. */
+unsigned int fast_nat_end_if(struct fast_nat *n,
+			     bool (*is_so)(const void *arg, uint8_t version,
+					   const uint8_t *address),
+			     const void *arg);
 
 struct fast_nat_stats {
 	uint32_t nr, nr_max;

@@ -94,6 +94,8 @@ static int make_net(struct fast *f, const char *name, const struct fast_network_
 	list_init(&net->members);
 	list_init(&net->ports);
 	snprintf(net->name, sizeof(net->name), "%s", name);
+	for (const char *c = name; *c; c++)
+		net->nat_base = (uint16_t)(net->nat_base * 31 + (uint8_t)*c);
 	net->host.fd = net->reach.fd = -1;
 	net->host.kind = FAST_HOST;
 	net->uplink.kind = FAST_UPLINK;

@@ -35,6 +35,7 @@ struct fast_net {
 	struct fast_ct *ct;
 	struct fast_gateway *gateway; /* NULL: the kernel alone */
 	uint16_t host_vlan;
+	uint16_t nat_base; /* apart from other networks', ports' numbers for limits of flows */
 	struct list ports; /* siblings */
 	struct fast_port *by_id[FAST_PORTS_MAX];
 	uint32_t nr_of[FAST_PORTS_MAX];
