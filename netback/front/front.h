@@ -82,9 +82,10 @@ struct front_info {
 	const char *hash_reason; /* static: why it was refused; NULL */
 	unsigned int
 		connection; /* counts up with each one made; 0 unless initialised or connected */
-	unsigned int nr_queues;	      /* 0 unless initialised or connected */
-	unsigned int nr_kept_pages;   /* that the backend keeps mapped, as offered; of all queues */
-	unsigned int nr_leaked_pages; /* the backend held them when they were taken back: lost until it lets go */
+	unsigned int nr_queues;	    /* 0 unless initialised or connected */
+	unsigned int nr_kept_pages; /* that the backend keeps mapped, as offered; of all queues */
+	unsigned int
+		nr_leaked_pages; /* the backend held them when they were taken back: lost until it lets go */
 };
 
 struct front_counters {

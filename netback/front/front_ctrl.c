@@ -20,12 +20,11 @@
 enum step { ALGORITHM, TYPES, KEY, MAP_SIZE, MAP, NR_STEPS };
 
 /* Ids of requests: the steps, and two for each queue. */
-#define KEEP_SIZE_ID 16u
-#define KEEP_ID	     32u
-#define NR_IDS	     48u
+#define KEEP_SIZE_ID ((unsigned int)NR_STEPS)
+#define KEEP_ID	     (KEEP_SIZE_ID + FRONT_MAX_QUEUES)
+#define NR_IDS	     (KEEP_ID + FRONT_MAX_QUEUES)
 #define MAX_KEPT     (FRONT_BUFFER_SIZE / sizeof(struct xen_netif_gref))
 
-_Static_assert(NR_STEPS <= KEEP_SIZE_ID && FRONT_MAX_QUEUES <= 16, "ids do not overlap");
 _Static_assert(2 * FRONT_NR_BUFFERS <= MAX_KEPT, "a queue's buffers fit one list");
 _Static_assert(NR_STEPS + 2 * FRONT_MAX_QUEUES <= SLOTS, "all requests fit the ring");
 
