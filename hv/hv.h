@@ -72,8 +72,8 @@ struct hv_gnt_ops {
 	 * Make @nr areas accessible, to read or (@write) to fill; each op succeeds or fails on its own.
 	 * On the core @ptr is the guest's page itself, on Xen a private copy (copied in by a batched
 	 * grant copy on read, copied out by end() on write). The guest may rewrite its page at any
-	 * time: copy what you check. A thread ends what it began in one direction before it begins more
-	 * in that one.
+	 * time: copy what you check. What is begun is ended by the same thread, with the same @ops;
+	 * other batches may be begun in between.
 	 */
 	void (*begin)(struct hv_domain *domain, struct hv_gnt_op *ops, unsigned int nr, bool write);
 	/*

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * Grants by /dev/xen/gntdev: ring pages are mapped, data is copied by the hypervisor, a batch in one
- * call, to or from an arena that each thread has for each direction, so that it stays in that core's
- * cache.
+ * call, to or from an arena. Each thread has arenas of its own, so that they stay in that core's cache: as many
+ * as it has batches begun at a time, mostly one.
  */
 #include <errno.h>
 #include <pthread.h>
@@ -17,41 +17,76 @@
 #define PAGE	    4096u
 #define ARENA_ALIGN 64u /* no two guests' bytes in one cache line */
 
+#define ARENAS_MAX 256u /* of a thread */
+
 struct arena {
 	uint8_t data[HV_GNT_OPS_MAX][PAGE]; /* first: its pages are pages */
 	xengnttab_grant_copy_segment_t segments[HV_GNT_OPS_MAX];
+	const struct hv_gnt_op *user; /* the batch that is begun; NULL: free */
+	struct arena *next;
 };
 
-static pthread_key_t arena_keys[2]; /* to read, to write */
+static pthread_key_t arena_key; /* the first of the thread's */
 static pthread_once_t arena_once = PTHREAD_ONCE_INIT;
 static int arena_rc;
 
-static void arena_free(void *arena)
+static void arenas_free(void *first)
 {
-	munmap(arena, sizeof(struct arena));
+	struct arena *a = first, *next;
+
+	for (; a; a = next) {
+		next = a->next;
+		munmap(a, sizeof(*a));
+	}
 }
 
 static void arena_init(void)
 {
-	arena_rc = -pthread_key_create(&arena_keys[0], arena_free);
-	if (!arena_rc)
-		arena_rc = -pthread_key_create(&arena_keys[1], arena_free);
+	arena_rc = -pthread_key_create(&arena_key, arenas_free);
 }
 
-/* NULL: no memory. Pages cost nothing until a batch reaches them. */
-static struct arena *arena_get(bool write)
+/* The one that @user has; NULL: none. */
+static struct arena *arena_of(const struct hv_gnt_op *user)
 {
-	struct arena *a = pthread_getspecific(arena_keys[write]);
+	struct arena *a = pthread_getspecific(arena_key);
 
-	if (a)
-		return a;
+	while (a && a->user != user)
+		a = a->next;
+	return a;
+}
+
+/* Pages cost nothing until a batch reaches them. */
+static struct arena *arena_make(void)
+{
+	struct arena *first = pthread_getspecific(arena_key), **last = &first, *a;
+	unsigned int nr = 0;
+
+	for (; *last; last = &(*last)->next)
+		nr++;
+	if (nr == ARENAS_MAX)
+		return NULL;
 	a = mmap(NULL, sizeof(*a), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	if (a == MAP_FAILED)
 		return NULL;
-	if (pthread_setspecific(arena_keys[write], a)) {
-		arena_free(a);
-		return NULL;
-	}
+	/* Behind the others: the one that is used most is found first. */
+	*last = a;
+	if (nr || !pthread_setspecific(arena_key, a))
+		return a;
+	munmap(a, sizeof(*a));
+	return NULL;
+}
+
+/* NULL: no memory. */
+static struct arena *arena_take(const struct hv_gnt_op *user)
+{
+	struct arena *a = arena_of(user);
+
+	if (!a)
+		a = arena_of(NULL);
+	if (!a)
+		a = arena_make();
+	if (a)
+		a->user = user;
 	return a;
 }
 
@@ -147,7 +182,7 @@ static void copy(struct xen_domain *d, struct arena *a, struct hv_gnt_op *ops, u
 
 static void xen_begin(struct hv_domain *domain, struct hv_gnt_op *ops, unsigned int nr, bool write)
 {
-	struct arena *a = nr <= HV_GNT_OPS_MAX ? arena_get(write) : NULL;
+	struct arena *a = nr <= HV_GNT_OPS_MAX ? arena_take(ops) : NULL;
 
 	if (!a) {
 		for (unsigned int i = 0; i < nr; i++) {
@@ -164,10 +199,13 @@ static void xen_begin(struct hv_domain *domain, struct hv_gnt_op *ops, unsigned 
 static void xen_end(struct hv_domain *domain, struct hv_gnt_op *ops, unsigned int nr, bool write)
 {
 	/* Without an arena, no op was okay. */
-	struct arena *a = write ? pthread_getspecific(arena_keys[1]) : NULL;
+	struct arena *a = arena_of(ops);
 
-	if (a)
+	if (!a)
+		return;
+	if (write)
 		copy(xen_domain_of(domain), a, ops, nr, true);
+	a->user = NULL;
 }
 
 const struct hv_gnt_ops xen_gnt_ops = {

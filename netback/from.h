@@ -51,6 +51,11 @@ void nb_from_drop(struct nb_queue *q, struct nb_from_batch *b, struct nb_from_pa
 		  enum nb_from_drop why, int16_t status);
 /* It went on. */
 void nb_from_count(struct nb_queue *q, const struct nb_from_packet *p);
+static inline void nb_from_clear(struct nb_from_batch *b)
+{
+	b->nr_slots = b->nr_frags = b->nr_ops = b->nr_packets = 0;
+}
+
 /* Close and answer all, and empty the batch. */
 void nb_from_answer(struct nb_queue *q, struct nb_from_batch *b);
 

@@ -73,7 +73,7 @@ unsigned int nb_from_guest(struct nb_queue *q, struct nb_scratch *s, uint64_t no
 	if (!nb_from_waiting(q, &prod))
 		return 0;
 	q->credit_wait_ns = 0;
-	b->nr_ops = b->nr_slots = b->nr_frags = b->nr_packets = 0;
+	nb_from_clear(b);
 	while (q->from_ring.req_cons != prod && b->nr_packets < NB_BATCH_PACKETS &&
 	       bytes < NB_BATCH_BYTES) {
 		if (nb_from_take_packet(q, b, prod, now_ns) <= 0)

@@ -350,7 +350,7 @@ void nb_from_answer(struct nb_queue *q, struct nb_from_batch *b)
 	for (i = 0; i < b->nr_slots; i++)
 		*RING_GET_RESPONSE(&q->from_ring, at + i) = b->slots[i];
 	q->from_ring.rsp_prod_pvt = at + b->nr_slots;
-	b->nr_ops = b->nr_slots = b->nr_frags = b->nr_packets = 0;
+	nb_from_clear(b);
 	if (nb_ring_push(&q->from_ring, at)) {
 		nb_count(&q->stats.notifications, 1);
 		q->hv->evtchn->notify(&q->from_ch);

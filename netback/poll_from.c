@@ -217,6 +217,8 @@ unsigned int nb_poll_take(struct nb_queue *q, struct nb_batch *b, unsigned int m
 	if (atomic_load_explicit(&q->fatal, memory_order_relaxed))
 		return 0;
 	nb_ctrl_serve(q);
+	/* What was taken of a queue that has been disconnected since was never answered. */
+	nb_from_clear(&b->from);
 	q->credit_wait_ns = 0;
 	if (max > NB_VIEWS_MAX)
 		max = NB_VIEWS_MAX;
