@@ -42,9 +42,8 @@ static void compile_all(void)
 {
 	static const char *const guard_docs[NR_GUARDS] = {
 		"{\"level\":\"strict\",\"mac\":\"00:16:3e:00:00:01\",\"addrs\":[\"10.1.0.11\",\"fd00::11\"]}",
-		"{\"level\":\"strict\",\"mac\":\"00:16:3e:00:00:01\",\"addrs\":[\"0.0.0.0/0\",\"::/0\"],"
-		"\"trunk\":true,\"apart\":true}",
-		"{\"level\":\"mac\",\"mac\":\"00:16:3e:00:00:01\"}",
+		"{\"level\":\"strict\",\"mac\":\"00:16:3e:00:00:01\",\"addrs\":[\"::/0\"],\"apart\":true}",
+		"{\"level\":\"mac\",\"mac\":\"00:16:3e:00:00:01\",\"trunk\":true}",
 		"{\"level\":\"none\",\"to\":\"00:16:3e:00:00:01\",\"apart\":true,\"addrs\":[\"fd00::11\"]}",
 	};
 	static const char *const rule_docs[2] = {
