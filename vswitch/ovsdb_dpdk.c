@@ -102,7 +102,7 @@ static int check_memory(uint64_t memory, char *why)
 {
 	uint64_t page = meminfo("Hugepagesize") << 10, total = meminfo("HugePages_Total");
 	uint64_t want = memory > LEAST_MIB * MIB ? memory : LEAST_MIB * MIB;
-	uint64_t have = meminfo("HugePages_Free") * page;
+	uint64_t have = meminfo("HugePages_Free") * page, pages;
 
 	if (page && have >= want)
 		return 0;
@@ -110,11 +110,12 @@ static int check_memory(uint64_t memory, char *why)
 		return fail(-EOPNOTSUPP, why,
 			    "this kernel has no hugepages (a PV dom0 never has), without which "
 			    "Open vSwitch's DPDK does not start");
+	pages = total + (want - have + page - 1) / page;
 	return fail(-ENOMEM, why,
 		    "Open vSwitch's DPDK needs %llu MiB of hugepages, and %llu are free: 'sysctl "
 		    "vm.nr_hugepages=%llu'",
 		    (unsigned long long)(want / MIB), (unsigned long long)(have / MIB),
-		    (unsigned long long)(total + (want - have + page - 1) / page));
+		    (unsigned long long)pages);
 }
 
 static int check_plugin(char path[PATH_MAX], char *why)

@@ -183,7 +183,7 @@ void load_run_trip(const struct load_spec *spec, struct rte_mempool *pool, struc
 		   struct load_result *out)
 {
 	uint32_t *trips = malloc(TRIPS_MAX * sizeof(*trips));
-	uint64_t begin, end = after_ms(spec->warmup_ms);
+	uint64_t begin, p50, p99, end = after_ms(spec->warmup_ms);
 	double us = 1e6 / (double)rte_get_tsc_hz();
 	struct load_way ways[2];
 
@@ -207,8 +207,10 @@ void load_run_trip(const struct load_spec *spec, struct rte_mempool *pool, struc
 	out->seconds = watch->seconds;
 	if (out->rounds) {
 		qsort(trips, out->rounds, sizeof(*trips), by_size);
-		out->p50_us = trips[out->rounds / 2] * us;
-		out->p99_us = trips[out->rounds * 99 / 100] * us;
+		p50 = out->rounds / 2;
+		p99 = out->rounds * 99 / 100;
+		out->p50_us = trips[p50] * us;
+		out->p99_us = trips[p99] * us;
 	}
 	free(trips);
 }

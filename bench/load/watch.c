@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/parse.h"
 
 #define DATA_PLANE 0.05 /* of the time that a thread must have run or waited to be looked at */
 
@@ -42,9 +43,13 @@ static void add_threads(struct load_watch *w, pid_t pid)
 	if (!dir)
 		return;
 	while (w->nr < LOAD_THREADS_MAX && (e = readdir(dir))) {
-		struct load_thread t = { .pid = pid, .tid = (pid_t)atoi(e->d_name) };
+		struct load_thread t = { .pid = pid };
+		uint32_t tid;
 
-		if (t.tid > 0 && read_thread(&t))
+		if (parse_u32(e->d_name, INT32_MAX, &tid))
+			continue;
+		t.tid = (pid_t)tid;
+		if (read_thread(&t))
 			w->threads[w->nr++] = t;
 	}
 	closedir(dir);
