@@ -6,7 +6,6 @@
  * The port connects when it is started and closes when it is stopped. In between the backend may go and
  * come back; meanwhile the link is down, bursts do nothing.
  */
-#define ALLOW_EXPERIMENTAL_API /* interrupt handles, which no driver is without */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
