@@ -18,6 +18,7 @@
 #include <unistd.h>
 #include <x86intrin.h>
 
+#include "base/parse.h"
 #include "bench/bench_util.h"
 #include "hv/core.h"
 #include "hv/guest.h"
@@ -466,10 +467,12 @@ int main(int argc, char **argv)
 	status = bench_begin(&bench, &program, argc, argv, &parsed);
 	if (status >= 0)
 		return status;
-	if (cli_value(&parsed, "burst"))
-		burst = (uint32_t)atoi(cli_value(&parsed, "burst"));
-	if (!burst || burst > NB_VIEWS_MAX)
+	if (cli_value(&parsed, "burst") &&
+	    (parse_u32(cli_value(&parsed, "burst"), NB_VIEWS_MAX, &burst) || !burst)) {
+		fprintf(stderr, "bench-poll: --burst: a number from 1 to %u is wanted\n",
+			NB_VIEWS_MAX);
 		return CLI_USAGE;
+	}
 	if (sysconf(_SC_NPROCESSORS_ONLN) < 2) {
 		fprintf(stderr, "bench-poll: needs two processors\n");
 		return CLI_UNAVAILABLE;

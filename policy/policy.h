@@ -120,7 +120,7 @@ enum pol_datapath_type {
 	POL_DATAPATH_TAP,
 	POL_DATAPATH_KERNEL,
 	POL_DATAPATH_NETDEV,
-	POL_DATAPATH_DPDK,  /* vifrost-netback's own switch; of ovs networks Open vSwitch's */
+	POL_DATAPATH_DPDK, /* vifrost-netback's own switch; of ovs networks Open vSwitch's */
 	POL_DATAPATH_AFXDP, /* the same, with the uplink by AF_XDP; of ovs networks not in this version */
 };
 enum pol_fallback { POL_FALLBACK_NONE, POL_FALLBACK_KERNEL, POL_FALLBACK_NETDEV };
