@@ -102,9 +102,9 @@ static void raise_fd_limit(void)
 
 static int run(const char *rundir, struct netback_config *config)
 {
-	struct fast_config fast_config = { .host = &fast_host_ops,
-					   .nic = &nic_device,
-					   .threaded = true };
+	struct fast_config fast_config = {
+		.host = &fast_host_ops, .nic = &nic_device, .threaded = true, .paused = true
+	};
 	char path[PATH_MAX], state[PATH_MAX], why[FAST_TEXT_MAX];
 	struct rpc_server *server = NULL;
 	struct service s = { NULL, NULL };
@@ -134,8 +134,11 @@ static int run(const char *rundir, struct netback_config *config)
 		log_err("%s: %s", path, strerror(-rc));
 		goto out;
 	}
+	/* Not before all guests that were served have their ports: their frames would be nobody's. */
+	fast_resume(s.fast);
 	notify_ready();
 	rc = loop_run(loop);
+	fast_pause(s.fast);
 out:
 	rpc_server_destroy(server);
 	netback_destroy(s.nb);

@@ -504,6 +504,43 @@ static void test_vanishes(void **state)
 	}
 }
 
+/* Nobody's frames are taken any more, those that wait arrive, and the next one finds the others. */
+static void test_pause(void **state)
+{
+	struct fast_rig *r = lan(3, LAN(""), ", " GUARD);
+	unsigned int got = 0, sent = 60;
+
+	(void)state;
+	for (unsigned int i = 0; i < 3; i++)
+		REACHES(r, i, HOST, HOST);
+	for (unsigned int i = 0; i < sent; i++)
+		send_frame(r, 0, 1, 0, NONE, 1, 60);
+	fast_rig_turn(r);
+	for (; sent < 124; sent++)
+		send_frame(r, 0, 1, 0, NONE, 1, 60);
+	fast_turn(r->fast);
+	fast_turn(r->fast);
+	assert_int_equal(fast_rig_status(r, "ports/vif1.0/waits"), 1);
+	fast_pause(r->fast);
+	send_frame(r, 0, 1, 0, NONE, 2, 60);
+	send_frame(r, HOST, 2, HOST, NONE, 3, 60);
+	while (recv_frame(r, 1))
+		got++;
+	for (int i = 0; i < 8; i++) {
+		fast_turn(r->fast);
+		while (recv_frame(r, 1))
+			got++;
+	}
+	assert_int_equal(got, sent);
+	assert_int_equal(fast_rig_status(r, "ports/vif1.0/drops/no-room"), 0);
+	expect(r, 2, NONE, NONE);
+	fast_resume(r->fast);
+	fast_rig_turn(r);
+	expect(r, 2, 3, NONE);
+	expect(r, 1, 2, NONE);
+	fast_rig_destroy(r);
+}
+
 static void test_restart(void **state)
 {
 	struct fast_rig *r = lan(3, LAN(""), ", " GUARD);
@@ -547,21 +584,14 @@ static void test_all_or_nothing(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_learns),
-		cmocka_unit_test(test_nothing_without_document),
-		cmocka_unit_test(test_fixed),
-		cmocka_unit_test(test_vlans),
-		cmocka_unit_test(test_isolation),
-		cmocka_unit_test(test_gateway),
-		cmocka_unit_test(test_reserved),
-		cmocka_unit_test(test_mac_flood),
-		cmocka_unit_test(test_ages),
-		cmocka_unit_test(test_limits),
-		cmocka_unit_test(test_stalled),
-		cmocka_unit_test(test_behind),
-		cmocka_unit_test(test_vanishes),
-		cmocka_unit_test(test_restart),
-		cmocka_unit_test(test_all_or_nothing),
+		cmocka_unit_test(test_learns),	  cmocka_unit_test(test_nothing_without_document),
+		cmocka_unit_test(test_fixed),	  cmocka_unit_test(test_vlans),
+		cmocka_unit_test(test_isolation), cmocka_unit_test(test_gateway),
+		cmocka_unit_test(test_reserved),  cmocka_unit_test(test_mac_flood),
+		cmocka_unit_test(test_ages),	  cmocka_unit_test(test_limits),
+		cmocka_unit_test(test_stalled),	  cmocka_unit_test(test_behind),
+		cmocka_unit_test(test_vanishes),  cmocka_unit_test(test_pause),
+		cmocka_unit_test(test_restart),	  cmocka_unit_test(test_all_or_nothing),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -5,9 +5,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "vswitch/fast/fast_priv.h"
+
+#define PAUSE_NS      100000000u /* several times what a frame waits for its receiver */
+#define PAUSE_LOOK_US 200u
 
 json_t *fast_get(const struct fast *f)
 {
@@ -79,6 +84,7 @@ int fast_create(const struct fast_config *config, struct fast **fast_out, char w
 	list_init(&f->threads);
 	list_init(&f->vifs);
 	f->config = *config;
+	f->is_paused = config->paused;
 	f->networks = json_object();
 	f->ports = json_object();
 	if (!f->networks || !f->ports)
@@ -101,6 +107,63 @@ int fast_create(const struct fast_config *config, struct fast **fast_out, char w
 	}
 	*fast_out = f;
 	return rc;
+}
+
+static void pause_thread(void *arg)
+{
+	fast_thread_pause(arg, true);
+}
+
+static void resume_thread(void *arg)
+{
+	fast_thread_pause(arg, false);
+}
+
+struct look {
+	const struct fast_thread *thread;
+	bool is_waiting;
+};
+
+static void look(void *arg)
+{
+	struct look *l = arg;
+
+	l->is_waiting = !list_empty(&l->thread->parked);
+}
+
+void fast_pause(struct fast *f)
+{
+	uint64_t until_ns = clock_ns() + PAUSE_NS;
+	struct list *l;
+
+	f->is_paused = true;
+	list_for_each (&f->threads, l) {
+		struct fast_thread *t = list_entry(l, struct fast_thread, all);
+
+		fast_thread_call(t, pause_thread, t);
+	}
+	list_for_each (&f->threads, l) {
+		struct fast_thread *t = list_entry(l, struct fast_thread, all);
+		struct look at = { .thread = t };
+
+		do {
+			if (at.is_waiting)
+				usleep(PAUSE_LOOK_US);
+			fast_thread_call(t, look, &at);
+		} while (t->threaded && at.is_waiting && clock_ns() < until_ns);
+	}
+}
+
+void fast_resume(struct fast *f)
+{
+	struct list *l;
+
+	f->is_paused = false;
+	list_for_each (&f->threads, l) {
+		struct fast_thread *t = list_entry(l, struct fast_thread, all);
+
+		fast_thread_call(t, resume_thread, t);
+	}
 }
 
 unsigned int fast_turn(struct fast *f)

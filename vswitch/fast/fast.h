@@ -66,6 +66,7 @@ struct fast_config {
 	const struct fast_device_ops
 		*nic;  /* cards by their DPDK drivers; NULL: none in this program */
 	bool threaded; /* false: the caller calls fast_turn(), for tests */
+	bool paused;   /* as by fast_pause(): until all ports are there */
 };
 
 /**
@@ -89,6 +90,13 @@ int fast_apply(struct fast *f, const json_t *change, char why[FAST_TEXT_MAX]);
 /* {"networks": {NAME: DOC}, "ports": {VIF: DOC}}: new references; NULL: out of memory. */
 json_t *fast_get(const struct fast *f);
 json_t *fast_status(struct fast *f);
+/*
+ * Take no more frames, from nobody, so that they wait where they are, and see those off that wait for a
+ * receiver: when this returns they have got there, or were given up as at any other time. Where there are
+ * no threads the caller goes on with fast_turn().
+ */
+void fast_pause(struct fast *f);
+void fast_resume(struct fast *f);
 /* One turn of all threads where there are none. Return: ports with work. */
 unsigned int fast_turn(struct fast *f);
 

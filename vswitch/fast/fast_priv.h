@@ -12,6 +12,7 @@ struct fast {
 	json_t *networks, *ports; /* documents as applied */
 	struct list nets, threads, vifs;
 	bool restoring; /* of the file's */
+	bool is_paused;
 };
 
 /* A vif that is open, or has a document, or both. With queues as well it is a port of its network. */

@@ -24,6 +24,11 @@ struct fast_net *fast_net_find(const struct fast *f, const char *name)
 	return NULL;
 }
 
+static void pause_thread(void *arg)
+{
+	fast_thread_pause(arg, true);
+}
+
 static int get_thread(struct fast *f, const struct fast_network_doc *doc,
 		      struct fast_thread **t_out)
 {
@@ -39,9 +44,12 @@ static int get_thread(struct fast *f, const struct fast_network_doc *doc,
 			return 0;
 	}
 	rc = fast_thread_create(f->config.threaded, doc->is_pinned ? &doc->cpus : NULL, t_out);
-	if (!rc)
-		list_append(&f->threads, &(*t_out)->all);
-	return rc;
+	if (rc)
+		return rc;
+	list_append(&f->threads, &(*t_out)->all);
+	if (f->is_paused)
+		fast_thread_call(*t_out, pause_thread, *t_out);
+	return 0;
 }
 
 void fast_net_sweep(struct fast *f)

@@ -53,7 +53,8 @@ struct fast_thread {
 	struct list all; /* of the switch */
 	unsigned int nr_nets;
 	bool is_pinned, threaded;
-	bool is_eager; /* rests and looks at once: who turns it by hand sees each event */
+	bool is_paused; /* takes no frames; those that wait still go. Its own, as what follows */
+	bool is_eager;	/* rests and looks at once: who turns it by hand sees each event */
 	cpu_set_t cpus;
 
 	/* Its own. */
@@ -84,6 +85,8 @@ void fast_thread_destroy(struct fast_thread *t);
 /* Have it run @fn between two turns, and wait for that. */
 void fast_thread_call(struct fast_thread *t, void (*fn)(void *arg), void *arg);
 unsigned int fast_thread_turn(struct fast_thread *t, int timeout_ms);
+/* By the thread itself: take no frames, or take them again. */
+void fast_thread_pause(struct fast_thread *t, bool on);
 /* By the thread itself: serve @p. 0 or -errno. */
 int fast_thread_add(struct fast_thread *t, struct fast_port *p);
 void fast_thread_remove(struct fast_port *p);

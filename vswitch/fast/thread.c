@@ -132,12 +132,29 @@ static void rest(struct fast_port *p, uint64_t now_ns)
 		list_remove(&p->active);
 }
 
+void fast_thread_pause(struct fast_thread *t, bool on)
+{
+	struct list *l;
+
+	t->is_paused = on;
+	list_for_each (&t->ports, l)
+		fast_thread_activate(list_entry(l, struct fast_port, all));
+}
+
 /* Return: frames taken. */
 static unsigned int serve(struct fast_thread *t, struct fast_port *p, uint64_t now_ns)
 {
-	unsigned int max = allowed(p, now_ns);
 	struct fast_burst *b;
+	unsigned int max;
 
+	if (t->is_paused) {
+		if (p->nr_waiting)
+			rest(p, now_ns);
+		else
+			list_remove(&p->active);
+		return 0;
+	}
+	max = allowed(p, now_ns);
 	if (!max) {
 		nb_count(&p->stats.throttled, 1);
 		list_remove(&p->active);
