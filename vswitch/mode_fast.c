@@ -273,6 +273,8 @@ int fastnet_plan_vif(const struct vs_network *n, const struct vs_vif *vif, struc
 
 	/* What is left of its time on a TAP, guard and all, goes with that. */
 	if (plan_link(&p, vif->name)) {
+		/* Going down takes routes and neighbours along, which no way back would bring. */
+		p.rc = l3_detach_link(vif->name, plan);
 		plan_set_up(&p, VS_DISRUPTION_BLIP, vif->name, false);
 		if (!p.rc)
 			p.rc = plan_leave(n, VS_DISRUPTION_BLIP, vif->name, plan);
