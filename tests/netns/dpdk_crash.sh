@@ -80,7 +80,7 @@ kill -STOP "${lab_pid[vifrostd]}"
 vifrost apply -q /run/dpdk.yaml 2> /run/why &
 apply=$!
 sleep 0.2
-kill -KILL "${lab_pid[vifrost-netback]}"
+daemon_stop vifrost-netback KILL
 kill -CONT "${lab_pid[vifrostd]}"
 ! wait $apply || fail "applied without vifrost-netback"
 grep -q 'vifrost-netback does not run: start it' /run/why || fail "not why: $(cat /run/why)"
