@@ -44,9 +44,9 @@
 #define LAN(more)                                                                                      \
 	"'lan':{'mode':'bridge','mac':'02:00:00:00:00:64','uplink':{'link':'eth0','kind':'afpacket'}," \
 	"'route':{'prefixes':[" GUESTS "]}" more "}"
-#define RED_NET(more)                                                                              \
+#define RED_ROUTES(more)                                                                           \
 	"'red':{'mode':'nat','mac':'02:00:00:00:00:65','route':{'prefixes':[" BEYOND "," GUESTS    \
-	"]}" more "}"
+	"]" more "}}"
 #define ONLY_443                                                                                       \
 	",'firewall':{'segment':false,'uplink':false,'local':true,'defaults':{'guest-to-guest':false," \
 	"'guest-to-host':true,'ingress':false,'egress':false},'rules':[{'accept':true,'protocol':6,"   \
@@ -158,7 +158,7 @@ static void make(const char *from, const char *to, uint8_t protocol, unsigned in
 static void test_routed(void **state)
 {
 	(void)state;
-	begin(LAN("") "," RED_NET(""));
+	begin(LAN("") "," RED_ROUTES(""));
 	make("10.20.0.10", REMOTE, IPPROTO_UDP, 1, 2);
 	send_as(0, 0, RED_MAC);
 	expect_routed(UPLINK, ROUTER, LAN_MAC, "10.20.0.10:1 > " REMOTE ":2");
@@ -179,7 +179,7 @@ static void test_to_kernel(void **state)
 	static const char *const to[] = { "192.0.2.13", "224.0.0.9", REMOTE, REMOTE };
 
 	(void)state;
-	begin(LAN(NAT) "," RED_NET(""));
+	begin(LAN(NAT) "," RED_ROUTES(""));
 	for (size_t i = 0; i < 4; i++) {
 		struct packet_bytes sent;
 
@@ -206,7 +206,7 @@ static void test_translated(void **state)
 	unsigned int port;
 
 	(void)state;
-	begin(LAN(NAT) "," RED_NET(""));
+	begin(LAN(NAT) "," RED_ROUTES(""));
 	make("10.20.0.10", REMOTE, IPPROTO_TCP, 1000, 443);
 	send_as(0, 0, RED_MAC);
 	expect_routed(UPLINK, ROUTER, LAN_MAC, NULL);
@@ -245,9 +245,10 @@ static void test_firewall(void **state)
 	unsigned int port;
 
 	(void)state;
-	begin(LAN(NAT) "," RED_NET(ONLY_443));
+	begin(LAN(NAT) "," RED_ROUTES(ONLY_443));
 	make("10.20.0.10", REMOTE, IPPROTO_TCP, 1000, 80);
 	send_as(0, 0, RED_MAC);
+	assert_true(came(RED)); /* the kernel's to refuse */
 	expect_silence();
 	make("10.20.0.10", REMOTE, IPPROTO_TCP, 1000, 443);
 	send_as(0, 0, RED_MAC);
@@ -263,6 +264,48 @@ static void test_firewall(void **state)
 	expect_silence();
 	make("10.20.0.10", "10.20.0.11", IPPROTO_TCP, 1, 2); /* by way of the gateway */
 	send_as(0, 0, RED_MAC);
+	assert_true(came(RED));
+	expect_silence();
+}
+
+/* What is begun by the kernel is answered by it, and nobody sends as somebody who is elsewhere. */
+static void test_both_ways_or_none(void **state)
+{
+	static const char *const sources[] = { "10.20.0.12", "192.0.2.12", "198.51.100.1" };
+
+	(void)state;
+	begin(LAN("") "," RED_ROUTES(""));
+	for (size_t i = 0; i < 3; i++) {
+		make(sources[i], REMOTE, IPPROTO_UDP, 1, 2);
+		send_as(0, 0, RED_MAC);
+		assert_true(came(RED));
+		expect_silence();
+	}
+	make("10.20.0.11", "10.20.0.10", IPPROTO_UDP, 1, 2); /* guest 1 is no guest of lan's */
+	send_as(UPLINK, ROUTER, LAN_MAC);
+	assert_true(came(HOST));
+	expect_silence();
+}
+
+/* Only routes change: nobody is taken off the switch for it, and connections stay. */
+static void test_new_routes_alone(void **state)
+{
+	(void)state;
+	begin(LAN("") "," RED_ROUTES(ONLY_443));
+	make("10.20.0.10", REMOTE, IPPROTO_TCP, 1000, 443);
+	send_as(0, 0, RED_MAC);
+	expect_routed(UPLINK, ROUTER, LAN_MAC, NULL);
+	fast_rig_apply(rig, "{'networks':{'red':{'mode':'nat','mac':'02:00:00:00:00:65','route':"
+			    "{'prefixes':[" BEYOND "]" ONLY_443 "}}}}");
+	make(REMOTE, "10.20.0.10", IPPROTO_TCP, 443, 1000);
+	p.b[34 + 13] = 0x12;
+	packet_sum(&p, false);
+	send_as(UPLINK, ROUTER, LAN_MAC);
+	expect_routed(0, 0, RED_MAC, NULL);
+	fast_rig_apply(rig, "{'networks':{'red':{'mode':'nat','mac':'02:00:00:00:00:65'}}}");
+	make("10.20.0.10", REMOTE, IPPROTO_TCP, 1000, 443);
+	send_as(0, 0, RED_MAC);
+	assert_true(came(RED));
 	expect_silence();
 }
 
@@ -275,7 +318,7 @@ static void test_new_guest(void **state)
 	unsigned int number;
 
 	(void)state;
-	begin(LAN(NAT) "," RED_NET(""));
+	begin(LAN(NAT) "," RED_ROUTES(""));
 	fast_rig_apply(rig, port);
 	make("10.20.0.10", REMOTE, IPPROTO_UDP, 1000, 53);
 	send_as(0, 0, RED_MAC);
@@ -295,7 +338,7 @@ static void test_new_guest(void **state)
 static void test_vanishes(void **state)
 {
 	(void)state;
-	begin(LAN("") "," RED_NET(""));
+	begin(LAN("") "," RED_ROUTES(""));
 	fast_rig_apply(rig, "{'ports':{'vif2.0':null},'networks':{'lan':null}}");
 	make("10.20.0.10", REMOTE, IPPROTO_UDP, 1, 2);
 	send_as(0, 0, RED_MAC);
@@ -321,7 +364,7 @@ static void test_bad_documents(void **state)
 	char text[400], why[FAST_TEXT_MAX];
 
 	(void)state;
-	begin(LAN("") "," RED_NET(""));
+	begin(LAN("") "," RED_ROUTES(""));
 	for (size_t i = 0; i < sizeof(docs) / sizeof(docs[0]); i++) {
 		snprintf(text, sizeof(text), "{'networks':{'x':{'mode':'bridge',%s}}}",
 			 docs[i].doc);
@@ -337,6 +380,8 @@ int main(void)
 		cmocka_unit_test_teardown(test_to_kernel, teardown),
 		cmocka_unit_test_teardown(test_translated, teardown),
 		cmocka_unit_test_teardown(test_firewall, teardown),
+		cmocka_unit_test_teardown(test_both_ways_or_none, teardown),
+		cmocka_unit_test_teardown(test_new_routes_alone, teardown),
 		cmocka_unit_test_teardown(test_new_guest, teardown),
 		cmocka_unit_test_teardown(test_vanishes, teardown),
 		cmocka_unit_test_teardown(test_bad_documents, teardown),

@@ -16,7 +16,8 @@
  *	cpus		[number]: where its thread runs; networks with the same share one
  *	memory, hugepages	of what DPDK takes for a card; bytes, bool
  *	route		routes that are known to the last step (route.h): what comes for the host's end and has
- *			one goes there at once, to a network on the same thread (gateway.h)
+ *			one goes there at once, to a network on the same thread, if its own "firewall" lets it
+ *			(gateway.h)
  *	nat		translation, of the network that has the public addresses (nat.h)
  *	firewall	as vswitch/ovs_rules.h specifies it; absent: everything passes
  *	per-guest	true: no frames between guests

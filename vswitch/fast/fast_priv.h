@@ -38,6 +38,7 @@ int fast_kept(const char *path, json_t **state_out, char *why);
 struct fast_net_change {
 	struct fast_net *net; /* as it is, or a new one */
 	bool is_new, is_set;
+	bool is_route; /* nothing but its routes */
 	struct fast_network_doc doc;
 	struct fast_rules *rules;
 	struct fast_ct *ct;

@@ -261,9 +261,18 @@ static bool may_route(const struct frame *f, const struct fast_net *net, const s
 		.to = is_inner(net) ? FAST_TO_GUEST : FAST_TO_UPLINK,
 		.guest = is_inner(from) ? f->from->id : to->id,
 	};
+	const struct fast_gateway *g = asked->gateway;
 
-	return !asked->rules ||
-	       fast_rules_check(asked->rules, asked->ct, &f->head, &ends, f->now_ns);
+	return !g || !g->rules || fast_rules_check(g->rules, g->ct, &f->head, &ends, f->now_ns);
+}
+
+/* Whether its answer would be taken as it is. */
+static bool is_routed_back(const struct frame *f, const struct fast_net *net)
+{
+	const struct fast_gateway *g = net->gateway;
+	const struct fast_hop *hop = g && g->routes ? fast_route_back(g->routes, &f->head) : NULL;
+
+	return hop && g->nets[hop->port] == f->from->net;
 }
 
 static enum fast_nat_verdict translate(struct frame *f, const struct fast_net *net, bool is_out)
@@ -317,14 +326,11 @@ static bool route(struct fast_thread *t, struct frame *f)
 		keys.vlan = net->host_vlan;
 	}
 	to = net ? next_hop(net, &keys, &form) : NULL;
-	if (!to || are_apart(f->from, to)) {
+	/* What is refused here the kernel looks at: it may know better, and answers where it is to be told. */
+	if (!to || are_apart(f->from, to) || !is_routed_back(f, net) || !may_route(f, net, to)) {
 		if (verdict == FAST_NAT_UNTOUCHED || verdict == FAST_NAT_KERNEL)
 			return false;
 		drop(f->from, FAST_DROP_GATEWAY);
-		return true;
-	}
-	if (!may_route(f, net, to)) {
-		drop(f->from, FAST_DROP_FIREWALL);
 		return true;
 	}
 	if (verdict == FAST_NAT_UNTOUCHED)
@@ -338,6 +344,7 @@ static bool route(struct fast_thread *t, struct frame *f)
 	fast_route_take(hop, &f->head);
 	f->keys = &keys;
 	send_to(t, f, to, form);
+	nb_count(&f->from->stats.routed, 1);
 	f->keys = came;
 	return true;
 }

@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
+
 /* The number of a network that hops lead to. */
 static int net_of(void *ctx, const char *name)
 {
@@ -21,9 +23,22 @@ static int net_of(void *ctx, const char *name)
 	return (int)i;
 }
 
+static int make_rules(const json_t *spec, struct fast_gateway *g, char *why)
+{
+	int rc = fast_rules_compile(spec, &g->rules, why);
+
+	if (rc)
+		return rc;
+	g->ct = fast_ct_create(0, 0, clock_ns());
+	if (!g->ct)
+		snprintf(why, FAST_WHY_MAX, "out of memory");
+	return g->ct ? 0 : -ENOMEM;
+}
+
 int fast_gateway_create(const json_t *route, const json_t *nat, struct fast_gateway **out,
 			char *why)
 {
+	const json_t *spec = json_object_get(route, "firewall");
 	struct fast_gateway *g;
 	int rc = 0;
 
@@ -37,6 +52,8 @@ int fast_gateway_create(const json_t *route, const json_t *nat, struct fast_gate
 	}
 	if (route)
 		rc = fast_routes_compile(route, net_of, g, &g->routes, why);
+	if (!rc && spec)
+		rc = make_rules(spec, g, why);
 	if (!rc && nat)
 		rc = fast_nat_create(nat, &g->nat, why);
 	if (rc)
@@ -53,6 +70,13 @@ struct fast_gateway *fast_gateway_replace(struct fast_gateway *old, struct fast_
 		if (new->nat)
 			old->nat = NULL;
 	}
+	/* Connections stay, and are looked at again by the new rules. */
+	if (old && new && old->ct &&new->ct) {
+		struct fast_ct *ct = new->ct;
+
+		new->ct = old->ct;
+		old->ct = ct;
+	}
 	fast_gateway_destroy(old);
 	return new;
 }
@@ -63,5 +87,7 @@ void fast_gateway_destroy(struct fast_gateway *g)
 		return;
 	fast_routes_destroy(g->routes);
 	fast_nat_destroy(g->nat);
+	fast_rules_destroy(g->rules);
+	fast_ct_destroy(g->ct);
 	free(g);
 }

@@ -6,8 +6,13 @@
  *
  * Translation ("nat") belongs to the network with the public addresses: what guests of others send there leaves
  * translated, what comes in there for its host's end is looked at first. Networks that guests of ours are behind,
- * modes "nat" and "route", have the say about what goes between them and others: their firewall, which whoever
- * writes "route" gives them where the kernel's has something to refuse.
+ * modes "nat" and "route", have the say about what goes between them and others: the "firewall" of their "route",
+ * as vswitch/ovs_rules.h specifies it. It says what surely passes: what it refuses the kernel's firewall decides
+ * about, so it may refuse more than that, never less.
+ *
+ * Both ways or none: a frame is taken only where its answer would be, by the routes of the network that it goes to.
+ * So the kernel and this never share a connection, but while a neighbour comes or goes; and nobody sends from an
+ * address that is not routed to where he is.
  */
 #ifndef VSWITCH_FAST_GATEWAY_H
 #define VSWITCH_FAST_GATEWAY_H
@@ -16,6 +21,7 @@
 
 #include "vswitch/fast/nat.h"
 #include "vswitch/fast/route.h"
+#include "vswitch/fast/rules.h"
 
 #define FAST_GATEWAY_NETS 64
 
@@ -24,6 +30,8 @@ struct fast_net;
 struct fast_gateway {
 	struct fast_routes *routes; /* NULL: it only translates */
 	struct fast_nat *nat;	    /* NULL: nothing is translated */
+	struct fast_rules *rules;   /* NULL: everything passes */
+	struct fast_ct *ct;
 	unsigned int nr_nets;
 	char names[FAST_GATEWAY_NETS][IFNAMSIZ];  /* of hops */
 	struct fast_net *nets[FAST_GATEWAY_NETS]; /* on the same thread; NULL: not there */

@@ -200,6 +200,23 @@ static int set_host(struct fast *f, const char *name, struct fast_net_change *c,
 	return rc;
 }
 
+/* Neighbours come and go all the time: that is not to be felt by anybody else. */
+static bool is_route_alone(const struct fast *f, const char *name, const json_t *doc)
+{
+	json_t *old = json_copy(json_object_get(f->networks, name));
+	json_t *new = json_copy((json_t *)(uintptr_t)doc);
+	bool is_so = false;
+
+	if (old && new) {
+		json_object_del(old, "route");
+		json_object_del(new, "route");
+		is_so = json_equal(old, new);
+	}
+	json_decref(old);
+	json_decref(new);
+	return is_so;
+}
+
 int fast_net_prepare(struct fast *f, const char *name, const json_t *doc, struct fast_net_change *c,
 		     char *why)
 {
@@ -208,10 +225,13 @@ int fast_net_prepare(struct fast *f, const char *name, const json_t *doc, struct
 	*c = (struct fast_net_change){ .net = fast_net_find(f, name), .uplink = { .fd = -1 } };
 	c->is_new = !c->net;
 	rc = fast_network_read(name, doc, &c->doc, why);
-	if (!rc)
+	c->is_route = !rc && !c->is_new && is_route_alone(f, name, doc);
+	if (!rc && !c->is_route)
 		rc = make_rules(name, c, why);
 	if (!rc)
 		rc = make_gateway(name, c, why);
+	if (rc || c->is_route)
+		return rc;
 	if (!rc) {
 		rc = get_thread(f, &c->doc, &c->thread);
 		if (rc)
@@ -318,10 +338,22 @@ static void attach(void *arg)
 			 strerror(-rc));
 }
 
+static void swap_gateway(void *arg)
+{
+	struct fast_net_change *c = arg;
+
+	c->net->gateway = fast_gateway_replace(c->net->gateway, c->gateway);
+	bind_gateways(c->net->thread);
+}
+
 void fast_net_commit(struct fast *f, struct fast_net_change *c)
 {
 	struct fast_net *net = c->net;
 
+	if (c->is_route) {
+		fast_thread_call(net->thread, swap_gateway, c);
+		return;
+	}
 	if (c->is_new) {
 		list_append(&f->nets, &net->all);
 	} else {

@@ -74,7 +74,7 @@ enum fast_drop {
 struct fast_port_stats {
 	uint64_t frames, bytes; /* that came in by this port */
 	uint64_t to_frames;	/* that were put into it */
-	uint64_t flooded, throttled, waits, learnt, not_learnt;
+	uint64_t flooded, throttled, waits, learnt, not_learnt, routed;
 	uint64_t drops[FAST_NR_DROPS];
 	uint64_t wakeups, spurious;
 };

@@ -36,14 +36,15 @@ struct fast_routes {
 
 /* ---- Frames ---- */
 
-static const struct fast_hop *hop_of(const struct fast_routes *r, const struct fast_head *h)
+static const struct fast_hop *hop_of(const struct fast_routes *r, const uint8_t *address,
+				     uint8_t version)
 {
-	const struct ranges *ranges = &r->ends[h->version == 6];
+	const struct ranges *ranges = &r->ends[version == 6];
 	size_t low = 0, high = ranges->nr;
 	uint64_t at[2];
 
-	fast_address(fast_head_destination(h), h->version, at);
-	if (h->version == 4) {
+	fast_address(address, version, at);
+	if (version == 4) {
 		low = r->tops[at[0] >> 16];
 		high = r->tops[(at[0] >> 16) + 1] + (size_t)1;
 	}
@@ -99,9 +100,18 @@ static void less_ttl4(uint8_t *ip)
 const struct fast_hop *fast_route_find(const struct fast_routes *r, const struct fast_head *h,
 				       uint16_t gso_size)
 {
-	const struct fast_hop *hop = is_routable(h) ? hop_of(r, h) : NULL;
+	const struct fast_hop *hop = is_routable(h)
+					     ? hop_of(r, fast_head_destination(h), h->version)
+					     : NULL;
 
 	return hop && hop->is_resolved && size_of(h, gso_size) <= hop->mtu ? hop : NULL;
+}
+
+const struct fast_hop *fast_route_back(const struct fast_routes *r, const struct fast_head *h)
+{
+	const struct fast_hop *hop = hop_of(r, fast_head_source(h), h->version);
+
+	return hop->is_resolved ? hop : NULL;
 }
 
 void fast_route_take(const struct fast_hop *hop, struct fast_head *h)

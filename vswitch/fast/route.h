@@ -52,6 +52,8 @@ void fast_routes_destroy(struct fast_routes *r);
  */
 const struct fast_hop *fast_route_find(const struct fast_routes *r, const struct fast_head *h,
 				       uint16_t gso_size);
+/* Where its answers would go, whatever they are; NULL: that is the kernel's to do. */
+const struct fast_hop *fast_route_back(const struct fast_routes *r, const struct fast_head *h);
 /* It goes there: MACs, TTL and IPv4 checksum are rewritten. */
 void fast_route_take(const struct fast_hop *hop, struct fast_head *h);
 

@@ -26,11 +26,12 @@ static json_t *port_counters(const struct fast_port *p, const struct fast_gate *
 {
 	const struct fast_port_stats *s = &p->stats;
 	json_t *drops = json_object(), *guard = json_object();
-	json_t *j = json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "frames",
+	json_t *j = json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "frames",
 			      count(&s->frames), "bytes", count(&s->bytes), "to-frames",
 			      count(&s->to_frames), "flooded", count(&s->flooded), "throttled",
 			      count(&s->throttled), "waits", count(&s->waits), "not-learnt",
-			      count(&s->not_learnt), "wakeups", count(&s->wakeups));
+			      count(&s->not_learnt), "wakeups", count(&s->wakeups), "routed",
+			      count(&s->routed));
 
 	for (int i = 0; i < FAST_NR_DROPS; i++)
 		json_object_set_new(drops, drop_names[i], count(&s->drops[i]));
