@@ -64,17 +64,26 @@ int pidfile_take(const char *rundir, const char *name, pid_t *holder)
 		close(fd);
 		return rc;
 	}
-	n = snprintf(text, sizeof(text), "%d\n", (int)getpid());
-	if (ftruncate(fd, 0) < 0 || write(fd, text, (size_t)n) != n) {
-		int rc = errno ? -errno : -EIO;
-
+	n = pidfile_adopt(fd);
+	if (n) {
 		close(fd);
-		return rc;
+		return n;
 	}
 	return fd;
 }
 
-void notify_ready(void)
+int pidfile_adopt(int fd)
+{
+	char text[16];
+	int n = snprintf(text, sizeof(text), "%d\n", (int)getpid());
+
+	errno = 0;
+	if (ftruncate(fd, 0) < 0 || pwrite(fd, text, (size_t)n, 0) != n)
+		return errno ? -errno : -EIO;
+	return 0;
+}
+
+static void notify(const char *text)
 {
 	const char *path = getenv("NOTIFY_SOCKET");
 	struct sockaddr_un addr = { .sun_family = AF_UNIX };
@@ -88,9 +97,22 @@ void notify_ready(void)
 	fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 	if (fd < 0)
 		return;
-	if (sendto(fd, "READY=1", 7, MSG_NOSIGNAL, (struct sockaddr *)&addr,
+	if (sendto(fd, text, strlen(text), MSG_NOSIGNAL, (struct sockaddr *)&addr,
 		   (socklen_t)(offsetof(struct sockaddr_un, sun_path) + strlen(path))) < 0) {
 		/* Nobody listens: then nobody waits either. */
 	}
 	close(fd);
+}
+
+void notify_ready(void)
+{
+	notify("READY=1");
+}
+
+void notify_main_pid(pid_t pid)
+{
+	char text[32];
+
+	snprintf(text, sizeof(text), "MAINPID=%d", (int)pid);
+	notify(text);
 }

@@ -17,7 +17,8 @@
 #define RUNDIR_HVD_SOCKET	"hvd.sock"	   /* vifrost-hvd, JSON lines: the toolstack */
 #define RUNDIR_HYPERCALL_SOCKET "hypercall.sock"   /* vifrost-hvd, hv/hypercall.h: backends */
 #define RUNDIR_NETBACK_SOCKET	"netback.sock"	   /* vifrost-netback, JSON lines: inspection */
-#define RUNDIR_VIFROSTD_SOCKET	"vifrostd.sock"	   /* vifrostd, JSON lines: the operator */
+#define RUNDIR_TAKE_OVER_SOCKET "netback-take-over.sock" /* vifrost-netback, to its successor */
+#define RUNDIR_VIFROSTD_SOCKET	"vifrostd.sock"		 /* vifrostd, JSON lines: the operator */
 
 /**
  * rundir_resolve() - The run directory's path
@@ -37,6 +38,11 @@ void rundir_file(char out[PATH_MAX], const char *rundir, const char *name);
  */
 int pidfile_take(const char *rundir, const char *name, pid_t *holder);
 
+/* The lock at @fd, a predecessor's, is ours from now on. 0 or -errno. */
+int pidfile_adopt(int fd);
+
+/* Tell the service manager (sd_notify(3)) that @pid serves in our place. */
+void notify_main_pid(pid_t pid);
 /* Tell the service manager (sd_notify(3)) and anyone waiting that the daemon serves. */
 void notify_ready(void);
 

@@ -11,6 +11,8 @@
 
 #include "netback/vif.h"
 
+#define BAG_KIND "tap"
+
 #define MTU_DEFAULT 1500u
 #define MTU_MAX	    65521u /* so that a frame with its Ethernet header counts in 16 bits */
 
@@ -166,6 +168,44 @@ static struct nb_worker *idlest_worker(struct netback *nb)
 	return best;
 }
 
+/* The first queue of a port has its name, the others a number behind it. */
+static void bag_name(const struct nb_vif *vif, unsigned int queue, char name[IFNAMSIZ + 12])
+{
+	if (queue)
+		snprintf(name, IFNAMSIZ + 12, "%s/%u", vif->port_name, queue);
+	else
+		snprintf(name, IFNAMSIZ + 12, "%s", vif->port_name);
+}
+
+/* What a predecessor had open. -1: nothing. */
+static int take_from_bag(struct nb_vif *vif, unsigned int queue)
+{
+	char name[IFNAMSIZ + 12];
+
+	bag_name(vif, queue, name);
+	return fdbag_take(vif->nb->config.bag, BAG_KIND, name);
+}
+
+static void close_or_bag(struct nb_vif *vif, unsigned int queue, int fd)
+{
+	char name[IFNAMSIZ + 12];
+
+	bag_name(vif, queue, name);
+	/* Failing costs what is in its queue. */
+	if (vif->nb->is_handed_over)
+		fdbag_put(vif->nb->config.bag, BAG_KIND, name, fd);
+	else
+		close(fd);
+}
+
+static int add_port_queue(struct nb_vif *vif, unsigned int queue, int *fd_out)
+{
+	*fd_out = take_from_bag(vif, queue);
+	if (*fd_out >= 0)
+		return 0;
+	return vif->nb->config.port_ops->add_queue(vif->nb->config.ports, vif->port_name, fd_out);
+}
+
 static int connect_queue(struct nb_vif *vif, unsigned int id, char *why)
 {
 	struct nb_queue *q = &vif->queues[id];
@@ -180,8 +220,7 @@ static int connect_queue(struct nb_vif *vif, unsigned int id, char *why)
 	if (rc)
 		return rc;
 	if (id && !vif->plane) {
-		rc = vif->nb->config.port_ops->add_queue(vif->nb->config.ports, vif->port_name,
-							 &q->port_fd);
+		rc = add_port_queue(vif, id, &q->port_fd);
 		if (rc && rc != -EOPNOTSUPP)
 			return fail(why, rc, "cannot add a queue to ", vif->port_name);
 	}
@@ -323,9 +362,10 @@ void nb_vif_disconnect(struct nb_vif *vif)
 		if (q->hv)
 			nb_queue_disconnect(q);
 		if (i && q->port_fd >= 0 && !q->shares_port)
-			close(q->port_fd);
+			close_or_bag(vif, i, q->port_fd);
 	}
-	if (!vif->plane)
+	/* One that is handed over goes on taking frames. */
+	if (!vif->plane && !vif->nb->is_handed_over)
 		vif->nb->config.port_ops->set_carrier(vif->port_fd, false);
 	vif->carrier = false;
 	memset(&vif->steering, 0, sizeof(vif->steering));
@@ -446,6 +486,11 @@ int nb_vif_open_port(struct nb_vif *vif, char *why)
 		return rc;
 	if (vif->datapath > NB_DATAPATH_KERNEL)
 		return open_plane(vif, why);
+	vif->port_fd = take_from_bag(vif, 0);
+	if (vif->port_fd >= 0) {
+		vif->ifindex = if_nametoindex(vif->port_name);
+		return 0;
+	}
 	rc = config->port_ops->open(config->ports, vif->port_name, vif->mtu, &vif->port_fd,
 				    &vif->ifindex);
 	if (rc == -EEXIST)
@@ -460,7 +505,7 @@ void nb_vif_leave_port(struct nb_vif *vif)
 	if (vif->plane)
 		vif->plane->ops->close(vif->plane_port);
 	if (vif->port_fd >= 0)
-		close(vif->port_fd);
+		close_or_bag(vif, 0, vif->port_fd);
 	vif->plane = NULL;
 	vif->plane_port = NULL;
 	vif->port_fd = -1;

@@ -1,18 +1,25 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include <errno.h>
 #include <sched.h>
+#include <signal.h>
+#include <spawn.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/un.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/cli.h"
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/parse.h"
 #include "base/rpc.h"
 #include "base/rundir.h"
+#include "base/unixsock.h"
+#include "netback/handover.h"
 #include "netback/netback.h"
 #include "vswitch/fast/fast.h"
 #include "vswitch/nic/nic.h"
@@ -20,7 +27,8 @@
 #define WORKERS_MAX 64
 #define QUEUES_MAX  8
 #define NR_SPARES   32
-#define GREFS_MAX   1024 /* a queue: all that its two rings may name, twice */
+#define HEIR_MS	    10000 /* what a successor may take until it serves */
+#define GREFS_MAX   1024  /* a queue: all that its two rings may name, twice */
 
 static const struct cli_option options[] = {
 	{ 0, "run-dir", "DIR",
@@ -30,6 +38,8 @@ static const struct cli_option options[] = {
 	  "queues offered to each vif (default: as many as workers, at least 2)" },
 	{ 0, "keep-mapped", "N",
 	  "pages of each queue that a guest may have kept mapped (default: 1024)" },
+	{ 0, "take-over", NULL,
+	  "take the place of the one that runs, without a frame lost; the same as SIGHUP to it" },
 	{ 'v', "verbose", NULL, "log state changes too" },
 	{ 0 },
 };
@@ -42,8 +52,18 @@ static const struct cli_program program = {
 };
 
 struct service {
+	const char *rundir;
+	char *const *argv; /* of the heir */
+	struct loop *loop;
 	struct netback *nb;
 	struct fast *fast;
+	int pidfile, xen_lock; /* -1: not held */
+	struct fdbag *bag;     /* what a predecessor gave, or a successor is to have */
+	bool wants_all;	       /* --take-over */
+	int predecessor;       /* waits until we serve; -1: none */
+	int listener, heir;    /* who is to take over; -1: nobody */
+	struct loop_fd watcher;
+	uint64_t stopped_ns;
 };
 
 static void rpc_status(void *arg, struct rpc_call *call)
@@ -100,50 +120,154 @@ static void raise_fd_limit(void)
 	setrlimit(RLIMIT_NOFILE, &limit);
 }
 
-static int run(const char *rundir, struct netback_config *config)
+/* Whoever takes over has come: we stop where we are. */
+static void on_heir(void *arg, uint32_t events)
 {
-	struct fast_config fast_config = {
-		.host = &fast_host_ops, .nic = &nic_device, .threaded = true, .paused = true
-	};
-	char path[PATH_MAX], state[PATH_MAX], why[FAST_TEXT_MAX];
-	struct rpc_server *server = NULL;
-	struct service s = { NULL, NULL };
-	struct loop *loop = NULL;
+	struct service *s = arg;
+
+	(void)events;
+	if (s->heir >= 0)
+		return;
+	s->heir = handover_accept(s->listener);
+	if (s->heir >= 0)
+		loop_stop(s->loop, 0);
+}
+
+/* Start the program that is there now under our name, which then takes over. */
+static void start_heir(struct service *s)
+{
+	posix_spawnattr_t attr;
+	sigset_t none, usual;
+	pid_t pid;
 	int rc;
 
-	rundir_file(state, rundir, FAST_STATE);
+	while (waitpid(-1, NULL, WNOHANG) > 0)
+		;
+	sigemptyset(&none);
+	sigemptyset(&usual);
+	sigaddset(&usual, SIGPIPE);
+	posix_spawnattr_init(&attr);
+	posix_spawnattr_setsigmask(&attr, &none);
+	posix_spawnattr_setsigdefault(&attr, &usual);
+	posix_spawnattr_setflags(&attr, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
+	rc = posix_spawnp(&pid, s->argv[0], NULL, &attr, s->argv, environ);
+	posix_spawnattr_destroy(&attr);
+	if (rc)
+		log_err("%s: %s: not reloaded", s->argv[0], strerror(rc));
+}
+
+static void on_signal(void *arg, int signo)
+{
+	struct service *s = arg;
+
+	if (signo == SIGHUP)
+		start_heir(s);
+	else
+		loop_stop(s->loop, 0);
+}
+
+static int watch_signals(struct service *s)
+{
+	sigset_t set;
+
+	signal(SIGPIPE, SIG_IGN);
+	sigemptyset(&set);
+	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGINT);
+	sigaddset(&set, SIGHUP);
+	return loop_signals(s->loop, &set, on_signal, s);
+}
+
+/* Sockets by which we are found. */
+static int listen_all(struct service *s, struct rpc_server **server)
+{
+	char path[PATH_MAX];
+	int rc;
+
+	rundir_file(path, s->rundir, RUNDIR_NETBACK_SOCKET);
+	rc = rpc_server_create(s->loop, path, methods, s, server);
+	if (!rc) {
+		rundir_file(path, s->rundir, RUNDIR_TAKE_OVER_SOCKET);
+		s->listener = unixsock_listen(path, SOCK_SEQPACKET, 0600);
+		rc = s->listener < 0
+			     ? s->listener
+			     : loop_fd_add(s->loop, &s->watcher, s->listener, EPOLLIN, on_heir, s);
+	}
+	if (rc)
+		log_err("%s: %s", path, strerror(-rc));
+	return rc;
+}
+
+/* All guests that were served have their ports: before, their frames would be nobody's. */
+static void begin(struct service *s)
+{
+	int rc;
+
+	fast_resume(s->fast);
+	fdbag_empty(s->bag);
+	pidfile_adopt(s->pidfile);
+	if (s->predecessor >= 0) {
+		rc = handover_done(s->predecessor);
+		s->predecessor = -1;
+		log_notice("taken over, %u ms after the other stopped%s",
+			   (unsigned int)((clock_ns() - s->stopped_ns) / 1000000u),
+			   rc ? ", which has not heard of it" : "");
+	}
+	notify_ready();
+}
+
+/* Until a signal, or until somebody takes over: then s->heir is who, and s->bag has what is to be given. */
+static int run(struct service *s, struct netback_config *config)
+{
+	struct fast_config fast_config = { .host = &fast_host_ops,
+					   .nic = &nic_device,
+					   .bag = s->bag,
+					   .threaded = true,
+					   .paused = true };
+	char state[PATH_MAX], why[FAST_TEXT_MAX];
+	struct rpc_server *server = NULL;
+	int rc;
+
+	s->heir = s->listener = -1;
+	rundir_file(state, s->rundir, FAST_STATE);
 	fast_config.state = state;
-	rc = fast_create(&fast_config, &s.fast, why);
+	rc = fast_create(&fast_config, &s->fast, why);
 	if (rc) {
 		log_err("%s", why);
 		return rc;
 	}
-	config->planes[NB_DATAPATH_DPDK] = (struct nb_plane){ &fast_plane_ops, s.fast };
-	rc = loop_create(&loop);
+	config->planes[NB_DATAPATH_DPDK] = (struct nb_plane){ &fast_plane_ops, s->fast };
+	rc = loop_create(&s->loop);
 	if (!rc)
-		rc = loop_stop_on_signals(loop);
+		rc = watch_signals(s);
 	if (!rc)
-		rc = netback_create(config, loop, &s.nb);
+		rc = netback_create(config, s->loop, &s->nb);
 	if (rc) {
 		log_err("cannot start: %s", strerror(-rc));
 		goto out;
 	}
-	rundir_file(path, rundir, RUNDIR_NETBACK_SOCKET);
-	rc = rpc_server_create(loop, path, methods, &s, &server);
-	if (rc) {
-		log_err("%s: %s", path, strerror(-rc));
+	rc = listen_all(s, &server);
+	if (rc)
 		goto out;
+	begin(s);
+	rc = loop_run(s->loop);
+	s->stopped_ns = clock_ns();
+	fast_pause(s->fast);
+	if (s->heir >= 0) {
+		netback_hand_over(s->nb);
+		fast_hand_over(s->fast);
 	}
-	/* Not before all guests that were served have their ports: their frames would be nobody's. */
-	fast_resume(s.fast);
-	notify_ready();
-	rc = loop_run(loop);
-	fast_pause(s.fast);
 out:
+	loop_fd_del(&s->watcher);
+	if (s->listener >= 0)
+		close(s->listener);
 	rpc_server_destroy(server);
-	netback_destroy(s.nb);
-	loop_destroy(loop);
-	fast_destroy(s.fast);
+	netback_destroy(s->nb);
+	loop_destroy(s->loop);
+	fast_destroy(s->fast);
+	s->nb = NULL;
+	s->loop = NULL;
+	s->fast = NULL;
 	return rc;
 }
 
@@ -161,55 +285,145 @@ static int lock_xen(void)
 	return rc;
 }
 
-static int start(const char *rundir, struct netback_config *config)
+static int connect_hv(struct service *s, struct netback_config *config)
 {
 	char why[HV_WHY_MAX];
-	int rc, lock = -1;
+	int rc = hv_connect(s->rundir, &config->hv, why);
+
+	if (rc)
+		log_err("%s", why);
+	else if (config->hv->is_xen)
+		config->sysfs = "/sys";
+	return rc;
+}
+
+/* 0: the one who runs has stopped, and ours is what it had; CLI_*. */
+static int take_over(struct service *s)
+{
+	char path[PATH_MAX];
+	int rc;
+
+	rundir_file(path, s->rundir, RUNDIR_TAKE_OVER_SOCKET);
+	s->stopped_ns = clock_ns();
+	rc = handover_ask(path, s->bag);
+	if (rc == -ENOENT || rc == -ECONNREFUSED)
+		return CLI_OK; /* nobody runs, or one that does not know of this: its lock tells */
+	if (rc < 0) {
+		log_err("the running one does not hand over: %s: it goes on", strerror(-rc));
+		return CLI_UNAVAILABLE;
+	}
+	s->predecessor = rc;
+	s->pidfile = fdbag_take(s->bag, "lock", "pid");
+	s->xen_lock = fdbag_take(s->bag, "lock", "xen");
+	return CLI_OK;
+}
+
+/* What must be ours alone. CLI_*. */
+static int take_locks(struct service *s, const struct netback_config *config)
+{
 	pid_t holder;
 
-	/* On a real Xen whoever comes first makes it. */
-	rc = rundir_create(rundir);
-	if (!rc)
-		rc = pidfile_take(rundir, program.name, &holder);
-	if (rc == -EBUSY) {
-		log_err("another is running in %s, pid %d", rundir, (int)holder);
+	if (s->pidfile < 0)
+		s->pidfile = pidfile_take(s->rundir, program.name, &holder);
+	if (s->pidfile == -EBUSY) {
+		log_err("another is running in %s, pid %d%s", s->rundir, (int)holder,
+			s->wants_all ? ", which cannot hand over: end it first"
+				     : ": --take-over takes its place");
 		return CLI_BUSY;
 	}
-	if (rc < 0) {
-		log_err("%s: %s", rundir, strerror(-rc));
+	if (s->pidfile < 0) {
+		log_err("%s: %s", s->rundir, strerror(-s->pidfile));
 		return CLI_UNAVAILABLE;
 	}
-	rc = hv_connect(rundir, &config->hv, why);
+	if (config->hv->is_xen && s->xen_lock < 0)
+		s->xen_lock = lock_xen();
+	if (config->hv->is_xen && s->xen_lock < 0) {
+		log_err("another vifrost-netback serves this Xen's vifs, from another run "
+			"directory (%s): end it first",
+			strerror(-s->xen_lock));
+		return CLI_BUSY;
+	}
+	return CLI_OK;
+}
+
+/* True: the heir serves. */
+static bool give(struct service *s)
+{
+	unsigned int nr = fdbag_size(s->bag);
+	pid_t pid = 0;
+	uid_t uid;
+	int rc;
+
+	unixsock_peer(s->heir, &pid, &uid);
+	rc = fdbag_put(s->bag, "lock", "pid", dup(s->pidfile));
+	if (!rc && s->xen_lock >= 0)
+		rc = fdbag_put(s->bag, "lock", "xen", dup(s->xen_lock));
+	if (rc)
+		close(s->heir);
+	else
+		rc = handover_give(s->heir, s->bag, HEIR_MS);
+	close(fdbag_take(s->bag, "lock", "pid"));
+	if (s->xen_lock >= 0)
+		close(fdbag_take(s->bag, "lock", "xen"));
 	if (rc) {
-		log_err("%s", why);
-		return CLI_UNAVAILABLE;
+		log_err("who was to take over has failed (%s): it goes on here", strerror(-rc));
+		return false;
 	}
-	if (config->hv->is_xen) {
-		config->sysfs = "/sys";
-		lock = lock_xen();
-		if (lock < 0) {
-			log_err("another vifrost-netback serves this Xen's vifs, from another run "
-				"directory (%s): end it first",
-				strerror(-lock));
-			config->hv->close(config->hv);
-			return CLI_BUSY;
-		}
-	}
+	log_notice("handed over to pid %d within %u ms, with %u devices and sockets", (int)pid,
+		   (unsigned int)((clock_ns() - s->stopped_ns) / 1000000u), nr);
+	notify_main_pid(pid);
+	return true;
+}
+
+/* Serve, and again when a hand-over fails. */
+static int serve(struct service *s, struct netback_config *config)
+{
+	int rc;
+
 	/* With one worker, all queues of a vif do with one of the TAP, which takes far less memory. */
 	rc = nb_taps_create(NR_SPARES, config->max_queues > 1 && config->nr_workers > 1,
 			    &config->ports);
 	if (rc) {
 		log_err("cannot make TAP devices: %s", strerror(-rc));
-		config->hv->close(config->hv);
-		return CLI_UNAVAILABLE;
+		return rc;
 	}
 	config->port_ops = &nb_tap_ops;
-	rc = run(rundir, config);
+	config->bag = s->bag;
+	do {
+		rc = config->hv ? 0 : connect_hv(s, config);
+		if (!rc)
+			rc = run(s, config);
+		if (config->hv)
+			config->hv->close(config->hv);
+		config->hv = NULL;
+	} while (!rc && s->heir >= 0 && !give(s));
 	nb_taps_destroy(config->ports);
-	config->hv->close(config->hv);
-	if (lock >= 0)
-		close(lock);
-	return rc ? CLI_UNAVAILABLE : CLI_OK;
+	return rc;
+}
+
+static int start(struct service *s, struct netback_config *config)
+{
+	int rc;
+
+	/* On a real Xen whoever comes first makes it. */
+	rc = rundir_create(s->rundir);
+	if (rc) {
+		log_err("%s: %s", s->rundir, strerror(-rc));
+		return CLI_UNAVAILABLE;
+	}
+	s->bag = fdbag_create();
+	/* All that may fail by itself first: the other still serves. */
+	if (!s->bag || connect_hv(s, config))
+		return CLI_UNAVAILABLE;
+	rc = s->wants_all ? take_over(s) : CLI_OK;
+	if (!rc)
+		rc = take_locks(s, config);
+	if (!rc && serve(s, config))
+		rc = CLI_UNAVAILABLE;
+	if (config->hv)
+		config->hv->close(config->hv);
+	fdbag_destroy(s->bag);
+	return rc;
 }
 
 /* Return: false when the option was given a value that is none. */
@@ -224,8 +438,24 @@ static bool take_number(const struct cli_parsed *parsed, const char *name, uint3
 	return false;
 }
 
+/* Ours, and --take-over. */
+static char *const *heir_argv(int argc, char **argv, bool has_it)
+{
+	char **args = calloc((size_t)argc + 2, sizeof(args[0]));
+	static char take_over_option[] = "--take-over";
+
+	for (int i = 0; args && i < argc; i++)
+		args[i] = argv[i];
+	if (args && !has_it)
+		args[argc] = take_over_option;
+	return args;
+}
+
 int main(int argc, char **argv)
 {
+	struct service s = {
+		.pidfile = -1, .xen_lock = -1, .predecessor = -1, .heir = -1, .listener = -1
+	};
 	struct netback_config config = { 0 };
 	struct cli_parsed parsed;
 	char rundir[RUNDIR_MAX];
@@ -253,5 +483,8 @@ int main(int argc, char **argv)
 	config.nr_workers = nr_workers;
 	config.max_queues = nr_queues;
 	config.max_grefs = nr_grefs;
-	return start(rundir, &config);
+	s.rundir = rundir;
+	s.wants_all = cli_value(&parsed, "take-over") != NULL;
+	s.argv = heir_argv(argc, argv, s.wants_all);
+	return s.argv ? start(&s, &config) : CLI_UNAVAILABLE;
 }

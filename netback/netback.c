@@ -136,6 +136,11 @@ int netback_create(const struct netback_config *config, struct loop *loop, struc
 	return rc;
 }
 
+void netback_hand_over(struct netback *nb)
+{
+	nb->is_handed_over = nb->config.bag != NULL;
+}
+
 void netback_destroy(struct netback *nb)
 {
 	if (!nb)

@@ -10,6 +10,7 @@
 
 #include <jansson.h>
 
+#include "base/fdbag.h"
 #include "base/loop.h"
 #include "hv/hv.h"
 #include "netback/plane.h"
@@ -29,6 +30,7 @@ struct netback_config {
 	unsigned int
 		max_grefs; /* pages of each queue that a frontend may have kept mapped; 0: none */
 	struct hv *hv;	   /* borrowed; its store is ours to close and to open anew */
+	struct fdbag *bag; /* borrowed; ports that a predecessor has given, by name; NULL: none */
 	const struct nb_port_ops *port_ops; /* not needed where there is @only */
 	struct nb_ports *ports;		    /* borrowed */
 	struct nb_plane
@@ -43,6 +45,8 @@ struct netback_config {
 
 /* @loop: NULL: the caller calls netback_turn(). Return: 0 or -errno. */
 int netback_create(const struct netback_config *config, struct loop *loop, struct netback **nb_out);
+/* From now on only netback_destroy(), which puts ports into config.bag, as they are, for a successor. */
+void netback_hand_over(struct netback *nb);
 /* NULL is allowed. */
 void netback_destroy(struct netback *nb);
 /* Handle what is pending, and without threads let the worker run. */

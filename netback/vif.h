@@ -134,6 +134,7 @@ struct netback {
 	unsigned int nr_vifs;
 	int alert_fd; /* workers have something to say */
 	bool check_domains;
+	bool is_handed_over; /* ports go to config.bag */
 	struct nb_ahead ahead;
 	uint64_t store_lost, domains_died;
 	struct loop_fd store_watcher, alert_watcher;

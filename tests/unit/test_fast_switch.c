@@ -557,6 +557,36 @@ static void test_restart(void **state)
 	fast_rig_destroy(r);
 }
 
+/* What came to the host's end and the uplink meanwhile is there still, and so are both. */
+static void test_hand_over(void **state)
+{
+	struct fast_rig *r = lan(2, LAN(UP), ", " GUARD);
+	int host, uplink;
+
+	(void)state;
+	REACHES(r, 0, ALL, 1, HOST, UPLINK);
+	host = fast_rig_host;
+	uplink = fast_rig_uplink;
+	send_frame(r, HOST, 1, HOST, NONE, 5, 60);
+	send_frame(r, UPLINK, 1, 77, NONE, 6, 60);
+	send_frame(r, 0, HOST, 0, NONE, 7, 60);
+	assert_int_equal(fast_rig_hand_over(r), 2);
+	assert_int_equal(fast_rig_host, host);
+	assert_int_equal(fast_rig_uplink, uplink);
+	fast_rig_turn(r);
+	expect(r, HOST, 7, NONE);
+	for (unsigned int i = 0; i < 2; i++)
+		assert_true(recv_frame(r, 1) > 0);
+	expect(r, 1, NONE, NONE);
+	/* Not so when it just ends. */
+	send_frame(r, HOST, 1, HOST, NONE, 8, 60);
+	fast_pause(r->fast);
+	fast_rig_restart(r);
+	fast_rig_turn(r);
+	expect(r, 1, NONE, NONE);
+	fast_rig_destroy(r);
+}
+
 /* What a document needs cannot be had: all is as before. */
 static void test_all_or_nothing(void **state)
 {
@@ -584,14 +614,23 @@ static void test_all_or_nothing(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_learns),	  cmocka_unit_test(test_nothing_without_document),
-		cmocka_unit_test(test_fixed),	  cmocka_unit_test(test_vlans),
-		cmocka_unit_test(test_isolation), cmocka_unit_test(test_gateway),
-		cmocka_unit_test(test_reserved),  cmocka_unit_test(test_mac_flood),
-		cmocka_unit_test(test_ages),	  cmocka_unit_test(test_limits),
-		cmocka_unit_test(test_stalled),	  cmocka_unit_test(test_behind),
-		cmocka_unit_test(test_vanishes),  cmocka_unit_test(test_pause),
-		cmocka_unit_test(test_restart),	  cmocka_unit_test(test_all_or_nothing),
+		cmocka_unit_test(test_learns),
+		cmocka_unit_test(test_nothing_without_document),
+		cmocka_unit_test(test_fixed),
+		cmocka_unit_test(test_vlans),
+		cmocka_unit_test(test_isolation),
+		cmocka_unit_test(test_gateway),
+		cmocka_unit_test(test_reserved),
+		cmocka_unit_test(test_mac_flood),
+		cmocka_unit_test(test_ages),
+		cmocka_unit_test(test_limits),
+		cmocka_unit_test(test_stalled),
+		cmocka_unit_test(test_behind),
+		cmocka_unit_test(test_vanishes),
+		cmocka_unit_test(test_pause),
+		cmocka_unit_test(test_restart),
+		cmocka_unit_test(test_hand_over),
+		cmocka_unit_test(test_all_or_nothing),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -105,7 +105,7 @@ static void add_guest(struct fast_rig *r, unsigned int i)
 
 static void start(struct fast_rig *r)
 {
-	struct fast_config config = { .state = r->path, .host = &fast_rig_ops };
+	struct fast_config config = { .state = r->path, .bag = r->bag, .host = &fast_rig_ops };
 	char why[FAST_TEXT_MAX];
 	unsigned int ifindex;
 
@@ -144,6 +144,8 @@ struct fast_rig *fast_rig_create(unsigned int nr)
 	assert_true(fd >= 0);
 	close(fd);
 	unlink(r->path);
+	r->bag = fdbag_create();
+	assert_non_null(r->bag);
 	assert_int_equal(core_create(NULL, &r->core), 0);
 	assert_int_equal(hv_core_local(r->core, &r->hv), 0);
 	for (r->nr = 0; r->nr < nr; r->nr++)
@@ -156,6 +158,19 @@ void fast_rig_restart(struct fast_rig *r)
 {
 	stop(r);
 	start(r);
+}
+
+unsigned int fast_rig_hand_over(struct fast_rig *r)
+{
+	unsigned int nr;
+
+	fast_pause(r->fast);
+	fast_hand_over(r->fast);
+	stop(r);
+	nr = fdbag_size(r->bag);
+	start(r);
+	assert_int_equal(fdbag_size(r->bag), 0);
+	return nr;
 }
 
 void fast_rig_stop(struct fast_rig *r, unsigned int guest)
@@ -177,6 +192,7 @@ void fast_rig_destroy(struct fast_rig *r)
 	}
 	r->hv->close(r->hv);
 	core_destroy(r->core);
+	fdbag_destroy(r->bag);
 	unlink(r->path);
 	free(r);
 }

@@ -39,6 +39,7 @@ struct fast_rig {
 	struct fast_rig_guest guests[FAST_RIG_GUESTS];
 	unsigned int nr;
 	char path[64]; /* of fast.json */
+	struct fdbag *bag;
 };
 
 /* Other ends of network "lan"'s host's end, another's, and the uplink as made last; -1: none. */
@@ -51,6 +52,8 @@ struct fast_rig *fast_rig_create(unsigned int nr);
 void fast_rig_destroy(struct fast_rig *r);
 /* The switch anew, from its file; guests' rings stay. */
 void fast_rig_restart(struct fast_rig *r);
+/* As above, with what it has open handed over. Return: how many descriptors were. */
+unsigned int fast_rig_hand_over(struct fast_rig *r);
 void fast_rig_stop(struct fast_rig *r, unsigned int guest);
 /* Documents as JSON with ' for ". Fails the test unless it is done. */
 void fast_rig_apply(struct fast_rig *r, const char *text);

@@ -109,6 +109,11 @@ int fast_create(const struct fast_config *config, struct fast **fast_out, char w
 	return rc;
 }
 
+void fast_hand_over(struct fast *f)
+{
+	f->is_handed_over = f->config.bag != NULL;
+}
+
 static void pause_thread(void *arg)
 {
 	fast_thread_pause(arg, true);

@@ -39,6 +39,7 @@
 
 #include <jansson.h>
 
+#include "base/fdbag.h"
 #include "base/rpc.h"
 #include "netback/plane.h"
 #include "vswitch/fast/device.h"
@@ -63,6 +64,8 @@ extern const struct fast_host_ops fast_host_ops;
 
 struct fast_config {
 	const char *state; /* path of the file; copied. NULL: nothing is kept */
+	struct fdbag *
+		bag; /* borrowed; hosts' ends and uplinks that a predecessor has given; NULL: none */
 	const struct fast_host_ops *host;
 	const struct fast_device_ops
 		*nic;  /* cards by their DPDK drivers; NULL: none in this program */
@@ -78,6 +81,8 @@ struct fast_config {
  * and does not keep the others from service. Return: 0 or -errno.
  */
 int fast_create(const struct fast_config *config, struct fast **fast_out, char why[FAST_TEXT_MAX]);
+/* From now on only fast_destroy(), which puts hosts' ends and packet sockets into config.bag. */
+void fast_hand_over(struct fast *f);
 /* All ports must have been closed. The hosts' ends stay. NULL is allowed. */
 void fast_destroy(struct fast *f);
 

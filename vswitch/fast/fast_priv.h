@@ -13,6 +13,7 @@ struct fast {
 	struct list nets, threads, vifs;
 	bool restoring; /* of the file's */
 	bool is_paused;
+	bool is_handed_over;
 };
 
 /* A vif that is open, or has a document, or both. With queues as well it is a port of its network. */
@@ -28,6 +29,10 @@ struct fast_vif {
 	struct fast_port port;
 	char trouble[120];
 };
+
+/* In a bag. */
+#define FAST_BAG_HOST	"host"
+#define FAST_BAG_UPLINK "uplink"
 
 /* keep.c. Write @networks and @ports to @path, whole or not at all. 0 or -errno. */
 int fast_keep(const char *path, json_t *networks, json_t *ports);

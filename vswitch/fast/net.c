@@ -87,6 +87,15 @@ static const uint8_t *mac_of(const struct fast_network_doc *doc)
 	return doc->has_mac ? doc->mac : NULL;
 }
 
+static int open_host(struct fast *f, const char *name, const struct fast_network_doc *doc,
+		     int *fd_out)
+{
+	*fd_out = fdbag_take(f->config.bag, FAST_BAG_HOST, name);
+	if (*fd_out >= 0)
+		return f->config.host->set(name, *fd_out, doc->mtu, mac_of(doc));
+	return f->config.host->open(name, doc->mtu, mac_of(doc), fd_out);
+}
+
 static int make_net(struct fast *f, const char *name, const struct fast_network_doc *doc,
 		    struct fast_net **net_out, char *why)
 {
@@ -115,7 +124,7 @@ static int make_net(struct fast *f, const char *name, const struct fast_network_
 		rc = fast_fd_init(&net->uplink);
 	net->uplink.ops = NULL;
 	if (!rc) {
-		rc = f->config.host->open(name, doc->mtu, mac_of(doc), &net->host.fd);
+		rc = open_host(f, name, doc, &net->host.fd);
 		if (rc)
 			snprintf(why, FAST_TEXT_MAX,
 				 "network %s: cannot make the host's end, link %s: %s", name, name,
@@ -124,10 +133,22 @@ static int make_net(struct fast *f, const char *name, const struct fast_network_
 	return rc;
 }
 
+/* Failing costs what is in its queue. A device is closed: it takes no second one who opens it. */
+static void hand_over(struct fast *f, struct fast_net *net)
+{
+	if (net->host.fd >= 0)
+		fdbag_put(f->config.bag, FAST_BAG_HOST, net->name, net->host.fd);
+	if (net->reach.fd >= 0)
+		fdbag_put(f->config.bag, FAST_BAG_UPLINK, net->doc.uplink.name, net->reach.fd);
+	net->host.fd = net->reach.fd = -1;
+}
+
 static void free_net(struct fast *f, struct fast_net *net, bool gone)
 {
 	if (!net)
 		return;
+	if (f->is_handed_over && !gone)
+		hand_over(f, net);
 	if (net->host.fd >= 0)
 		f->config.host->close(net->host.fd, gone);
 	fast_fd_fini(&net->host);

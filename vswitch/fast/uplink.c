@@ -13,8 +13,11 @@
 static int open_socket(const struct fast *f, const struct fast_uplink_doc *doc,
 		       struct fast_uplink *u, char *why)
 {
-	int rc = f->config.host->open_uplink(doc->name, &u->fd);
+	int rc = 0;
 
+	u->fd = fdbag_take(f->config.bag, FAST_BAG_UPLINK, doc->name);
+	if (u->fd < 0)
+		rc = f->config.host->open_uplink(doc->name, &u->fd);
 	if (rc)
 		snprintf(why, FAST_DEVICE_WHY_MAX, "%s: %s", doc->name,
 			 rc == -ENODEV ? "there is no such link" : strerror(-rc));
