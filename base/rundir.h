@@ -18,7 +18,8 @@
 #define RUNDIR_HYPERCALL_SOCKET "hypercall.sock"   /* vifrost-hvd, hv/hypercall.h: backends */
 #define RUNDIR_NETBACK_SOCKET	"netback.sock"	   /* vifrost-netback, JSON lines: inspection */
 #define RUNDIR_TAKE_OVER_SOCKET "netback-take-over.sock" /* vifrost-netback, to its successor */
-#define RUNDIR_VIFROSTD_SOCKET	"vifrostd.sock"		 /* vifrostd, JSON lines: the operator */
+#define RUNDIR_NETBACK_NOTES	"netback"	/* what is mapped of guests, for the next one */
+#define RUNDIR_VIFROSTD_SOCKET	"vifrostd.sock" /* vifrostd, JSON lines: the operator */
 
 /**
  * rundir_resolve() - The run directory's path

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* From a frontend's keys to queues in service, and back. All keys are the guest's. */
 #include <errno.h>
+#include <limits.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -9,6 +10,8 @@
 
 #include <linux/if_tun.h>
 
+#include "base/log.h"
+#include "netback/gref_note.h"
 #include "netback/vif.h"
 
 #define BAG_KIND "tap"
@@ -259,6 +262,44 @@ static int connect_ctrl(struct nb_vif *vif, bool *have_out, char *why)
 	return rc ? fail(why, rc, text, "") : 0;
 }
 
+static void note_path(const struct nb_vif *vif, unsigned int queue, char path[PATH_MAX])
+{
+	snprintf(path, PATH_MAX, "%s/%s-%u", vif->nb->config.notes, vif->name, queue);
+}
+
+/* Without notes, the next one serves these rings as well, only slower. */
+static void note_grefs(struct nb_vif *vif)
+{
+	char path[PATH_MAX];
+
+	for (unsigned int i = 0; vif->nb->config.notes && i < vif->nr_queues; i++) {
+		struct nb_queue *q = &vif->queues[i];
+		struct nb_gref_owner owner = { .domid = vif->domid };
+		int rc;
+
+		memcpy(owner.generation, vif->generation, sizeof(vif->generation));
+		owner.from_ref = q->from_page.ref;
+		owner.to_ref = q->to_page.ref;
+		note_path(vif, i, path);
+		rc = nb_gref_note(q, path, &owner, vif->steering.restarted);
+		if (rc)
+			log_limited(&vif->log_limit, "%s: %s", path, strerror(-rc));
+	}
+}
+
+void nb_vif_remove_notes(const struct nb_vif *vif)
+{
+	char path[PATH_MAX];
+
+	if (!vif->nb->config.notes)
+		return;
+	for (unsigned int i = 0; i < NB_MAX_QUEUES; i++) {
+		note_path(vif, i, path);
+		if (unlink(path))
+			break;
+	}
+}
+
 static unsigned int offloads(const struct nb_features *f)
 {
 	/* The kernel knows one switch for both; what a frontend lacks of it we complete. */
@@ -342,6 +383,8 @@ int nb_vif_connect(struct nb_vif *vif, char *why)
 	if (rc)
 		goto out;
 	vif->carrier = true;
+	if (ctrl)
+		note_grefs(vif);
 	/* Lists, tables and credit that queues share have one thread. */
 	together = ctrl || vif->features.mcast_control || nb_counted(&vif->credit.rate.usec);
 	rc = start_queues(vif, together, why);

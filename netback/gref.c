@@ -39,6 +39,7 @@ static int add_one(struct nb_queue *q, const struct xen_netif_gref *gref)
 		     : gnt->map(q->domain, gref->ref, &map))
 		return -EINVAL;
 	q->gref_pages[gref->ref] = (uintptr_t)map.page | (readonly ? NB_GREF_READONLY : 0);
+	nb_gref_note_page(q, gref->ref);
 	count(q, 1);
 	return 0;
 }
@@ -55,6 +56,7 @@ static bool del_one(struct nb_queue *q, uint32_t ref)
 		return false;
 	q->hv->gnt->unmap(&map);
 	q->gref_pages[ref] = 0;
+	nb_gref_note_page(q, ref);
 	count(q, -1);
 	return true;
 }
@@ -93,6 +95,7 @@ void nb_gref_clear(struct nb_queue *q)
 {
 	uint32_t ref;
 
+	nb_gref_forget_notes(q);
 	for (ref = 0; q->nr_gref_pages && ref < q->nr_grefs; ref++)
 		del_one(q, ref);
 	if (q->nr_grefs)

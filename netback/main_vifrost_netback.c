@@ -403,6 +403,7 @@ static int serve(struct service *s, struct netback_config *config)
 
 static int start(struct service *s, struct netback_config *config)
 {
+	char notes[PATH_MAX];
 	int rc;
 
 	/* On a real Xen whoever comes first makes it. */
@@ -411,6 +412,13 @@ static int start(struct service *s, struct netback_config *config)
 		log_err("%s: %s", s->rundir, strerror(-rc));
 		return CLI_UNAVAILABLE;
 	}
+	rundir_file(notes, s->rundir, RUNDIR_NETBACK_NOTES);
+	rc = rundir_create(notes);
+	if (rc)
+		log_err("%s: %s: the next one will not know which pages are mapped", notes,
+			strerror(-rc));
+	else
+		config->notes = notes;
 	s->bag = fdbag_create();
 	/* All that may fail by itself first: the other still serves. */
 	if (!s->bag || connect_hv(s, config))

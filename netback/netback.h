@@ -35,6 +35,8 @@ struct netback_config {
 	struct nb_ports *ports;		    /* borrowed */
 	struct nb_plane
 		planes[NB_NR_DATAPATHS]; /* ops NULL: this process has none for that datapath */
+	const char
+		*notes; /* folder, borrowed: which pages were mapped, for a successor; NULL: none */
 	const struct nb_only
 		*only;	   /* borrowed; serve no other; NULL: all but those of NB_DATAPATH_PMD */
 	const char *sysfs; /* "/sys" on a real Xen; NULL: the kernel serves no vifs here */

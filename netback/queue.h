@@ -179,6 +179,7 @@ struct nb_queue {
 	uintptr_t *gref_pages; /* by reference: gref.h */
 	uint32_t nr_grefs;     /* references that it has room for; 0: none */
 	uint32_t nr_gref_pages;
+	uint8_t *gref_notes; /* of them: gref_note.h; NULL: none */
 	void (*alert)(
 		struct nb_queue *q); /* from the worker: fatal, stalled or bad_grants has changed */
 	void *owner;

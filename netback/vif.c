@@ -103,9 +103,11 @@ static int enter(struct nb_vif *vif, enum xenbus_state state, char *why)
 		break;
 	case XenbusStateClosing:
 		nb_vif_disconnect(vif);
+		nb_vif_remove_notes(vif);
 		break;
 	case XenbusStateClosed:
 		nb_vif_disconnect(vif);
+		nb_vif_remove_notes(vif);
 		if (!vif->online || vif->dead)
 			nb_vif_release_port(vif);
 		break;
@@ -514,6 +516,7 @@ void nb_vif_destroy(struct nb_vif *vif, bool release_port)
 	nb_xb_watch_frontend(vif, false);
 	if (release_port) {
 		nb_vif_release_port(vif);
+		nb_vif_remove_notes(vif);
 		nb_xb_write_error(vif, NULL);
 	} else {
 		nb_vif_leave_port(vif);

@@ -178,6 +178,8 @@ void nb_look_again(struct nb_vif *vif, uint64_t at_ns);
 int nb_vif_connect(struct nb_vif *vif, char *why);
 /* Safe when not connected. */
 void nb_vif_disconnect(struct nb_vif *vif);
+/* Of what it had mapped: these rings end, and nobody takes them up. */
+void nb_vif_remove_notes(const struct nb_vif *vif);
 /* What a connected frontend changes as it runs: room in front of frames. */
 int nb_vif_reconfigure(struct nb_vif *vif, char *why);
 int nb_vif_open_port(struct nb_vif *vif, char *why);

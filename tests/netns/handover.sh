@@ -33,6 +33,7 @@ take_and_die() {
 	sleep 0.3
 	[ "$(netback_pid)" = "$old" ]
 }
+kept() { netback_status | jq '[.result.vifs[].queues[]."pages-kept-mapped"] | add'; }
 kill_it() { daemon_stop vifrost-netback KILL; daemon_start vifrost-netback; }
 
 # $1: seconds; the rest: what happens meanwhile, one after the other. Leaves /run/guest and /run/host.
@@ -72,13 +73,18 @@ for datapath in tap dpdk; do
 	assert_ping one 192.0.2.32
 	wait_for 5 ping -c 1 -W 1 192.0.2.32
 	before=$(store_snapshot)
+	pages=$(kept)
+	[ "$pages" -gt 0 ] || fail "no pages are kept mapped"
 	flows 3 'take_over option' 'take_over hup' take_and_die 'take_over option'
 	lost_at_most /run/guest 0
 	lost_at_most /run/host 0
 	[ "$before" = "$(store_snapshot)" ] || fail "a hand-over is to be seen in xenstore"
+	# Nobody offers them again.
+	[ "$(kept)" = "$pages" ] || fail "$(kept) pages kept mapped, of $pages"
 	flows 2 kill_it
 	lost_at_most /run/guest 512 and-those-of-the-gap
 	lost_at_most /run/host 512 and-those-of-the-gap
+	[ "$(kept)" = "$pages" ] || fail "$(kept) pages kept mapped, of $pages"
 	assert_ping one 192.0.2.32
 done
 grep -q 'handed over to pid [0-9]* within [0-9]* ms' "$LAB_LOG/vifrost-netback.log"
@@ -91,4 +97,7 @@ grep -q 'another is running in .*--take-over takes its place' /run/why || fail "
 daemon_stop vifrost-netback
 daemon_start vifrost-netback --take-over
 assert_ping one 192.0.2.32
+vxl destroy two
+none_of_it() { [ "$(find "$VIFROST_RUN_DIR/netback" -name 'vif2.0*')" = "" ]; }
+wait_for 5 none_of_it || fail "notes of a guest that is gone"
 test_end

@@ -4,11 +4,14 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <errno.h>
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
-#include "netback/gref.h"
+#include "netback/gref_note.h"
 #include "tests/util/nb_rig.h"
 
 static uint8_t frame[NB_FRAME_MAX];
@@ -251,12 +254,72 @@ static void pages_are_kept_mapped(void **state)
 	rig_fini(&r);
 }
 
+/* What was mapped, and not what was given back or revoked, is for whoever serves the same rings next. */
+static void pages_are_noted(void **state)
+{
+	struct nb_gref_owner owner = { .generation = "here", .domid = 1 }, other = owner;
+	char path[] = "/tmp/test-notes.XXXXXX";
+	struct xen_netif_gref *list;
+	static struct rig r;
+	int fd = mkstemp(path);
+	const char *why;
+
+	(void)state;
+	assert_true(fd >= 0);
+	close(fd);
+	rig_init(&r, 0);
+	assert_int_equal(rig_connect(&r), 0);
+	rig_connect_ctrl(&r);
+	r.queue.gref_max = 16;
+	assert_int_equal(nb_gref_note(&r.queue, path, &owner, true), 0);
+	assert_int_equal(r.queue.nr_gref_pages, 0);
+	list = (void *)r.ctrl_data;
+	for (unsigned int i = 0; i < 4; i++)
+		list[i] = (struct xen_netif_gref){ .ref = r.to_refs[i] };
+	list[1].flags = XEN_NETIF_CTRLF_GREF_readonly;
+	assert_int_equal(ADD(r.ctrl_data_ref, 4), XEN_NETIF_CTRL_STATUS_SUCCESS);
+	list[0] = (struct xen_netif_gref){ .ref = r.to_refs[2] };
+	assert_int_equal(
+		rig_ctrl(&r, XEN_NETIF_CTRL_TYPE_DEL_GREF_MAPPING, 0, r.ctrl_data_ref, 1, NULL),
+		XEN_NETIF_CTRL_STATUS_SUCCESS);
+
+	for (int round = 0; round < 2; round++) {
+		rig_disconnect(&r);
+		assert_int_equal(nb_queue_connect(&r.queue, r.domid, &r.refs, &why), 0);
+		assert_int_equal(r.queue.nr_gref_pages, 0);
+		assert_int_equal(nb_gref_note(&r.queue, path, &owner, true), 0);
+		assert_int_equal(r.queue.nr_gref_pages, 3);
+		assert_non_null(nb_gref_writable(&r.queue, r.to_refs[0]));
+		assert_non_null(nb_gref_readable(&r.queue, r.to_refs[1]));
+		assert_null(nb_gref_writable(&r.queue, r.to_refs[1]));
+		assert_null(nb_gref_readable(&r.queue, r.to_refs[2]));
+	}
+	/* Never more than may be. */
+	rig_disconnect(&r);
+	r.queue.gref_max = 2;
+	assert_int_equal(nb_queue_connect(&r.queue, r.domid, &r.refs, &why), 0);
+	assert_int_equal(nb_gref_note(&r.queue, path, &owner, true), 0);
+	assert_int_equal(r.queue.nr_gref_pages, 2);
+	/* Another connection's, or not asked for: nothing, and nothing is left of it. */
+	for (int round = 0; round < 3; round++) {
+		rig_disconnect(&r);
+		other.from_ref = round == 0;
+		assert_int_equal(nb_queue_connect(&r.queue, r.domid, &r.refs, &why), 0);
+		assert_int_equal(nb_gref_note(&r.queue, path, &other, round != 1), 0);
+		assert_int_equal(r.queue.nr_gref_pages, 0);
+	}
+	assert_int_equal(nb_gref_note(&r.queue, "/nowhere/note", &owner, true), -ENOENT);
+	unlink(path);
+	rig_fini(&r);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(multicast_list_is_bounded),
 		cmocka_unit_test(control_ring),
 		cmocka_unit_test(pages_are_kept_mapped),
+		cmocka_unit_test(pages_are_noted),
 		cmocka_unit_test(hash_is_toeplitz_and_goes_along),
 	};
 
