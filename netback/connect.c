@@ -277,7 +277,7 @@ static void note_grefs(struct nb_vif *vif)
 		struct nb_gref_owner owner = { .domid = vif->domid };
 		int rc;
 
-		memcpy(owner.generation, vif->generation, sizeof(vif->generation));
+		snprintf(owner.generation, sizeof(owner.generation), "%s", vif->generation);
 		owner.from_ref = q->from_page.ref;
 		owner.to_ref = q->to_page.ref;
 		note_path(vif, i, path);
