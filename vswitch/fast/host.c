@@ -17,6 +17,7 @@
 #include <linux/if_tun.h>
 #include <linux/virtio_net.h>
 
+#include "base/file.h"
 #include "vswitch/fast/doc.h"
 #include "vswitch/fast/fast_priv.h"
 
@@ -56,6 +57,29 @@ static int host_set(const char *name, int fd, unsigned int mtu, const uint8_t *m
 	return rc ? rc : set_mtu(name, mtu);
 }
 
+static void write_zero(const char *family, const char *name, const char *key)
+{
+	char path[96];
+	int fd;
+
+	snprintf(path, sizeof(path), "/proc/sys/net/%s/conf/%.15s/%s", family, name, key);
+	fd = open(path, O_WRONLY | O_CLOEXEC);
+	if (fd < 0)
+		return; /* a kernel before 5.16, or without IPv6 */
+	file_write_all(fd, "0", 1);
+	close(fd);
+}
+
+/*
+ * While nobody has it open it has no carrier. Neighbours are where they were when we are killed; without
+ * this each would be asked for again, and a first question that is lost takes a second to be repeated.
+ */
+static void keep_neighbours(const char *name)
+{
+	write_zero("ipv4", name, "arp_evict_nocarrier");
+	write_zero("ipv6", name, "ndisc_evict_nocarrier");
+}
+
 static int host_open(const char *name, unsigned int mtu, const uint8_t *mac, int *fd_out)
 {
 	struct ifreq ifr = { .ifr_flags = IFF_TAP | IFF_NO_PI | IFF_VNET_HDR };
@@ -76,6 +100,8 @@ static int host_open(const char *name, unsigned int mtu, const uint8_t *mac, int
 	}
 	if (!rc)
 		rc = host_set(name, fd, mtu, mac);
+	if (!rc)
+		keep_neighbours(name);
 	if (rc) {
 		close(fd);
 		fd = -1;
