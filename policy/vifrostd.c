@@ -54,6 +54,7 @@ int vifrostd_take_policy(struct vifrostd *d, struct policy *policy)
 	pol_free(d->policy);
 	d->policy = policy;
 	names_changed(d);
+	routes_changed(d);
 	leases_changed(d);
 	offers_announce(d, false);
 	drift_reset(d);
@@ -182,6 +183,8 @@ static int start(struct vifrostd *d, const struct vifrostd_options *options)
 	history_settle(d);
 	rc = names_start(d);
 	if (!rc)
+		rc = routes_start(d);
+	if (!rc)
 		rc = leases_start(d);
 	if (!rc)
 		rc = vifrostd_reload_policy(d);
@@ -209,6 +212,7 @@ static void stop(struct vifrostd *d)
 {
 	tx_stop(d);
 	names_stop(d);
+	routes_stop(d);
 	leases_stop(d);
 	drift_stop(d);
 	rpc_server_destroy(d->rpc);

@@ -185,7 +185,8 @@ struct vifrostd {
 	uint64_t store_retry_ms;
 	char store_why[HV_WHY_MAX]; /* why not connected */
 
-	struct names_watch *names; /* NULL: not started */
+	struct names_watch *names;   /* NULL: not started */
+	struct routes_watch *routes; /* NULL: not started */
 
 	struct htab vifs, macs;
 	bool has_vifnames; /* some have, or had, another name than their numbers' */
@@ -389,6 +390,14 @@ void names_sync(struct vifrostd *d);
 int names_wanted(const struct vifrostd *d, struct vs_wanted *wanted);
 /* NULL: there are none. */
 json_t *names_json_of(const struct vifrostd *d);
+
+/* vifrostd_routes.c: what vifrost-netback's switch routes by itself. Return: 0; -errno. */
+int routes_start(struct vifrostd *d);
+void routes_stop(struct vifrostd *d);
+/* Another policy is in force. */
+void routes_changed(struct vifrostd *d);
+/* Documents may have changed: say soon where the host's routes lead. */
+void routes_sync(struct vifrostd *d);
 
 /* vifrostd_guard.c: what watches over a try. */
 int tx_guard_start(struct vifrostd *d);

@@ -45,6 +45,7 @@ static void tx_reset(struct vifrostd *d)
 	apply_result_fini(&tx->result);
 	*tx = (struct tx){ .timer_fd = -1, .lifeline_fd = -1 };
 	names_settled(d);
+	routes_sync(d);
 	drift_kick(d);
 }
 

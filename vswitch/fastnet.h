@@ -13,6 +13,7 @@
  *	cpus, memory, hugepages	where its threads run and what they take; absent: as vifrost-netback likes
  *	firewall	between its ports, as ovs_rules.h specifies it; absent: everything passes
  *	per-guest	true: its guests share no segment
+ *	route		what it routes itself: fastnet_route.h
  *
  * VS_DOC_FAST_PORT, by the vif's own name:
  *	network, protected, access, trunk, native, guard	as VS_DOC_OVS_PORT's, see ovs.h

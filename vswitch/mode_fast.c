@@ -18,6 +18,7 @@
 #include <strings.h>
 
 #include "vswitch/bridge_priv.h"
+#include "vswitch/fastnet_route.h"
 #include "vswitch/guard.h"
 #include "vswitch/l3_priv.h"
 
@@ -65,6 +66,8 @@ static void drop_ports(struct plan_for *p, const struct vs_wanted *w, const char
 static void set_network(struct plan_for *p, enum vs_disruption d, const struct vs_network *n,
 			json_t *doc)
 {
+	if (doc && !p->rc)
+		p->rc = fastnet_keep_prefixes(doc, network_doc(&p->plan->model, n->name));
 	plan_set_doc(p, d, VS_DOC_FAST_NETWORK, n->name, doc);
 }
 

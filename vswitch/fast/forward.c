@@ -327,7 +327,8 @@ static bool route(struct fast_thread *t, struct frame *f)
 	}
 	to = net ? next_hop(net, &keys, &form) : NULL;
 	/* What is refused here the kernel looks at: it may know better, and answers where it is to be told. */
-	if (!to || are_apart(f->from, to) || !is_routed_back(f, net) || !may_route(f, net, to)) {
+	if (!to || (net == f->from->net && are_apart(f->from, to)) || !is_routed_back(f, net) ||
+	    !may_route(f, net, to)) {
 		if (verdict == FAST_NAT_UNTOUCHED || verdict == FAST_NAT_KERNEL)
 			return false;
 		drop(f->from, FAST_DROP_GATEWAY);
