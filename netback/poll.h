@@ -18,7 +18,7 @@ void nb_batch_destroy(struct nb_batch *b);
 
 /**
  * nb_poll_take() - Take up to @max frames off the ring that the guest sends on
- * @views_out:	As many views, valid until nb_poll_answer()
+ * @views_out:	Room for @max pointers; what they point to is valid until nb_poll_answer()
  *
  * Also serves requests that are no frames (multicast lists, the control ring). Frames that are no good
  * are counted and answered, not returned. Return: number of views; with 0 there is nothing to answer.
