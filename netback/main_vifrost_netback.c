@@ -22,7 +22,6 @@
 #include "netback/handover.h"
 #include "netback/netback.h"
 #include "vswitch/fast/fast.h"
-#include "vswitch/nic/nic.h"
 
 #define WORKERS_MAX 64
 #define QUEUES_MAX  8
@@ -219,11 +218,9 @@ static void begin(struct service *s)
 /* Until a signal, or until somebody takes over: then s->heir is who, and s->bag has what is to be given. */
 static int run(struct service *s, struct netback_config *config)
 {
-	struct fast_config fast_config = { .host = &fast_host_ops,
-					   .nic = &nic_device,
-					   .bag = s->bag,
-					   .threaded = true,
-					   .paused = true };
+	struct fast_config fast_config = {
+		.host = &fast_host_ops, .bag = s->bag, .threaded = true, .paused = true
+	};
 	char state[PATH_MAX], why[FAST_TEXT_MAX];
 	struct rpc_server *server = NULL;
 	int rc;

@@ -19,6 +19,7 @@
 #include <vswitch-idl.h>
 
 #include "base/clock.h"
+#include "base/plugin.h"
 #include "vswitch/ovs.h"
 
 #define PLUGIN	   "librte_net_xenvif.so"
@@ -35,25 +36,9 @@
 	"apt install openvswitch-switch-dpdk, 'update-alternatives --set ovs-vswitchd "            \
 	"/usr/lib/openvswitch-switch-dpdk/ovs-vswitchd-dpdk', and restart it"
 
-/* Beside the programs: in the build's tree, or where a package puts it. */
 bool vs_ovs_plugin(char path[PATH_MAX])
 {
-	static const char *const places[] = { "../lib/" PLUGIN, "../lib/vifrost/" PLUGIN,
-					      "../lib/x86_64-linux-gnu/vifrost/" PLUGIN };
-	char dir[PATH_MAX], place[PATH_MAX + 64];
-	ssize_t n = readlink("/proc/self/exe", dir, sizeof(dir) - 1);
-
-	if (n <= 0)
-		return false;
-	dir[n] = '\0';
-	*(strrchr(dir, '/') + 1) = '\0';
-	for (size_t i = 0; i < sizeof(places) / sizeof(places[0]); i++) {
-		snprintf(place, sizeof(place), "%s%s", dir, places[i]);
-		/* Without "..": ovs-vswitchd is told, and messages. */
-		if (realpath(place, path))
-			return true;
-	}
-	return false;
+	return plugin_find(PLUGIN, path);
 }
 
 /* DPDK refuses a plug-in that somebody else could have put there. */

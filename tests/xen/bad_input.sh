@@ -105,7 +105,7 @@ stop vifrost-netback
 wait_for 5 daemon_says netback 'unreachable vifrost-netback does not answer .*: start it'
 calm_end
 # Only xl needs privcmd.
-unshare -m bash -c "$(hide_devices evtchn gntdev)"'; exec vifrost-netback' >> "$XEN_LOG/vifrost-netback.log" 2>&1 &
+unshare -m bash -c "$(hide_devices evtchn gntdev)"'; exec vifrost-netback --keep-mapped 1' >> "$XEN_LOG/vifrost-netback.log" 2>&1 &
 xen_pid[vifrost-netback]=$!
 wait_for 10 daemon_says netback up
 wait_for 10 ip netns exec lan ping -c 1 -W 1 192.0.2.21
@@ -130,7 +130,7 @@ wait_for 10 state_is "$(backend deaf)" 5
 calm_lost_nothing
 ok "rings that the guest has not granted"
 
-# A frontend killed takes back its buffers' grants under netback.
+# A frontend killed takes back its buffers' grants under netback, which has but one of them mapped (above).
 in_guest evil "vifrost-front --devid 0 --tap eth0 > /tmp/front.log 2>&1 & echo \$! > /tmp/front.pid"
 wait_for 20 state_is "$(backend evil)" 4
 in_guest evil "ip link set eth0 up; ip addr add 192.0.2.23/24 dev eth0"

@@ -42,7 +42,6 @@
 #include "base/fdbag.h"
 #include "base/rpc.h"
 #include "netback/plane.h"
-#include "vswitch/fast/device.h"
 
 #define FAST_TEXT_MAX 400
 #define FAST_STATE    "fast.json" /* in the run directory */
@@ -67,8 +66,6 @@ struct fast_config {
 	struct fdbag *
 		bag; /* borrowed; hosts' ends and uplinks that a predecessor has given; NULL: none */
 	const struct fast_host_ops *host;
-	const struct fast_device_ops
-		*nic;  /* cards by their DPDK drivers; NULL: none in this program */
 	bool threaded; /* false: the caller calls fast_turn(), for tests */
 	bool paused;   /* as by fast_pause(): until all ports are there */
 };

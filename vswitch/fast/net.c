@@ -8,6 +8,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "vswitch/fast/device.h"
 #include "vswitch/fast/fast_priv.h"
 #include "vswitch/fast/port_fd.h"
 

@@ -1,14 +1,18 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* How the switch reaches a segment beyond the host. */
+#include <dlfcn.h>
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "base/log.h"
+#include "base/plugin.h"
 #include "vswitch/fast/fast_priv.h"
 #include "vswitch/fast/port_device.h"
 #include "vswitch/fast/port_fd.h"
+
+#define NIC_PLUGIN "vifrost_nic.so"
 
 static int open_socket(const struct fast *f, const struct fast_uplink_doc *doc,
 		       struct fast_uplink *u, char *why)
@@ -41,6 +45,31 @@ static int open_device(const struct fast_device_ops *ops, const struct fast_upli
 	return rc;
 }
 
+/*
+ * Cards are a plug-in's, because few hosts give theirs to DPDK, and all others do without its libraries.
+ * It stays loaded: DPDK does not end before the process does.
+ */
+static const struct fast_device_ops *nic_device(const char *pci, char *why)
+{
+	static const struct fast_device_ops *ops;
+	char path[PATH_MAX];
+	void *handle;
+
+	if (ops)
+		return ops;
+	if (!plugin_find(NIC_PLUGIN, path)) {
+		snprintf(why, FAST_DEVICE_WHY_MAX, "%s: %s is not installed beside vifrost-netback",
+			 pci, NIC_PLUGIN);
+		return NULL;
+	}
+	handle = dlopen(path, RTLD_NOW | RTLD_GLOBAL);
+	ops = handle ? dlsym(handle, "nic_device") : NULL;
+	if (!ops)
+		snprintf(why, FAST_DEVICE_WHY_MAX,
+			 "%s: DPDK cannot be loaded, 'apt install dpdk': %.150s", pci, dlerror());
+	return ops;
+}
+
 /* Hardware behind it, and no other stack that leaves sums to be made by whoever takes its frames. */
 static bool is_hardware(const char *link)
 {
@@ -68,6 +97,8 @@ static int open_xdp(const struct fast *f, const struct fast_uplink_doc *doc, uns
 int fast_uplink_open(const struct fast *f, const struct fast_uplink_doc *doc, unsigned int mtu,
 		     struct fast_uplink *u, char *why)
 {
+	const struct fast_device_ops *nic;
+
 	*u = (struct fast_uplink){ .fd = -1 };
 	switch (doc->kind) {
 	case FAST_UPLINK_PACKET:
@@ -78,10 +109,8 @@ int fast_uplink_open(const struct fast *f, const struct fast_uplink_doc *doc, un
 		return is_hardware(doc->name) ? open_xdp(f, doc, mtu, u, why)
 					      : open_socket(f, doc, u, why);
 	case FAST_UPLINK_NIC:
-		if (f->config.nic)
-			return open_device(f->config.nic, doc, mtu, u, why);
-		snprintf(why, FAST_DEVICE_WHY_MAX, "%s: this build has no DPDK drivers", doc->name);
-		return -EOPNOTSUPP;
+		nic = nic_device(doc->name, why);
+		return nic ? open_device(nic, doc, mtu, u, why) : -EOPNOTSUPP;
 	default:
 		return 0;
 	}
