@@ -538,6 +538,22 @@ static void test_pause(void **state)
 	fast_rig_turn(r);
 	expect(r, 2, 3, NONE);
 	expect(r, 1, 2, NONE);
+	/* What came meanwhile comes at once: it is waited for longer, and given up all the same. */
+	for (unsigned int i = 0; i < 8 && fast_rig_status(r, "ports/vif1.0/waits") == 1; i++) {
+		for (unsigned int k = 0; k < 60; k++)
+			send_frame(r, 0, 1, 0, NONE, 1, 60);
+		fast_turn(r->fast);
+	}
+	assert_int_equal(fast_rig_status(r, "ports/vif1.0/waits"), 2);
+	for (uint64_t until = clock_ns() + 20000000u; clock_ns() < until;)
+		fast_turn(r->fast);
+	assert_int_equal(fast_rig_status(r, "ports/vif1.0/drops/no-room"), 0);
+	for (uint64_t end = clock_ns() + 2000000000u; clock_ns() < end;) {
+		fast_turn(r->fast);
+		if (fast_rig_status(r, "ports/vif1.0/drops/no-room"))
+			break;
+	}
+	assert_true(fast_rig_status(r, "ports/vif1.0/drops/no-room") > 0);
 	fast_rig_destroy(r);
 }
 

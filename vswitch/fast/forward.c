@@ -17,6 +17,8 @@
 #define WAIT_NS 4000000u
 #define MORE_NS 12000000u
 #define SLOW_NS 100000000u
+#define CATCH_UP_NS                                                                                \
+	40000000u /* after a pause, when receivers get at once what waited all that time */
 
 #define TAG_SIZE 4u
 #define MACS	 12u
@@ -450,7 +452,7 @@ static void wait_for(struct fast_burst *b, struct fast_port *to, struct nb_view 
 	b->nr_waits++;
 	to->nr_waiting += nr;
 	nb_count(&to->stats.waits, 1);
-	b->until_ns = now_ns + WAIT_NS;
+	b->until_ns = now_ns + (now_ns < to->thread->patient_until_ns ? CATCH_UP_NS : WAIT_NS);
 	fast_thread_activate(to);
 }
 

@@ -65,7 +65,8 @@ struct fast_thread {
 	struct fast_burst *bursts[FAST_BURSTS_MAX];
 	unsigned int nr_bursts, nr_turns, nr_timed;
 	uint32_t now_s;
-	uint64_t last_ns; /* its last turn, when it did not sleep */
+	uint64_t last_ns;	   /* its last turn, when it did not sleep */
+	uint64_t patient_until_ns; /* after a pause */
 	struct fast_port *touched[FAST_PORTS_MAX + FAST_BURST]; /* by flooding, by routing */
 	unsigned int nr_touched;
 	uint64_t sleeps, turns, busy_turns; /* nb_count() */

@@ -15,7 +15,8 @@
 #include "vswitch/fast/net.h"
 
 #define SPIN_NS	   50000u
-#define GAP_NS	   1000000u /* between two turns: longer, it had no processor */
+#define GAP_NS	   1000000u   /* between two turns: longer, it had no processor */
+#define PATIENT_NS 300000000u /* after a pause */
 #define EVENTS_MAX 64
 #define LOOK_AFTER 16 /* turns without a look at the descriptors, while there is work */
 #define AGE_PARTS  16 /* of an FDB looked through a second */
@@ -137,6 +138,8 @@ void fast_thread_pause(struct fast_thread *t, bool on)
 	struct list *l;
 
 	t->is_paused = on;
+	if (!on)
+		t->patient_until_ns = clock_ns() + PATIENT_NS;
 	list_for_each (&t->ports, l)
 		fast_thread_activate(list_entry(l, struct fast_port, all));
 }
