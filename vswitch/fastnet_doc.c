@@ -95,6 +95,27 @@ static bool is_limited(const struct vs_rate *r)
 	return r->bits_per_s || r->packets_per_s;
 }
 
+/* As guard.c has it: of what is said to many, a guest with a layer 2 of its own gets what is about it alone. */
+static bool add_apart(json_t *guard, const struct vs_vif *vif)
+{
+	json_t *addrs = json_array();
+	char text[64];
+	bool ok = addrs && add(guard, "apart", json_true());
+
+	if (ok && !json_object_get(guard, "mac")) {
+		format_mac(vif->mac, text);
+		ok = add(guard, "to", json_string(text));
+	}
+	for (size_t i = 0; ok && i < vif->nr_addrs; i++) {
+		rules_prefix_text(&vif->addrs[i], text);
+		ok = !json_array_append_new(addrs, json_string(text));
+	}
+	if (ok && vif->nr_addrs && !json_object_get(guard, "addrs"))
+		ok = !json_object_set(guard, "addrs", addrs);
+	json_decref(addrs);
+	return ok;
+}
+
 json_t *fastnet_port_doc(const struct vs_network *n, const struct vs_vif *vif)
 {
 	/* A guard is a port's of a switch without the kernel's hooks, whichever that is. */
@@ -112,6 +133,8 @@ json_t *fastnet_port_doc(const struct vs_network *n, const struct vs_vif *vif)
 	json_object_del(doc, "bridge");
 	json_object_del(doc, "ids");
 	ok = add(doc, "network", json_string(n->name));
+	if (ok && n->fast.is_per_guest && vif->has_mac && !vif->receive_only)
+		ok = add_apart(json_object_get(doc, "guard"), vif);
 	if (ok && vif->has_mac) {
 		format_mac(vif->mac, mac);
 		ok = add(doc, "mac", json_string(mac));

@@ -252,11 +252,26 @@ static void test_guests_alone_are_kept_apart(void **state)
 {
 	struct plan_host *h = *state;
 	struct vs_network *n = want(h, "rt0", &vs_mode_fast_route);
+	const json_t *guard;
+	struct vs_vif *vif;
 
 	want_subnet(n, "198.51.100.0", 24, "198.51.100.1");
 	n->fast.is_per_guest = true;
-	want_vif(h, 1, "rt0");
+	vif = want_vif(h, 1, "rt0");
+	vif->addrs[vif->nr_addrs++] = (struct vs_prefix){ .family = AF_INET,
+							  .len = 32,
+							  .address = { 198, 51, 100, 11 } };
+	vif = want_vif(h, 2, "rt0");
+	vif->anti_spoof = VS_SPOOF_ANY;
 	plan_host_apply(h);
+	guard = json_object_get(doc_of(h, VS_DOC_FAST_PORT, "vif1.0"), "guard");
+	assert_true(json_is_true(json_object_get(guard, "apart")));
+	assert_string_equal(json_string_value(json_array_get(json_object_get(guard, "addrs"), 0)),
+			    "198.51.100.11");
+	guard = json_object_get(doc_of(h, VS_DOC_FAST_PORT, "vif2.0"), "guard");
+	assert_true(json_is_true(json_object_get(guard, "apart")));
+	assert_string_equal(text_in(guard, NULL, "to"), "00:16:3e:00:00:02");
+	assert_null(json_object_get(guard, "addrs"));
 	assert_true(
 		json_is_true(json_object_get(doc_of(h, VS_DOC_FAST_NETWORK, "rt0"), "per-guest")));
 	assert_true(
