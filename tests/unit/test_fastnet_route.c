@@ -58,13 +58,15 @@ static struct vs_prefix prefix(const char *text)
 {
 	struct vs_prefix p = { .family = strchr(text, ':') ? AF_INET6 : AF_INET };
 	char copy[64], *slash;
+	uint32_t len;
 
 	snprintf(copy, sizeof(copy), "%s", text);
 	slash = strchr(copy, '/');
 	p.len = p.family == AF_INET ? 32 : 128;
 	if (slash) {
 		*slash = '\0';
-		p.len = (uint8_t)atoi(slash + 1);
+		assert_int_equal(parse_u32(slash + 1, 128, &len), 0);
+		p.len = (uint8_t)len;
 	}
 	assert_int_equal(inet_pton(p.family, copy, p.address), 1);
 	return p;

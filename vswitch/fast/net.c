@@ -254,16 +254,13 @@ int fast_net_prepare(struct fast *f, const char *name, const json_t *doc, struct
 		rc = make_gateway(name, c, why);
 	if (rc || c->is_route)
 		return rc;
-	if (!rc) {
-		rc = get_thread(f, &c->doc, &c->thread);
-		if (rc)
-			snprintf(why, FAST_TEXT_MAX,
-				 rc == -EINVAL
-					 ? "network %s: \"cpus\": there are no such CPUs, or they "
-					   "are not vifrost-netback's to use: %s"
-					 : "network %s: cannot start a thread: %s",
-				 name, strerror(-rc));
-	}
+	rc = get_thread(f, &c->doc, &c->thread);
+	if (rc)
+		snprintf(why, FAST_TEXT_MAX,
+			 rc == -EINVAL ? "network %s: \"cpus\": there are no such CPUs, or they "
+					 "are not vifrost-netback's to use: %s"
+				       : "network %s: cannot start a thread: %s",
+			 name, strerror(-rc));
 	if (!rc && c->is_new)
 		rc = make_net(f, name, &c->doc, &c->net, why);
 	if (!rc)
