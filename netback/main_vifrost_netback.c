@@ -52,6 +52,7 @@ static const struct cli_program program = {
 
 struct service {
 	const char *rundir;
+	char notes[PATH_MAX];
 	char *const *argv; /* of the heir */
 	struct loop *loop;
 	struct netback *nb;
@@ -400,7 +401,6 @@ static int serve(struct service *s, struct netback_config *config)
 
 static int start(struct service *s, struct netback_config *config)
 {
-	char notes[PATH_MAX];
 	int rc;
 
 	/* On a real Xen whoever comes first makes it. */
@@ -409,13 +409,13 @@ static int start(struct service *s, struct netback_config *config)
 		log_err("%s: %s", s->rundir, strerror(-rc));
 		return CLI_UNAVAILABLE;
 	}
-	rundir_file(notes, s->rundir, RUNDIR_NETBACK_NOTES);
-	rc = rundir_create(notes);
+	rundir_file(s->notes, s->rundir, RUNDIR_NETBACK_NOTES);
+	rc = rundir_create(s->notes);
 	if (rc)
-		log_err("%s: %s: the next one will not know which pages are mapped", notes,
+		log_err("%s: %s: the next one will not know which pages are mapped", s->notes,
 			strerror(-rc));
 	else
-		config->notes = notes;
+		config->notes = s->notes;
 	s->bag = fdbag_create();
 	/* All that may fail by itself first: the other still serves. */
 	if (!s->bag || connect_hv(s, config))
