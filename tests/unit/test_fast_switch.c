@@ -509,6 +509,7 @@ static void test_pause(void **state)
 {
 	struct fast_rig *r = lan(3, LAN(""), ", " GUARD);
 	unsigned int got = 0, sent = 60;
+	uint64_t resumed_ns;
 
 	(void)state;
 	for (unsigned int i = 0; i < 3; i++)
@@ -534,6 +535,7 @@ static void test_pause(void **state)
 	assert_int_equal(got, sent);
 	assert_int_equal(fast_rig_status(r, "ports/vif1.0/drops/no-room"), 0);
 	expect(r, 2, NONE, NONE);
+	resumed_ns = clock_ns();
 	fast_resume(r->fast);
 	fast_rig_turn(r);
 	expect(r, 2, 3, NONE);
@@ -547,7 +549,9 @@ static void test_pause(void **state)
 	assert_int_equal(fast_rig_status(r, "ports/vif1.0/waits"), 2);
 	for (uint64_t until = clock_ns() + 20000000u; clock_ns() < until;)
 		fast_turn(r->fast);
-	assert_int_equal(fast_rig_status(r, "ports/vif1.0/drops/no-room"), 0);
+	/* A busy machine may not have let us run in that time. */
+	if (clock_ns() - resumed_ns < 100000000u)
+		assert_int_equal(fast_rig_status(r, "ports/vif1.0/drops/no-room"), 0);
 	for (uint64_t end = clock_ns() + 2000000000u; clock_ns() < end;) {
 		fast_turn(r->fast);
 		if (fast_rig_status(r, "ports/vif1.0/drops/no-room"))
