@@ -184,7 +184,7 @@ static void place(struct bed *bed, unsigned int i, bool guarded)
 	unsigned int ifindex;
 	json_t *guard;
 
-	snprintf(mac, sizeof(mac), "02:00:00:00:00:%02x", i);
+	snprintf(mac, sizeof(mac), "02:00:00:00:00:%02x", i & 0xff);
 	snprintf(addr, sizeof(addr), "10.0.0.%u", i);
 	guard = guarded ? json_pack("{ss ss s[s]}", "level", "strict", "mac", mac, "addrs", addr)
 			: json_pack("{ss}", "level", "none");

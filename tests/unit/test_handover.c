@@ -38,7 +38,7 @@ static ino_t inode(int fd)
 static void fill(struct fdbag *bag, ino_t *inodes)
 {
 	for (int i = 0; i < NR; i++) {
-		char name[16];
+		char name[24];
 		int fds[2];
 
 		assert_int_equal(pipe(fds), 0);
@@ -53,7 +53,7 @@ static void check(struct fdbag *bag, const ino_t *inodes)
 {
 	assert_int_equal(fdbag_size(bag), NR);
 	for (int i = 0; i < NR; i++) {
-		char name[16];
+		char name[24];
 		int fd;
 
 		snprintf(name, sizeof(name), "vif%d.0", i);
