@@ -98,7 +98,7 @@ static int start_eal(const struct fast_device_config *config, char *why)
 {
 	static int started = 1;
 	uint64_t memory = config->memory > MEMORY_LEAST ? config->memory : MEMORY_LEAST;
-	char prefix[40], size[24], cpu[16];
+	char prefix[40], size[24], cpu[16], pages[16];
 	char *argv[16];
 	cpu_set_t cpus;
 	int argc = 0, rc;
@@ -127,7 +127,8 @@ static int start_eal(const struct fast_device_config *config, char *why)
 	/* Devices are probed one by one, by name. */
 	argv[argc++] = (char[]){ "-a" };
 	argv[argc++] = (char[]){ "ffff:ff:1f.7" };
-	argv[argc++] = config->hugepages ? (char[]){ "--in-memory" } : (char[]){ "--no-huge" };
+	snprintf(pages, sizeof(pages), "%s", config->hugepages ? "--in-memory" : "--no-huge");
+	argv[argc++] = pages;
 	rc = rte_eal_init(argc, argv);
 	started = rc < 0 ? -rte_errno : 0;
 	sched_setaffinity(0, sizeof(cpus), &cpus);
