@@ -90,7 +90,7 @@ static int open_xdp(const struct fast *f, const struct fast_uplink_doc *doc, uns
 	snprintf(u->says, sizeof(u->says), "afpacket: %.220s", why);
 	rc = open_socket(f, doc, u, why);
 	if (!rc)
-		log_info("uplink %s", u->says);
+		log_warning("uplink %s", u->says);
 	return rc;
 }
 

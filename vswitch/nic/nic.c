@@ -31,6 +31,7 @@ struct nic {
 	struct rte_mempool *pool;
 	char pci[32];
 	struct rte_mbuf *sending[SEND_MAX];
+	struct rte_mbuf *next_sent; /* room that was given; NULL: none */
 	unsigned int nr_sending;
 	int fds[QUEUES_MAX];
 };
@@ -347,16 +348,19 @@ static uint8_t *nic_room(void *device)
 
 	if (n->nr_sending == SEND_MAX)
 		nic_flush(n);
-	m = rte_pktmbuf_alloc(n->pool);
-	n->sending[n->nr_sending] = m;
+	/* One that was not sent, because a guest's frame could not be, is there still. */
+	m = n->next_sent ? n->next_sent : rte_pktmbuf_alloc(n->pool);
+	n->next_sent = m;
 	return m ? rte_pktmbuf_mtod(m, uint8_t *) : NULL;
 }
 
 static void nic_send(void *device, uint32_t len)
 {
 	struct nic *n = device;
-	struct rte_mbuf *m = n->sending[n->nr_sending++];
+	struct rte_mbuf *m = n->next_sent;
 
+	n->next_sent = NULL;
+	n->sending[n->nr_sending++] = m;
 	m->data_len = (uint16_t)len;
 	m->pkt_len = len;
 }
