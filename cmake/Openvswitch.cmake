@@ -6,7 +6,7 @@ set(VIFROST_OPENVSWITCH "" CACHE PATH "Folder of libopenvswitch: include/, lib/;
 set(places ${VIFROST_OPENVSWITCH})
 foreach(cache $ENV{VIFROST_CACHE_DIR} $ENV{XDG_CACHE_HOME}/vifrost $ENV{HOME}/.cache/vifrost
 	/root/.cache/vifrost /var/cache/vifrost)
-	list(APPEND places ${cache}/libopenvswitch-2)
+	list(APPEND places ${cache}/libopenvswitch-3)
 endforeach()
 find_library(library libopenvswitch.a PATHS ${places} PATH_SUFFIXES lib NO_DEFAULT_PATH NO_CACHE)
 if(NOT library)
