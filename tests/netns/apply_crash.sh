@@ -3,6 +3,7 @@
 # vifrostd is killed at every point of an apply, and of a down: the next start ends in the state before
 # or in the state after, never between, with nothing of the journal left, and the history says which.
 # Timeout: 240
+# Cost: 32
 # shellcheck source=tests/netns/lib.sh
 . "$(dirname "$0")/lib.sh"
 

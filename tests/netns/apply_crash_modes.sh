@@ -5,6 +5,7 @@
 # vifrostd is killed at points spread over the apply that turns one into the other, over its way back and over
 # both to and from nothing.
 # Timeout: 240
+# Cost: 30
 # shellcheck source=tests/netns/lib.sh
 . "$(dirname "$0")/lib.sh"
 # shellcheck source=tests/util/ovs.sh

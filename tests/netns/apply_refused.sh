@@ -4,6 +4,7 @@
 # start, nft refuses a table, the disk is full, the uplink is pulled out. Each time the host is in the old state or the new one, whole,
 # soon, and the message says what was wrong; two who apply at once get one answer each.
 # Timeout: 240
+# Cost: 25
 # shellcheck source=tests/netns/lib.sh
 . "$(dirname "$0")/lib.sh"
 # shellcheck source=tests/util/ovs.sh

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # vifrost bench on a bridge, and on a network that routes between its guests, both strictly guarded: guests of
 # its own and others, the host, the LAN; its document, plot and verdicts; mistakes; and whether anything is left when it is interrupted or killed.
+# Alone: vifrost bench throws away what it measures on a busy machine
 # shellcheck source=tests/netns/lib.sh
 . "$(dirname "$0")/lib.sh"
 need_programs jq vifrost-plot

@@ -5,6 +5,7 @@
 #
 #	one -- vif.0 -- testpmd -- vif.0 -- two
 #
+# Alone: dpdk-testpmd polls all the time
 # shellcheck disable=SC2317 # waited for
 # shellcheck source=tests/netns/lib.sh
 . "$(dirname "$0")/lib.sh"

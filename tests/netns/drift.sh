@@ -3,6 +3,7 @@
 # What others change of ours is noticed, named and repaired within a second, or reported, or adopted, as the
 # policy says; with one who does it again and again there is no endless fight.
 # Timeout: 120
+# Cost: 30
 # shellcheck source=tests/netns/lib.sh
 . "$(dirname "$0")/lib.sh"
 

@@ -4,6 +4,7 @@
 # and by nothing else; what was connected before there was a firewall goes on; flows that others take away come back.
 # Then random firewalls and packets (oracle_segment.py; ORACLE_SEED and ORACLE_ROUNDS for others and for more).
 # Timeout: 120
+# Cost: 20
 # shellcheck source=tests/netns/lib.sh
 . "$(dirname "$0")/lib.sh"
 lab_openvswitch || skip "ovs-vswitchd is not here: scripts/install-deps run"

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # vifrost-netback handed over to its successor amid numbered flows, between guests and from the host, on datapaths
 # tap and dpdk: nothing is lost, nor when the successor fails. Killed, what is lost is counted, and has a bound.
+# Alone: it counts frames that a busy machine would lose
 # shellcheck source=tests/netns/lib.sh
 . "$(dirname "$0")/lib.sh"
 need_programs jq socat

@@ -3,6 +3,7 @@
 # Every guest gets its link, on a busy host too, after neighbours that ended in all ways: event and answer,
 # both ends' steps and those of the kernel fall together differently each time.
 # Timeout: 300
+# Alone: its busy loops take the whole machine
 # shellcheck source=tests/netns/lib.sh
 . "$(dirname "$0")/lib.sh"
 test_begin "$@"

@@ -4,6 +4,7 @@
 # the twelve the guest reaches the LAN as that mode has it, the LAN reaches the host all the while, and the guest
 # has seen its carrier blink exactly where its addresses no longer hold. The way out leaves nothing.
 # Timeout: 180
+# Alone: it counts what is lost in a gap
 # shellcheck source=tests/netns/lib.sh
 . "$(dirname "$0")/lib.sh"
 need_programs jq nft

@@ -3,6 +3,7 @@
 # Mode ovs on Open vSwitch's user-space datapath, with daemons of our own: traffic, VLANs, what a guest must
 # not send, daemons that die, others who change what is ours; and everything gone after.
 # Timeout: 120
+# Cost: 20
 # shellcheck source=tests/netns/lib.sh
 . "$(dirname "$0")/lib.sh"
 # shellcheck source=tests/util/ovs.sh

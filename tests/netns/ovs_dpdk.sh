@@ -7,6 +7,7 @@
 #	g1 192.0.2.21 -- ring --+ VLAN 20
 #	g2 192.0.2.22 -- ring --+-- ovs-vswitchd -- lan0 ==== wan0 192.0.2.1 ("lan")
 #	g3 192.0.2.23 -- ring --+-- xenbr0, the host, 192.0.2.10
+# Alone: it polls, and takes the machine's hugepages
 # shellcheck source=tests/netns/lib.sh
 . "$(dirname "$0")/lib.sh"
 # shellcheck source=tests/util/ovs.sh

@@ -3,6 +3,7 @@
 # scripts/quickstart: does the whole job; and leaves nothing behind on success, in its shell, on SIGINT and
 # SIGTERM at any moment, and when it is killed.
 # Timeout: 240
+# Cost: 37
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 VIFROST_BIN_DIR=$(realpath -m "${1:?usage: $0 BIN-DIR}")

@@ -3,6 +3,7 @@
 # Rate limits as measured, towards the guest and from it, UDP and TCP, one queue and several; changed live, and said
 # by status; and on Open vSwitch in user space, packets as well. What counts is bytes of frames.
 # Timeout: 240
+# Alone: it measures rates
 # shellcheck source=tests/netns/lib.sh
 . "$(dirname "$0")/lib.sh"
 # shellcheck source=tests/util/ovs.sh
@@ -34,9 +35,9 @@ measure() {
 	# BBR, where it is the default, takes its time off now and then.
 	[[ $* == *-u* ]] || set -- "$@" -C reno
 	# The server may still be busy with the end of the one before.
+	sleep 0.5
+	in_lan iperf3 -c "${address[$guest]}" -t 4 -J "$@" > "$LAB_LOG/iperf3.json" &
 	sleep 1
-	in_lan iperf3 -c "${address[$guest]}" -t 5 -J "$@" > "$LAB_LOG/iperf3.json" &
-	sleep 1.5
 	got=$(rate_of "$what" "$vif" 2.5)
 	wait $! || fail "iperf3: $(jq -r .error "$LAB_LOG/iperf3.json")"
 	echo "$guest $what $*: $got kbit/s of $want Mbit/s"

@@ -3,6 +3,7 @@
 # SIGKILL of any one daemon: its successor picks up the running guests. A stream and a ping live on, vifs
 # keep their state in xenstore, guests do not connect again.
 # Timeout: 240
+# Alone: it compares the strength of a stream
 # shellcheck source=tests/netns/lib.sh
 . "$(dirname "$0")/lib.sh"
 test_begin "$@"

@@ -6,6 +6,7 @@
 #	r1 198.51.100.70, 2001:db8:40::70 -- vif --+
 #	r2 198.51.100.71, 2001:db8:40::71 -- vif --+-- host -- xenbr0 -- lan0 ==== wan0 ("lan")
 #							rt0: 198.51.100.65, 2001:db8:40::1
+# Alone: it holds answers to their time
 # shellcheck source=tests/netns/lib.sh
 . "$(dirname "$0")/lib.sh"
 need_programs tcpdump jq dnsmasq dhcpcd

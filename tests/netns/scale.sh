@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # 200 guests with a vif each, all answering pings, then all gone without a trace.
 # Timeout: 300
+# Alone: 200 guests take the whole machine
 # shellcheck source=tests/netns/lib.sh
 . "$(dirname "$0")/lib.sh"
 test_begin "$@"

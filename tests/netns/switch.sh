@@ -4,6 +4,7 @@
 # live, pings to the host are answered, and the way back ends where it began. How long a gap is bench/switch judges,
 # on a quiet machine; here it may be 500 ms, where scripts that take ports down need two seconds.
 # Timeout: 120
+# Alone: it counts what is lost in a gap of milliseconds
 # shellcheck source=tests/netns/lib.sh
 . "$(dirname "$0")/lib.sh"
 lab_openvswitch || skip "ovs-vswitchd is not here: scripts/install-deps run"

@@ -3,6 +3,7 @@
 # A try that nobody confirms is taken back, whoever is killed meanwhile; one that is confirmed stays; what is
 # true is always one of both, whole.
 # Timeout: 180
+# Cost: 55
 # shellcheck source=tests/netns/lib.sh
 . "$(dirname "$0")/lib.sh"
 

@@ -3,6 +3,7 @@
 # An operator changes the host's network over ssh, and with the change the connection is gone, or the client, or the
 # shell: unless somebody confirms, the host comes back by itself, in time.
 # Timeout: 180
+# Cost: 45
 # shellcheck source=tests/netns/lib.sh
 . "$(dirname "$0")/lib.sh"
 

@@ -5,6 +5,7 @@
 # its guest; says what is wrong with its arguments.
 #
 #	one --- vif -- xenbr0 -- vif --- testpmd in guest "poll" --- vif -- lab0 -- vif --- two
+# Alone: dpdk-testpmd polls all the time
 # shellcheck source=tests/netns/lib.sh
 . "$(dirname "$0")/lib.sh"
 need_programs dpdk-testpmd jq iperf3

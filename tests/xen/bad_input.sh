@@ -4,6 +4,7 @@
 # Xen's tools look (error/backend/vif/... of dom0), and a guest that has no part in it loses no packet.
 #
 #	calm (PV), the others ==== xenbr0 ---- lan0 ==== wan0 (namespace "lan")
+# Cost: 100
 # shellcheck source=tests/xen/lib.sh
 . "$(dirname "$0")/lib.sh"
 xen_begin "$@"

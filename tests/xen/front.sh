@@ -4,6 +4,7 @@
 # is used too: the control ring and multicast control. Against vifrost-netback and against Linux's xen-netback.
 #
 #   lan ns: wan0 ──── lan0 ─ xenbr0 ─ vif<d>.0 ══ eth0: vifrost-front's TAP in the domU
+# Cost: 145
 # shellcheck source=tests/xen/lib.sh
 . "$(dirname "$0")/lib.sh"
 xen_begin "$@"

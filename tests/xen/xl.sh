@@ -4,6 +4,7 @@
 # shutdown, each with traffic both ways after it and nothing left of what is no more.
 #
 #	gpv (PV), later also gpvh (PVH) ==== xenbr0 ---- lan0 ==== wan0 (namespace "lan")
+# Cost: 90
 # shellcheck source=tests/xen/lib.sh
 . "$(dirname "$0")/lib.sh"
 xen_begin "$@"
