@@ -186,6 +186,13 @@ lab_daemons_down() {
 	return "$status"
 }
 
+# What vifrost-netback answers to method $1 with parameters $2 (none).
+netback_rpc() {
+	local none='{}'
+	printf '{"method":"%s","params":%s}\n' "$1" "${2:-$none}" |
+		timeout 5 socat -t 5 - "UNIX-CONNECT:$VIFROST_RUN_DIR/netback.sock"
+}
+
 # The process that runs as init in guest $1.
 guest_pid() {
 	vxl list -l "$1" | sed -n 's/^ *"pid": *\([1-9][0-9]*\),\{0,1\}$/\1/p' | grep .

@@ -17,6 +17,8 @@ mount -t tmpfs none /var/lib/dhcpcd
 
 # shellcheck source=tests/util/dump.sh
 . "$TEST_SOURCE/tests/util/dump.sh"
+# shellcheck source=tests/util/crash.sh
+. "$TEST_SOURCE/tests/util/crash.sh"
 
 cat > /run/one.yaml <<-END
 	version: 1
@@ -65,8 +67,7 @@ dump_children() {
 		while read -r file; do echo "$file $(md5sum < "$file")"; done)
 }
 dump_all() { dump; dump_ovs; dump_children; }
-is() { dump_all > /run/now 2> /run/dump-errors; cmp -s /run/now "$1"; }
-either() { dump_all > /run/now 2> /run/dump-errors; cmp -s /run/now "$1" || cmp -s /run/now "$2"; }
+go() { if [ "$1" = none ]; then vifrost down -q; else vifrost apply -q "/run/$1.yaml"; fi; }
 
 # The LAN gives lan0 an address, which stays when the program that asked for it has ended.
 ip netns add lan
@@ -101,41 +102,6 @@ vifrost down -q
 wait_for 5 is /run/none || { diff /run/none /run/now || true; fail "down alone does not restore"; }
 daemon_stop vifrostd
 
-go() { if [ "$1" = none ]; then vifrost down -q; else vifrost apply -q "/run/$1.yaml"; fi; }
-
-# $1 from, $2 to, $3: killed at every how many-th point.
-crashes() {
-	local from=$1 to=$2 n=$((1 + RANDOM % 3)) old=0 new=0 began=$SECONDS
-	while true; do
-		VIFROST_FAULT_POINT=$n daemon_start vifrostd
-		disown "${lab_pid[vifrostd]}" # or bash tells of each death
-		if go "$to" 2> /run/error; then
-			kill -TERM "${lab_pid[vifrostd]}"
-			wait_for 5 process_gone "${lab_pid[vifrostd]}"
-			break
-		fi
-		wait_for 10 process_gone "${lab_pid[vifrostd]}" || fail "$from to $to, point $n: $(cat /run/error)"
-		daemon_start vifrostd
-		wait_for 10 either "/run/$from" "/run/$to" || {
-			diff "/run/$from" /run/now || true
-			fail "$from to $to, killed at point $n: neither the old state nor the new one"
-		}
-		[ ! -e "$VIFROST_RUN_DIR/vifrostd/journal" ] || fail "point $n: the journal stayed"
-		[ "$(vifrost status -j | jq .pending)" = 0 ] || fail "point $n: status sees differences"
-		if cmp -s /run/now "/run/$from"; then
-			old=$((old + 1))
-		else
-			new=$((new + 1))
-			go "$from"
-			wait_for 10 is "/run/$from" || { diff "/run/$from" /run/now || true; fail "point $n: no way back"; }
-		fi
-		daemon_stop vifrostd
-		n=$((n + $3))
-	done
-	wait_for 10 is "/run/$to" || { diff "/run/$to" /run/now || true; fail "$from to $to: does not arrive"; }
-	echo "$from to $to: killed up to point $n in steps of $3, $old times the old state, $new times the new [$((SECONDS - began)) s]"
-	[ $old -gt 2 ] || fail "not every outcome was seen"
-}
 crashes none one "${VIFROST_EVERY:-20}"
 crashes one two "${VIFROST_EVERY:-20}"
 crashes two one "${VIFROST_EVERY:-20}"

@@ -176,7 +176,7 @@ mkfifo /run/words
 nft -i < /run/words > /dev/null & owner=$!
 exec 7> /run/words
 echo 'add table inet vifrost-filter { flags owner; }' >&7
-wait_for 5 eval 'nft list tables | grep -q vifrost-filter' || fail "no owner"
+wait_for 5 eval 'nft list tables | grep vifrost-filter > /dev/null' || fail "no owner"
 goes_on
 [ $status = 11 ] || fail "changed what is somebody's own, or does not say that it is in the way of the old state, too"
 says 'nftables table inet vifrost-filter'

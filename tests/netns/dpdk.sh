@@ -31,17 +31,10 @@ policy '{ type: dpdk, fallback: kernel }' none > /run/fallback.yaml
 policy '{ type: dpdk, pmd-cpus: [4000] }' none > /run/cores.yaml
 
 guest() { guest_start "$1" "mac=00:16:3e:00:07:0$2" "ip addr add 192.0.2.2$2/24 dev eth0;"; }
-vif_says() { vifrost vif list -j | jq -e --arg guest "$1" ".[] | select(.guest == \$guest) | $2" > /dev/null; }
 network_says() { vifrost status -j | jq -e ".networks[] | select(.name == \"xenbr0\") | $1" > /dev/null; }
-# $1 method: what vifrost-netback says.
-ask() {
-	printf '{"method":"%s","params":{}}\n' "$1" |
-		timeout 5 socat -t 5 - "UNIX-CONNECT:$VIFROST_RUN_DIR/netback.sock" | jq -c .result
-}
-has_ports() { [ "$(ask fast.get | jq '.ports | length')" = "$1" ]; }
+has_ports() { [ "$(netback_rpc fast.get | jq '.result.ports | length')" = "$1" ]; }
 is_tap() { ip -d link show xenbr0 | grep -q ' tun '; }
 is_bridge() { ip -d link show xenbr0 | grep -q ' bridge '; }
-no_vif_links() { ! ip -br link | grep -q '^vif'; }
 
 lab_network
 
@@ -66,7 +59,7 @@ network_says '.datapath == "dpdk" and .mode == "bridge" and .state == "up"' || f
 ping -c 1 -W 2 $LAB_LAN4 > /dev/null || wait_for 5 ping -c 1 -W 1 $LAB_LAN4 || fail "the host does not reach the LAN"
 guest d1 1
 guest d2 2
-no_vif_links || fail "links on the host: $(ip -br link)"
+no_vifs || fail "links on the host: $(ip -br link)"
 vif_says d1 '.datapath == "dpdk" and .state == "connected"' || fail "vif list: $(vifrost vif list -j)"
 assert_ping d1 192.0.2.22
 assert_ping d1 $LAB_HOST4
@@ -92,9 +85,8 @@ vifrost apply -q /run/dpdk.yaml
 assert_ping d1 192.0.2.22
 
 # What somebody else has told vifrost-netback is drift, and put right.
-printf '{"method":"fast.apply","params":{"ports":{"vif1.0":null}}}\n' |
-	timeout 5 socat -t 5 - "UNIX-CONNECT:$VIFROST_RUN_DIR/netback.sock" | grep -q result
-wait_for 10 has_ports 2 || fail "the port was not put back: $(ask fast.get)"
+netback_rpc fast.apply '{"ports":{"vif1.0":null}}' | grep -q result
+wait_for 10 has_ports 2 || fail "the port was not put back: $(netback_rpc fast.get)"
 assert_ping d1 192.0.2.22
 
 # Killed: goes on with what it was told, without vifrostd.
@@ -117,7 +109,7 @@ vifrost plan /run/dpdk.yaml > /run/plan
 grep -q 'switch port of vif' /run/plan || fail "plan is silent about guests: $(cat /run/plan)"
 vifrost apply -q /run/dpdk.yaml
 is_tap || fail "xenbr0 is no TAP again"
-wait_for 10 no_vif_links || fail "links on the host: $(ip -br link)"
+wait_for 10 no_vifs || fail "links on the host: $(ip -br link)"
 assert_ping d1 192.0.2.22
 assert_ping d2 $LAB_LAN4
 
@@ -128,7 +120,7 @@ awk '/packets transmitted/ { lost = $1 - $4; print "lost " lost " of " $1 " ping
 
 # Unplugged and plugged in again.
 vxl destroy d2
-wait_for 5 has_ports 1 || fail "its port stayed: $(ask fast.get)"
+wait_for 5 has_ports 1 || fail "its port stayed: $(netback_rpc fast.get)"
 guest d2 2
 assert_ping d1 192.0.2.22
 

@@ -9,6 +9,8 @@ need_programs jq nft
 test_lab "$@"
 # shellcheck source=tests/util/dump.sh
 . "$TEST_SOURCE/tests/util/dump.sh"
+# shellcheck source=tests/util/crash.sh
+. "$TEST_SOURCE/tests/util/crash.sh"
 
 for state in tap dpdk; do
 	cat > /run/$state.yaml <<-END
@@ -20,56 +22,25 @@ for state in tap dpdk; do
 	END
 done
 
-told() { # what vifrost-netback was
-	printf '{"method":"fast.get","params":{}}\n' |
-		timeout 5 socat -t 5 - "UNIX-CONNECT:$VIFROST_RUN_DIR/netback.sock" | jq -cS .result
+told() { # what vifrost-netback was, but for what comes by itself: where neighbours are
+	netback_rpc fast.get | jq -cS '.result | del(.networks[].route.prefixes)'
 }
 # Links of a TAP's kind are made by vifrost-netback with a hardware address of the kernel's, then get ours.
 dump_all() { dump; told; }
-is() { dump_all > /run/now 2> /run/dump-errors; cmp -s /run/now "$1"; }
-either() { is "$1" || cmp -s /run/now "$2"; }
+go() { vifrost apply -q "/run/$1.yaml"; }
 
 lab_network
 daemon_start vifrost-hvd
 daemon_start vifrost-netback
 daemon_start vifrostd
 for state in tap dpdk tap; do
-	vifrost apply -q /run/$state.yaml
+	go $state
 	wait_for 5 dump_settled
 	[ ! -e /run/$state ] || wait_for 5 is /run/$state || { diff /run/$state /run/now || true; fail "there and back is not the same"; }
 	dump_all > /run/$state
 done
 daemon_stop vifrostd
 
-# $1 from, $2 to, $3: killed at every how many-th point.
-crashes() {
-	local from=$1 to=$2 n=$((1 + RANDOM % 3)) old=0
-	while true; do
-		VIFROST_FAULT_POINT=$n daemon_start vifrostd
-		disown "${lab_pid[vifrostd]}" # or bash tells of each death
-		if vifrost apply -q "/run/$to.yaml" 2> /run/error; then
-			daemon_stop vifrostd
-			break
-		fi
-		wait_for 10 process_gone "${lab_pid[vifrostd]}" || fail "$from to $to, point $n: $(cat /run/error)"
-		daemon_start vifrostd
-		wait_for 10 either "/run/$from" "/run/$to" || {
-			diff "/run/$from" /run/now || true
-			fail "$from to $to, killed at point $n: neither the old state nor the new one"
-		}
-		if cmp -s /run/now "/run/$from"; then
-			old=$((old + 1))
-		else
-			vifrost apply -q "/run/$from.yaml"
-			wait_for 10 is "/run/$from" || { diff "/run/$from" /run/now || true; fail "point $n: no way back"; }
-		fi
-		daemon_stop vifrostd
-		n=$((n + $3))
-	done
-	wait_for 10 is "/run/$to" || { diff "/run/$to" /run/now || true; fail "$from to $to: does not arrive"; }
-	echo "$from to $to: killed up to point $n in steps of $3, $old times the old state"
-	[ $old -gt 2 ] || fail "killed too seldom"
-}
 crashes tap dpdk "${VIFROST_EVERY:-12}"
 crashes dpdk tap "${VIFROST_EVERY:-12}"
 

@@ -31,7 +31,6 @@ policy 20 1Gbit "$firewall" > /run/closed.yaml
 sed -i 's/^\t*//' /run/*.yaml
 
 guest() { guest_start "$1" "mac=00:16:3e:00:09:0$2" "ip addr add $3/24 dev eth0;"; }
-reaches() { in_guest "$1" timeout 2 bash -c ": < /dev/tcp/$2/$3" 2> /dev/null; }
 mbit() { in_guest p1 iperf3 -c 192.0.2.22 -t 1 -J | jq '.end.sum_received.bits_per_second / 1000000 | floor'; }
 
 lab_network
@@ -64,16 +63,16 @@ in_guest p2 socat TCP4-LISTEN:80,fork,reuseaddr /dev/null &
 test_helpers+=($!)
 in_guest p2 socat TCP4-LISTEN:81,fork,reuseaddr /dev/null &
 test_helpers+=($!)
-wait_for 5 reaches p1 192.0.2.22 80
-wait_for 5 reaches p1 192.0.2.22 81
+wait_for 5 reaches_tcp p1 192.0.2.22 80
+wait_for 5 reaches_tcp p1 192.0.2.22 81
 vifrost apply -q /run/closed.yaml
-reaches p1 192.0.2.22 80 || fail "what is allowed does not pass"
-! reaches p1 192.0.2.22 81 || fail "what is not allowed passes"
+reaches_tcp p1 192.0.2.22 80 || fail "what is allowed does not pass"
+! reaches_tcp p1 192.0.2.22 81 || fail "what is not allowed passes"
 assert_no_ping p2 192.0.2.21
 assert_ping p2 $LAB_LAN4
 assert_ping p1 $LAB_HOST4
 vifrost apply -q /run/open.yaml
-wait_for 5 reaches p1 192.0.2.22 81 || fail "it stayed closed"
+wait_for 5 reaches_tcp p1 192.0.2.22 81 || fail "it stayed closed"
 
 # What a guest sends is limited, and the limit changes.
 guest_serves p2

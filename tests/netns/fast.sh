@@ -21,9 +21,8 @@ for address in 192.0.2.32 192.0.2.10 $LAB_LAN4 2001:db8:0:1::32; do
 done
 wait_for 5 ping -c 1 -W 1 192.0.2.31
 
-rpc() { printf '{"method":"%s","params":{}}\n' "$1" | timeout 5 socat -t 5 - "UNIX-CONNECT:$VIFROST_RUN_DIR/netback.sock"; }
 # $1: a filter of the networks' and ports' status, in Python.
-fast() { rpc fast.status | /usr/bin/python3 -c "import json, sys; s = json.load(sys.stdin)['result']; print($1)"; }
+fast() { netback_rpc fast.status | /usr/bin/python3 -c "import json, sys; s = json.load(sys.stdin)['result']; print($1)"; }
 
 # TCP with segments, to a guest, the host and back.
 guest_serves two
@@ -39,14 +38,14 @@ before=$(run_ns)
 sleep 2
 used=$((($(run_ns) - before) / 1000))
 echo "$used us of processor in 2 s with nothing to do"
-[ "$used" -lt 20000 ] || fail "it does not sleep: $(rpc fast.status)"
+[ "$used" -lt 20000 ] || fail "it does not sleep: $(netback_rpc fast.status)"
 
 # Killed, and started again: it has its documents, and guests go on.
 daemon_stop vifrost-netback KILL
 daemon_start vifrost-netback
 assert_ping one 192.0.2.32
 assert_ping one $LAB_LAN4
-[ "$(fast "len(s['ports'])")" = 2 ] || fail "$(rpc fast.status)"
+[ "$(fast "len(s['ports'])")" = 2 ] || fail "$(netback_rpc fast.status)"
 vxl destroy two
 gone() { [ "$(fast "len(s['ports'])")" = 1 ]; }
 wait_for 5 gone

@@ -14,10 +14,9 @@ daemon_start vifrost-hvd
 daemon_start vifrost-netback
 
 not() { ! "$@"; }
-fast() { printf '%s\n' "{\"method\":\"$1\",\"params\":$2}" | timeout 5 socat -t 5 - "UNIX-CONNECT:$VIFROST_RUN_DIR/netback.sock"; }
 # $1: the uplink.
-bridge() { fast fast.apply "{\"networks\":{\"xenbr0\":{\"mode\":\"bridge\",\"segment\":true,\"uplink\":$1}}}" > /run/answer; }
-kind() { fast fast.status '{}' | jq -r '.result.networks.xenbr0.uplink.kind'; }
+bridge() { netback_rpc fast.apply "{\"networks\":{\"xenbr0\":{\"mode\":\"bridge\",\"segment\":true,\"uplink\":$1}}}" > /run/answer; }
+kind() { netback_rpc fast.status | jq -r '.result.networks.xenbr0.uplink.kind'; }
 from_host() { ping -q -c "$1" -i 0.05 -W 1 $LAB_LAN4; }
 to_host() { in_lan ping -q -c 3 -i 0.05 -W 1 "$1"; }
 is_taken() { ip -d link show dev lan0 | grep -q 'prog/xdp'; }
@@ -42,7 +41,7 @@ not to_host 198.51.100.10
 in_lan iperf3 -s -1 -D > /dev/null
 wait_for 5 in_lan ss -Hltn 'sport = :5201' -O
 iperf3 -c $LAB_LAN4 -n 20M -J | jq -e '.end.sum_sent.bytes >= 20000000 and .end.sum_received.bytes > 5000000'
-fast fast.status '{}' | jq -e '.result.networks.xenbr0.uplink.counters'
+netback_rpc fast.status | jq -e '.result.networks.xenbr0.uplink.counters'
 echo "ok: AF_XDP: pings and TCP both ways, nothing for the host's own stack"
 
 daemon_stop vifrost-netback KILL
@@ -75,7 +74,7 @@ grep -q 'no such device' /run/answer
 from_host 5
 echo "ok: what is not there is refused, and what is there goes on"
 
-fast fast.apply '{"networks":{"xenbr0":null}}' | jq -e .result
+netback_rpc fast.apply '{"networks":{"xenbr0":null}}' | jq -e .result
 not ip link show dev xenbr0 2> /dev/null
 daemon_stop vifrost-netback
 daemon_stop vifrost-hvd

@@ -88,9 +88,14 @@ guest_start() {
 
 fail() { echo "FAILED: $*"; false; }
 
-netback_status() {
-	printf '{"method":"status","params":{}}\n' | timeout 5 socat -t 5 - "UNIX-CONNECT:$VIFROST_RUN_DIR/netback.sock"
-}
+netback_status() { netback_rpc status; }
+# Packets that networks on its switch have routed, or translated.
+fast_routed() { netback_rpc fast.status | jq '[.result | .. | .routed? // empty] | add'; }
+
+# Guest $1's vif, as vifrostd sees it: a filter of jq's.
+vif_says() { vifrost vif list -j | jq -e --arg guest "$1" ".[] | select(.guest == \$guest) | $2" > /dev/null; }
+has_no_drift() { [ "$(vifrost status -j | jq '.drift.steps // [] | length')" = 0 ]; }
+assert_no_drift() { wait_for 5 has_no_drift || fail "drift: $(vifrost status -j | jq -c .drift)"; }
 
 # Why guest $1 has no network: both ends of its vifs, as the store, the daemons and the kernel see them.
 guest_dump() {
@@ -139,6 +144,9 @@ assert_no_loss() {
 	wait_for 5 replies_are "$guest" "$want" ||
 		fail "guest $guest lost $((want - $(echo_replies "$guest"))) of 20 packets to $address"
 }
+
+# Guest $1 reaches $2 at TCP port $3.
+reaches_tcp() { in_guest "$1" timeout 2 bash -c ": < /dev/tcp/$2/$3" 2> /dev/null; }
 
 # An iperf3 server in guest $1, until the test ends.
 test_helpers=()

@@ -14,50 +14,6 @@
 #include "vswitch/fake.h"
 #include "vswitch/plan_priv.h"
 
-static int setup(void **state)
-{
-	struct plan_host *h = plan_host_open();
-
-	h->before = vs_observed_text(&h->fake->model);
-	*state = h;
-	return 0;
-}
-
-/* All undone, in reverse: what was there before is there again. */
-static void undo_all(struct plan_host *h)
-{
-	char why[VS_TEXT_LEN];
-	char *text;
-
-	for (size_t i = h->plan.nr; i-- > 0;)
-		assert_int_equal(vs_step_undo(&h->fake->sys, &h->plan.steps[i], why), 0);
-	text = vs_observed_text(&h->fake->model);
-	assert_string_equal(text, h->before);
-	free(text);
-}
-
-static struct vs_network *want(struct plan_host *h, const char *name, const struct vs_mode *mode)
-{
-	struct vs_network *n = vs_wanted_add_network(&h->wanted);
-
-	assert_non_null(n);
-	strcpy(n->name, name);
-	n->mode = mode;
-	n->mtu = 1500;
-	return n;
-}
-
-static void want_subnet(struct vs_network *n, const char *prefix, int len, const char *gateway)
-{
-	struct vs_subnet *s = vs_network_add_subnet(n);
-
-	assert_non_null(s);
-	s->prefix.family = strchr(prefix, ':') ? AF_INET6 : AF_INET;
-	s->prefix.len = (uint8_t)len;
-	assert_int_equal(inet_pton(s->prefix.family, prefix, s->prefix.address), 1);
-	assert_int_equal(inet_pton(s->prefix.family, gateway, s->gateway), 1);
-}
-
 static void want_vif(struct plan_host *h, const char *name, const char *network)
 {
 	struct vs_vif *vif = vs_wanted_add_vif(&h->wanted);
@@ -66,18 +22,7 @@ static void want_vif(struct plan_host *h, const char *name, const char *network)
 	strcpy(vif->name, name);
 	strcpy(vif->network, network);
 	assert_non_null(vs_fake_add_link(h->fake, name, "tun"));
-	free(h->before);
-	h->before = vs_observed_text(&h->fake->model);
-}
-
-/* Whether @line is part of the dump of what is there. */
-static bool is_there(struct plan_host *h, const char *line)
-{
-	char *text = vs_observed_text(&h->fake->model);
-	bool found = strstr(text, line) != NULL;
-
-	free(text);
-	return found;
+	plan_host_keep(h);
 }
 
 static size_t find_step(const struct plan_host *h, enum vs_op_kind kind)
@@ -91,10 +36,10 @@ static size_t find_step(const struct plan_host *h, enum vs_op_kind kind)
 
 static void want_nat(struct plan_host *h)
 {
-	struct vs_network *n = want(h, "nat0", &vs_mode_nat);
+	struct vs_network *n = plan_host_want(h, "nat0", &vs_mode_nat);
 
-	want_subnet(n, "10.20.0.0", 24, "10.20.0.1");
-	want_subnet(n, "fd00:20::", 64, "fd00:20::1");
+	plan_host_want_subnet(n, "10.20.0.0", 24, "10.20.0.1");
+	plan_host_want_subnet(n, "fd00:20::", 64, "fd00:20::1");
 }
 
 static void test_nat_is_a_bridge_with_gateways(void **state)
@@ -110,8 +55,8 @@ static void test_nat_is_a_bridge_with_gateways(void **state)
 	assert_true(nat0->is_up);
 	assert_int_equal(nat0->accept_ra, 0);
 	assert_int_equal(nat0->ipv6_off, 0);
-	assert_true(is_there(h, "addr nat0 10.20.0.1/24 "));
-	assert_true(is_there(h, "addr nat0 fd00:20::1/64 flags 2 ")); /* IFA_F_NODAD */
+	assert_true(plan_host_shows(h, "addr nat0 10.20.0.1/24 "));
+	assert_true(plan_host_shows(h, "addr nat0 fd00:20::1/64 flags 2 ")); /* IFA_F_NODAD */
 	assert_int_equal(h->fake->model.sysctls[VS_SYSCTL_FORWARDING4], 1);
 	assert_int_equal(h->fake->model.sysctls[VS_SYSCTL_FORWARDING6], 1);
 	assert_int_equal(vs_observed_link(&h->fake->model, "vif1.0")->master, nat0->ifindex);
@@ -126,14 +71,15 @@ static void test_nat_is_undone(void **state)
 	want_nat(h);
 	want_vif(h, "vif1.0", "nat0");
 	plan_host_apply(h);
-	undo_all(h);
+	plan_host_undo(h);
 }
 
 static void test_only_families_in_use_are_forwarded(void **state)
 {
 	struct plan_host *h = *state;
 
-	want_subnet(want(h, "nat0", &vs_mode_nat), "10.20.0.0", 24, "10.20.0.1");
+	plan_host_want_subnet(plan_host_want(h, "nat0", &vs_mode_nat), "10.20.0.0", 24,
+			      "10.20.0.1");
 	plan_host_apply(h);
 	assert_int_equal(h->fake->model.sysctls[VS_SYSCTL_FORWARDING4], 1);
 	assert_int_equal(h->fake->model.sysctls[VS_SYSCTL_FORWARDING6], 0);
@@ -143,9 +89,10 @@ static void test_isolated_needs_no_forwarding(void **state)
 {
 	struct plan_host *h = *state;
 
-	want_subnet(want(h, "lab0", &vs_mode_isolated), "10.99.0.0", 24, "10.99.0.1");
+	plan_host_want_subnet(plan_host_want(h, "lab0", &vs_mode_isolated), "10.99.0.0", 24,
+			      "10.99.0.1");
 	plan_host_apply(h);
-	assert_true(is_there(h, "addr lab0 10.99.0.1/24 "));
+	assert_true(plan_host_shows(h, "addr lab0 10.99.0.1/24 "));
 	assert_int_equal(h->fake->model.sysctls[VS_SYSCTL_FORWARDING4], 0);
 }
 
@@ -170,9 +117,10 @@ static void test_subnet_that_changes(void **state)
 	want_nat(h);
 	plan_host_apply(h);
 	vs_wanted_fini(&h->wanted);
-	want_subnet(want(h, "nat0", &vs_mode_nat), "10.21.0.0", 24, "10.21.0.1");
+	plan_host_want_subnet(plan_host_want(h, "nat0", &vs_mode_nat), "10.21.0.0", 24,
+			      "10.21.0.1");
 	plan_host_apply(h);
-	assert_true(is_there(h, "addr nat0 10.21.0.1/24 "));
+	assert_true(plan_host_shows(h, "addr nat0 10.21.0.1/24 "));
 	assert_int_equal(h->fake->model.nr_addrs, 1);
 }
 
@@ -187,7 +135,7 @@ static void test_host_without_ipv6(void **state)
 		o->links[i].ipv6_off = o->links[i].accept_ra = -1;
 	o->sysctls[VS_SYSCTL_FORWARDING6] = -1;
 	plan_host_apply(h);
-	assert_true(is_there(h, "addr nat0 10.20.0.1/24 "));
+	assert_true(plan_host_shows(h, "addr nat0 10.20.0.1/24 "));
 	assert_int_equal(o->nr_addrs, 1);
 	for (size_t i = 0; i < h->plan.nr; i++)
 		assert_true(h->plan.steps[i].op.kind != VS_OP_IPV6_OFF &&
@@ -200,9 +148,10 @@ static void test_custom_bridge_routes_too(void **state)
 {
 	struct plan_host *h = *state;
 
-	want_subnet(want(h, "priv0", &vs_mode_bridge), "10.9.0.0", 24, "10.9.0.1");
+	plan_host_want_subnet(plan_host_want(h, "priv0", &vs_mode_bridge), "10.9.0.0", 24,
+			      "10.9.0.1");
 	plan_host_apply(h);
-	assert_true(is_there(h, "addr priv0 10.9.0.1/24 "));
+	assert_true(plan_host_shows(h, "addr priv0 10.9.0.1/24 "));
 	assert_int_equal(h->fake->model.sysctls[VS_SYSCTL_FORWARDING4], 1);
 }
 
@@ -210,13 +159,13 @@ static void test_bridge_becomes_nat(void **state)
 {
 	struct plan_host *h = *state;
 
-	want(h, "nat0", &vs_mode_bridge);
+	plan_host_want(h, "nat0", &vs_mode_bridge);
 	want_vif(h, "vif1.0", "nat0");
 	plan_host_apply(h);
 	h->wanted.networks[0].mode = &vs_mode_nat;
-	want_subnet(&h->wanted.networks[0], "10.20.0.0", 24, "10.20.0.1");
+	plan_host_want_subnet(&h->wanted.networks[0], "10.20.0.0", 24, "10.20.0.1");
 	plan_host_apply(h);
-	assert_true(is_there(h, "addr nat0 10.20.0.1/24 "));
+	assert_true(plan_host_shows(h, "addr nat0 10.20.0.1/24 "));
 	/* The guest's port stays where it is. */
 	for (size_t i = 0; i < h->plan.nr; i++)
 		assert_string_not_equal(h->plan.steps[i].op.link, "vif1.0");
@@ -253,13 +202,13 @@ static void add_addr(struct vs_vif *vif, const char *ip)
 
 static struct vs_network *want_route(struct plan_host *h)
 {
-	struct vs_network *n = want(h, "rt0", &vs_mode_route);
+	struct vs_network *n = plan_host_want(h, "rt0", &vs_mode_route);
 	struct vs_vif *vif;
 
 	n->proxy_neighbours = true;
 	n->is_per_guest = true;
-	want_subnet(n, "198.51.100.64", 27, "198.51.100.65");
-	want_subnet(n, "2001:db8:40::", 64, "2001:db8:40::1");
+	plan_host_want_subnet(n, "198.51.100.64", 27, "198.51.100.65");
+	plan_host_want_subnet(n, "2001:db8:40::", 64, "2001:db8:40::1");
 	give_default_route(h, "eth0");
 	want_vif(h, "vif1.0", "rt0");
 	vif = &h->wanted.vifs[0];
@@ -285,16 +234,16 @@ static void test_route_is_a_link_per_guest(void **state)
 	assert_int_equal(vif->accept_ra, 0);
 	assert_int_equal(vif->sysctls[VS_LINK_PROXY_ARP], 1);
 	assert_int_equal(vif->sysctls[VS_LINK_RP_FILTER], 1);
-	assert_true(is_there(h, "addr rt0 198.51.100.65/27 "));
-	assert_true(is_there(h, "addr vif1.0 198.51.100.65/32 "));
-	assert_true(is_there(h, "addr vif1.0 2001:db8:40::1/128 "));
-	assert_true(is_there(h, "addr vif1.0 fe80::1/64 "));
-	assert_true(is_there(h, "route vif1.0 198.51.100.70/32 table 254 protocol 86"));
-	assert_true(is_there(h, "route vif1.0 2001:db8:40::70/128 "));
-	assert_true(is_there(h, "neigh vif1.0 198.51.100.70 00:16:3e:00:00:01"));
-	assert_true(is_there(h, "neigh vif1.0 2001:db8:40::70 00:16:3e:00:00:01"));
-	assert_true(is_there(h, "proxy eth0 198.51.100.70 "));
-	assert_true(is_there(h, "proxy eth0 2001:db8:40::70 "));
+	assert_true(plan_host_shows(h, "addr rt0 198.51.100.65/27 "));
+	assert_true(plan_host_shows(h, "addr vif1.0 198.51.100.65/32 "));
+	assert_true(plan_host_shows(h, "addr vif1.0 2001:db8:40::1/128 "));
+	assert_true(plan_host_shows(h, "addr vif1.0 fe80::1/64 "));
+	assert_true(plan_host_shows(h, "route vif1.0 198.51.100.70/32 table 254 protocol 86"));
+	assert_true(plan_host_shows(h, "route vif1.0 2001:db8:40::70/128 "));
+	assert_true(plan_host_shows(h, "neigh vif1.0 198.51.100.70 00:16:3e:00:00:01"));
+	assert_true(plan_host_shows(h, "neigh vif1.0 2001:db8:40::70 00:16:3e:00:00:01"));
+	assert_true(plan_host_shows(h, "proxy eth0 198.51.100.70 "));
+	assert_true(plan_host_shows(h, "proxy eth0 2001:db8:40::70 "));
 	assert_int_equal(eth0->sysctls[VS_LINK_PROXY_NDP], 1);
 	assert_int_equal(eth0->sysctls[VS_LINK_PROXY_DELAY4], 0);
 	assert_int_equal(h->record.nr_switches, 3);
@@ -315,11 +264,11 @@ static void test_nat_with_a_link_per_guest(void **state)
 	vif = vs_observed_link(&h->fake->model, "vif1.0");
 	assert_int_equal(vif->master, 0);
 	assert_int_equal(vif->sysctls[VS_LINK_PROXY_ARP], 1);
-	assert_true(is_there(h, "addr rt0 198.51.100.65/27 "));
-	assert_true(is_there(h, "addr vif1.0 198.51.100.65/32 "));
-	assert_true(is_there(h, "route vif1.0 198.51.100.70/32 table 254 protocol 86"));
-	assert_true(is_there(h, "neigh vif1.0 2001:db8:40::70 00:16:3e:00:00:01"));
-	assert_false(is_there(h, "proxy "));
+	assert_true(plan_host_shows(h, "addr rt0 198.51.100.65/27 "));
+	assert_true(plan_host_shows(h, "addr vif1.0 198.51.100.65/32 "));
+	assert_true(plan_host_shows(h, "route vif1.0 198.51.100.70/32 table 254 protocol 86"));
+	assert_true(plan_host_shows(h, "neigh vif1.0 2001:db8:40::70 00:16:3e:00:00:01"));
+	assert_false(plan_host_shows(h, "proxy "));
 	assert_true(h->record.networks[0].is_per_guest);
 	plan_host_apply(h);
 	assert_int_equal(h->plan.nr, 0);
@@ -327,18 +276,18 @@ static void test_nat_with_a_link_per_guest(void **state)
 	plan_host_apply(h);
 	vif = vs_observed_link(&h->fake->model, "vif1.0");
 	assert_int_equal(vif->master, vs_observed_link(&h->fake->model, "rt0")->ifindex);
-	assert_false(is_there(h, "addr vif1.0"));
-	assert_false(is_there(h, "neigh vif1.0"));
-	assert_false(is_there(h, "route vif1.0"));
+	assert_false(plan_host_shows(h, "addr vif1.0"));
+	assert_false(plan_host_shows(h, "neigh vif1.0"));
+	assert_false(plan_host_shows(h, "route vif1.0"));
 }
 
 /* Guests that share no segment reach each other by the host. */
 static void test_isolated_links_are_forwarded_between(void **state)
 {
 	struct plan_host *h = *state;
-	struct vs_network *n = want(h, "lab0", &vs_mode_isolated);
+	struct vs_network *n = plan_host_want(h, "lab0", &vs_mode_isolated);
 
-	want_subnet(n, "10.99.0.0", 24, "10.99.0.1");
+	plan_host_want_subnet(n, "10.99.0.0", 24, "10.99.0.1");
 	n->is_per_guest = true;
 	plan_host_apply(h);
 	assert_int_equal(h->fake->model.sysctls[VS_SYSCTL_FORWARDING4], 1);
@@ -350,7 +299,7 @@ static void test_route_is_undone(void **state)
 
 	want_route(h);
 	plan_host_apply(h);
-	undo_all(h);
+	plan_host_undo(h);
 }
 
 static void test_route_given_up_leaves_nothing(void **state)
@@ -423,8 +372,8 @@ static void test_guest_changes_address(void **state)
 	assert_null(strstr(text, "100.70"));
 	assert_null(strstr(text, "40::70"));
 	free(text);
-	assert_true(is_there(h, "neigh vif1.0 198.51.100.71 00:16:3e:00:00:02"));
-	assert_true(is_there(h, "proxy eth0 198.51.100.71 "));
+	assert_true(plan_host_shows(h, "neigh vif1.0 198.51.100.71 00:16:3e:00:00:02"));
+	assert_true(plan_host_shows(h, "proxy eth0 198.51.100.71 "));
 	plan_host_apply(h);
 	assert_int_equal(h->plan.nr, 0);
 }
@@ -449,7 +398,7 @@ static void test_routed_segment(void **state)
 	plan_host_apply(h);
 	vif = vs_observed_link(&h->fake->model, "vif1.0");
 	assert_int_equal(vif->master, vs_observed_link(&h->fake->model, "rt0")->ifindex);
-	assert_true(is_there(h, "proxy eth0 198.51.100.70 "));
+	assert_true(plan_host_shows(h, "proxy eth0 198.51.100.70 "));
 	plan_host_apply(h);
 	assert_int_equal(h->plan.nr, 0);
 	h->wanted.networks[0].is_per_guest = true;
@@ -457,7 +406,7 @@ static void test_routed_segment(void **state)
 	assert_int_equal(vs_observed_link(&h->fake->model, "vif1.0")->master, 0);
 	h->wanted.networks[0].is_per_guest = false;
 	plan_host_apply(h);
-	assert_false(is_there(h, "addr vif1.0"));
+	assert_false(plan_host_shows(h, "addr vif1.0"));
 	assert_int_equal(h->plan.record.nr_networks, 1);
 }
 
@@ -469,7 +418,7 @@ static void test_routed_guest_is_placed_alone(void **state)
 	want_route(h);
 	plan_host_apply(h);
 	planned = vs_observed_text(&h->fake->model);
-	undo_all(h);
+	plan_host_undo(h);
 	h->wanted.nr_vifs = 0;
 	plan_host_apply(h);
 	assert_int_equal(
@@ -479,13 +428,13 @@ static void test_routed_guest_is_placed_alone(void **state)
 	free(planned);
 	free(placed);
 	/* And off it again, to a bridge. */
-	want(h, "priv0", &vs_mode_bridge);
+	plan_host_want(h, "priv0", &vs_mode_bridge);
 	plan_host_apply(h);
 	strcpy(h->wanted.vifs[0].network, "priv0");
 	assert_int_equal(
 		vs_place_vif(&h->fake->sys, &h->wanted.networks[1], &h->wanted.vifs[0], why), 0);
-	assert_false(is_there(h, "addr vif1.0"));
-	assert_false(is_there(h, "route vif1.0"));
+	assert_false(plan_host_shows(h, "addr vif1.0"));
+	assert_false(plan_host_shows(h, "route vif1.0"));
 }
 
 static void test_hears_routers_while_forwarding(void **state)
@@ -568,7 +517,7 @@ static void change_addr(struct plan_host *h, enum vs_op_kind kind, const char *l
 /* eth0 with a lease goes under xenbr0, which asks for one. */
 static void move_lease(struct plan_host *h)
 {
-	struct vs_network *n = want(h, "xenbr0", &vs_mode_bridge);
+	struct vs_network *n = plan_host_want(h, "xenbr0", &vs_mode_bridge);
 
 	n->has_uplink = n->host_dhcp4 = true;
 	strcpy(n->uplink_name, "lan0");
@@ -583,7 +532,7 @@ static void test_lease_moves_and_is_kept(void **state)
 	json_t *doc;
 
 	move_lease(h);
-	assert_true(is_there(h, "addr xenbr0 192.0.2.100/24 flags 0 valid 600"));
+	assert_true(plan_host_shows(h, "addr xenbr0 192.0.2.100/24 flags 0 valid 600"));
 	doc = vs_observed_doc(&h->fake->model, VS_DOC_DHCP, "xenbr0");
 	assert_non_null(doc);
 	assert_string_equal(json_string_value(json_object_get(doc, "request")), "192.0.2.100");
@@ -604,58 +553,41 @@ static void test_lease_is_the_clients(void **state)
 	/* And it is that which the uplink gets. */
 	vs_wanted_fini(&h->wanted);
 	plan_host_apply(h);
-	assert_true(is_there(h, "addr eth0 192.0.2.101/24 flags 0 valid 700"));
-	assert_false(is_there(h, "192.0.2.100"));
+	assert_true(plan_host_shows(h, "addr eth0 192.0.2.101/24 flags 0 valid 700"));
+	assert_false(plan_host_shows(h, "192.0.2.100"));
 	assert_false(has_doc(h, VS_DOC_DHCP, "xenbr0"));
 }
+
+#define T(name) cmocka_unit_test_setup_teardown(name, plan_host_setup, plan_host_teardown)
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(test_nat_is_a_bridge_with_gateways, setup,
-						plan_host_teardown),
-		cmocka_unit_test_setup_teardown(test_nat_is_undone, setup, plan_host_teardown),
-		cmocka_unit_test_setup_teardown(test_only_families_in_use_are_forwarded, setup,
-						plan_host_teardown),
-		cmocka_unit_test_setup_teardown(test_isolated_needs_no_forwarding, setup,
-						plan_host_teardown),
-		cmocka_unit_test_setup_teardown(test_down_takes_all_of_it, setup,
-						plan_host_teardown),
-		cmocka_unit_test_setup_teardown(test_subnet_that_changes, setup,
-						plan_host_teardown),
-		cmocka_unit_test_setup_teardown(test_host_without_ipv6, setup, plan_host_teardown),
-		cmocka_unit_test_setup_teardown(test_custom_bridge_routes_too, setup,
-						plan_host_teardown),
-		cmocka_unit_test_setup_teardown(test_bridge_becomes_nat, setup, plan_host_teardown),
-		cmocka_unit_test_setup_teardown(test_route_is_a_link_per_guest, setup,
-						plan_host_teardown),
-		cmocka_unit_test_setup_teardown(test_nat_with_a_link_per_guest, setup,
-						plan_host_teardown),
-		cmocka_unit_test_setup_teardown(test_isolated_links_are_forwarded_between, setup,
-						plan_host_teardown),
-		cmocka_unit_test_setup_teardown(test_route_is_undone, setup, plan_host_teardown),
-		cmocka_unit_test_setup_teardown(test_route_given_up_leaves_nothing, setup,
-						plan_host_teardown),
-		cmocka_unit_test_setup_teardown(test_answers_of_guests_gone, setup,
-						plan_host_teardown),
-		cmocka_unit_test_setup_teardown(test_guest_leaves, setup, plan_host_teardown),
-		cmocka_unit_test_setup_teardown(test_guest_changes_address, setup,
-						plan_host_teardown),
-		cmocka_unit_test_setup_teardown(test_route_without_advertising, setup,
-						plan_host_teardown),
-		cmocka_unit_test_setup_teardown(test_routed_segment, setup, plan_host_teardown),
-		cmocka_unit_test_setup_teardown(test_routed_guest_is_placed_alone, setup,
-						plan_host_teardown),
-		cmocka_unit_test_setup_teardown(test_hears_routers_while_forwarding, setup,
-						plan_host_teardown),
-		cmocka_unit_test_setup_teardown(test_dnsmasq_comes_and_goes, setup,
-						plan_host_teardown),
-		cmocka_unit_test_setup_teardown(test_program_that_is_not_installed, setup,
-						plan_host_teardown),
-		cmocka_unit_test_setup_teardown(test_lease_moves_and_is_kept, setup,
-						plan_host_teardown),
-		cmocka_unit_test_setup_teardown(test_lease_is_the_clients, setup,
-						plan_host_teardown),
+		T(test_nat_is_a_bridge_with_gateways),
+		T(test_nat_is_undone),
+		T(test_only_families_in_use_are_forwarded),
+		T(test_isolated_needs_no_forwarding),
+		T(test_down_takes_all_of_it),
+		T(test_subnet_that_changes),
+		T(test_host_without_ipv6),
+		T(test_custom_bridge_routes_too),
+		T(test_bridge_becomes_nat),
+		T(test_route_is_a_link_per_guest),
+		T(test_nat_with_a_link_per_guest),
+		T(test_isolated_links_are_forwarded_between),
+		T(test_route_is_undone),
+		T(test_route_given_up_leaves_nothing),
+		T(test_answers_of_guests_gone),
+		T(test_guest_leaves),
+		T(test_guest_changes_address),
+		T(test_route_without_advertising),
+		T(test_routed_segment),
+		T(test_routed_guest_is_placed_alone),
+		T(test_hears_routers_while_forwarding),
+		T(test_dnsmasq_comes_and_goes),
+		T(test_program_that_is_not_installed),
+		T(test_lease_moves_and_is_kept),
+		T(test_lease_is_the_clients),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

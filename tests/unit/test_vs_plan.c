@@ -62,12 +62,8 @@ static void give_route(struct plan_host *h, const char *link, struct vs_route r)
 
 static struct vs_network *want(struct plan_host *h, const char *name, const char *uplink)
 {
-	struct vs_network *n = vs_wanted_add_network(&h->wanted);
+	struct vs_network *n = plan_host_want(h, name, &vs_mode_bridge);
 
-	assert_non_null(n);
-	strcpy(n->name, name);
-	n->mode = &vs_mode_bridge;
-	n->mtu = 1500;
 	n->place = (struct diag_place){ .file = "p.yaml", .line = 7, .column = 3 };
 	n->uplink_place = (struct diag_place){ .file = "p.yaml", .line = 2, .column = 3 };
 	if (uplink) {

@@ -28,13 +28,8 @@ static void want_vif(struct plan_host *h, const char *name, struct vs_vlans vlan
 static int setup(void **state)
 {
 	struct plan_host *h = plan_host_open();
-	struct vs_network *n;
+	struct vs_network *n = plan_host_want(h, "xenbr0", &vs_mode_bridge);
 
-	n = vs_wanted_add_network(&h->wanted);
-	assert_non_null(n);
-	strcpy(n->name, "xenbr0");
-	n->mode = &vs_mode_bridge;
-	n->mtu = 1500;
 	n->has_uplink = true;
 	strcpy(n->uplink.name, "eth0");
 	*vs_network_add_vlans(n) = (struct vs_vlan_range){ 30, 32 };
@@ -45,14 +40,6 @@ static int setup(void **state)
 			 .native = 10, .trunk = { { 10, 10 }, { 20, 29 } }, .nr_trunk = 2 });
 	*state = h;
 	return 0;
-}
-
-static void undo(struct plan_host *h)
-{
-	char why[VS_TEXT_LEN];
-
-	for (size_t i = h->plan.nr; i-- > 0;)
-		assert_int_equal(vs_step_undo(&h->fake->sys, &h->plan.steps[i], why), 0);
 }
 
 static void assert_vlans(const struct plan_host *h, const char *link, const char *want)
@@ -153,7 +140,7 @@ static void everyone_has_theirs(void **state)
 	/* What comes to the bridge gets nothing by itself. */
 	assert_true(find_setting(h, VS_BRIDGE_DEFAULT_PVID) < find_doc(h, "eth0"));
 	assert_true(find_doc(h, "eth0") < find_setting(h, VS_BRIDGE_VLAN_FILTERING));
-	undo(h);
+	plan_host_undo(h);
 	after = vs_observed_text(&h->fake->model);
 	assert_string_equal(before, after);
 	free(before);
@@ -197,7 +184,7 @@ static void turned_on_and_off_under_guests(void **state)
 	text = vs_observed_text(&h->fake->model);
 	assert_string_equal(text, plain);
 	free(text);
-	undo(h);
+	plan_host_undo(h);
 	text = vs_observed_text(&h->fake->model);
 	assert_string_equal(text, filtered);
 	free(text);
@@ -228,7 +215,7 @@ static void taken_down_and_back(void **state)
 	text = vs_observed_text(&h->fake->model);
 	assert_string_equal(text, before);
 	free(text);
-	undo(h);
+	plan_host_undo(h);
 	text = vs_observed_text(&h->fake->model);
 	assert_string_equal(text, filtered);
 	free(text);
@@ -252,7 +239,7 @@ static void moving_takes_them_along(void **state)
 	strcpy(h->wanted.vifs[1].network, "plain");
 	plan_host_apply(h);
 	assert_vlans(h, "vif2.0", NULL);
-	undo(h);
+	plan_host_undo(h);
 	text = vs_observed_text(&h->fake->model);
 	assert_string_equal(text, before);
 	free(text);
