@@ -133,6 +133,13 @@ int apply_undo(struct apply *a, const struct vs_step *steps, size_t nr, const bo
 	return rc;
 }
 
+static void say_no_journal(const struct apply *a, int rc, struct apply_result *result)
+{
+	snprintf(result->why, sizeof(result->why), "cannot write the journal in %s: %s%s", a->dir,
+		 strerror(-rc),
+		 rc == -ENOSPC ? "; make room there: no change without a way back" : "");
+}
+
 static size_t batch_end(const struct vs_plan *plan, size_t first)
 {
 	size_t i = first + 1;
@@ -178,9 +185,7 @@ static int do_steps(struct apply *a, const struct vs_plan *plan, struct apply_re
 					    json_pack("{ss si si}", "type", "start", "step", (int)i,
 						      "last", (int)end - 1));
 			if (rc) {
-				snprintf(result->why, sizeof(result->why),
-					 "cannot write the journal in %s: %s", a->dir,
-					 strerror(-rc));
+				say_no_journal(a, rc, result);
 				break;
 			}
 		}
@@ -249,8 +254,7 @@ static int write_begin(struct apply *a, const struct apply_wish *wish, json_t *s
 	}
 	fault_point(a);
 	if (rc)
-		snprintf(result->why, sizeof(result->why), "cannot write the journal in %s: %s",
-			 a->dir, strerror(-rc));
+		say_no_journal(a, rc, result);
 	return rc;
 }
 
@@ -289,8 +293,7 @@ static int transact(struct apply *a, const struct apply_wish *wish, struct vs_pl
 		rc = journal_append(&o->journal, json_pack("{ss}", "type", "done"));
 		fault_point(a);
 		if (rc)
-			snprintf(result->why, sizeof(result->why),
-				 "cannot write the journal in %s: %s", a->dir, strerror(-rc));
+			say_no_journal(a, rc, result);
 	}
 	if (!rc)
 		rc = take_steps(a, plan);
