@@ -7,294 +7,14 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "base/parse.h"
 #include "base/rundir.h"
 #include "base/unixsock.h"
-#include "policy/bench/bench.h"
-#include "policy/bench/load.h"
-#include "policy/cli.h"
-#include "policy/units.h"
+#include "policy/cli_bench.h"
 
-#define DURATION_DEFAULT_US 2000000u
-#define VERIFY_MS	    1000
-#define DURATION_MIN_MS	    50
-#define DURATION_MAX_MS	    60000
-#define WINDOWS_DEFAULT	    3
-#define WINDOW_EXTRA_MS	    400	 /* starting and ending it */
-#define THRESHOLD_DEFAULT   10	 /* percent */
-#define PATH_EXTRA_MS	    1500 /* until both ends are there */
-#define LIFE_EXTRA_S	    120
-#define MAX_ROWS	    16
-#define PLOT_PROGRAM	    "vifrost-plot"
-
-static const struct bench_row all_rows[] = {
-	{ BENCH_STREAM, false, 0 },	{ BENCH_STREAM, false, 1500 },
-	{ BENCH_STREAM, false, 512 },	{ BENCH_STREAM, false, 64 },
-	{ BENCH_PACKETS, true, 64 },	{ BENCH_PACKETS, true, 512 },
-	{ BENCH_PACKETS, true, 1500 },	{ BENCH_PACKETS, true, 0 },
-	{ BENCH_ROUND_TRIP, true, 64 }, { BENCH_ROUND_TRIP, true, 1500 },
-};
-
-struct plan {
-	struct bench_path paths[BENCH_MAX_PATHS];
-	struct bench_row rows[BENCH_MAX_PATHS][MAX_ROWS];
-	size_t nr_rows[BENCH_MAX_PATHS], nr_paths;
-};
-
-struct asked {
-	const char *from, *to, *network, *protocol, *output, *plot, *compare, *read;
-	uint32_t sizes[8], threshold;
-	size_t nr_sizes;
-	bool check;
-};
-
-static const char *text_of(const json_t *object, const char *key)
-{
-	const char *text = json_string_value(json_object_get(object, key));
-
-	return text ? text : "";
-}
-
-static int usage(const struct cli_output *o, const char *hint, const char *option, const char *text)
-{
-	return cli_fail(o, CLI_USAGE, "usage", hint, "--%s %s cannot be used", option, text);
-}
-
-/* ---- what was typed ---- */
-
-static int take_sizes(const struct cli_output *o, const char *list, struct asked *a)
-{
-	char item[16];
-
-	while (list && *list) {
-		size_t len = strcspn(list, ",");
-		uint32_t *size = &a->sizes[a->nr_sizes];
-
-		snprintf(item, sizeof(item), "%.*s", (int)(len < 15 ? len : 15), list);
-		if (a->nr_sizes == sizeof(a->sizes) / sizeof(a->sizes[0]) ||
-		    (strcmp(item, "gso") != 0 &&
-		     (parse_u32(item, 9000, size) || *size < LOAD_MIN_SIZE)))
-			return usage(o, "up to 8, from 64 to 9000 or gso, as in 64,1500,gso",
-				     "size", list);
-		if (!strcmp(item, "gso"))
-			*size = 0;
-		a->nr_sizes++;
-		list += len + (list[len] == ',');
-	}
-	return CLI_OK;
-}
-
-static int take_number(const struct cli_output *o, const struct cli_parsed *parsed,
-		       const char *name, uint32_t min, uint32_t max, uint32_t *value)
-{
-	const char *text = cli_value(parsed, name);
-	char hint[64];
-
-	if (!text)
-		return CLI_OK;
-	snprintf(hint, sizeof(hint), "a number from %u to %u", min, max);
-	if (parse_u32(text, max, value) || *value < min)
-		return usage(o, hint, name, text);
-	return CLI_OK;
-}
-
-static int take_numbers(const struct cli_output *o, const struct cli_parsed *parsed,
-			struct bench *b, struct asked *a)
-{
-	const char *duration = cli_value(parsed, "duration");
-	uint64_t us = DURATION_DEFAULT_US;
-	int status;
-
-	b->windows = WINDOWS_DEFAULT;
-	b->port = BENCH_PORT;
-	a->threshold = THRESHOLD_DEFAULT;
-	if (duration && (unit_parse(UNIT_DURATION, duration, &us) || us / 1000 < DURATION_MIN_MS ||
-			 us / 1000 > DURATION_MAX_MS))
-		return usage(o, "from 50ms to 60s", "duration", duration);
-	b->duration_ms = (uint32_t)(us / 1000);
-	status = take_number(o, parsed, "windows", 1, BENCH_MAX_WINDOWS, &b->windows);
-	if (!status)
-		status = take_number(o, parsed, "port", 1, 65535, &b->port);
-	if (!status)
-		status = take_number(o, parsed, "threshold", 0, 1000, &a->threshold);
-	return status ? status : take_sizes(o, cli_value(parsed, "size"), a);
-}
-
-static int take_options(const struct cli_output *o, const struct cli_parsed *parsed,
-			struct bench *b, struct asked *a)
-{
-	int status;
-
-	*a = (struct asked){ .from = cli_value(parsed, "from"),
-			     .to = cli_value(parsed, "to"),
-			     .network = cli_value(parsed, "network"),
-			     .protocol = cli_value(parsed, "protocol"),
-			     .output = cli_value(parsed, "output"),
-			     .plot = cli_value(parsed, "plot"),
-			     .compare = cli_value(parsed, "compare"),
-			     .read = cli_value(parsed, "read"),
-			     .check = cli_value(parsed, "check") };
-	status = take_numbers(o, parsed, b, a);
-	if (status)
-		return status;
-	if (a->protocol && strcmp(a->protocol, "tcp") != 0 && strcmp(a->protocol, "udp") != 0)
-		return usage(o, "tcp or udp", "protocol", a->protocol);
-	if (a->from && a->to && strcmp(a->from, BENCH_GUEST) != 0 && !strcmp(a->from, a->to))
-		return cli_fail(o, CLI_USAGE, "usage",
-				"two guests, a guest and host, a guest and an address",
-				"--from and --to are the same");
-	if (a->check && (a->from || a->to || a->network || a->nr_sizes || a->protocol))
-		return cli_fail(o, CLI_USAGE, "usage",
-				"leave --from, --to, --network, --size and --protocol out",
-				"--check measures what the policy's objectives name");
-	if (a->plot && !(strlen(a->plot) > 4 && (!strcmp(a->plot + strlen(a->plot) - 4, ".svg") ||
-						 !strcmp(a->plot + strlen(a->plot) - 4, ".png"))))
-		return usage(o, "a name that ends in .svg or .png", "plot", a->plot);
-	return CLI_OK;
-}
-
-/* ---- what is to be measured ---- */
-
-static bool is_wanted(const struct asked *a, const struct bench_row *row)
-{
-	if (a->protocol && strcmp(a->protocol, row->udp ? "udp" : "tcp") != 0)
-		return false;
-	for (size_t i = 0; i < a->nr_sizes; i++)
-		if (a->sizes[i] == row->size)
-			return true;
-	return !a->nr_sizes;
-}
-
-/* Sizes of the operator's own that no row of ours has. */
-static size_t choose_rows(const struct asked *a, struct bench_row *rows)
-{
-	static const struct bench_row kinds[] = { { BENCH_STREAM, false, 0 },
-						  { BENCH_PACKETS, true, 0 },
-						  { BENCH_ROUND_TRIP, true, 0 } };
-	size_t nr = 0;
-
-	if (!a->nr_sizes) {
-		for (size_t i = 0; i < sizeof(all_rows) / sizeof(all_rows[0]); i++)
-			if (is_wanted(a, &all_rows[i]))
-				rows[nr++] = all_rows[i];
-		return nr;
-	}
-	for (size_t i = 0; i < a->nr_sizes; i++)
-		for (size_t k = 0; k < 3 && nr < MAX_ROWS; k++) {
-			struct bench_row row = kinds[k];
-
-			row.size = a->sizes[i];
-			/* One packet at a time is nothing to segment. */
-			if (is_wanted(a, &row) && (row.size || row.test != BENCH_ROUND_TRIP))
-				rows[nr++] = row;
-		}
-	return nr;
-}
-
-static void add_path(struct plan *p, const struct asked *a, const char *network, const char *from,
-		     const char *to)
-{
-	struct bench_path *path = &p->paths[p->nr_paths];
-
-	if (p->nr_paths == BENCH_MAX_PATHS)
-		return;
-	snprintf(path->network, sizeof(path->network), "%s", network);
-	path->from = from && strcmp(from, BENCH_GUEST) != 0 ? from : NULL;
-	path->to = to && strcmp(to, BENCH_GUEST) != 0 ? to : NULL;
-	p->nr_rows[p->nr_paths] = choose_rows(a, p->rows[p->nr_paths]);
-	p->nr_paths++;
-}
-
-/* Is @name a network, when the operator gives one as an end: a guest of ours there. */
-static const json_t *find_network(const struct bench *b, const char *name)
-{
-	const json_t *network;
-	size_t i;
-
-	json_array_foreach (json_object_get(b->status, "networks"), i, network)
-		if (name && !strcmp(text_of(network, "name"), name))
-			return network;
-	return NULL;
-}
-
-/* All networks, or one; guest to guest and guest to host unless one end is named. */
-static int plan_paths(const struct cli_output *o, struct bench *b, struct asked *a, struct plan *p)
-{
-	const json_t *network, *networks = json_object_get(b->status, "networks");
-	bool open = !a->from && !a->to;
-	size_t i;
-
-	if (!a->network && find_network(b, a->from)) {
-		a->network = a->from;
-		a->from = NULL;
-	}
-	if (a->network && !find_network(b, a->network))
-		return cli_fail(o, CLI_DATA, "not-found", "`vifrost status` shows all",
-				"the policy in force has no network \"%s\"", a->network);
-	if (a->from && a->to && !a->network) {
-		add_path(p, a, "", a->from, a->to);
-		return CLI_OK;
-	}
-	json_array_foreach (networks, i, network) {
-		const char *name = text_of(network, "name");
-
-		if (a->network && strcmp(a->network, name) != 0)
-			continue;
-		if (!open) {
-			add_path(p, a, name, a->from, a->to);
-			continue;
-		}
-		add_path(p, a, name, NULL, NULL);
-		add_path(p, a, name, NULL, BENCH_HOST);
-		add_path(p, a, name, BENCH_HOST, NULL);
-	}
-	if (p->nr_paths)
-		return CLI_OK;
-	return cli_fail(o, CLI_DATA, "not-found", "`vifrost apply FILE` makes some",
-			"there is no network to measure");
-}
-
-/* The objectives' ends, each pair once, with the rows that they speak of. */
-static int plan_objectives(const struct cli_output *o, const json_t *policy, struct plan *p)
-{
-	static const struct {
-		const char *key;
-		struct bench_row row;
-	} kinds[] = {
-		{ "min-throughput", { BENCH_STREAM, false, 0 } },
-		{ "min-packets", { BENCH_PACKETS, true, 64 } },
-		{ "max-rtt-p99", { BENCH_ROUND_TRIP, true, 64 } },
-	};
-	const json_t *objective;
-	size_t i;
-
-	json_array_foreach (json_object_get(policy, "objectives"), i, objective) {
-		const char *from = text_of(objective, "from"), *to = text_of(objective, "to");
-		size_t at = 0;
-
-		while (at < p->nr_paths &&
-		       (strcmp(p->paths[at].from, from) != 0 || strcmp(p->paths[at].to, to) != 0))
-			at++;
-		if (at == BENCH_MAX_PATHS)
-			break;
-		if (at == p->nr_paths)
-			p->paths[p->nr_paths++] = (struct bench_path){ .from = from, .to = to };
-		for (size_t k = 0; k < 3; k++) {
-			bool has = !*text_of(objective, kinds[k].key);
-
-			for (size_t n = 0; n < p->nr_rows[at]; n++)
-				has |= p->rows[at][n].test == kinds[k].row.test;
-			if (!has)
-				p->rows[at][p->nr_rows[at]++] = kinds[k].row;
-		}
-	}
-	if (p->nr_paths)
-		return CLI_OK;
-	return cli_fail(o, CLI_DATA, "not-found", "see \"objectives\" in vifrost-policy(5)",
-			"the policy in force has no objectives");
-}
-
-/* ---- measuring ---- */
+#define VERIFY_MS	1000
+#define WINDOW_EXTRA_MS 400  /* starting and ending it */
+#define PATH_EXTRA_MS	1500 /* until both ends are there */
+#define LIFE_EXTRA_S	120
 
 static void add_failure(struct bench *b, const struct bench_path *p, const char *why)
 {
@@ -375,7 +95,8 @@ static json_t *document(const struct bench *b)
 			 b->failed);
 }
 
-static int run_plan(const struct cli_output *o, struct bench *b, struct plan *p, json_t **doc_out)
+static int run_plan(const struct cli_output *o, struct bench *b, struct bench_plan *p,
+		    json_t **doc_out)
 {
 	uint64_t ms = 0;
 	int rc = 0;
@@ -404,86 +125,8 @@ static int run_plan(const struct cli_output *o, struct bench *b, struct plan *p,
 	return CLI_OK;
 }
 
-/* ---- what comes of it ---- */
-
-static int write_file(const struct cli_output *o, const char *path, const json_t *doc)
-{
-	if (!json_dump_file(doc, path, JSON_INDENT(2) | JSON_ENSURE_ASCII))
-		return CLI_OK;
-	return cli_fail(o, CLI_DATA, "file", NULL, "cannot write %s: %s", path, strerror(errno));
-}
-
-static int read_document(const struct cli_output *o, const char *path, json_t **doc_out)
-{
-	char why[BENCH_WHY];
-	json_error_t error;
-	json_t *doc = json_load_file(path, 0, &error);
-
-	*doc_out = NULL;
-	if (!doc)
-		return cli_fail(o, CLI_DATA, "file", "it takes what `vifrost bench --output` wrote",
-				"cannot read %s: %s", path, error.text);
-	if (bench_document_check(doc, why)) {
-		json_decref(doc);
-		return cli_fail(o, CLI_DATA, "file", "it takes what `vifrost bench --output` wrote",
-				"%s is no result of a benchmark: %s", path, why);
-	}
-	*doc_out = doc;
-	return CLI_OK;
-}
-
-/* The one of this build, if it stands beside us. */
-static void find_plot(char program[PATH_MAX])
-{
-	ssize_t len = readlink("/proc/self/exe", program, PATH_MAX - sizeof(PLOT_PROGRAM));
-
-	program[len > 0 ? len : 0] = 0;
-	if (strrchr(program, '/'))
-		strcpy(strrchr(program, '/') + 1, PLOT_PROGRAM);
-	if (access(program, X_OK) < 0)
-		strcpy(program, PLOT_PROGRAM);
-}
-
-/* What it has to say goes where its results would. */
-static int run_plot(const void *argv)
-{
-	const char *const *words = argv;
-
-	dup2(1, 2);
-	execvp(words[0], (char *const *)(uintptr_t)words);
-	return CLI_UNAVAILABLE;
-}
-
-static int plot(const struct cli_output *o, const char *path, const json_t *doc)
-{
-	char name[] = "/tmp/vifrost-bench.XXXXXX", program[PATH_MAX], *said = NULL;
-	const char *argv[] = { program, "--results", name, "--plot", path, NULL };
-	struct bench_child c;
-	int status, fd = mkstemp(name);
-
-	if (fd < 0)
-		return cli_fail(o, CLI_DATA, "file", NULL, "cannot write %s: %s", name,
-				strerror(errno));
-	status = json_dumpfd(doc, fd, JSON_ENSURE_ASCII);
-	close(fd);
-	find_plot(program);
-	if (!status)
-		status = bench_child_start(&c, 0, NULL, run_plot, argv);
-	if (!status)
-		status = bench_child_wait(&c, 30000, &said);
-	unlink(name);
-	if (status && said)
-		said[strcspn(said, "\n")] = 0;
-	if (status)
-		cli_fail(o, CLI_DATA, "plot",
-			 said ? NULL : "vifrost-plot belongs to vifrost, and needs libcairo2", "%s",
-			 said ? said : "cannot run vifrost-plot");
-	free(said);
-	return status ? CLI_DATA : CLI_OK;
-}
-
 /* Adds the verdicts to @doc. Return: CLI_OK or CLI_DIFFERS, else all was said. */
-static int judge(const struct cli_output *o, const struct asked *a, const json_t *policy,
+static int judge(const struct cli_output *o, const struct bench_asked *a, const json_t *policy,
 		 json_t *doc)
 {
 	json_t *before = NULL, *list;
@@ -496,7 +139,7 @@ static int judge(const struct cli_output *o, const struct asked *a, const json_t
 			status = CLI_DIFFERS;
 	}
 	if (a->compare) {
-		int rc = read_document(o, a->compare, &before);
+		int rc = bench_read_document(o, a->compare, &before);
 
 		if (rc)
 			return rc;
@@ -510,7 +153,7 @@ static int judge(const struct cli_output *o, const struct asked *a, const json_t
 }
 
 /* Takes @doc. */
-static int finish(const struct cli_output *o, const struct asked *a, const json_t *policy,
+static int finish(const struct cli_output *o, const struct bench_asked *a, const json_t *policy,
 		  json_t *doc)
 {
 	bool failed = json_array_size(json_object_get(doc, "failed"));
@@ -521,9 +164,9 @@ static int finish(const struct cli_output *o, const struct asked *a, const json_
 		return status;
 	}
 	if (a->output)
-		rc = write_file(o, a->output, doc);
+		rc = bench_write_file(o, a->output, doc);
 	if (!rc && a->plot)
-		rc = plot(o, a->plot, doc);
+		rc = bench_plot(o, a->plot, doc);
 	if (!rc && failed && status == CLI_OK)
 		rc = CLI_UNAVAILABLE;
 	status = rc ? rc : status;
@@ -564,14 +207,15 @@ static int prepare(const struct cli_output *o, const struct cli_parsed *parsed, 
 
 /* One at a time: two would measure each other. */
 static int measure(const struct cli_output *o, const struct cli_parsed *parsed, struct bench *b,
-		   struct asked *a, const json_t *policy, json_t **doc_out)
+		   struct bench_asked *a, const json_t *policy, json_t **doc_out)
 {
-	struct plan *p = calloc(1, sizeof(*p));
+	struct bench_plan *p = calloc(1, sizeof(*p));
 	int lock, status = p ? prepare(o, parsed, b) : CLI_BUG;
 	pid_t holder = 0;
 
 	if (!status)
-		status = a->check ? plan_objectives(o, policy, p) : plan_paths(o, b, a, p);
+		status = a->check ? bench_plan_objectives(o, policy, p)
+				  : bench_plan_paths(o, b, a, p);
 	if (!status) {
 		lock = pidfile_take(b->rundir, "vifrost-bench", &holder);
 		if (lock == -EBUSY)
@@ -596,8 +240,8 @@ int cli_bench(const struct cli_command *cmd, struct cli_parsed *parsed)
 	char rundir[RUNDIR_MAX];
 	struct bench b = { .rundir = rundir, .quiet = o.quiet };
 	json_t *policy = NULL, *doc = NULL;
-	struct asked a;
-	int status = take_options(&o, parsed, &b, &a);
+	struct bench_asked a;
+	int status = bench_take_options(&o, parsed, &b, &a);
 
 	(void)cmd;
 	if (status)
@@ -606,15 +250,16 @@ int cli_bench(const struct cli_command *cmd, struct cli_parsed *parsed)
 		return cli_fail(&o, CLI_USAGE, "usage", "give a short absolute path",
 				"the run directory cannot be used");
 	/* Before minutes are spent on the rest. */
-	if (a.compare) {
-		status = read_document(&o, a.compare, &doc);
+	status = bench_check_files(&o, &a);
+	if (!status && a.compare) {
+		status = bench_read_document(&o, a.compare, &doc);
 		json_decref(doc);
 		doc = NULL;
 	}
 	if (!status && a.check)
 		status = cli_call(&o, parsed, "show", NULL, &policy);
 	if (!status)
-		status = a.read ? read_document(&o, a.read, &doc)
+		status = a.read ? bench_read_document(&o, a.read, &doc)
 				: measure(&o, parsed, &b, &a, policy, &doc);
 	if (!status)
 		status = finish(&o, &a, policy, doc);
@@ -630,9 +275,9 @@ int cli_verify_performance(const struct cli_output *o, const struct cli_parsed *
 	struct bench b = { .rundir = rundir,
 			   .quiet = o->quiet,
 			   .duration_ms = VERIFY_MS,
-			   .windows = WINDOWS_DEFAULT,
+			   .windows = BENCH_WINDOWS_DEFAULT,
 			   .port = BENCH_PORT };
-	struct asked a = { .check = true };
+	struct bench_asked a = { .check = true };
 	json_t *policy = NULL, *doc = NULL;
 	int status;
 

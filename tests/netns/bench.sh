@@ -110,7 +110,12 @@ refuses 64 'are the same' bench --from alpha --to alpha
 refuses 64 '64 to 9000' bench --size 63
 refuses 64 'tcp or udp' bench --protocol sctp
 refuses 64 '.svg or .png' bench --plot /run/plot.gif
-
+refuses 64 'add --compare FILE' bench --threshold 5
+refuses 64 'with its unit' vifrost bench --duration 5
+# Before anything is measured.
+refuses 65 'cannot write /run/nowhere/x.json: No such file' timeout 2 vifrost bench -o /run/nowhere/x.json
+refuses 65 'cannot write /run: Is a directory' timeout 2 vifrost bench -o /run
+refuses 65 '--plot: cannot write /run/nowhere/x.svg' timeout 2 vifrost bench --plot /run/nowhere/x.svg
 
 # Interrupted it takes its guests away; killed it leaves them some minutes to live, and no end of a measurement.
 vifrost bench -q --network xenbr0 --duration 30s --protocol tcp > /run/interrupted 2>&1 &
