@@ -34,21 +34,27 @@ bool bridge_wants_route(const struct vs_record_network *rn, const struct vs_rout
 
 /* "it is there already and not ours". -EINVAL. */
 int bridge_refuse(const struct vs_plan_input *in, const struct vs_network *n, const char *what);
-/* The record as it will be: what was moved before, and what is wanted now. */
-int bridge_start_record(const struct vs_record_network *old, const struct vs_network *n,
-			const struct vs_link *uplink, struct vs_plan *plan,
-			struct vs_record_network **rn_out);
-/* What the last policy put on the bridge and this one does not want. */
-void bridge_drop_unwanted(struct plan_for *p, const struct vs_record_network *old,
-			  const struct vs_record_network *rn);
+
+/*
+ * What every network with a device begins with: @rn, its record as it will be, and the check that @uplink (NULL:
+ * none) can be taken, with what has to be moved from there in @rn. -EINVAL: see in->ds.
+ */
+int bridge_begin(const struct vs_plan_input *in, const struct vs_record_network *old,
+		 const struct vs_network *n, const struct vs_link *uplink, struct vs_plan *plan,
+		 struct vs_record_network **rn);
+/* The device's hardware address: @uplink's, or one made of the host and the network. */
+void bridge_mac(const struct vs_plan_input *in, const struct vs_network *n,
+		const struct vs_link *uplink, uint8_t mac[MAC_LEN]);
+/* Steps 3 and 4 of mode_bridge.c's picture; and what the last policy put there and this one does not want goes. */
+void bridge_end(const struct vs_plan_input *in, struct plan_for *p, const struct vs_network *n,
+		const struct vs_record_network *old, const struct vs_record_network *rn);
 /* Ports, addresses and routes go by steps of their own, so that each can be undone. */
 void bridge_empty_link(struct plan_for *p, const char *name);
 
-/* Check that @uplink can be taken and put what has to be moved from it into @rn. -EINVAL: see
- * in->ds. */
-int bridge_note_uplink(const struct vs_plan_input *in, const struct vs_network *n,
-		       const struct vs_link *uplink, const struct vs_plan *plan,
-		       struct vs_record_network *rn);
+/* bridge_record.c: the record as it will be, what was moved before and what is wanted now. */
+int bridge_start_record(const struct vs_record_network *old, const struct vs_network *n,
+			const struct vs_link *uplink, struct vs_plan *plan,
+			struct vs_record_network **rn_out);
 /* All that can be moved from a link. Return: 0; -ENOMEM. */
 int bridge_note_all(const struct vs_observed *o, int ifindex, struct vs_record_network *rn);
 /* -EINVAL: some of its routes cannot, see in->ds. */
@@ -58,14 +64,12 @@ int bridge_check_routes(const struct vs_plan_input *in, const struct vs_network 
 int bridge_rebuild_record(const struct vs_observed *o, const struct vs_link *bridge,
 			  const struct vs_link *port, const struct vs_network *n,
 			  struct vs_record_network *lost);
-/* Steps 2, 3 and 4 of mode_bridge.c's picture. */
+/* Of the same picture: step 2, the addresses of step 1, and step 4 alone. */
 void bridge_take_uplink(const struct vs_plan_input *in, struct plan_for *p,
 			const struct vs_network *n, const struct vs_record_network *rn,
 			const char *uplink);
 void bridge_add_addrs(const struct vs_plan_input *in, struct plan_for *p,
 		      const struct vs_network *n, const struct vs_record_network *rn);
-void bridge_add_routes(const struct vs_plan_input *in, struct plan_for *p,
-		       const struct vs_network *n, const struct vs_record_network *rn);
 void bridge_strip_uplink(struct plan_for *p, const struct vs_record_network *rn,
 			 const char *uplink);
 /* All the way back. @n: as the network is wanted now; NULL: no more. */

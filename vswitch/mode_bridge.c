@@ -94,10 +94,7 @@ static void plan_settings(struct plan_for *p, const struct vs_plan_input *in,
 	char alias[VS_TEXT_LEN];
 	uint8_t mac[MAC_LEN];
 
-	if (uplink)
-		memcpy(mac, uplink->mac, MAC_LEN);
-	else
-		plan_make_mac(in->wanted->host_id, n->name, mac);
+	bridge_mac(in, n, uplink, mac);
 	alias_of(n->name, alias);
 	if (!plan_link(p, n->name))
 		plan_add_bridge(p, n->name, mac, n->mtu, alias);
@@ -133,10 +130,8 @@ static int plan_ours(const struct vs_plan_input *in, const struct vs_record_netw
 {
 	struct plan_for p = { .plan = plan, .network = n->name };
 	struct vs_record_network *rn;
-	int rc = bridge_start_record(old, n, uplink, plan, &rn);
+	int rc = bridge_begin(in, old, n, uplink, plan, &rn);
 
-	if (!rc && uplink)
-		rc = bridge_note_uplink(in, n, uplink, plan, rn);
 	if (rc)
 		return rc;
 	plan_settings(&p, in, n, uplink);
@@ -151,10 +146,7 @@ static int plan_ours(const struct vs_plan_input *in, const struct vs_record_netw
 	plan_stp(&p, n);
 	/* Last: a port that forwards already goes on, one that comes later listens for 30 s first. */
 	plan_set_stp(&p, VS_DISRUPTION_NONE, n->name, n->stp);
-	bridge_add_routes(in, &p, n, rn);
-	if (uplink)
-		bridge_strip_uplink(&p, rn, uplink->name);
-	bridge_drop_unwanted(&p, old, rn);
+	bridge_end(in, &p, n, old, rn);
 	return p.rc;
 }
 

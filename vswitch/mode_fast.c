@@ -125,16 +125,11 @@ static int plan_ours(const struct vs_plan_input *in, const struct vs_record_netw
 	struct plan_for p = { .plan = plan, .network = n->name };
 	struct vs_record_network *rn;
 	uint8_t mac[MAC_LEN];
-	int rc = bridge_start_record(old, n, uplink, plan, &rn);
+	int rc = bridge_begin(in, old, n, uplink, plan, &rn);
 
-	if (!rc && uplink)
-		rc = bridge_note_uplink(in, n, uplink, plan, rn);
 	if (rc)
 		return rc;
-	if (uplink)
-		memcpy(mac, uplink->mac, MAC_LEN);
-	else
-		plan_make_mac(in->wanted->host_id, n->name, mac);
+	bridge_mac(in, n, uplink, mac);
 	/* Someone has deleted its TAP. */
 	if (network_doc(&plan->model, n->name) && !plan_link(&p, n->name))
 		plan_del_doc(&p, VS_DISRUPTION_LINK_DOWN, VS_DOC_FAST_NETWORK, n->name);
@@ -150,10 +145,7 @@ static int plan_ours(const struct vs_plan_input *in, const struct vs_record_netw
 	drop_ports(&p, in->wanted, n->name);
 	if (uplink)
 		take_uplink(in, &p, n, rn, mac);
-	bridge_add_routes(in, &p, n, rn);
-	if (uplink)
-		bridge_strip_uplink(&p, rn, uplink->name);
-	bridge_drop_unwanted(&p, old, rn);
+	bridge_end(in, &p, n, old, rn);
 	return p.rc;
 }
 

@@ -116,16 +116,11 @@ static int plan_ours(const struct vs_plan_input *in, const struct vs_record_netw
 	struct plan_for p = { .plan = plan, .network = n->name };
 	struct vs_record_network *rn;
 	uint8_t mac[MAC_LEN];
-	int rc = bridge_start_record(old, n, uplink, plan, &rn);
+	int rc = bridge_begin(in, old, n, uplink, plan, &rn);
 
-	if (!rc && uplink)
-		rc = bridge_note_uplink(in, n, uplink, plan, rn);
 	if (rc)
 		return rc;
-	if (uplink)
-		memcpy(mac, uplink->mac, MAC_LEN);
-	else
-		plan_make_mac(in->wanted->host_id, n->name, mac);
+	bridge_mac(in, n, uplink, mac);
 	rn->is_dpdk = ovs_is_dpdk(n);
 	set_bridge(&p, n, bridge_doc(in->wanted, n, mac));
 	l3_plan_device(&p, n);
@@ -134,10 +129,7 @@ static int plan_ours(const struct vs_plan_input *in, const struct vs_record_netw
 	drop_ports(&p, in, n->name, uplink ? uplink->name : "");
 	if (uplink)
 		bridge_take_uplink(in, &p, n, rn, uplink->name);
-	bridge_add_routes(in, &p, n, rn);
-	if (uplink)
-		bridge_strip_uplink(&p, rn, uplink->name);
-	bridge_drop_unwanted(&p, old, rn);
+	bridge_end(in, &p, n, old, rn);
 	return p.rc;
 }
 

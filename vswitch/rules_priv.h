@@ -50,6 +50,9 @@ void rules_add(struct rules_doc *d, const char *chain, const char *name,
 void rules_add_first(struct rules_doc *d, const char *chain, const char *name, const char *format,
 		     ...) __attribute__((format(printf, 4, 5)));
 
+/* @item is taken, at the end of one of @d's lists; NULL: out of memory. */
+void rules_append(struct rules_doc *d, json_t *list, json_t *item);
+
 /* ---- What kind of network it is ---- */
 
 /* The host routes for it and its guests are behind a device of its name. */
@@ -62,7 +65,7 @@ bool rules_is_isolated(const struct vs_network *n);
 /* Whether what leaves gets another source address. */
 bool rules_is_translated(const struct vs_network *n, int family);
 
-/* ---- Sets: each is added to the document when it is first asked for ---- */
+/* ---- rules_sets.c: each is added to the document when it is first asked for ---- */
 
 /*
  * References "@..." for a rule. Return: false: that set would be empty, and nothing can match it.
