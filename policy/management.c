@@ -189,13 +189,13 @@ static bool keeps_address(const struct side *old, const struct vs_link *link,
 }
 
 /* The management network that the policy names now has an address, and its link is up. */
-static bool is_served(const struct side *new, const char *network)
+static bool is_served(const struct vs_observed *o, const char *network)
 {
-	const struct vs_link *link = vs_observed_link(new->o, network);
+	const struct vs_link *link = vs_observed_link(o, network);
 
-	for (size_t i = 0; link && link->is_up && i < new->o->nr_addrs; i++)
-		if (new->o->addrs[i].ifindex == link->ifindex &&new->o->addrs[i].addr.scope ==
-		    RT_SCOPE_UNIVERSE)
+	for (size_t i = 0; link && link->is_up && i < o->nr_addrs; i++)
+		if (o->addrs[i].ifindex == link->ifindex &&
+		    o->addrs[i].addr.scope == RT_SCOPE_UNIVERSE)
 			return true;
 	return false;
 }
@@ -212,7 +212,7 @@ static int check_network(const struct management_path *p, const struct side *old
 	if (!link || keeps_address(old, link, new, &had_any) || !had_any)
 		return 0;
 	/* Another network was made the way in, by a policy that says so. */
-	if (next && strcmp(next->name, n->name) != 0 && is_served(new, next->name))
+	if (next && strcmp(next->name, n->name) != 0 && is_served(new->o, next->name))
 		return 0;
 	snprintf(
 		why, sizeof(why),

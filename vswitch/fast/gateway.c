@@ -63,22 +63,22 @@ int fast_gateway_create(const json_t *route, const json_t *nat, struct fast_gate
 	return rc;
 }
 
-struct fast_gateway *fast_gateway_replace(struct fast_gateway *old, struct fast_gateway *new)
+struct fast_gateway *fast_gateway_replace(struct fast_gateway *old, struct fast_gateway *next)
 {
-	if (old && new) {
-		new->nat = new->nat ? fast_nat_replace(old->nat, new->nat) : NULL;
-		if (new->nat)
+	if (old && next) {
+		next->nat = next->nat ? fast_nat_replace(old->nat, next->nat) : NULL;
+		if (next->nat)
 			old->nat = NULL;
 	}
 	/* Connections stay, and are looked at again by the new rules. */
-	if (old && new && old->ct &&new->ct) {
-		struct fast_ct *ct = new->ct;
+	if (old && next && old->ct && next->ct) {
+		struct fast_ct *ct = next->ct;
 
-		new->ct = old->ct;
+		next->ct = old->ct;
 		old->ct = ct;
 	}
 	fast_gateway_destroy(old);
-	return new;
+	return next;
 }
 
 void fast_gateway_destroy(struct fast_gateway *g)

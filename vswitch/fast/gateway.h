@@ -44,8 +44,8 @@ struct fast_gateway {
  */
 int fast_gateway_create(const json_t *route, const json_t *nat, struct fast_gateway **out,
 			char *why);
-/* @new takes the place of @old, with its flows; either may be NULL. Return: what goes on. */
-struct fast_gateway *fast_gateway_replace(struct fast_gateway *old, struct fast_gateway *new);
+/* @next takes the place of @old, with its flows; either may be NULL. Return: what goes on. */
+struct fast_gateway *fast_gateway_replace(struct fast_gateway *old, struct fast_gateway *next);
 /* NULL is allowed. */
 void fast_gateway_destroy(struct fast_gateway *g);
 
