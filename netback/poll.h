@@ -25,6 +25,15 @@ void nb_batch_destroy(struct nb_batch *b);
  */
 unsigned int nb_poll_take(struct nb_queue *q, struct nb_batch *b, unsigned int max, uint64_t now_ns,
 			  struct nb_view **views_out);
+/*
+ * The same, with the views' heads where the caller wants them: of @places, one for each of @max, each has
+ * @room bytes, at least NB_VIEW_HEAD_MAX and at most UINT16_MAX, all of which may be written. The heads of
+ * the views are at the first of @places, in their order, less those of frames that are no good; each has
+ * as much of its frame as it has room for, or NB_VIEW_HEAD_MAX.
+ */
+unsigned int nb_poll_take_into(struct nb_queue *q, struct nb_batch *b, unsigned int max,
+			       uint64_t now_ns, uint8_t *const *places, uint32_t room,
+			       struct nb_view **views_out);
 /* All of the last nb_poll_take() have been handed on or dropped; notifies if the guest asked. */
 void nb_poll_answer(struct nb_queue *q, struct nb_batch *b);
 

@@ -25,7 +25,10 @@ struct nb_batch {
 	struct head heads[NB_VIEWS_MAX]; /* first: aligned as the batch is */
 	struct nb_from_batch from;
 	struct nb_view views[NB_VIEWS_MAX];
-	struct nb_view *all[NB_VIEWS_MAX];  /* of views, in order */
+	struct nb_view *all[NB_VIEWS_MAX]; /* of views, in order */
+	uint8_t *own[NB_VIEWS_MAX];	   /* of heads, in order */
+	uint8_t *const *places;		   /* where heads are copied to now: own, or the caller's */
+	uint32_t room;			   /* of each */
 	uint8_t packet_views[NB_VIEWS_MAX]; /* of from.packets, which are the others */
 };
 
@@ -38,8 +41,10 @@ struct nb_batch *nb_batch_create(void)
 	if (!b)
 		return NULL;
 	memset(b, 0, size);
-	for (i = 0; i < NB_VIEWS_MAX; i++)
+	for (i = 0; i < NB_VIEWS_MAX; i++) {
 		b->all[i] = &b->views[i];
+		b->own[i] = b->heads[i].data;
+	}
 	return b;
 }
 
@@ -59,7 +64,7 @@ static void copy_heads(struct nb_batch *b, unsigned int at, unsigned int end)
 		/* More than the frame has, as long as it is in the page: only we see it. */
 		if (v->size <= LINE && left >= LINE)
 			nb_shared_read(v->head, frag->ptr, LINE);
-		else if (left >= NB_VIEW_HEAD_MAX)
+		else if (v->have <= NB_VIEW_HEAD_MAX && left >= NB_VIEW_HEAD_MAX)
 			nb_shared_read(v->head, frag->ptr, NB_VIEW_HEAD_MAX);
 		else
 			nb_shared_read(v->head, frag->ptr, v->have);
@@ -94,10 +99,10 @@ static unsigned int take_plain(struct nb_queue *q, struct nb_batch *b, uint32_t 
 		__builtin_prefetch(page);
 		f->frags[f->nr_frags] = (struct nb_frag){ page, req.size };
 		*v = (struct nb_view){
-			.head = b->heads[at].data,
+			.head = b->places[at],
 			.frags = &f->frags[f->nr_frags++],
 			.size = req.size,
-			.have = req.size < NB_VIEW_HEAD_MAX ? req.size : NB_VIEW_HEAD_MAX,
+			.have = (uint16_t)(req.size < b->room ? req.size : b->room),
 			.flags = req.flags ? NB_VIEW_DATA_VALIDATED : 0,
 		};
 		f->slots[f->nr_slots++] = (netif_tx_response_t){ .id = req.id,
@@ -130,10 +135,9 @@ static void set_frags(struct nb_from_batch *f, const struct nb_from_packet *p, s
 		size_t skip = frag.len < have ? frag.len : have;
 
 		have -= skip;
-		frag.ptr += skip;
-		frag.len -= (uint32_t)skip;
-		if (frag.len)
-			frags[nr++] = frag;
+		if (skip < frag.len)
+			frags[nr++] = (struct nb_frag){ frag.ptr + skip,
+							frag.len - (uint32_t)skip };
 	}
 	v->frags = frags;
 	v->nr_frags = (uint8_t)nr;
@@ -147,7 +151,7 @@ static bool make_view(struct nb_queue *q, struct nb_batch *b, struct nb_from_pac
 	struct virtio_net_hdr vnet;
 	size_t have;
 
-	*v = (struct nb_view){ .head = b->heads[at].data, .size = p->size };
+	*v = (struct nb_view){ .head = b->places[at], .size = p->size };
 	if (!nb_from_check(q, &b->from, p, v->head, &have, &vnet))
 		return false;
 	v->have = (uint16_t)have;
@@ -209,8 +213,9 @@ static unsigned int make_views(struct nb_queue *q, struct nb_batch *b, struct nb
 	return nr_good;
 }
 
-unsigned int nb_poll_take(struct nb_queue *q, struct nb_batch *b, unsigned int max, uint64_t now_ns,
-			  struct nb_view **views_out)
+unsigned int nb_poll_take_into(struct nb_queue *q, struct nb_batch *b, unsigned int max,
+			       uint64_t now_ns, uint8_t *const *places, uint32_t room,
+			       struct nb_view **views_out)
 {
 	unsigned int nr;
 
@@ -220,6 +225,8 @@ unsigned int nb_poll_take(struct nb_queue *q, struct nb_batch *b, unsigned int m
 	/* What was taken of a queue that has been disconnected since was never answered. */
 	nb_from_clear(&b->from);
 	q->credit_wait_ns = 0;
+	b->places = places;
+	b->room = room;
 	if (max > NB_VIEWS_MAX)
 		max = NB_VIEWS_MAX;
 	/* The guest's index is in a line that it keeps writing: looked at only when there is need. */
@@ -232,6 +239,12 @@ unsigned int nb_poll_take(struct nb_queue *q, struct nb_batch *b, unsigned int m
 	if (!nr && b->from.nr_slots)
 		nb_from_answer(q, &b->from);
 	return nr;
+}
+
+unsigned int nb_poll_take(struct nb_queue *q, struct nb_batch *b, unsigned int max, uint64_t now_ns,
+			  struct nb_view **views_out)
+{
+	return nb_poll_take_into(q, b, max, now_ns, b->own, NB_VIEW_HEAD_MAX, views_out);
 }
 
 void nb_poll_answer(struct nb_queue *q, struct nb_batch *b)

@@ -38,16 +38,18 @@ static inline uint32_t nb_shared_load(const uint32_t *from)
 	return v;
 }
 
-/* Exactly @size bytes, 1 to 128, without a call: what lies behind them is left alone on both sides. */
+#define NB_COPY_SMALL_MAX 128u
+
+/* Exactly @size bytes, 1 to NB_COPY_SMALL_MAX, without a call: what lies behind them is left alone on both sides. */
 static inline void nb_copy_small(uint8_t *to, const uint8_t *from, size_t size)
 {
-	if (size >= 64) {
+	if (size > 64) {
 		__builtin_memcpy(to, from, 64);
 		__builtin_memcpy(to + size - 64, from + size - 64, 64);
-	} else if (size >= 32) {
+	} else if (size > 32) {
 		__builtin_memcpy(to, from, 32);
 		__builtin_memcpy(to + size - 32, from + size - 32, 32);
-	} else if (size >= 16) {
+	} else if (size > 16) {
 		__builtin_memcpy(to, from, 16);
 		__builtin_memcpy(to + size - 16, from + size - 16, 16);
 	} else if (size >= 8) {
@@ -56,6 +58,16 @@ static inline void nb_copy_small(uint8_t *to, const uint8_t *from, size_t size)
 	} else {
 		memcpy(to, from, size);
 	}
+}
+
+/* The same of what another may write at the same time: a read of it. */
+static inline void nb_shared_read_small(uint8_t *to, const uint8_t *from, size_t size)
+{
+#ifdef NB_SHARED_FUZZ
+	nb_shared_fuzz(to, from, size);
+#else
+	nb_copy_small(to, from, size);
+#endif
 }
 
 #endif

@@ -12,69 +12,41 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-struct program {
-	const uint8_t *data;
-	size_t size;
-};
-
-static uint32_t take(struct program *p, size_t nr)
+static void put_request(struct rig *r, struct rig_bytes *p)
 {
-	uint32_t v = 0;
-
-	while (nr--) {
-		v = v << 8 | (p->size ? *p->data : 0);
-		if (p->size) {
-			p->data++;
-			p->size--;
-		}
-	}
-	return v;
-}
-
-static void put_request(struct rig *r, struct program *p)
-{
-	uint32_t how = take(p, 1);
+	uint32_t how = rig_take(p, 1);
 	netif_tx_request_t req = {
-		.gref = how & 1 ? take(p, 4) : r->from_refs[take(p, 1) % RIG_NR_PAGES],
-		.offset = (uint16_t)(how & 2 ? take(p, 2) : 0),
-		.flags = (uint16_t)take(p, 1),
+		.gref = how & 1 ? rig_take(p, 4) : r->from_refs[rig_take(p, 1) % RIG_NR_PAGES],
+		.offset = (uint16_t)(how & 2 ? rig_take(p, 2) : 0),
+		.flags = (uint16_t)rig_take(p, 1),
 		.id = (uint16_t)r->from_prod,
-		.size = (uint16_t)take(p, 2),
+		.size = (uint16_t)rig_take(p, 2),
 	};
 
 	rig_put(r, &req);
 }
 
-static void put_extra(struct rig *r, struct program *p)
-{
-	netif_extra_info_t x = { .type = (uint8_t)take(p, 1), .flags = (uint8_t)take(p, 1) };
-
-	for (int i = 0; i < 3; i++)
-		x.u.pad[i] = (uint16_t)take(p, 2);
-	rig_put_extra(r, &x);
-}
-
-static void put_page(struct rig *r, struct program *p)
+static void put_page(struct rig *r, struct rig_bytes *p)
 {
 	static uint8_t frame[NB_FRAME_MAX];
-	uint32_t page = take(p, 1) % RIG_NR_PAGES, how = take(p, 1);
-	size_t n = rig_tcp(frame, how & 1 ? 4 : 6, take(p, 2) % 3000, false);
+	uint32_t page = rig_take(p, 1) % RIG_NR_PAGES, how = rig_take(p, 1);
+	size_t n = rig_tcp(frame, how & 1 ? 4 : 6, rig_take(p, 2) % 3000, false);
 
 	for (uint32_t i = 0; i < (how >> 4); i++)
-		frame[take(p, 1) % 128] = (uint8_t)take(p, 1);
+		frame[rig_take(p, 1) % 128] = (uint8_t)rig_take(p, 1);
 	memcpy(r->from_pages + page * NB_PAGE_SIZE, frame, n);
 }
 
-static void give_frame(struct rig *r, struct program *p)
+static void give_frame(struct rig *r, struct rig_bytes *p)
 {
 	static uint8_t frame[NB_FRAME_MAX];
-	struct virtio_net_hdr vnet = { .flags = (uint8_t)take(p, 1),
-				       .gso_type = (uint8_t)take(p, 1) };
-	size_t n = rig_tcp(frame, take(p, 1) & 1 ? 4 : 6, take(p, 2) % 65000, false);
+	struct virtio_net_hdr vnet = { .flags = (uint8_t)rig_take(p, 1),
+				       .gso_type = (uint8_t)rig_take(p, 1) };
+	size_t n = rig_tcp(frame, rig_take(p, 1) & 1 ? 4 : 6, rig_take(p, 2) % 65000, false);
 
-	vnet.gso_size = (uint16_t)take(p, 2);
-	vnet.csum_start = (uint16_t)take(p, 1);
-	vnet.csum_offset = (uint16_t)take(p, 1);
+	vnet.gso_size = (uint16_t)rig_take(p, 2);
+	vnet.csum_start = (uint16_t)rig_take(p, 1);
+	vnet.csum_offset = (uint16_t)rig_take(p, 1);
 	rig_port_give(r, &vnet, frame, n);
 	while (rig_port_take(r))
 		;
@@ -89,17 +61,17 @@ static void answers_are_few(struct rig *r)
 		abort();
 }
 
-static void step(struct rig *r, struct program *p)
+static void step(struct rig *r, struct rig_bytes *p)
 {
 	uint32_t v;
 
-	switch (take(p, 1) % 8) {
+	switch (rig_take(p, 1) % 8) {
 	case 0:
 	case 1:
 		put_request(r, p);
 		break;
 	case 2:
-		put_extra(r, p);
+		rig_put_any_extra(r, p);
 		break;
 	case 3:
 		rig_go(r);
@@ -108,7 +80,7 @@ static void step(struct rig *r, struct program *p)
 			;
 		break;
 	case 4:
-		v = take(p, 1);
+		v = rig_take(p, 1);
 		if (r->to_prod - r->to->rsp_prod + v <= NB_RING_SIZE)
 			rig_post(r, v);
 		break;
@@ -120,13 +92,13 @@ static void step(struct rig *r, struct program *p)
 		put_page(r, p);
 		break;
 	default:
-		v = take(p, 1);
+		v = rig_take(p, 1);
 		if (v < 8)
-			r->from_prod += take(p, 4);
+			r->from_prod += rig_take(p, 4);
 		else if (v < 16)
-			r->to_refs[take(p, 1)] = take(p, 4);
+			r->to_refs[rig_take(p, 1)] = rig_take(p, 4);
 		else if (v < 32)
-			r->from->rsp_event = take(p, 4);
+			r->from->rsp_event = rig_take(p, 4);
 		else
 			hv_guest_evtchn_notify(&r->from_ch);
 		break;
@@ -136,11 +108,11 @@ static void step(struct rig *r, struct program *p)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static struct rig r;
-	struct program p = { data, size };
+	struct rig_bytes p = { data, size };
 	uint32_t how;
 
 	log_init("fuzz", LOG_LEVEL_ERR);
-	how = take(&p, 1);
+	how = rig_take(&p, 1);
 	rig_init(&r, how & 1 ? 0 : UINT32_MAX - 100);
 	r.features.mcast_control = how & 2;
 	r.features.csum_v6 = how & 4;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Frames from one guest to another as views: what passes as it is, what is made for the receiver. */
+#include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -8,6 +9,8 @@
 #include <string.h>
 
 #include <cmocka.h>
+
+#include <netinet/in.h>
 
 #include "netback/frame.h"
 #include "netback/poll.h"
@@ -110,6 +113,63 @@ static bool send_any(struct pair *p, uint32_t dice, unsigned int at, struct sent
 		      kind == 7 ? NETTXF_csum_blank : 0, kind == 7 ? &x : NULL);
 	*sent = (struct sent){ kind, (unsigned int)size, fill };
 	return kind != 6;
+}
+
+static void expect_view(const struct nb_view *v, const struct sent *sent)
+{
+	size_t at = v->have;
+
+	assert_int_equal(v->size, sent->size);
+	memcpy(got, v->head, v->have);
+	for (unsigned int i = 0; i < v->nr_frags; at += v->frags[i++].len)
+		memcpy(got + at, v->frags[i].ptr, v->frags[i].len);
+	assert_int_equal(at, sent->size);
+	for (size_t i = 0; sent->kind != 7 && i < at; i++)
+		assert_int_equal(got[i], sent->fill);
+}
+
+/* The heads of good frames, in order, and not a byte more than each has room for. */
+static void heads_are_where_they_are_wanted(void **state)
+{
+	static uint8_t room_for[NB_VIEWS_MAX][2048];
+	static const uint32_t rooms[] = { NB_VIEW_HEAD_MAX, 600, 1600 };
+	struct nb_view *views[NB_VIEWS_MAX];
+	uint8_t *places[NB_VIEWS_MAX];
+	struct pair *p = *state;
+	uint32_t dice = 11;
+
+	p->from.features.mtu = 9000;
+	connect_both(p);
+	for (unsigned int i = 0; i < NB_VIEWS_MAX; i++)
+		places[i] = room_for[i];
+	for (unsigned int round = 0; round < 60; round++) {
+		uint32_t room = rooms[round % 3];
+		struct sent sent[8];
+		unsigned int nr = 0, at = 0, taken;
+
+		memset(room_for, 0xee, sizeof(room_for));
+		for (unsigned int i = 0; i < 8; i++)
+			nr += send_any(p, dice = dice * 1664525 + 1013904223, i, &sent[nr]);
+		p->from.from->req_prod = p->from.from_prod;
+		taken = nb_poll_take_into(&p->from.queue, p->from.batch, NB_VIEWS_MAX, 1, places,
+					  room, views);
+		assert_int_equal(taken, nr);
+		for (unsigned int i = 0; i < nr; i++) {
+			while (places[at] != views[i]->head)
+				assert_true(++at < NB_VIEWS_MAX);
+			expect_view(views[i], &sent[i]);
+			/* One piece, which is mapped. */
+			if (rig_mode == RIG_MAPPED && sent[i].kind < 4 && sent[i].size <= 1518)
+				assert_int_equal(views[i]->have,
+						 sent[i].size < room ? sent[i].size : room);
+			for (size_t k = room; k < sizeof(room_for[at]); k++)
+				assert_int_equal(room_for[at][k], 0xee);
+			at++;
+		}
+		nb_poll_answer(&p->from.queue, p->from.batch);
+		p->from.from_cons = p->from.from->rsp_prod;
+		assert_int_equal(p->from.from_cons, p->from.from_prod);
+	}
 }
 
 static void expect_sent(struct rig *r, const struct sent *sent)
@@ -368,6 +428,7 @@ int main(void)
 #define T(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
 	const struct CMUnitTest tests[] = {
 		T(kinds_of_frames_may_alternate),
+		T(heads_are_where_they_are_wanted),
 		T(frames_are_cut_for_who_cannot),
 		T(cutting_is_bounded),
 		T(what_has_no_slots_stays_with_the_caller),

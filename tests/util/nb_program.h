@@ -12,6 +12,16 @@
  */
 unsigned long nb_program_run(const uint8_t *data, size_t size);
 
+/* What switches in place of the rigs' own polling: frames of @from, at most @max, to @to. Return: their number. */
+struct rig;
+extern unsigned int (*nb_program_burst)(struct rig *from, struct rig *to, unsigned int max);
+
+/*
+ * @nr programs as honest frontends would write them for the most part. Return: views that were switched, or, by
+ * who switches in their place, frames. Traps as above, and when too few have had several slots, or extras.
+ */
+unsigned long nb_program_any(unsigned int nr);
+
 /* Bytes that are as @size real ones are at times, and otherwise what a guest may have made of them since. */
 void nb_program_shared(void *to, const void *from, size_t size);
 

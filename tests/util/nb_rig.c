@@ -17,6 +17,7 @@
 #include "netback/poll.h"
 
 enum rig_mode rig_mode;
+void (*rig_poller)(struct rig *r);
 
 static void must(int rc)
 {
@@ -187,6 +188,30 @@ void rig_put_extra(struct rig *r, const netif_extra_info_t *extra)
 	memcpy(&r->from->ring[r->from_prod++ % NB_RING_SIZE], extra, sizeof(*extra));
 }
 
+uint32_t rig_take(struct rig_bytes *p, size_t nr)
+{
+	uint32_t v = 0;
+
+	while (nr--) {
+		v = v << 8 | (p->size ? *p->data : 0);
+		if (p->size) {
+			p->data++;
+			p->size--;
+		}
+	}
+	return v;
+}
+
+void rig_put_any_extra(struct rig *r, struct rig_bytes *p)
+{
+	netif_extra_info_t x = { .type = (uint8_t)rig_take(p, 1),
+				 .flags = (uint8_t)rig_take(p, 1) };
+
+	for (int i = 0; i < 3; i++)
+		x.u.pad[i] = (uint16_t)rig_take(p, 2);
+	rig_put_extra(r, &x);
+}
+
 /* As the port would have had it. */
 static void to_port(struct rig *r, const struct nb_view *v)
 {
@@ -273,7 +298,7 @@ static void poll(struct rig *r)
 void rig_run(struct rig *r)
 {
 	if (rig_mode != RIG_PORT && r->queue.domain)
-		poll(r);
+		(rig_poller ? rig_poller : poll)(r);
 	for (unsigned int i = 0; i < 1000 && nb_worker_turn(r->worker, 0); i++)
 		;
 }

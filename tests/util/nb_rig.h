@@ -20,6 +20,10 @@ enum rig_mode { RIG_PORT, RIG_POLLED, RIG_MAPPED };
 
 extern enum rig_mode rig_mode;
 
+/* What polls in place of the rig itself, with the same ends: views, or whatever it makes of them, and the port. */
+struct rig;
+extern void (*rig_poller)(struct rig *r);
+
 struct rig_frame {
 	struct virtio_net_hdr vnet;
 	size_t size;
@@ -66,6 +70,13 @@ void rig_fini(struct rig *r);
 /* Put one request on the transmit ring, unpublished. */
 void rig_put(struct rig *r, const netif_tx_request_t *req);
 void rig_put_extra(struct rig *r, const netif_extra_info_t *extra);
+/* A program for a frontend: bytes that a fuzzer chose, taken from the front as numbers; 0 behind their end. */
+struct rig_bytes {
+	const uint8_t *data;
+	size_t size;
+};
+uint32_t rig_take(struct rig_bytes *p, size_t nr);
+void rig_put_any_extra(struct rig *r, struct rig_bytes *p);
 /* Publish what was put and let the worker run until it sleeps. */
 void rig_go(struct rig *r);
 void rig_run(struct rig *r);
