@@ -334,6 +334,9 @@ bool nb_from_check(struct nb_queue *q, struct nb_from_batch *b, struct nb_from_p
 	} else {
 		*have_out = copy_header(b, p, head);
 		why = make_vnet_header(p, head, *have_out, vnet);
+		/* Nobody cuts what is one segment as it is. */
+		if (why < 0 && !vnet->gso_size && p->size > nb_size_max(q))
+			why = NB_FROM_TOO_LONG;
 	}
 	if (why >= 0)
 		nb_from_drop(q, b, p, (enum nb_from_drop)why, NETIF_RSP_ERROR);

@@ -45,7 +45,8 @@ int nb_segment_begin(struct nb_segmenter *s, const struct nb_view *whole)
 	s->next = s->frag = 0;
 	nb_frame_parse(whole->head, whole->have, whole->size, &s->f);
 	if (!whole->gso_size || !s->f.l4_known || s->f.protocol != IPPROTO_TCP ||
-	    headers(s) > whole->have || whole->nr_frags > NB_VIEW_FRAGS_MAX)
+	    headers(s) > whole->have || headers(s) > NB_SEGMENT_HEAD_MAX ||
+	    whole->nr_frags > NB_VIEW_FRAGS_MAX)
 		return -EINVAL;
 	s->frag_done = headers(s);
 	nr = (payload(s) + whole->gso_size - 1) / whole->gso_size;

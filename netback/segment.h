@@ -7,6 +7,8 @@
 #include "netback/view.h"
 
 #define NB_SEGMENTS_MAX 128u /* of a 64 KiB frame, each with as much as any network takes */
+/* Headers, bytes: tags may have been pushed in front of them. */
+#define NB_SEGMENT_HEAD_MAX (NB_VIEW_ROOM + NB_VIEW_HEAD_MAX)
 
 struct nb_segmenter {
 	const struct nb_view *whole;
@@ -16,7 +18,7 @@ struct nb_segmenter {
 	uint32_t frag_done;    /* bytes */
 	struct nb_view view;
 	struct nb_frag frags[NB_VIEW_FRAGS_MAX + 1];
-	uint8_t head[NB_VIEW_ROOM + NB_VIEW_HEAD_MAX];
+	uint8_t head[NB_VIEW_ROOM + NB_SEGMENT_HEAD_MAX];
 };
 
 /* Return: segments; -EINVAL: cannot be cut; -E2BIG: into too many. */

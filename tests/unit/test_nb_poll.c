@@ -327,6 +327,51 @@ static void cutting_is_bounded(void **state)
 	assert_int_equal(p->to.queue.stats.to_drops[NB_TO_BAD_OFFLOAD], 1);
 }
 
+/* Headers as long as a head may have, and a tag in front of them: nothing is written behind the segment. */
+static void tagged_headers_have_room(void **state)
+{
+	static const uint8_t mark[64] = { 0x5a, 0xa5, 0x5a };
+	static const uint8_t tag_and_ip[] = { 0x81, 0, 0, 7, 0x08, 0, 0x4e };
+	struct {
+		struct nb_segmenter s;
+		uint8_t behind[64];
+	} m;
+	/* IPv4 and TCP with 36 and 40 bytes of options. */
+	const uint32_t headers = ETH_HLEN + 4 + 56 + 60, payload = 2000;
+	struct nb_frag frag = { got, headers + payload - NB_VIEW_HEAD_MAX - 4 };
+	struct nb_view v = { .head = frame,
+			     .frags = &frag,
+			     .nr_frags = 1,
+			     .size = headers + payload,
+			     .have = NB_VIEW_HEAD_MAX + 4,
+			     .gso_size = 1000,
+			     .gso_type = XEN_NETIF_GSO_TYPE_TCPV4,
+			     .flags = NB_VIEW_CSUM_BLANK };
+
+	(void)state;
+	memset(frame, 0, headers);
+	memcpy(frame + 12, tag_and_ip, sizeof(tag_and_ip));
+	frame[ETH_HLEN + 6] = (uint8_t)((v.size - ETH_HLEN - 4) >> 8);
+	frame[ETH_HLEN + 7] = (uint8_t)(v.size - ETH_HLEN - 4);
+	frame[ETH_HLEN + 4 + 9] = IPPROTO_TCP;
+	frame[ETH_HLEN + 4 + 56 + 12] = 0xf0;
+	memset(frame + headers - 40, 0x11, 40);
+	memcpy(m.behind, mark, sizeof(mark));
+	assert_int_equal(nb_segment_begin(&m.s, &v),
+			 -EINVAL); /* the last bytes are not in the head */
+	v.have = (uint16_t)headers;
+	frag.len = payload;
+	assert_int_equal(nb_segment_begin(&m.s, &v), 2);
+	for (int i = 0; i < 2; i++) {
+		const struct nb_view *part = nb_segment_next(&m.s);
+
+		assert_int_equal(part->have, headers);
+		assert_memory_equal(part->head + headers - 40, frame + headers - 40, 40);
+		assert_memory_equal(m.behind, mark, sizeof(mark));
+	}
+	assert_null(nb_segment_next(&m.s));
+}
+
 /* All or nothing, and nothing is taken of the ring for what does not fit. */
 static void what_has_no_slots_stays_with_the_caller(void **state)
 {
@@ -431,6 +476,7 @@ int main(void)
 		T(heads_are_where_they_are_wanted),
 		T(frames_are_cut_for_who_cannot),
 		T(cutting_is_bounded),
+		T(tagged_headers_have_room),
 		T(what_has_no_slots_stays_with_the_caller),
 		T(what_cannot_go_is_passed_by),
 		T(pushed_tags_and_exact_lengths),
