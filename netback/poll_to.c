@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "netback/frame.h"
 #include "netback/gref.h"
 #include "netback/poll.h"
@@ -333,15 +334,33 @@ static bool look_for_slots(struct nb_queue *q, unsigned int wanted)
 	return posted;
 }
 
+/* There are none. Without notifications, nobody can say that the guest is not just slow. */
+static void lack_slots(struct nb_queue *q)
+{
+	if (!q->features->rx_notify || atomic_load_explicit(&q->stalled, memory_order_relaxed))
+		return;
+	if (!q->slots_wait_ns)
+		q->slots_wait_ns = clock_ns();
+	else if (clock_ns() - q->slots_wait_ns >= NB_STALLED_AFTER_NS)
+		nb_to_set_stalled(q, true);
+}
+
 static unsigned int put(struct nb_queue *q, struct nb_view *const *views, unsigned int nr)
 {
 	bool plain = is_plain_queue(q);
 	unsigned int done = 0, n, nr_put;
 	uint32_t cons;
 
-	if (atomic_load_explicit(&q->fatal, memory_order_relaxed) ||
-	    !look_for_slots(q, plain ? nr : NB_RING_SIZE))
+	if (!nr || atomic_load_explicit(&q->fatal, memory_order_relaxed))
 		return 0;
+	if (!look_for_slots(q, plain ? nr : NB_RING_SIZE)) {
+		lack_slots(q);
+		return 0;
+	}
+	if (__builtin_expect(q->slots_wait_ns != 0, 0)) {
+		q->slots_wait_ns = 0;
+		nb_to_set_stalled(q, false);
+	}
 	while (done < nr) {
 		bool unmapped = !plain;
 

@@ -59,6 +59,17 @@ static inline bool nb_to_steers(const struct nb_queue *q)
 	       q->steering->hash_flags;
 }
 
+#define NB_STALLED_AFTER_NS (60u * 1000000000ull)
+
+/* Whether the guest lets frames wait and posts no slots. */
+static inline void nb_to_set_stalled(struct nb_queue *q, bool stalled)
+{
+	if (atomic_load_explicit(&q->stalled, memory_order_relaxed) == stalled)
+		return;
+	atomic_store(&q->stalled, stalled);
+	q->alert(q);
+}
+
 static inline void nb_to_drop(struct nb_queue *q, enum nb_to_drop why)
 {
 	nb_count(&q->stats.to_drops[why], 1);

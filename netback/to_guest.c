@@ -19,10 +19,9 @@
 #include "base/clock.h"
 #include "netback/scratch.h"
 
-#define CHUNK_MIN	 40u /* requests opened at a time, at first: two largest frames */
-#define DRAIN_AFTER_NS	 (10u * 1000000000ull)
-#define STALLED_AFTER_NS (60u * 1000000000ull)
-#define DRAIN_BATCH	 64u
+#define CHUNK_MIN      40u /* requests opened at a time, at first: two largest frames */
+#define DRAIN_AFTER_NS (10u * 1000000000ull)
+#define DRAIN_BATCH    64u
 
 uint64_t nb_to_patience_ns(const struct nb_queue *q)
 {
@@ -232,12 +231,6 @@ static unsigned int drain(struct nb_queue *q, struct nb_scratch *s)
 	return nr;
 }
 
-static void set_stalled(struct nb_queue *q, bool stalled)
-{
-	if (atomic_exchange(&q->stalled, stalled) != stalled)
-		q->alert(q);
-}
-
 /* Frames wait and there are too few slots. */
 static unsigned int wait_for_slots(struct nb_queue *q, struct nb_scratch *s, unsigned int posted,
 				   uint64_t now_ns)
@@ -250,14 +243,14 @@ static unsigned int wait_for_slots(struct nb_queue *q, struct nb_scratch *s, uns
 	if (posted && (q->partial || waited >= nb_to_patience_ns(q))) {
 		q->partial = true;
 		q->slots_wait_ns = 0;
-		set_stalled(q, false);
+		nb_to_set_stalled(q, false);
 		return to_guest_copied(q, s);
 	}
 	/* Without notifications, nobody can say that the guest is not just slow. */
 	if (posted || !q->features->rx_notify)
 		return 0;
-	if (waited >= STALLED_AFTER_NS)
-		set_stalled(q, true);
+	if (waited >= NB_STALLED_AFTER_NS)
+		nb_to_set_stalled(q, true);
 	return waited >= DRAIN_AFTER_NS ? drain(q, s) : 0;
 }
 
@@ -280,6 +273,6 @@ unsigned int nb_to_guest(struct nb_queue *q, struct nb_scratch *s, uint64_t now_
 	q->slots_wait_ns = 0;
 	q->partial = false;
 	q->had_slots = true;
-	set_stalled(q, false);
+	nb_to_set_stalled(q, false);
 	return to_guest_direct(q, s, need);
 }

@@ -471,11 +471,11 @@ void nb_vif_check_queues(struct nb_vif *vif)
 				"dropped: its netfront is at fault");
 	if (vif->carrier == stalled) {
 		vif->carrier = !stalled;
-		if (vif->plane)
-			return;
-		vif->nb->config.port_ops->set_carrier(vif->port_fd, vif->carrier);
-		say(vif, stalled ? "the guest takes no frames: link down"
-				 : "the guest takes frames again");
+		if (!vif->plane)
+			vif->nb->config.port_ops->set_carrier(vif->port_fd, vif->carrier);
+		say(vif, !stalled     ? "the guest takes frames again"
+			 : vif->plane ? "the guest takes no frames"
+				      : "the guest takes no frames: link down");
 	}
 }
 

@@ -402,6 +402,47 @@ static void what_has_no_slots_stays_with_the_caller(void **state)
 	assert_int_equal(rig_receive(&p->to, &first, extras), 1);
 }
 
+/* A guest that posts nothing for a minute, while there is something for it, is said to; until it does. */
+static void who_never_reads_is_stalled(void **state)
+{
+	const uint64_t minute = 60u * 1000000000ull;
+	struct pair *p = *state;
+	struct nb_queue *q = &p->to.queue;
+	unsigned int put, nr_alerts;
+
+	connect_both(p);
+	nr_alerts = p->to.nr_alerts;
+	for (unsigned int i = 0; i < 3; i++) {
+		rig_put_frame(&p->from, frame, 100, 4096, 0, NULL);
+		assert_int_equal(switch_all(p, &put), 1);
+		assert_int_equal(put, 0);
+		assert_true(q->slots_wait_ns);
+		q->slots_wait_ns -= i ? minute / 2 : 0;
+		assert_int_equal(atomic_load(&q->stalled), 0);
+	}
+	rig_put_frame(&p->from, frame, 100, 4096, 0, NULL);
+	switch_all(p, &put);
+	assert_int_equal(atomic_load(&q->stalled), 1);
+	assert_int_equal(p->to.nr_alerts, nr_alerts + 1);
+	nb_poll_put(q, NULL, 0);
+	assert_int_equal(atomic_load(&q->stalled), 1);
+	post(&p->to);
+	rig_put_frame(&p->from, frame, 100, 4096, 0, NULL);
+	switch_all(p, &put);
+	assert_int_equal(put, 1);
+	assert_int_equal(atomic_load(&q->stalled), 0);
+	assert_int_equal(p->to.nr_alerts, nr_alerts + 2);
+	assert_int_equal(q->slots_wait_ns, 0);
+	/* Who is not told of frames may be slow. */
+	p->to.features.rx_notify = false;
+	p->to.to->req_prod = p->to.to_prod = q->to_ring.req_cons;
+	q->to_prod = q->to_ring.req_cons;
+	rig_put_frame(&p->from, frame, 100, 4096, 0, NULL);
+	switch_all(p, &put);
+	assert_int_equal(put, 0);
+	assert_int_equal(q->slots_wait_ns, 0);
+}
+
 static void what_cannot_go_is_passed_by(void **state)
 {
 	struct pair *p = *state;
@@ -479,6 +520,7 @@ int main(void)
 		T(tagged_headers_have_room),
 		T(what_has_no_slots_stays_with_the_caller),
 		T(what_cannot_go_is_passed_by),
+		T(who_never_reads_is_stalled),
 		T(pushed_tags_and_exact_lengths),
 	};
 	int rc;
