@@ -79,9 +79,10 @@ struct hv_gnt_ops {
 	/*
 	 * Ends what begin() began, op by op: only those with status okay. May turn a status bad. Of a
 	 * write the caller may have lowered @len to what it has filled: all of that goes to the guest,
-	 * 0 is nothing.
+	 * 0 is nothing. Where @copies it may have set @ptr to memory of its own with what is to go.
 	 */
 	void (*end)(struct hv_domain *domain, struct hv_gnt_op *ops, unsigned int nr, bool write);
+	bool copies; /* @ptr is never the guest's page */
 };
 
 struct hv_domain_ops {

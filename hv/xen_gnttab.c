@@ -214,6 +214,7 @@ const struct hv_gnt_ops xen_gnt_ops = {
 	.unmap = xen_unmap,
 	.begin = xen_begin,
 	.end = xen_end,
+	.copies = true,
 };
 
 int xen_gnttab_open(struct xen_hv *xen)

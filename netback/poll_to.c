@@ -157,6 +157,30 @@ static int find_extras(const struct nb_queue *q, const struct nb_view *v,
 	return nb_to_find_extras(q, vnet, &iov, v->size, x);
 }
 
+/* It lies in one piece, and goes as it is. */
+static bool is_lent(const struct nb_view *v, const struct nb_extras *x)
+{
+	return v->lends && v->nr_frags == 1 && v->head + v->have == v->frags[0].ptr &&
+	       v->have + v->frags[0].len == v->size && !x->complete;
+}
+
+/* Have the hypervisor copy from the frame itself. False: not all of its slots can. */
+static bool lend_view(const struct nb_view *v, struct nb_landing *l, unsigned int nr_slots,
+		      unsigned int nr_extras)
+{
+	uint8_t *from = v->head;
+	unsigned int slot;
+
+	for (slot = 0; slot < nr_slots; slot += slot ? 1 : 1 + nr_extras)
+		if (!l->lends[slot])
+			return false;
+	for (slot = 0; slot < nr_slots; slot += slot ? 1 : 1 + nr_extras) {
+		l->ops[slot].ptr = from;
+		from += l->ops[slot].len;
+	}
+	return true;
+}
+
 /* Copy a view into the slots of @l, whose lengths are set. Return: pieces in @iov. */
 static unsigned int copy_view(const struct nb_view *v, const struct nb_landing *l,
 			      unsigned int nr_slots, unsigned int nr_extras, struct iovec *iov)
@@ -213,9 +237,11 @@ static int put_frame(struct nb_queue *q, struct room *r, const struct nb_view *v
 	} while (bad);
 	l = nb_to_landing(&r->slots, r->at);
 	r->at += nb_to_respond(q, &l, v->size, &x);
-	nr = copy_view(v, &l, need, x.nr, iov);
-	if (x.complete)
-		nb_to_complete_csum(iov, nr, v->size, &vnet);
+	if (!is_lent(v, &x) || !lend_view(v, &l, need, x.nr)) {
+		nr = copy_view(v, &l, need, x.nr, iov);
+		if (x.complete)
+			nb_to_complete_csum(iov, nr, v->size, &vnet);
+	}
 	nb_to_count(q, v->size, &x);
 	return DONE;
 }

@@ -29,6 +29,7 @@ struct nb_to_slots {
 	struct hv_gnt_op begun[NB_RING_SIZE]; /* of those that are not mapped */
 	uint16_t begun_slots[NB_RING_SIZE];
 	unsigned int nr_begun;
+	bool lends[NB_RING_SIZE]; /* its op's ptr may be set to where the data is */
 };
 
 /* A frame in receive slots. */
@@ -36,11 +37,13 @@ struct nb_landing {
 	struct hv_gnt_op *ops;
 	const netif_rx_request_t *requests;
 	union nb_to_response *responses;
+	const bool *lends;
 };
 
 static inline struct nb_landing nb_to_landing(struct nb_to_slots *s, unsigned int at)
 {
-	return (struct nb_landing){ &s->ops[at], &s->requests[at], &s->responses[at] };
+	return (struct nb_landing){ &s->ops[at], &s->requests[at], &s->responses[at],
+				    &s->lends[at] };
 }
 
 static inline unsigned int nb_to_slot_room(const struct nb_queue *q)

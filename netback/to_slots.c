@@ -230,6 +230,7 @@ void nb_to_open(struct nb_queue *q, struct nb_to_slots *s, unsigned int nr)
 						.len = (uint16_t)nb_to_slot_room(q),
 						.status = GNTST_okay,
 						.ptr = page ? page + headroom : NULL };
+		s->lends[i] = !page && q->hv->gnt->copies;
 		if (page)
 			continue;
 		s->ops[i].status = GNTST_general_error;
@@ -249,8 +250,10 @@ static void end_slots(struct nb_queue *q, struct nb_to_slots *s)
 
 	if (!s->nr_begun)
 		return;
-	for (i = 0; i < s->nr_begun; i++)
+	for (i = 0; i < s->nr_begun; i++) {
 		s->begun[i].len = s->ops[s->begun_slots[i]].len;
+		s->begun[i].ptr = s->ops[s->begun_slots[i]].ptr;
+	}
 	q->hv->gnt->end(q->domain, s->begun, s->nr_begun, true);
 	for (i = 0; i < s->nr_begun; i++)
 		s->ops[s->begun_slots[i]].status = s->begun[i].status;

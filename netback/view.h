@@ -34,6 +34,8 @@ struct nb_view {
 	uint8_t flags;		     /* NB_VIEW_* */
 	uint8_t nr_frags;
 	uint8_t source; /* free for who made the view */
+	/* Head and the rest are one piece of this process's memory: the hypervisor may copy from there. */
+	bool lends;
 };
 
 #endif

@@ -219,30 +219,38 @@ static void test_copy_out(void **state)
 {
 	struct rig *rig = *state;
 	const struct hv_gnt_ops *ops = rig->hv->gnt;
-	struct hv_gnt_op op[4] = {
+	static uint8_t own[2 * PAGE] __attribute__((aligned(PAGE)));
+	struct hv_gnt_op op[5] = {
 		{ .ref = rig->refs[0], .offset = 16, .len = PAGE - 16 },
 		{ .ref = rig->read_only_ref, .len = 10 },
 		{ .ref = rig->refs[1], .len = PAGE },
+		{ .ref = rig->refs[3], .len = 10 },
 		{ .ref = 0x7ffff, .len = 10 },
 	};
 
 	memset(rig->pages, 0, (size_t)NR_PAGES * PAGE);
 	memset(rig->read_only, 3, PAGE);
-	ops->begin(rig->self, op, 4, true);
-	for (int i = 0; i < 4; i++) {
+	ops->begin(rig->self, op, 5, true);
+	for (int i = 0; i < 5; i++) {
 		assert_int_equal(op[i].status, GNTST_okay);
 		memset(op[i].ptr, 0x50 + i, op[i].len);
 	}
+	/* What goes there lies elsewhere, over a page's end. */
+	memcpy(own + PAGE - 5, "abcdefghij", 10);
+	op[3].ptr = own + PAGE - 5;
 	op[0].len = 4; /* no more than that was filled */
 	op[2].len = 0; /* not used */
-	ops->end(rig->self, op, 4, true);
+	ops->end(rig->self, op, 5, true);
 	assert_int_equal(op[0].status, GNTST_okay);
 	assert_memory_equal(rig->pages + 15, "\0\x50\x50\x50\x50\0", 6);
 	assert_int_not_equal(op[1].status, GNTST_okay);
 	assert_int_equal(rig->read_only[0], 3);
 	assert_int_equal(op[2].status, GNTST_okay);
 	assert_int_equal(rig->pages[PAGE], 0);
-	assert_int_equal(op[3].status, GNTST_bad_gntref);
+	assert_int_equal(op[4].status, GNTST_bad_gntref);
+	assert_true(ops->copies);
+	assert_int_equal(op[3].status, GNTST_okay);
+	assert_memory_equal(rig->pages + (size_t)3 * PAGE, "abcdefghij\0", 11);
 }
 
 static void test_copy_many(void **state)

@@ -18,9 +18,10 @@
 #define FD_BURST FAST_FD_BURST
 
 struct buffer {
-	uint8_t room[64]; /* NB_VIEW_ROOM, and frames begin at a cache line */
+	uint8_t room[NB_PAGE_SIZE]; /* NB_VIEW_ROOM */
+	/* Begins at a page: then what goes to one of a guest's is one copy of the hypervisor's. */
 	uint8_t frame[NB_FRAME_MAX + 1];
-} __attribute__((aligned(64)));
+} __attribute__((aligned(NB_PAGE_SIZE)));
 
 /* Touched only as far as frames are long. */
 struct fast_fd_buffers {
@@ -33,7 +34,7 @@ int fast_fd_init(struct fast_port *p)
 {
 	p->ops = &fast_fd_ops;
 	p->readable = true;
-	p->buffers = aligned_alloc(64, sizeof(*p->buffers));
+	p->buffers = aligned_alloc(NB_PAGE_SIZE, sizeof(*p->buffers));
 	return p->buffers ? 0 : -ENOMEM;
 }
 
@@ -169,7 +170,8 @@ static unsigned int fd_take(struct fast_port *p, struct fast_burst *b, unsigned 
 			.head = frame,
 			.frags = &p->buffers->frags[nr],
 			.size = (uint32_t)size,
-			.have = (uint16_t)(size < NB_VIEW_HEAD_MAX ? size : NB_VIEW_HEAD_MAX)
+			.have = (uint16_t)(size < NB_VIEW_HEAD_MAX ? size : NB_VIEW_HEAD_MAX),
+			.lends = true,
 		};
 		if (!set_offloads(v, frame, &vnet)) {
 			nb_count(&p->stats.drops[FAST_DROP_FORM], 1);
