@@ -9,8 +9,10 @@
 #include <ethdev_vdev.h>
 #include <rte_malloc.h>
 
-#define DOMID_MAX 0x7fefu
-#define MTU_MAX	  65521u
+#define DOMID_MAX   0x7fefu
+#define MTU_DEFAULT 1500u
+#define MTU_MAX	    65521u
+#define OVERHEAD    22u /* an Ethernet header and two VLAN tags */
 #define RX_OFFLOADS                                                                                \
 	(RTE_ETH_RX_OFFLOAD_SCATTER | RTE_ETH_RX_OFFLOAD_TCP_LRO | RTE_ETH_RX_OFFLOAD_TCP_CKSUM |  \
 	 RTE_ETH_RX_OFFLOAD_UDP_CKSUM)
@@ -19,9 +21,12 @@
 	 RTE_ETH_TX_OFFLOAD_TCP_CKSUM | RTE_ETH_TX_OFFLOAD_UDP_CKSUM |                             \
 	 RTE_ETH_TX_OFFLOAD_TCP_TSO | RTE_ETH_TX_OFFLOAD_MBUF_FAST_FREE)
 
+/* Frames that wait were made for a program that took part in other offloads. */
 static int dev_configure(struct rte_eth_dev *dev)
 {
-	(void)dev;
+	for (uint16_t i = 0; i < dev->data->nb_rx_queues; i++)
+		if (dev->data->rx_queues[i])
+			xv_left_drop(dev->data->rx_queues[i]);
 	return 0;
 }
 
@@ -33,7 +38,7 @@ static int dev_infos_get(struct rte_eth_dev *dev, struct rte_eth_dev_info *info)
 	info->max_rx_queues = (uint16_t)port->max_queues;
 	info->max_tx_queues = XV_TX_QUEUES_MAX;
 	info->min_rx_bufsize = NB_VIEW_HEAD_MAX;
-	info->max_rx_pktlen = NB_FRAME_MAX;
+	info->max_rx_pktlen = MTU_MAX + OVERHEAD;
 	info->max_lro_pkt_size = NB_FRAME_MAX;
 	info->min_mtu = RTE_ETHER_MIN_MTU;
 	info->max_mtu = MTU_MAX;
@@ -66,6 +71,8 @@ static int rx_queue_setup(struct rte_eth_dev *dev, uint16_t id, uint16_t nr_desc
 	rx->port = dev->data->dev_private;
 	rx->id = id;
 	rx->pool = pool;
+	rx->room = rte_pktmbuf_data_room_size(pool) -
+		   RTE_PKTMBUF_HEADROOM; /* ethdev has seen to min_rx_bufsize */
 	rx->epoll_fd = rx->wake_fd = rx->timer_fd = -1;
 	dev->data->rx_queues[id] = rx;
 	return 0;
@@ -77,8 +84,9 @@ static void rx_queue_release(struct rte_eth_dev *dev, uint16_t id)
 
 	if (!rx)
 		return;
+	xv_left_drop(rx);
 	if (rx->nr_stash)
-		rte_mempool_put_bulk(rx->pool, (void **)rx->stash, rx->nr_stash);
+		rte_mempool_put_bulk(rx->pool, (void **)&rx->stash[rx->first], rx->nr_stash);
 	xv_stats_retire_rx(rx);
 	rte_free(rx);
 	dev->data->rx_queues[id] = NULL;
@@ -209,12 +217,21 @@ static int filter_on(struct rte_eth_dev *dev)
 	return -ENOTSUP;
 }
 
-/* What a guest may send is the guest's and its network's matter. */
+/*
+ * The vif's is its network's matter: the guest was told it, and nothing longer passes. DPDK's default is no
+ * wish: a program may set it with any vif.
+ */
 static int mtu_set(struct rte_eth_dev *dev, uint16_t mtu)
 {
-	(void)dev;
-	(void)mtu;
-	return 0;
+	const struct xv_port *port = dev->data->dev_private;
+
+	if (mtu <= MTU_DEFAULT || mtu <= port->mtu_max)
+		return 0;
+	pmd_log(ERR,
+		"%s: an MTU of %u is more than its vif's, %u: raise the network's MTU and attach the "
+		"vif anew\n",
+		port->name, mtu, port->mtu_max);
+	return -EINVAL;
 }
 
 static int mac_addr_set(struct rte_eth_dev *dev, struct rte_ether_addr *addr)
@@ -339,7 +356,12 @@ static int xenvif_remove(struct rte_vdev_device *vdev)
 {
 	struct rte_eth_dev *dev = rte_eth_dev_allocated(rte_vdev_device_name(vdev));
 
-	return dev ? rte_eth_dev_close(dev->data->port_id) : 0;
+	if (!dev)
+		return 0;
+	/* One that runs cannot be closed, but unplugged it can be. */
+	if (dev->data->dev_started)
+		rte_eth_dev_stop(dev->data->port_id);
+	return rte_eth_dev_close(dev->data->port_id);
 }
 
 static struct rte_vdev_driver xenvif_driver = {

@@ -27,11 +27,13 @@
 #include "netback/plane.h"
 #include "netback/pmd.h"
 #include "netback/poll.h"
+#include "netback/segment.h"
 
 #define XV_BURST	  NB_VIEWS_MAX
 #define XV_SEGS_MAX	  NB_VIEW_FRAGS_MAX /* mbufs of one frame that is sent */
-#define XV_GREFS_MAX	  1024u
+#define XV_GREFS_MAX	  4096u
 #define XV_FRAGS	  (XV_BURST * 4u)
+#define XV_LEFT_MAX	  (NB_SEGMENTS_MAX + XV_BURST)
 #define XV_QUEUES_DEFAULT 4u
 #define XV_QUEUES_MAX	  NB_MAX_QUEUES
 #define XV_TX_QUEUES_MAX  64u /* a program has one for each of its threads */
@@ -44,7 +46,8 @@ struct xv_link {
 	struct nb_queue *queue; /* NULL: not connected */
 	rte_spinlock_t *shared; /* of all the vif's queues, NULL: each is on its own */
 	struct nb_batch *batch;
-	unsigned int nr_bursts;	    /* since the control ring was looked at */
+	unsigned int nr_bursts; /* since the control ring was looked at */
+	bool cuts; /* long frames are to be cut: one is taken at a time, so that there is room for its segments */
 	struct nb_queue_stats past; /* of connections that are over */
 } __rte_cache_aligned;
 
@@ -62,9 +65,14 @@ struct xv_rx {
 	uint16_t id;
 	struct rte_mempool *pool;
 	struct xv_rx_stats stats;
-	unsigned int nr_stash;
-	struct rte_mbuf
-		*stash[XV_BURST]; /* for frames' beginnings: none is taken that has no room */
+	uint32_t room; /* of a mbuf; at most UINT16_MAX */
+	/* For frames' beginnings, from @first on: none is taken that has no room. */
+	unsigned int first, nr_stash;
+	struct rte_mbuf *stash[XV_BURST];
+	uint8_t *places[XV_BURST]; /* where the data of each begins */
+	/* What a burst had no room for, from @first_left on: for the next. While there is any, nothing is taken. */
+	unsigned int first_left, nr_left;
+	struct rte_mbuf *left[XV_LEFT_MAX];
 	/* Interrupts: readable when a link of ours is, or @wake_fd or @timer_fd. -1: not in use. */
 	int epoll_fd, wake_fd, timer_fd;
 } __rte_cache_aligned;
@@ -93,6 +101,8 @@ struct xv_port {
 	/* Set by start, read by bursts. */
 	bool carry_scatter;	    /* frames may be of several mbufs */
 	bool carry_csum, carry_gso; /* the program hands blank checksums, segments to be made, on */
+	/* The guest is offered segments to be made, by us; or was, by who had the vif before, and is connected. */
+	bool offers_gso, found_gso;
 	_Atomic bool running;
 	uint16_t nr_rx;
 	_Atomic uint16_t nr_links; /* the guest's queues; 0: not connected */
@@ -128,6 +138,38 @@ void xv_control_close(struct xv_port *port);
 uint16_t xv_rx_burst(void *queue, struct rte_mbuf **mbufs, uint16_t nr);
 uint16_t xv_tx_burst(void *queue, struct rte_mbuf **mbufs, uint16_t nr);
 uint16_t xv_tx_prepare(void *queue, struct rte_mbuf **mbufs, uint16_t nr);
+
+/* Where the frames of a burst go. */
+struct xv_out {
+	struct rte_mbuf **mbufs;
+	unsigned int nr, max;
+};
+
+/* Hand a frame to the program, in this burst or, when that is full, in the next. There is room for it. */
+static inline void xv_hand_on(struct xv_rx *rx, struct xv_out *out, struct rte_mbuf *m)
+{
+	if (likely(out->nr < out->max)) {
+		pmd_count(&rx->stats.bytes, m->pkt_len);
+		out->mbufs[out->nr++] = m;
+	} else {
+		rx->left[rx->first_left + rx->nr_left++] = m;
+	}
+}
+
+/* A view's bytes behind those that @first has, into it and as many more as it takes. False: there are none. */
+bool xv_rx_copy_rest(struct xv_rx *rx, struct rte_mbuf *first, const struct nb_view *v);
+/* What the view asks for, or says of its checksum. */
+void xv_rx_offloads(const struct xv_port *port, struct rte_mbuf *m, const struct nb_view *v);
+
+/* pmd_xenvif_cut.c: frames to be cut, for a program that takes none. */
+
+/* Cut @v, with @nr_behind more views to come. What cannot be is counted. */
+void xv_cut(struct xv_rx *rx, const struct nb_queue *q, const struct nb_view *v,
+	    unsigned int nr_behind, struct xv_out *out);
+/* Hand on what earlier bursts had no room for. */
+void xv_left_take(struct xv_rx *rx, struct xv_out *out);
+/* Give it up. */
+void xv_left_drop(struct xv_rx *rx);
 
 /* pmd_xenvif_intr.c */
 int xv_intr_install(struct xv_port *port);

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include <rte_lcore.h>
+#include <xen/io/xenbus.h>
 
 #include "base/log.h"
 #include "base/parse.h"
@@ -83,6 +84,7 @@ static int plane_start(void *arg, struct nb_queue *queues, unsigned int nr, bool
 		       char *why)
 {
 	struct xv_port *port = arg;
+	bool cuts = port->offers_gso || (port->found_gso && !atomic_load(&port->nr_connections));
 
 	for (unsigned int i = 0; i < nr; i++) {
 		struct xv_link *link = &port->links[i];
@@ -99,6 +101,7 @@ static int plane_start(void *arg, struct nb_queue *queues, unsigned int nr, bool
 
 		rte_spinlock_lock(&link->lock);
 		link->shared = together && nr > 1 ? &port->shared : NULL;
+		link->cuts = cuts;
 		link->queue = &queues[i];
 		xv_intr_link(port, i, true);
 		rte_spinlock_unlock(&link->lock);
@@ -145,10 +148,19 @@ static int read_key(struct xv_port *port, const char *key, char *text, size_t si
 	return 0;
 }
 
+static bool is_one(struct xv_port *port, const char *key)
+{
+	char text[64];
+
+	return !read_key(port, key, text, sizeof(text)) && !strcmp(text, "1");
+}
+
 static int read_area(struct xv_port *port, char *why)
 {
 	char text[64];
 	int rc = read_key(port, "state", text, sizeof(text));
+	uint32_t state;
+	bool connected;
 
 	if (rc) {
 		snprintf(
@@ -158,6 +170,7 @@ static int read_area(struct xv_port *port, char *why)
 			port->name, port->only.devid, port->only.domid, strerror(-rc));
 		return rc == -ENOENT ? -ENODEV : rc;
 	}
+	connected = parse_u32(text, UINT32_MAX, &state) == 0 && state == XenbusStateConnected;
 	rc = read_key(port, "vifrost-datapath", text, sizeof(text));
 	if (rc || strcmp(text, "pmd") != 0) {
 		snprintf(
@@ -168,6 +181,8 @@ static int read_area(struct xv_port *port, char *why)
 			port->name, port->only.domid, port->only.devid, rc ? "not set" : text);
 		return -EBUSY;
 	}
+	port->found_gso = connected &&
+			  (is_one(port, "feature-gso-tcpv4") || is_one(port, "feature-gso-tcpv6"));
 	/* The guest has the area's; a port on its wire is another station. */
 	rc = read_key(port, "mac", text, sizeof(text));
 	if (rc || parse_mac(text, port->mac.addr_bytes))
@@ -235,6 +250,7 @@ int xv_control_start(struct xv_port *port, char *why)
 
 	if (port->threaded)
 		return 0;
+	port->offers_gso = port->carry_gso;
 	rc = loop_create(&port->loop);
 	if (rc)
 		goto out;

@@ -200,6 +200,8 @@ int xv_intr_enable(struct rte_eth_dev *dev, uint16_t id)
 		return -ENOTSUP;
 	if (read(rx->wake_fd, &count, sizeof(count)) < 0 && errno != EAGAIN)
 		return -errno;
+	if (rx->nr_left)
+		wake(rx);
 	for (unsigned int i = id; i < NB_MAX_QUEUES; i += port->nr_rx) {
 		uint64_t at = arm_link(rx, &port->links[i], now);
 

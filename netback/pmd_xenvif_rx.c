@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Frames from the guest: out of views into mbufs. A view's head is a private copy, its rest is copied once. */
+/* Frames from the guest: views whose heads, the private copies, are in mbufs. What they lack is copied behind. */
 #include <string.h>
 
 #include <rte_ip.h>
-#include <rte_prefetch.h>
 
 #include "base/clock.h"
 #include "netback/frame.h"
@@ -12,23 +11,26 @@
 #define PROTOCOL_TCP 6
 #define PROTOCOL_UDP 17
 
-/* Return: mbufs in the stash. */
+/* Return: mbufs in the stash, up to @nr. */
 static unsigned int fill_stash(struct xv_rx *rx, unsigned int nr)
 {
-	unsigned int missing = XV_BURST - rx->nr_stash;
+	unsigned int missing = nr - rx->nr_stash;
+	struct rte_mbuf **more;
 
 	if (likely(rx->nr_stash >= nr))
 		return nr;
-	if (rte_mempool_get_bulk(rx->pool, (void **)&rx->stash[rx->nr_stash], missing)) {
-		/* The last ones of a small pool. */
-		missing = nr - rx->nr_stash;
-		if (rte_mempool_get_bulk(rx->pool, (void **)&rx->stash[rx->nr_stash], missing)) {
-			rx->stats.no_mbuf++;
-			rx->port->dev->data->rx_mbuf_alloc_failed++;
-			return rx->nr_stash;
-		}
+	memmove(rx->stash, &rx->stash[rx->first], rx->nr_stash * sizeof(rx->stash[0]));
+	memmove(rx->places, &rx->places[rx->first], rx->nr_stash * sizeof(rx->places[0]));
+	rx->first = 0;
+	more = &rx->stash[rx->nr_stash];
+	if (rte_mempool_get_bulk(rx->pool, (void **)more, missing)) {
+		rx->stats.no_mbuf++;
+		rx->port->dev->data->rx_mbuf_alloc_failed++;
+		return rx->nr_stash;
 	}
-	rx->nr_stash += missing;
+	for (unsigned int i = 0; i < missing; i++)
+		rx->places[rx->nr_stash + i] = (uint8_t *)more[i]->buf_addr + RTE_PKTMBUF_HEADROOM;
+	rx->nr_stash = nr;
 	return nr;
 }
 
@@ -50,7 +52,7 @@ static void complete_csum(struct rte_mbuf *m, const struct nb_frame *f)
  * the frame on as it is finds the flags by which the next driver completes it, as from vhost. A program
  * that does not have the next driver do that gets complete ones.
  */
-static void set_offloads(const struct xv_port *port, struct rte_mbuf *m, const struct nb_view *v)
+void xv_rx_offloads(const struct xv_port *port, struct rte_mbuf *m, const struct nb_view *v)
 {
 	struct nb_frame f;
 
@@ -78,8 +80,7 @@ static void set_offloads(const struct xv_port *port, struct rte_mbuf *m, const s
 	}
 }
 
-/* What comes behind the head, into @m and as many more mbufs as it takes. False: there are none. */
-static bool copy_rest(struct xv_rx *rx, struct rte_mbuf *first, const struct nb_view *v)
+bool xv_rx_copy_rest(struct xv_rx *rx, struct rte_mbuf *first, const struct nb_view *v)
 {
 	struct rte_mbuf *m = first;
 	uint8_t *to = rte_pktmbuf_mtod_offset(m, uint8_t *, m->data_len);
@@ -100,7 +101,7 @@ static bool copy_rest(struct xv_rx *rx, struct rte_mbuf *first, const struct nb_
 				room = rte_pktmbuf_tailroom(m);
 			}
 			n = left < room ? left : room;
-			memcpy(to, from, n);
+			nb_shared_read(to, from, n);
 			to += n;
 			from += n;
 			left -= n;
@@ -111,72 +112,92 @@ static bool copy_rest(struct xv_rx *rx, struct rte_mbuf *first, const struct nb_
 	return true;
 }
 
-/* NULL: the frame is lost, and counted. */
-static struct rte_mbuf *take_frame(struct xv_rx *rx, const struct nb_view *v)
+/* Those of no good frames stay in the stash. Return: the mbuf that has the view's beginning. */
+static struct rte_mbuf *find_mbuf(const struct xv_rx *rx, const struct nb_view *v, unsigned int *at)
 {
-	struct rte_mbuf *m = rx->stash[rx->nr_stash - 1];
-	unsigned int room;
+	while (unlikely(rx->places[*at] != v->head))
+		(*at)++;
+	return rx->stash[*at];
+}
 
-	rte_pktmbuf_reset(m);
-	m->port = rx->port->dev->data->port_id;
-	room = rte_pktmbuf_tailroom(m);
-	if (unlikely(v->have > room || (v->size > room && !rx->port->carry_scatter))) {
+/* Out of the stash, which is as if it had been its first. */
+static void use_mbuf(struct xv_rx *rx, unsigned int at)
+{
+	rx->stash[at] = rx->stash[rx->first];
+	rx->places[at] = rx->places[rx->first];
+	rx->first++;
+	rx->nr_stash--;
+}
+
+/* False: the frame is lost, and counted. Its mbuf is in the stash still, or has gone with it. */
+static bool take_frame(struct xv_rx *rx, const struct nb_view *v, struct rte_mbuf *m,
+		       unsigned int at)
+{
+	if (unlikely(v->size > rx->room && !rx->port->carry_scatter)) {
 		rx->stats.no_scatter++;
-		return NULL;
+		return false;
 	}
-	if (unlikely(v->gso_size && !rx->port->carry_gso)) {
-		rx->stats.no_gso++;
-		return NULL;
-	}
-	memcpy(rte_pktmbuf_mtod(m, void *), v->head, v->have);
+	/* What else a mbuf has is as the pool keeps it. */
+	m->data_off = RTE_PKTMBUF_HEADROOM;
+	m->port = rx->port->dev->data->port_id;
+	m->ol_flags = 0;
+	m->packet_type = 0;
 	m->data_len = v->have;
 	m->pkt_len = v->size;
-	rx->nr_stash--;
-	if (v->nr_frags && unlikely(!copy_rest(rx, m, v))) {
+	use_mbuf(rx, at);
+	if (unlikely(v->nr_frags) && !xv_rx_copy_rest(rx, m, v)) {
 		rx->stats.no_mbuf++;
 		rx->port->dev->data->rx_mbuf_alloc_failed++;
 		rte_pktmbuf_free(m);
-		return NULL;
+		return false;
 	}
 	if (v->flags || v->gso_size)
-		set_offloads(rx->port, m, v);
-	return m;
+		xv_rx_offloads(rx->port, m, v);
+	return true;
 }
 
-static uint16_t take_burst(struct xv_rx *rx, struct xv_link *link, struct rte_mbuf **mbufs,
-			   uint16_t max)
+/* Return: views, of which not all may be good enough to go on; 0: there are no more. */
+static unsigned int take_views(struct xv_rx *rx, struct xv_link *link, unsigned int max,
+			       struct xv_out *out)
 {
-	struct nb_queue *q = xv_take(link, false);
-	uint16_t nr = 0;
-	unsigned int nr_views;
+	struct nb_queue *q = link->queue;
+	unsigned int nr_views, at = rx->first;
 	struct nb_view *views[XV_BURST];
-	uint64_t now;
+	uint64_t now = q->credit && nb_counted(&q->credit->rate.usec) ? clock_ns() : 0;
 
-	if (!q)
-		return 0;
-	now = q->credit && nb_counted(&q->credit->rate.usec) ? clock_ns() : 0;
-	nr_views = nb_poll_take(q, link->batch, max, now, views);
-	for (unsigned int i = 0; i < nr_views; i++) {
-		struct rte_mbuf *m;
+	nr_views = nb_poll_take_into(q, link->batch, max, now, &rx->places[at], rx->room, views);
+	for (unsigned int i = 0; i < nr_views; i++, at++) {
+		struct rte_mbuf *m = find_mbuf(rx, views[i], &at);
 
-		if (i + 1 < nr_views) {
-			rte_prefetch0(rx->stash[rx->nr_stash > 1 ? rx->nr_stash - 2 : 0]);
-			rte_prefetch0(views[i + 1]->head);
+		if (unlikely(views[i]->gso_size && !rx->port->carry_gso)) {
+			xv_cut(rx, q, views[i], nr_views - i - 1, out);
+			link->cuts = true;
+		} else if (likely(take_frame(rx, views[i], m, at))) {
+			xv_hand_on(rx, out, m);
 		}
-		m = take_frame(rx, views[i]);
-		if (unlikely(!m))
-			continue;
-		rx->stats.bytes += m->pkt_len;
-		mbufs[nr++] = m;
 	}
 	if (nr_views) {
 		nb_poll_answer(q, link->batch);
 		q->event = false;
 		q->nr_spurious = 0;
 	}
+	return nr_views;
+}
+
+/* At most as many frames as are in the stash. */
+static void take_burst(struct xv_rx *rx, struct xv_link *link, unsigned int max, struct xv_out *out)
+{
+	unsigned int turns = 1;
+
+	if (!xv_take(link, false))
+		return;
+	if (unlikely(link->cuts && !rx->port->carry_gso)) {
+		turns = max;
+		max = 1;
+	}
+	while (turns-- && out->nr < out->max && take_views(rx, link, max, out))
+		;
 	xv_put(link);
-	rx->stats.frames += nr;
-	return nr;
 }
 
 uint16_t xv_rx_burst(void *queue, struct rte_mbuf **mbufs, uint16_t nr)
@@ -184,16 +205,17 @@ uint16_t xv_rx_burst(void *queue, struct rte_mbuf **mbufs, uint16_t nr)
 	struct xv_rx *rx = queue;
 	struct xv_port *port = rx->port;
 	uint16_t nr_links = atomic_load_explicit(&port->nr_links, memory_order_relaxed);
-	uint16_t done = 0;
+	struct xv_out out = { .mbufs = mbufs, .max = nr };
 
-	for (unsigned int i = rx->id; i < nr_links && done < nr; i += port->nr_rx) {
-		unsigned int max = RTE_MIN(nr - done, (int)XV_BURST);
+	if (unlikely(rx->nr_left))
+		xv_left_take(rx, &out);
+	for (unsigned int i = rx->id; i < nr_links && out.nr < nr; i += port->nr_rx) {
+		unsigned int max = fill_stash(rx, RTE_MIN(nr - out.nr, XV_BURST));
 
-		max = fill_stash(rx, max);
 		if (!max)
 			break;
-		done = (uint16_t)(done +
-				  take_burst(rx, &port->links[i], mbufs + done, (uint16_t)max));
+		take_burst(rx, &port->links[i], max, &out);
 	}
-	return done;
+	pmd_count(&rx->stats.frames, out.nr);
+	return (uint16_t)out.nr;
 }

@@ -9,7 +9,6 @@
 
 #include <rte_telemetry.h>
 
-#include "base/parse.h"
 #include "netback/pmd_xenvif.h"
 
 #define NR_WORDS (sizeof(struct nb_queue_stats) / sizeof(uint64_t))
@@ -22,7 +21,7 @@ static void add_counters(struct nb_queue_stats *sum, const struct nb_queue_stats
 	const uint64_t *from = (const uint64_t *)s;
 
 	for (size_t i = 0; i < NR_WORDS; i++)
-		to[i] += nb_counted(&from[i]);
+		pmd_count(&to[i], nb_counted(&from[i]));
 }
 
 void xv_stats_retire(struct xv_link *link)
@@ -45,21 +44,32 @@ static void sum_queues(struct xv_port *port, struct nb_queue_stats *sum)
 	}
 }
 
-/* Of counters and nothing else. */
+/* Of counters and nothing else, like the next. */
+static void copy(void *to, const void *from, size_t size)
+{
+	uint64_t *t = to;
+	const uint64_t *f = from;
+
+	for (size_t i = 0; i < size / sizeof(*t); i++)
+		__atomic_store_n(&t[i], pmd_counted(&f[i]), __ATOMIC_RELAXED);
+}
+
 static void subtract(void *from, const void *what, size_t size)
 {
 	uint64_t *to = from;
 	const uint64_t *w = what;
 
 	for (size_t i = 0; i < size / sizeof(*to); i++)
-		to[i] -= w[i];
+		pmd_count(&to[i], -pmd_counted(&w[i]));
 }
 
 static struct xv_rx_stats rx_stats(struct xv_port *port, unsigned int id)
 {
 	const struct xv_rx *rx = port->dev->data->rx_queues[id];
-	struct xv_rx_stats s = rx ? rx->stats : (struct xv_rx_stats){ 0 };
+	struct xv_rx_stats s = { 0 };
 
+	if (rx)
+		copy(&s, &rx->stats, sizeof(s));
 	subtract(&s, &port->rx_base[id], sizeof(s));
 	return s;
 }
@@ -67,8 +77,10 @@ static struct xv_rx_stats rx_stats(struct xv_port *port, unsigned int id)
 static struct xv_tx_stats tx_stats(struct xv_port *port, unsigned int id)
 {
 	const struct xv_tx *tx = port->dev->data->tx_queues[id];
-	struct xv_tx_stats s = tx ? tx->stats : (struct xv_tx_stats){ 0 };
+	struct xv_tx_stats s = { 0 };
 
+	if (tx)
+		copy(&s, &tx->stats, sizeof(s));
 	subtract(&s, &port->tx_base[id], sizeof(s));
 	return s;
 }
@@ -127,12 +139,16 @@ int xv_stats_get(struct rte_eth_dev *dev, struct rte_eth_stats *stats)
 int xv_stats_reset(struct rte_eth_dev *dev)
 {
 	struct xv_port *port = dev->data->dev_private;
+	struct nb_queue_stats sum;
 
-	sum_queues(port, &port->base);
+	sum_queues(port, &sum);
+	copy(&port->base, &sum, sizeof(sum));
 	for (unsigned int i = 0; i < dev->data->nb_rx_queues; i++)
-		port->rx_base[i] = ((struct xv_rx *)dev->data->rx_queues[i])->stats;
+		copy(&port->rx_base[i], &((struct xv_rx *)dev->data->rx_queues[i])->stats,
+		     sizeof(port->rx_base[i]));
 	for (unsigned int i = 0; i < dev->data->nb_tx_queues; i++)
-		port->tx_base[i] = ((struct xv_tx *)dev->data->tx_queues[i])->stats;
+		copy(&port->tx_base[i], &((struct xv_tx *)dev->data->tx_queues[i])->stats,
+		     sizeof(port->tx_base[i]));
 	dev->data->rx_mbuf_alloc_failed = 0;
 	return 0;
 }
@@ -235,37 +251,25 @@ int xv_xstats_get(struct rte_eth_dev *dev, struct rte_eth_xstat *xstats, unsigne
 
 /* ---- Telemetry: "/xenvif/list", "/xenvif/info,<port>" ---- */
 
-static struct xv_port *port_of(unsigned int id)
+static bool is_ours(const struct rte_eth_dev *dev)
 {
-	const struct rte_eth_dev *dev = id < RTE_MAX_ETHPORTS ? &rte_eth_devices[id] : NULL;
-
-	if (!dev || dev->state == RTE_ETH_DEV_UNUSED || dev->rx_pkt_burst != xv_rx_burst)
-		return NULL;
-	return dev->data->dev_private;
+	return dev->rx_pkt_burst == xv_rx_burst;
 }
 
 static int telemetry_list(const char *cmd, const char *params, struct rte_tel_data *d)
 {
 	(void)cmd;
 	(void)params;
-	rte_tel_data_start_array(d, RTE_TEL_INT_VAL);
-	for (unsigned int id = 0; id < RTE_MAX_ETHPORTS; id++)
-		if (port_of(id))
-			rte_tel_data_add_array_int(d, (int)id);
-	return 0;
+	return pmd_telemetry_list(is_ours, d);
 }
 
 static int telemetry_info(const char *cmd, const char *params, struct rte_tel_data *d)
 {
 	struct rte_eth_xstat_name names[NR_XSTATS];
 	uint64_t values[NR_XSTATS];
-	struct xv_port *port;
-	uint32_t id;
+	struct xv_port *port = pmd_telemetry_port(is_ours, params);
 
 	(void)cmd;
-	if (!params || parse_u32(params, RTE_MAX_ETHPORTS - 1, &id))
-		return -1;
-	port = port_of(id);
 	if (!port)
 		return -1;
 	rte_tel_data_start_dict(d);

@@ -99,7 +99,7 @@ static bool ask_offloads(struct nb_view *v, const struct rte_mbuf *m)
 	set_pseudo(l3, l3 + m->l3_len + (udp ? UDP_CSUM_OFFSET : TCP_CSUM_OFFSET), v6);
 	if (!tso)
 		return true;
-	if (!m->tso_segsz || v->size > UINT16_MAX)
+	if (!m->tso_segsz)
 		return false;
 	v->gso_type = v6 ? XEN_NETIF_GSO_TYPE_TCPV6 : XEN_NETIF_GSO_TYPE_TCPV4;
 	/* One segment needs no cutting. */
@@ -151,14 +151,14 @@ static uint16_t put_burst(struct xv_tx *tx, struct nb_queue *q, struct rte_mbuf 
 	}
 	/* One that can never go is done with once all before it are. */
 	if (unlikely(cause && !n)) {
-		(*cause)++;
+		pmd_count(cause, 1);
 		return 1;
 	}
 	done = n ? nb_poll_put(q, tx->list, n) : 0;
 	for (unsigned int i = 0; i < done; i++)
 		bytes += tx->views[i].size;
-	tx->stats.bytes += bytes;
-	tx->stats.frames += done;
+	pmd_count(&tx->stats.bytes, bytes);
+	pmd_count(&tx->stats.frames, done);
 	return (uint16_t)done;
 }
 
