@@ -27,7 +27,8 @@
 #define QUEUES_MAX  8
 #define NR_SPARES   32
 #define HEIR_MS	    10000 /* what a successor may take until it serves */
-#define GREFS_MAX   1024  /* a queue: all that its two rings may name, twice */
+#define GREFS_MAX                                                                                  \
+	4096 /* a queue: those of its two rings, and what net_xenfront shares among its queues */
 
 static const struct cli_option options[] = {
 	{ 0, "run-dir", "DIR",
@@ -36,7 +37,7 @@ static const struct cli_option options[] = {
 	{ 0, "queues", "N",
 	  "queues offered to each vif (default: as many as workers, at least 2)" },
 	{ 0, "keep-mapped", "N",
-	  "pages of each queue that a guest may have kept mapped (default: 1024)" },
+	  "pages of each queue that a guest may have kept mapped (default: 4096)" },
 	{ 0, "take-over", NULL,
 	  "take the place of the one that runs, without a frame lost; the same as SIGHUP to it" },
 	{ 'v', "verbose", NULL, "log state changes too" },

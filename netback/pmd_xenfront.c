@@ -22,12 +22,13 @@
 #define RX_OFFLOADS                                                                                \
 	(RTE_ETH_RX_OFFLOAD_UDP_CKSUM | RTE_ETH_RX_OFFLOAD_TCP_CKSUM |                             \
 	 RTE_ETH_RX_OFFLOAD_TCP_LRO | RTE_ETH_RX_OFFLOAD_SCATTER)
+#define LONG_OFFLOADS (RTE_ETH_RX_OFFLOAD_SCATTER | RTE_ETH_RX_OFFLOAD_TCP_LRO)
 #define TX_OFFLOADS                                                                                \
 	(RTE_ETH_TX_OFFLOAD_IPV4_CKSUM | RTE_ETH_TX_OFFLOAD_UDP_CKSUM |                            \
 	 RTE_ETH_TX_OFFLOAD_TCP_CKSUM | RTE_ETH_TX_OFFLOAD_TCP_TSO |                               \
 	 RTE_ETH_TX_OFFLOAD_MULTI_SEGS)
-#define FRAME_OVERHEAD 18u /* an Ethernet header and a VLAN tag */
-#define CONNECT_MS     500 /* that a start waits for a backend that is there */
+#define MTU_DEFAULT 1500u
+#define CONNECT_MS  500 /* that a start waits for a backend that is there */
 
 static struct xenfront *priv(const struct rte_eth_dev *dev)
 {
@@ -102,6 +103,8 @@ static int dev_start(struct rte_eth_dev *dev)
 		close_interrupts(dev);
 		return rc;
 	}
+	for (uint16_t i = 0; i < dev->data->nb_rx_queues; i++)
+		x->rx[i].scatter = (dev->data->dev_conf.rxmode.offloads & LONG_OFFLOADS) != 0;
 	lock(x);
 	x->started = true;
 	xenfront_follow(x);
@@ -139,10 +142,13 @@ static int dev_close(struct rte_eth_dev *dev)
 	dev_stop(dev);
 	lock(x);
 	list_remove(&x->list);
+	xenfront_await_told(x->guest);
 	unlock(x);
 	xenfront_guest_put(x->guest);
 	x->guest = NULL;
 	dev->data->mac_addrs = NULL;
+	rte_intr_instance_free(dev->intr_handle);
+	dev->intr_handle = NULL;
 	return 0;
 }
 
@@ -155,7 +161,7 @@ static int dev_info(struct rte_eth_dev *dev, struct rte_eth_dev_info *info)
 	info->max_lro_pkt_size = FRONT_MAX_FRAME;
 	info->min_rx_bufsize = 64;
 	info->min_mtu = 68;
-	info->max_mtu = FRONT_MAX_FRAME - FRAME_OVERHEAD;
+	info->max_mtu = FRONT_MAX_FRAME - XENFRONT_OVERHEAD;
 	info->max_rx_queues = (uint16_t)x->max_queues;
 	info->max_tx_queues = (uint16_t)x->max_queues;
 	info->rx_offload_capa = RX_OFFLOADS;
@@ -182,6 +188,7 @@ static int rx_setup(struct rte_eth_dev *dev, uint16_t id, uint16_t nr_desc, unsi
 	(void)socket;
 	(void)conf;
 	rx->pool = pool;
+	rx->attaches = !(rte_pktmbuf_priv_flags(pool) & RTE_PKTMBUF_POOL_F_PINNED_EXT_BUF);
 	rx->port = dev->data->port_id;
 	rx->room = rte_pktmbuf_data_room_size(pool) - RTE_PKTMBUF_HEADROOM;
 	dev->data->rx_queues[id] = rx;
@@ -195,6 +202,20 @@ static int tx_setup(struct rte_eth_dev *dev, uint16_t id, uint16_t nr_desc, unsi
 	(void)socket;
 	(void)conf;
 	dev->data->tx_queues[id] = &priv(dev)->tx[id];
+	return 0;
+}
+
+/* What was lent and has been answered is let go of. */
+static int tx_done(void *queue, uint32_t nr)
+{
+	struct xenfront_tx *tx = queue;
+	struct front_queue *q = xenfront_enter(&tx->gate);
+
+	(void)nr;
+	if (!q)
+		return 0;
+	front_from_guest_room(q);
+	xenfront_leave(&tx->gate);
 	return 0;
 }
 
@@ -213,22 +234,37 @@ static int accept_all(struct rte_eth_dev *dev)
 	return 0;
 }
 
-/* What may be sent is the backend's to say; to the guest any length comes, in as many mbufs as it takes. */
+/*
+ * To the guest any length comes, in as many mbufs as it takes and the program lets it; what is longer than the vif's MTU the backend
+ * drops. DPDK's default is no wish: a program may set it with any vif.
+ */
 static int mtu_set(struct rte_eth_dev *dev, uint16_t mtu)
 {
-	(void)dev;
-	(void)mtu;
-	return 0;
+	struct xenfront *x = priv(dev);
+	uint16_t max;
+
+	lock(x);
+	max = x->mtu;
+	unlock(x);
+	if (mtu <= MTU_DEFAULT || mtu <= max)
+		return 0;
+	pmd_log(ERR, "%s: an MTU of %u is more than its vif's, %u: raise the network's MTU first\n",
+		dev->data->name, mtu, max);
+	return -EINVAL;
 }
 
 static int intr_enable(struct rte_eth_dev *dev, uint16_t id)
 {
 	struct xenfront_rx *rx = &priv(dev)->rx[id];
 	struct front_queue *q = xenfront_enter(&rx->gate);
-	bool there = q && front_to_guest_arm(q);
+	bool there = false;
 
-	if (q)
+	if (q) {
+		/* An event of frames that were polled since would use up the only wakeup. */
+		front_to_guest_clear(q);
+		there = front_to_guest_arm(q);
 		xenfront_leave(&rx->gate);
+	}
 	if (there) {
 		eventfd_write(rx->event_fd, 1);
 		return 0;
@@ -252,6 +288,7 @@ static const struct eth_dev_ops ops = {
 	.dev_infos_get = dev_info,
 	.rx_queue_setup = rx_setup,
 	.tx_queue_setup = tx_setup,
+	.tx_done_cleanup = tx_done,
 	.link_update = link_update,
 	.promiscuous_enable = accept_all,
 	.promiscuous_disable = accept_all,
@@ -287,6 +324,27 @@ static int read_mac(struct xenfront *x, char *why)
 	return rc;
 }
 
+/* The vif's, which only a connection reads again. Without the key it is Ethernet's. */
+static void read_mtu(struct xenfront *x)
+{
+	struct hv_store *store = hv_guest_store(x->guest->guest);
+	char path[PATH_MAX], *backend = NULL;
+	uint32_t mtu;
+
+	x->mtu = MTU_DEFAULT;
+	snprintf(path, sizeof(path), "device/vif/%u/mtu", x->devid);
+	if (hv_store_read_u32(store, 0, path, UINT16_MAX, &mtu)) {
+		snprintf(path, sizeof(path), "device/vif/%u/backend", x->devid);
+		if (hv_store_read(store, 0, path, &backend, NULL))
+			return;
+		snprintf(path, sizeof(path), "%s/mtu", backend);
+		free(backend);
+		if (hv_store_read_u32(store, 0, path, UINT16_MAX, &mtu))
+			return;
+	}
+	x->mtu = (uint16_t)mtu;
+}
+
 static bool is_taken(const struct xenfront *x)
 {
 	struct list *n;
@@ -311,8 +369,12 @@ static int join_guest(struct xenfront *x, const char *path, char *why)
 	} else {
 		rc = read_mac(x, why);
 	}
-	if (!rc)
+	if (!rc) {
+		read_mtu(x);
+		if (x->zero_copy)
+			xenfront_zone_join(x);
 		list_append(&x->guest->devices, &x->list);
+	}
 	unlock(x);
 	if (rc)
 		xenfront_guest_put(x->guest);
@@ -373,6 +435,10 @@ static int xenfront_probe(struct rte_vdev_device *vdev)
 		  .min = 1,
 		  .max = FRONT_MAX_QUEUES,
 		  .number = &x.max_queues },
+		{ .key = "zero-copy",
+		  .what = "1 to leave frames in granted pages",
+		  .max = 1,
+		  .number = &x.zero_copy },
 	};
 	int rc = pmd_refuse_secondary(device);
 
@@ -393,13 +459,10 @@ static int xenfront_probe(struct rte_vdev_device *vdev)
 static int xenfront_remove(struct rte_vdev_device *vdev)
 {
 	struct rte_eth_dev *dev = rte_eth_dev_allocated(rte_vdev_device_name(vdev));
-	struct rte_intr_handle *handle;
 
 	if (!dev)
 		return 0;
-	handle = dev->intr_handle;
 	dev_close(dev);
-	rte_intr_instance_free(handle);
 	return rte_eth_dev_release_port(dev);
 }
 
@@ -409,4 +472,4 @@ static struct rte_vdev_driver xenfront_driver = {
 };
 
 RTE_PMD_REGISTER_VDEV(net_xenfront, xenfront_driver);
-RTE_PMD_REGISTER_PARAM_STRING(net_xenfront, "guest=<path> devid=<0-65535> queues=<1-8>");
+RTE_PMD_REGISTER_PARAM_STRING(net_xenfront, "guest=<path> devid=<n> queues=<1-8> zero-copy=<0|1>");

@@ -16,7 +16,9 @@
 #define POLL_MS	    200 /* a ring that a backend broke is noticed by nobody else */
 #define RETRY_MS    500
 #define DRAIN_MS    50
+#define KEPT_MS	    1000 /* that a backend has to answer what it keeps mapped */
 #define MAX_WATCHED 256
+#define MAX_TOLD    32 /* links at a time; the others in the next turn */
 
 static struct list guests = { &guests, &guests };
 static pthread_mutex_t guests_lock = PTHREAD_MUTEX_INITIALIZER;
@@ -46,14 +48,60 @@ static void open_all(struct xenfront *x)
 		return;
 	for (unsigned int i = 0; i < info->nr_queues; i++) {
 		struct front_queue *q = front_queue(x->front, i);
+		struct xenfront_zone *zone = x->guest->zone;
 
+		x->rx[i].zone = front_to_guest_in_zone(q) && x->rx[i].attaches ? zone : NULL;
+		x->tx[i].zone = front_from_guest_lends(q) ? zone : NULL;
+		x->tx[i].sg = info->sg;
 		x->tx[i].csum_ipv4 = info->csum_ipv4;
 		x->tx[i].csum_ipv6 = info->csum_ipv6;
 		x->tx[i].gso_tcpv4 = info->gso_tcpv4;
 		x->tx[i].gso_tcpv6 = info->gso_tcpv6;
+		x->tx[i].size_max = info->mtu + XENFRONT_OVERHEAD;
 		__atomic_store_n(&x->rx[i].gate.queue, q, __ATOMIC_RELEASE);
 		__atomic_store_n(&x->tx[i].gate.queue, q, __ATOMIC_RELEASE);
 	}
+}
+
+/* Pages that no burst will hand out any more. */
+static void drop_stash(struct xenfront *x)
+{
+	for (unsigned int i = 0; i < FRONT_MAX_QUEUES; i++) {
+		struct xenfront_rx *rx = &x->rx[i];
+
+		if (rx->nr_stash)
+			xenfront_zone_put(x->guest->zone, rx->stash, rx->nr_stash);
+		rx->nr_stash = 0;
+	}
+}
+
+void xenfront_zone_join(struct xenfront *x)
+{
+	struct xenfront_guest *g = x->guest;
+	char path[64];
+	uint32_t domid;
+	int rc;
+
+	snprintf(path, sizeof(path), "device/vif/%u/backend-id", x->devid);
+	rc = hv_store_read_u32(hv_guest_store(g->guest), 0, path, DOMID_FIRST_RESERVED - 1, &domid);
+	if (!rc && !g->zone)
+		rc = xenfront_zone_create(g->guest, (uint16_t)domid, x->dev->data->name, &g->zone);
+	if (rc) {
+		pmd_log(WARNING,
+			"%s: no pages to share, %s: frames are copied. Give the guest %u MiB more memory, or "
+			"grants\n",
+			x->dev->data->name, strerror(-rc),
+			FRONT_ZONE_MAX * FRONT_BUFFER_SIZE >> 20);
+		return;
+	}
+	if (!g->zone->pool)
+		pmd_log(WARNING, "%s: no pool in the guest's pages: give the program more memory\n",
+			x->dev->data->name);
+	if (g->zone->zone.domid != domid)
+		pmd_log(WARNING,
+			"%s: its backend is domain %u, that of the guest's other ports %u, which share their "
+			"pages: its frames are copied\n",
+			x->dev->data->name, domid, g->zone->zone.domid);
 }
 
 static void add_counters(struct front_counters *sum, const struct front_counters *c)
@@ -88,7 +136,7 @@ static void follow_link(struct xenfront *x)
 	link.link_status = info && x->started && info->carrier ? RTE_ETH_LINK_UP
 							       : RTE_ETH_LINK_DOWN;
 	if (rte_eth_linkstatus_set(x->dev, &link) == 0 && x->dev->data->dev_conf.intr_conf.lsc)
-		rte_eth_dev_callback_process(x->dev, RTE_ETH_EVENT_INTR_LSC, NULL);
+		x->tell_link = true;
 }
 
 static void drop_front(struct xenfront *x)
@@ -118,6 +166,9 @@ static bool need_front(struct xenfront *x)
 		x->retry_ms = clock_ms() + RETRY_MS;
 		return false;
 	}
+	front_keep_full(x->front);
+	if (x->zero_copy && x->guest->zone)
+		front_set_zone(x->front, &x->guest->zone->zone);
 	front_set_offload(x->front, (offloads & csum) == csum,
 			  (offloads & RTE_ETH_RX_OFFLOAD_TCP_LRO) != 0);
 	return true;
@@ -159,7 +210,11 @@ void xenfront_follow(struct xenfront *x)
 	}
 	x->nr_connections += front_info(x->front)->connection &&
 			     front_info(x->front)->connection != x->connection;
+	x->told_mtu &= front_info(x->front)->connection == x->connection;
+	if (x->connection != front_info(x->front)->connection && x->zero_copy)
+		x->kept_ms = clock_ms() + KEPT_MS;
 	x->connection = front_info(x->front)->connection;
+	x->mtu = front_info(x->front)->mtu;
 	log_state(x, before);
 	if (rc == -ENOENT) {
 		pmd_log(NOTICE, "%s: the vif is gone\n", x->dev->data->name);
@@ -193,9 +248,12 @@ void xenfront_disconnect(struct xenfront *x)
 	if (x->front) {
 		if (front_info(x->front)->state == FRONT_CONNECTED)
 			drain(x);
+		/* Its queues go with it. */
+		add_connection(x, &x->past);
 		front_close(x->front);
 		drop_front(x);
 	}
+	drop_stash(x);
 	follow_link(x);
 }
 
@@ -229,6 +287,40 @@ static bool is_broken(const struct xenfront *x)
 		if (front_queue_broken(front_queue(x->front, i)))
 			return true;
 	return false;
+}
+
+/* Backends drop such frames without a word, and the program sees but a count of errors. */
+static void tell_mtu(struct xenfront *x)
+{
+	for (unsigned int i = 0; i < FRONT_MAX_QUEUES && !x->told_mtu; i++) {
+		if (!pmd_counted(&x->tx[i].over_mtu))
+			continue;
+		x->told_mtu = true;
+		pmd_log(NOTICE,
+			"%s: frames are sent that are longer than the vif's MTU of %u allows; the backend "
+			"drops them: send shorter ones or segments to be made (TSO), or raise the "
+			"network's MTU\n",
+			x->dev->data->name, x->mtu);
+	}
+}
+
+/* Frames would go all the same, at the price of grant operations. */
+static void tell_kept(struct xenfront *x)
+{
+	const struct front_info *info = x->front ? front_info(x->front) : NULL;
+	unsigned int all;
+
+	if (!x->kept_ms || clock_ms() < x->kept_ms)
+		return;
+	x->kept_ms = 0;
+	if (!info || info->state != FRONT_CONNECTED || !x->guest->zone)
+		return;
+	all = info->nr_queues * (FRONT_NR_BUFFERS + x->guest->zone->zone.nr);
+	if (info->nr_kept_pages < all)
+		pmd_log(NOTICE,
+			"%s: the backend keeps %u of %u pages mapped: frames in others cost it grant "
+			"operations, and zero-copy=1 may be slower than without\n",
+			x->dev->data->name, info->nr_kept_pages, all);
 }
 
 static unsigned int watch(struct xenfront_guest *g, struct pollfd *fds, struct xenfront_rx **rxs)
@@ -283,7 +375,73 @@ static void serve(struct xenfront_guest *g)
 			x->pending = true;
 		if (x->pending || is_broken(x))
 			xenfront_follow(x);
+		tell_mtu(x);
+		tell_kept(x);
 	}
+}
+
+/*
+ * What a program does when told is its own affair, so the lock is not held then: it may want counters, or
+ * wait for a thread of its own that does.
+ */
+static void tell_links(struct xenfront_guest *g)
+{
+	struct rte_eth_dev *devs[MAX_TOLD];
+	unsigned int nr = 0;
+	struct list *n;
+
+	list_for_each (&g->devices, n) {
+		struct xenfront *x = list_entry(n, struct xenfront, list);
+
+		if (!x->tell_link || nr == MAX_TOLD)
+			continue;
+		x->tell_link = false;
+		devs[nr++] = x->dev;
+	}
+	if (!nr)
+		return;
+	g->telling = true;
+	pthread_mutex_unlock(&g->lock);
+	for (unsigned int i = 0; i < nr; i++)
+		rte_eth_dev_callback_process(devs[i], RTE_ETH_EVENT_INTR_LSC, NULL);
+	pthread_mutex_lock(&g->lock);
+	g->telling = false;
+}
+
+void xenfront_await_told(struct xenfront_guest *g)
+{
+	while (g->telling && !pthread_equal(pthread_self(), g->thread)) {
+		pthread_mutex_unlock(&g->lock);
+		sched_yield();
+		pthread_mutex_lock(&g->lock);
+	}
+}
+
+static void guest_free(struct xenfront_guest *g)
+{
+	list_remove(&g->list);
+	xenfront_zone_destroy(g->zone);
+	hv_guest_detach(g->guest);
+	pthread_mutex_destroy(&g->lock);
+	close(g->wake_fd);
+	free(g);
+}
+
+/* Its last port was closed while a program had mbufs in its pages, and now has none. Return: it is gone. */
+static bool guest_end_late(struct xenfront_guest *g)
+{
+	bool end;
+
+	/* Taken: a port comes, or the last one waits for this thread. */
+	if (pthread_mutex_trylock(&guests_lock))
+		return false;
+	end = !g->nr_users && !g->quit && !(g->zone && xenfront_zone_is_used(g->zone));
+	if (end) {
+		pthread_detach(pthread_self());
+		guest_free(g);
+	}
+	pthread_mutex_unlock(&guests_lock);
+	return end;
 }
 
 static void *guest_main(void *arg)
@@ -307,6 +465,13 @@ static void *guest_main(void *arg)
 			if (fds[i].revents && rxs[i])
 				interrupt(rxs[i]);
 		serve(g);
+		tell_links(g);
+		if (list_empty(&g->devices)) {
+			pthread_mutex_unlock(&g->lock);
+			if (guest_end_late(g))
+				return NULL;
+			pthread_mutex_lock(&g->lock);
+		}
 	}
 	pthread_mutex_unlock(&g->lock);
 	return NULL;
@@ -332,7 +497,10 @@ static int guest_open(const char *path, struct xenfront_guest **guest_out, char 
 	if (!rc)
 		rc = -pthread_create(&g->thread, NULL, guest_main, g);
 	if (rc) {
-		snprintf(why, PMD_WHY_MAX, "%s", reason[0] ? reason : strerror(-rc));
+		snprintf(why, PMD_WHY_MAX, "%s%s", reason[0] ? reason : strerror(-rc),
+			 path[0] ? ""
+				 : ": for a guest of this host, name its socket: "
+				   "guest=/run/vifrost/guests/DOMID.sock");
 		hv_guest_detach(g->guest);
 		if (g->wake_fd >= 0)
 			close(g->wake_fd);
@@ -367,17 +535,13 @@ int xenfront_guest_get(const char *path, struct xenfront_guest **guest_out, char
 void xenfront_guest_put(struct xenfront_guest *g)
 {
 	pthread_mutex_lock(&guests_lock);
-	if (--g->nr_users == 0) {
+	if (--g->nr_users == 0 && !(g->zone && xenfront_zone_is_used(g->zone))) {
 		pthread_mutex_lock(&g->lock);
 		g->quit = true;
 		pthread_mutex_unlock(&g->lock);
 		xenfront_wake(g);
 		pthread_join(g->thread, NULL);
-		list_remove(&g->list);
-		hv_guest_detach(g->guest);
-		pthread_mutex_destroy(&g->lock);
-		close(g->wake_fd);
-		free(g);
+		guest_free(g);
 	}
 	pthread_mutex_unlock(&guests_lock);
 }

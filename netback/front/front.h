@@ -36,6 +36,7 @@
 #define FRONT_MAX_QUEUES   8
 #define FRONT_NR_BUFFERS   FRONT_RING_SLOTS /* of each queue, for each direction */
 #define FRONT_BUFFER_SIZE  4096		    /* XEN_PAGE_SIZE; bytes */
+#define FRONT_ZONE_MAX	   2048		    /* pages of a zone */
 #define FRONT_HASH_KEY_MAX 40		    /* bytes that all backends take */
 #define FRONT_HASH_MAP_MAX 128		    /* entries that all backends take */
 
@@ -90,7 +91,7 @@ struct front_info {
 
 struct front_counters {
 	uint64_t from_guest_packets, from_guest_bytes;
-	uint64_t from_guest_errors;  /* the backend answered with an error or a drop */
+	uint64_t from_guest_errors;  /* packets that the backend answered with an error or a drop */
 	uint64_t from_guest_refused; /* more than the backend takes: never sent */
 	uint64_t from_guest_notifies;
 	uint64_t to_guest_packets, to_guest_bytes;
@@ -119,6 +120,30 @@ void front_set_multicast_control(struct front *f, bool wanted);
  * segments that are yet to be cut. Both by default.
  */
 void front_set_offload(struct front *f, bool csum, bool gso);
+/* Have all receive slots posted whatever the load, with each connection made from now on. */
+void front_keep_full(struct front *f);
+
+/*
+ * Pages that outlive connections and that all queues of several devices share: what one has received may
+ * stay where it is, and another may send it from there. They are granted once, so that a backend with any
+ * of these devices can write to all of them: the guest trusts it.
+ */
+struct front_zone {
+	uint16_t domid;	 /* who they are granted to; of use for devices of this backend only */
+	unsigned int nr; /* up to FRONT_ZONE_MAX */
+	uint8_t *pages;	 /* contiguous */
+	uint32_t *refs;	 /* a grant each */
+	/* FRONT_NR_BUFFERS pages for device @handle to post; its backend has let go of all earlier ones. False: none. */
+	bool (*take)(struct front_zone *zone, unsigned int handle, uint16_t *buffers);
+	/* Pages that @handle has posted, and that its backend may still write to. */
+	void (*retire)(struct front_zone *zone, unsigned int handle, const uint16_t *buffers,
+		       unsigned int nr);
+	/* Whoever owns what was sent from the zone may have it back. */
+	void (*let_go)(struct front_zone *zone, void **owners, unsigned int nr);
+};
+
+/* Receive into @zone's pages and send from them, with each connection made from now on. Borrowed. */
+void front_set_zone(struct front *f, struct front_zone *zone);
 /* Readable when the backend has answered about the hash: front_ctrl_event(). -1: no control ring. */
 int front_ctrl_fd(const struct front *f);
 void front_ctrl_event(struct front *f);
@@ -147,6 +172,8 @@ struct front_queue *front_queue(struct front *f, unsigned int index);
 struct front_frag {
 	uint16_t buffer; /* of the direction's page array */
 	uint16_t offset, len;
+	uint32_t
+		lent; /* from the guest, with a zone: 0, or the grant of its page that takes the buffer's place */
 };
 
 struct front_packet {
@@ -155,6 +182,7 @@ struct front_packet {
 	uint8_t gso_type; /* XEN_NETIF_GSO_TYPE_* */
 	uint8_t flags;	  /* FRONT_* */
 	uint16_t nr_frags;
+	void *owner; /* from the guest: of what is lent, until all is answered; NULL */
 	struct front_frag frags[FRONT_MAX_FRAGS];
 };
 
@@ -177,7 +205,7 @@ uint8_t *front_from_guest_pages(const struct front_queue *q);
 /* Up to @nr free buffers; their number. With FRONT_MAX_SLOTS of room there are FRONT_MAX_FRAGS. */
 unsigned int front_take(struct front_queue *q, uint16_t *buffers, unsigned int nr);
 void front_put(struct front_queue *q, const uint16_t *buffers, unsigned int nr);
-/* Takes in the backend's answers. Return: ring slots free now. */
+/* Takes in the backend's answers, and lets go of what was lent. Return: ring slots free now. */
 unsigned int front_from_guest_room(struct front_queue *q);
 /**
  * front_from_guest() - Queue packets, in order, as far as the ring has room
@@ -199,6 +227,13 @@ bool front_from_guest_arm(struct front_queue *q, unsigned int slots);
 /* To the guest: take packets, use their fragments, release them, refill. The backend may write to
  * a page at any time, released or not: copy what is checked. */
 uint8_t *front_to_guest_pages(const struct front_queue *q);
+/*
+ * Whether these are the zone's, all of it. Then a fragment or frame may be released with another page of the
+ * zone for a buffer, which is the queue's from there on, and the one that it had is the caller's.
+ */
+bool front_to_guest_in_zone(const struct front_queue *q);
+/* Whether what lies in the zone may be lent to this queue. */
+bool front_from_guest_lends(const struct front_queue *q);
 unsigned int front_to_guest(struct front_queue *q, struct front_packet *packets, unsigned int max);
 void front_release(struct front_queue *q, const struct front_packet *packets, unsigned int nr);
 /* Offer free buffers to the backend; notifies only if it asked. */
@@ -213,6 +248,9 @@ struct front_frame {
 	uint16_t len;	 /* of those from the guest: 14 to FRONT_BUFFER_SIZE */
 	uint16_t buffer; /* of those to the guest */
 	uint16_t flags;	 /* FRONT_CSUM_BLANK, FRONT_DATA_VALIDATED */
+	uint32_t
+		lent; /* from the guest, with a zone: 0, or the grant of the page in the zone that @data is in */
+	void *owner; /* as a packet's */
 };
 
 /* As front_to_guest(), up to the first that is no such frame: that is next for front_to_guest(). */
@@ -220,7 +258,10 @@ unsigned int front_frames_to_guest(struct front_queue *q, struct front_frame *fr
 				   unsigned int max);
 /* As front_release(). */
 void front_frames_release(struct front_queue *q, const struct front_frame *frames, unsigned int nr);
-/* Copies them into free buffers and queues those. Return: number taken, as ring and buffers allow. */
+/*
+ * Copies those that are not lent into free buffers and queues all. Return: number taken, as ring and buffers
+ * allow.
+ */
 unsigned int front_frames_from_guest(struct front_queue *q, const struct front_frame *frames,
 				     unsigned int nr);
 

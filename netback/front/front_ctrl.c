@@ -19,14 +19,17 @@
 
 enum step { ALGORITHM, TYPES, KEY, MAP_SIZE, MAP, NR_STEPS };
 
-/* Ids of requests: the steps, and two for each queue. */
+#define MAX_KEPT  (FRONT_BUFFER_SIZE / sizeof(struct xen_netif_gref)) /* in a list */
+#define LISTS_MAX (1 + (FRONT_ZONE_MAX + MAX_KEPT - 1) / MAX_KEPT)    /* of a queue */
+
+/* Ids of requests: the steps, one for each queue, and one for each list. */
 #define KEEP_SIZE_ID ((unsigned int)NR_STEPS)
 #define KEEP_ID	     (KEEP_SIZE_ID + FRONT_MAX_QUEUES)
-#define NR_IDS	     (KEEP_ID + FRONT_MAX_QUEUES)
-#define MAX_KEPT     (FRONT_BUFFER_SIZE / sizeof(struct xen_netif_gref))
+#define NR_LISTS     (FRONT_MAX_QUEUES * LISTS_MAX)
+#define NR_IDS	     (KEEP_ID + NR_LISTS)
 
 _Static_assert(2 * FRONT_NR_BUFFERS <= MAX_KEPT, "a queue's buffers fit one list");
-_Static_assert(NR_STEPS + 2 * FRONT_MAX_QUEUES <= SLOTS, "all requests fit the ring");
+_Static_assert(NR_IDS <= SLOTS, "all requests fit the ring");
 
 struct front_ctrl {
 	struct xen_netif_ctrl_sring *sring;
@@ -35,9 +38,9 @@ struct front_ctrl {
 	uint32_t refs[NR_PAGES];
 	struct hv_evtchn channel;
 	uint8_t *lists; /* of what each queue's backend may keep mapped: as the pages above */
-	uint32_t list_refs[FRONT_MAX_QUEUES];
-	unsigned int nr_lists;
-	uint32_t nr_listed[FRONT_MAX_QUEUES];
+	uint32_t list_refs[NR_LISTS];
+	unsigned int nr_queues, lists_each;
+	uint32_t nr_listed[NR_LISTS];
 	RING_IDX prod, cons;
 	RING_IDX pushed; /* req_prod as the backend sees it */
 	unsigned int nr_steps_left;
@@ -84,11 +87,13 @@ static int ring_init(struct front *f, struct front_ctrl *c)
 		return rc;
 	c->sring = page;
 	SHARED_RING_INIT(c->sring);
-	rc = hv_guest_share(f->guest, domid, f->info.nr_queues, true, &page, c->list_refs);
+	c->nr_queues = f->info.nr_queues;
+	c->lists_each = f->zone ? LISTS_MAX : 1;
+	rc = hv_guest_share(f->guest, domid, c->nr_queues * c->lists_each, true, &page,
+			    c->list_refs);
 	if (rc)
 		return rc;
 	c->lists = page;
-	c->nr_lists = f->info.nr_queues;
 	rc = f->hash ? share_hash(f, c) : 0;
 	return rc ? rc : hv_guest_evtchn_alloc(f->guest, domid, &c->channel);
 }
@@ -117,7 +122,8 @@ unsigned int front_ctrl_destroy(struct front *f)
 	if (c->channel.local_port)
 		hv_guest_evtchn_free(f->guest, &c->channel);
 	nr_leaked = hv_guest_unshare(f->guest, c->sring, 1, &c->ring_ref);
-	nr_leaked += hv_guest_unshare(f->guest, c->lists, c->nr_lists, c->list_refs);
+	nr_leaked += hv_guest_unshare(f->guest, c->lists, c->nr_queues * c->lists_each,
+				      c->list_refs);
 	nr_leaked += hv_guest_unshare(f->guest, c->pages, NR_PAGES, c->refs);
 	free(c);
 	f->ctrl = NULL;
@@ -184,31 +190,61 @@ void front_ctrl_start(struct front *f)
 		return;
 	if (f->hash)
 		ask_for_hash(f);
-	for (unsigned int i = 0; i < c->nr_lists; i++)
+	for (unsigned int i = 0; i < c->nr_queues; i++)
 		put(c, KEEP_SIZE_ID + i, i, 0, 0);
 	push(c);
 }
 
+static struct xen_netif_gref *list_of(const struct front_ctrl *c, unsigned int list)
+{
+	return (void *)(c->lists + (size_t)list * FRONT_BUFFER_SIZE);
+}
+
+static void offer_list(struct front_ctrl *c, unsigned int queue, unsigned int list, uint32_t nr)
+{
+	c->nr_listed[list] = nr;
+	put(c, KEEP_ID + list, queue, c->list_refs[list], nr);
+}
+
+/* What is left of the backend's room behind the queue's own buffers, for the zone. */
+static void offer_zone(struct front *f, unsigned int queue, uint32_t max)
+{
+	const struct front_zone *zone = f->queues[queue]->zone;
+	unsigned int list = queue * f->ctrl->lists_each;
+
+	for (uint32_t at = 0, nr; at < zone->nr && at < max; at += nr) {
+		struct xen_netif_gref *grefs = list_of(f->ctrl, ++list);
+
+		nr = zone->nr < max ? zone->nr - at : max - at;
+		if (nr > MAX_KEPT)
+			nr = MAX_KEPT;
+		for (uint32_t i = 0; i < nr; i++)
+			grefs[i] = (struct xen_netif_gref){ .ref = zone->refs[at + i] };
+		offer_list(f->ctrl, queue, list, nr);
+	}
+}
+
 /*
  * As many of the queue's buffers as the backend keeps, half of each direction: those first that are used
- * first.
+ * first. With a zone a quarter of the backend's room, or all, is for those to send, the rest the zone's.
  */
 static void offer_pages(struct front *f, unsigned int queue, uint32_t max)
 {
 	struct front_ctrl *c = f->ctrl;
 	const struct front_queue *q = f->queues[queue];
-	struct xen_netif_gref *list = (void *)(c->lists + (size_t)queue * FRONT_BUFFER_SIZE);
-	uint32_t nr = max / 2 < FRONT_NR_BUFFERS ? max / 2 : FRONT_NR_BUFFERS;
+	struct xen_netif_gref *list = list_of(c, queue * c->lists_each);
+	uint32_t share = q->zone && max < FRONT_NR_BUFFERS + q->zone->nr ? max / 4 : max / 2;
+	uint32_t nr = share < FRONT_NR_BUFFERS ? share : FRONT_NR_BUFFERS, nr_own = 0;
 
-	if (!nr)
-		return;
-	for (uint32_t i = 0; i < nr; i++) {
-		list[i] = (struct xen_netif_gref){ .ref = q->from.refs[i],
-						   .flags = XEN_NETIF_CTRLF_GREF_readonly };
-		list[nr + i] = (struct xen_netif_gref){ .ref = q->to.refs[i] };
-	}
-	c->nr_listed[queue] = 2 * nr;
-	put(c, KEEP_ID + queue, queue, c->list_refs[queue], 2 * nr);
+	for (uint32_t i = 0; i < nr; i++)
+		list[nr_own++] = (struct xen_netif_gref){ .ref = q->from.refs[i],
+							  .flags = XEN_NETIF_CTRLF_GREF_readonly };
+	for (uint32_t i = 0; i < nr && !q->to_zone; i++)
+		list[nr_own++] = (struct xen_netif_gref){ .ref = q->to.refs[i] };
+	if (nr_own)
+		offer_list(c, queue, queue * c->lists_each, nr_own);
+	if (q->zone)
+		offer_zone(f, queue, max - nr_own);
 }
 
 static void take_step(struct front *f, const struct xen_netif_ctrl_response *rsp)

@@ -275,6 +275,16 @@ void front_set_offload(struct front *f, bool csum, bool gso)
 	f->no_gso = !csum || !gso;
 }
 
+void front_keep_full(struct front *f)
+{
+	f->keeps_full = true;
+}
+
+void front_set_zone(struct front *f, struct front_zone *zone)
+{
+	f->zone = zone;
+}
+
 const struct front_info *front_info(const struct front *f)
 {
 	return &f->info;

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "netback/front/front_priv.h"
+#include "netback/shared.h"
 
 unsigned int front_take(struct front_queue *q, uint16_t *buffers, unsigned int nr)
 {
@@ -41,9 +42,15 @@ static const char *take_response(struct front_queue *q, const struct netif_tx_re
 	if (rsp->status != NETIF_RSP_OKAY) {
 		if (rsp->status != NETIF_RSP_ERROR && rsp->status != NETIF_RSP_DROPPED)
 			return "backend's transmit response has an unknown status";
-		q->counters.from_guest_errors++;
+		/* All requests of a packet are answered with it. */
+		front_count(&q->counters.from_guest_errors,
+			    q->from_outstanding[rsp->id] != FRONT_LATER);
 	}
-	q->from_outstanding[rsp->id] = false;
+	q->from_outstanding[rsp->id] = 0;
+	if (q->from_owners[rsp->id]) {
+		q->answered[q->nr_answered++] = q->from_owners[rsp->id];
+		q->from_owners[rsp->id] = NULL;
+	}
 	q->from.free[q->from.nr_free++] = rsp->id;
 	return NULL;
 }
@@ -57,21 +64,24 @@ unsigned int front_from_guest_room(struct front_queue *q)
 	if (q->broken)
 		return 0;
 	/* Pairs with the backend's push: responses are there before the index. */
-	prod = __atomic_load_n(&q->from_sring->rsp_prod, __ATOMIC_ACQUIRE);
+	prod = nb_shared_load(&q->from_sring->rsp_prod);
 	if (prod - q->from_cons > q->from_pushed - q->from_cons) {
 		front_queue_break(q, "backend answered more transmit requests than there were");
 		return 0;
 	}
 	while (q->from_cons != prod) {
-		rsp = *(volatile struct netif_tx_response *)&q->from_sring
-			       ->ring[q->from_cons % FRONT_RING_SLOTS]
-			       .rsp;
+		nb_shared_read(&rsp, &q->from_sring->ring[q->from_cons % FRONT_RING_SLOTS].rsp,
+			       sizeof(rsp));
 		wrong = take_response(q, &rsp);
 		if (wrong) {
 			front_queue_break(q, wrong);
 			return 0;
 		}
 		q->from_cons++;
+	}
+	if (q->nr_answered) {
+		q->zone->let_go(q->zone, q->answered, q->nr_answered);
+		q->nr_answered = 0;
 	}
 	return FRONT_RING_SLOTS - (q->from_prod - q->from_cons);
 }
@@ -129,19 +139,22 @@ static void put_packet(struct front_queue *q, const struct front_packet *p)
 		bool more = i + 1u < p->nr_frags;
 
 		next_slot(q)->req = (struct netif_tx_request){
-			.gref = q->from.refs[frag->buffer],
+			.gref = q->zone && frag->lent ? frag->lent : q->from.refs[frag->buffer],
 			.offset = frag->offset,
 			.flags = (uint16_t)(flags | (more ? NETTXF_more_data : 0)),
 			.id = frag->buffer,
 			.size = (uint16_t)(i ? frag->len : p->size),
 		};
-		q->from_outstanding[frag->buffer] = true;
+		q->from_outstanding[frag->buffer] = i ? FRONT_LATER : 1;
 		if (!i && p->gso_type != XEN_NETIF_GSO_TYPE_NONE)
 			put_gso(q, p);
 		flags = 0;
 	}
-	q->counters.from_guest_packets++;
-	q->counters.from_guest_bytes += p->size;
+	/* All are answered with the last, if the backend keeps to what it should. */
+	if (q->zone)
+		q->from_owners[p->frags[p->nr_frags - 1].buffer] = p->owner;
+	front_count(&q->counters.from_guest_packets, 1);
+	front_count(&q->counters.from_guest_bytes, p->size);
 }
 
 unsigned int front_from_guest(struct front_queue *q, const struct front_packet *packets,
@@ -160,7 +173,9 @@ unsigned int front_from_guest(struct front_queue *q, const struct front_packet *
 		if (!acceptable(q, p)) {
 			for (unsigned int i = p->nr_frags; i-- > 0;)
 				front_put(q, &p->frags[i].buffer, 1);
-			q->counters.from_guest_refused++;
+			if (q->zone && p->owner)
+				q->zone->let_go(q->zone, (void **)(uintptr_t)&p->owner, 1);
+			front_count(&q->counters.from_guest_refused, 1);
 			continue;
 		}
 		if (slots > room)
@@ -188,7 +203,7 @@ bool front_multicast(struct front_queue *q, const uint8_t mac[MAC_LEN], bool add
 		.flags = NETTXF_extra_info,
 		.id = buffer,
 	};
-	q->from_outstanding[buffer] = true;
+	q->from_outstanding[buffer] = 1;
 	put_extra(q, &extra);
 	return true;
 }
@@ -206,7 +221,7 @@ void front_from_guest_flush(struct front_queue *q)
 	event = __atomic_load_n(&q->from_sring->req_event, __ATOMIC_SEQ_CST);
 	if ((RING_IDX)(q->from_prod - event) < (RING_IDX)(q->from_prod - old)) {
 		hv_guest_evtchn_notify(&q->from_channel);
-		q->counters.from_guest_notifies++;
+		front_count(&q->counters.from_guest_notifies, 1);
 	}
 }
 

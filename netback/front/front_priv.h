@@ -14,11 +14,14 @@
 /* A direction's buffers: contiguous pages, each with its grant, and the free ones as a stack, so
  * that what was used last, and is still in the cache, is used first. */
 struct front_pool {
-	uint8_t *pages; /* NULL: none */
-	uint32_t refs[FRONT_NR_BUFFERS];
+	uint8_t *pages;	      /* NULL: none */
+	const uint32_t *refs; /* by buffer; @own_refs or the zone's */
+	uint32_t own_refs[FRONT_NR_BUFFERS];
 	uint16_t free[FRONT_NR_BUFFERS];
 	unsigned int nr_free;
 };
+
+#define FRONT_LATER 2u
 
 struct front_queue {
 	const char *broken; /* static text; set once */
@@ -30,24 +33,37 @@ struct front_queue {
 	RING_IDX from_prod, from_cons;
 	RING_IDX from_pushed;	     /* req_prod as the backend sees it */
 	unsigned int nr_from_extras; /* extras in the ring: as many NULL responses are due */
-	bool from_outstanding[FRONT_NR_BUFFERS];
+	uint8_t from_outstanding[FRONT_NR_BUFFERS]; /* 0: free; 1: a packet's first; FRONT_LATER */
 	struct front_pool from;
 
 	/* To the guest. Slot i of the ring holds buffer to_slots[i]. */
 	struct netif_rx_sring *to_sring;
 	RING_IDX to_prod, to_cons;
 	RING_IDX to_pushed;
-	unsigned int to_target; /* how many buffers to keep posted */
-	unsigned int to_low;	/* fewest posted since the target was last moved */
+	unsigned int to_target; /* how many buffers to keep posted, at least to_least */
+	unsigned int to_least;
+	unsigned int to_low; /* fewest posted since the target was last moved */
 	unsigned int to_refills;
 	uint16_t to_slots[FRONT_RING_SLOTS];
-	struct front_pool to;
+	struct front_pool to;	 /* its buffers are the zone's pages if @to_zone */
+	struct front_zone *zone; /* NULL: nothing is lent */
+	bool to_zone;
+	unsigned int handle;
+	/* Of what is lent, by buffer; and of what has been answered. */
+	void *from_owners[FRONT_NR_BUFFERS], *answered[FRONT_NR_BUFFERS];
+	unsigned int nr_answered;
 
 	struct hv_evtchn from_channel, to_channel; /* to_channel is unused unless split */
 	bool split;
 	uint32_t from_ring_ref, to_ring_ref;
 	struct front_counters counters;
 };
+
+/* Written by the queue's thread only, read by anyone. */
+static inline void front_count(uint64_t *counter, uint64_t n)
+{
+	__atomic_store_n(counter, *counter + n, __ATOMIC_RELAXED);
+}
 
 struct front {
 	struct hv_guest *guest;
@@ -64,6 +80,8 @@ struct front {
 	struct front_hash *hash; /* NULL: none wanted */
 	bool want_multicast_control;
 	bool no_csum, no_gso;	 /* the backend is not to send */
+	bool keeps_full;	 /* receive slots are all posted, always */
+	struct front_zone *zone; /* NULL: every connection has pages of its own */
 	struct front_ctrl *ctrl; /* NULL: none in this connection */
 	struct front_queue *queues[FRONT_MAX_QUEUES];
 };

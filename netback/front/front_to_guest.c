@@ -3,11 +3,13 @@
  * Packets to the guest: buffers onto the ring, filled ones off it.
  *
  * The ring is kept only as full as the load needs, between 64 and all slots: few buffers in turn
- * stay in the cache, and an idle guest does not touch a megabyte.
+ * stay in the cache, and an idle guest does not touch a megabyte. A program that polls keeps it full: a
+ * burst that comes before the load is known would be lost, where a backend that polls waits for nobody.
  */
 #include <string.h>
 
 #include "netback/front/front_priv.h"
+#include "netback/shared.h"
 
 #define TARGET_WINDOW	 1024u /* refills that a shrinking target is judged by */
 #define ETHERNET_MIN_LEN 14u
@@ -61,9 +63,7 @@ static const char *take_extras(struct front_queue *q, RING_IDX prod, RING_IDX *c
 			return "backend sent a packet without its last extra";
 		if (++nr >= XEN_NETIF_EXTRA_TYPE_MAX)
 			return "backend sent an endless chain of extras";
-		memcpy(&extra, &q->to_sring->ring[slot].rsp, sizeof(extra));
-		/* The copy stays one: no later use may be turned into a second read of the ring. */
-		__asm__ volatile("" : "+m"(extra));
+		nb_shared_read(&extra, &q->to_sring->ring[slot].rsp, sizeof(extra));
 		wrong = take_extra(p, &extra);
 		if (wrong)
 			return wrong;
@@ -121,9 +121,7 @@ static const char *take_packet(struct front_queue *q, RING_IDX prod, struct fron
 	do {
 		if (cons == prod)
 			return "backend sent a packet without its last fragment";
-		rsp = *(volatile struct netif_rx_response *)&q->to_sring
-			       ->ring[cons % FRONT_RING_SLOTS]
-			       .rsp;
+		nb_shared_read(&rsp, &q->to_sring->ring[cons % FRONT_RING_SLOTS].rsp, sizeof(rsp));
 		wrong = take_fragment(q, cons, &rsp, p);
 		if (wrong)
 			return wrong;
@@ -151,7 +149,7 @@ unsigned int front_to_guest(struct front_queue *q, struct front_packet *packets,
 	if (q->broken)
 		return 0;
 	/* Pairs with the backend's push: responses are there before the index. */
-	prod = __atomic_load_n(&q->to_sring->rsp_prod, __ATOMIC_ACQUIRE);
+	prod = nb_shared_load(&q->to_sring->rsp_prod);
 	if (prod - q->to_cons > q->to_pushed - q->to_cons) {
 		front_queue_break(q, "backend filled more receive buffers than there were");
 		return 0;
@@ -170,13 +168,13 @@ unsigned int front_to_guest(struct front_queue *q, struct front_packet *packets,
 		if (failed || p->size < ETHERNET_MIN_LEN) {
 			put_buffers(q, p);
 			if (failed)
-				q->counters.to_guest_errors++;
+				front_count(&q->counters.to_guest_errors, 1);
 			else
-				q->counters.to_guest_dropped++;
+				front_count(&q->counters.to_guest_dropped, 1);
 			continue;
 		}
-		q->counters.to_guest_packets++;
-		q->counters.to_guest_bytes += p->size;
+		front_count(&q->counters.to_guest_packets, 1);
+		front_count(&q->counters.to_guest_bytes, p->size);
 		nr++;
 	}
 	return nr;
@@ -194,7 +192,7 @@ static void adapt_target(struct front_queue *q)
 	} else if (++q->to_refills < TARGET_WINDOW) {
 		return;
 	} else if (q->to_low > q->to_target / 2 + q->to_target / 8 + FRONT_MAX_SLOTS &&
-		   q->to_target > FRONT_TARGET_MIN) {
+		   q->to_target > q->to_least) {
 		q->to_target /= 2;
 	}
 	q->to_refills = 0;
@@ -226,7 +224,7 @@ void front_to_guest_refill(struct front_queue *q)
 	event = __atomic_load_n(&q->to_sring->req_event, __ATOMIC_SEQ_CST);
 	if ((RING_IDX)(q->to_prod - event) < (RING_IDX)(q->to_prod - old)) {
 		hv_guest_evtchn_notify(front_to_channel(q));
-		q->counters.to_guest_notifies++;
+		front_count(&q->counters.to_guest_notifies, 1);
 	}
 }
 

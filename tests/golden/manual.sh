@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
-# The manual knows every key of the policy's schema and every command and option that programs print in
-# their --help; and every shipped configuration is one that the programs take.
+# The manual knows every key of the policy's schema, every command and option that programs print in their --help and
+# every argument of the DPDK drivers; and every shipped configuration is one that the programs take.
 set -euo pipefail
 cd "${VIFROST_SOURCE_DIR:?}"
 bin=${1:?usage: $0 BIN-DIR}
@@ -46,6 +46,14 @@ done
 
 for word in $("$bin/vifrost" bench --help | sed -n 's/^ .*--\([a-z][a-z-]*\).*/\1/p' | sort -u); do
 	grep -qE "(Fl|,) -$word( |\$)" docs/man/vifrost-bench.8 docs/man/vifrost.8 || fail "vifrost-bench.8 does not know the option '--$word'"
+done
+
+for driver in net_xenvif net_xenfront; do
+	arguments=$(sed -n "/REGISTER_PARAM_STRING/,/;/{ /$driver/s/.*$driver, \"\(.*\)\".*/\1/p; }" netback/pmd_xen*.c | grep -o '[a-z-]*=' | tr -d =)
+	[ -n "$arguments" ] || fail "no arguments of $driver: this test tests nothing"
+	for word in $arguments; do
+		grep -qE "^\.It Cm $word\$" "docs/man/$driver.7" || fail "$driver.7 does not know the argument '$word'"
+	done
 done
 
 for policy in configs/policies/*.yaml; do

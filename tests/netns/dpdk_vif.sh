@@ -18,7 +18,7 @@ daemon_start vifrost-hvd
 eal=(--no-huge -m 64 --no-pci --file-prefix "$VIFROST_LAB" --lcores 0@0,1@0)
 # A plug-in of a sanitizer's needs its runtime before all else.
 preload=$(ldd "$plugin" | awk '/lib[at]san/ { print $3 }')
-testpmd=(env LD_PRELOAD="$preload" ASAN_OPTIONS="detect_leaks=0:${ASAN_OPTIONS:-}" dpdk-testpmd) # what it leaves is its own
+testpmd=(env LD_PRELOAD="$preload" ASAN_OPTIONS="detect_leaks=0:${ASAN_OPTIONS:-}" stdbuf -oL dpdk-testpmd) # what it leaves is its own
 
 # $1 name, $2 number, $3 more of its configuration: a guest whose vif is a program's, paused.
 pmd_guest() {

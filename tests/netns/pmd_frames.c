@@ -16,45 +16,31 @@
 #include <rte_ip.h>
 #include <rte_tcp.h>
 
+#include "tests/netns/pmd_util.h"
 #include "tests/util/nb_rig.h"
 
 #include "base/clock.h"
 #include "netback/front/front.h"
 
-#define FRAME_MIN 42u
-#define FRAME_MAX 65535u
 #define NR_QUEUES 2u
 #define NR_MBUFS  512u
-#define MBUF_ROOM 2048u
 #define PATIENCE  3000000u /* turns without anything coming */
-
-#define CHECK(cond, ...)                                                                           \
-	do {                                                                                       \
-		if (!(cond)) {                                                                     \
-			fprintf(stderr, "FAILED at %s:%d: %s: ", __FILE__, __LINE__, #cond);       \
-			fprintf(stderr, __VA_ARGS__);                                              \
-			fputc('\n', stderr);                                                       \
-			print_xstats();                                                            \
-			exit(1);                                                                   \
-		}                                                                                  \
-	} while (0)
 
 static struct hv_guest *guest;
 static struct front *front;
 static struct front_queue *fq;
 static struct rte_mempool *pool;
 static uint16_t port, queue; /* of ours, and @fq is its other end */
-static void print_xstats(void);
 static uint8_t frame[FRAME_MAX], seen[FRAME_MAX];
+
+void explain(void)
+{
+	print_xstats(port);
+}
 
 static void fill(unsigned int size, unsigned int seed)
 {
-	for (unsigned int i = 0; i < size; i++)
-		frame[i] = (uint8_t)(i * 7 + (i >> 8) * 13 + seed);
-	/* No multicast: 02:..., and no EtherType that means anything. */
-	frame[0] = 2;
-	frame[12] = 0x88;
-	frame[13] = 0xb5;
+	fill_frame(frame, size, seed);
 }
 
 /* ---- From the guest ---- */
@@ -117,21 +103,6 @@ static struct rte_mbuf *host_receives(void)
 	return NULL;
 }
 
-static void check_mbuf(const struct rte_mbuf *m, unsigned int size)
-{
-	unsigned int done = 0;
-
-	CHECK(m, "size %u: nothing came", size);
-	CHECK(m->pkt_len == size, "%u instead of %u", m->pkt_len, size);
-	for (; m; m = m->next) {
-		CHECK(done + m->data_len <= size, "size %u: more", size);
-		CHECK(!memcmp(rte_pktmbuf_mtod(m, void *), frame + done, m->data_len),
-		      "size %u, in the mbuf of byte %u", size, done);
-		done += m->data_len;
-	}
-	CHECK(done == size, "size %u: only %u", size, done);
-}
-
 static void test_from_guest(unsigned int step)
 {
 	for (unsigned int size = FRAME_MIN; size <= FRAME_MAX; size += step) {
@@ -140,37 +111,12 @@ static void test_from_guest(unsigned int step)
 		fill(size, size);
 		guest_sends(size, size % 5, 0, 0, 0);
 		m = host_receives();
-		check_mbuf(m, size);
+		check_mbuf(m, frame, size);
 		rte_pktmbuf_free(m);
 	}
 }
 
 /* ---- To the guest ---- */
-
-/* The frame in mbufs, cut as @layout says. */
-static struct rte_mbuf *make_chain(unsigned int size, unsigned int layout)
-{
-	struct rte_mbuf *first = NULL, **next = &first;
-	unsigned int done = 0, nr = 0;
-
-	while (done < size) {
-		/* Short ones first, so that the header is in several of them, too. */
-		unsigned int cut = layout && nr < 4 ? 1 + (layout * 37 + nr * 11) % 60 : MBUF_ROOM;
-		unsigned int n = RTE_MIN(cut, size - done);
-
-		*next = rte_pktmbuf_alloc(pool);
-		CHECK(*next, "no mbuf");
-		memcpy(rte_pktmbuf_append(*next, (uint16_t)n), frame + done, n);
-		if (first != *next) {
-			first->nb_segs++;
-			first->pkt_len += n;
-		}
-		next = &(*next)->next;
-		done += n;
-		nr++;
-	}
-	return first;
-}
 
 static void host_sends(struct rte_mbuf *m)
 {
@@ -203,20 +149,6 @@ static bool guest_receives(struct front_packet *p)
 	return false;
 }
 
-/* On a failure: what was counted. */
-static void print_xstats(void)
-{
-	struct rte_eth_xstat_name names[128];
-	struct rte_eth_xstat values[128];
-	int nr = rte_eth_xstats_get_names(port, names, 128);
-
-	if (nr < 0 || nr > 128 || rte_eth_xstats_get(port, values, 128) != nr)
-		return;
-	for (int i = 0; i < nr; i++)
-		if (values[i].value)
-			fprintf(stderr, "%s %lu\n", names[i].name, values[i].value);
-}
-
 static void check_seen(const struct front_packet *p, unsigned int size)
 {
 	CHECK(p->size == size, "%u instead of %u", p->size, size);
@@ -231,7 +163,7 @@ static void test_to_guest(unsigned int step)
 
 	for (unsigned int size = FRAME_MIN; size <= FRAME_MAX; size += step) {
 		fill(size, size + 3);
-		host_sends(make_chain(size, size % 7));
+		host_sends(make_chain(pool, frame, size, size % 7));
 		CHECK(guest_receives(&p), "size %u: nothing came", size);
 		check_seen(&p, size);
 	}
@@ -267,7 +199,7 @@ static void test_segments(int version, unsigned int payload, uint16_t gso_size)
 	/* The sum of the pseudo header is in the checksum's place by now, or was. */
 	memcpy(frame + m->l2_len + m->l3_len + 16,
 	       rte_pktmbuf_mtod_offset(m, void *, m->l2_len + m->l3_len + 16), 2);
-	check_mbuf(m, size);
+	check_mbuf(m, frame, size);
 	host_sends(m);
 	CHECK(guest_receives(&p), "nothing came");
 	CHECK(p.flags & FRONT_CSUM_BLANK, "flags %x", p.flags);
@@ -283,7 +215,7 @@ static void test_ip_csum(void)
 	struct front_packet p;
 	struct rte_mbuf *m;
 
-	m = make_chain(size, 0);
+	m = make_chain(pool, frame, size, 0);
 	memset(rte_pktmbuf_mtod_offset(m, void *, 14 + 10), 0, 2);
 	m->l2_len = 14;
 	m->l3_len = 20;
@@ -295,11 +227,7 @@ static void test_ip_csum(void)
 
 static uint64_t xstat(const char *name)
 {
-	uint64_t id, value;
-
-	CHECK(!rte_eth_xstats_get_id_by_name(port, name, &id), "%s", name);
-	CHECK(rte_eth_xstats_get_by_id(port, &id, &value, 1) == 1, "%s", name);
-	return value;
+	return port_xstat(port, name);
 }
 
 /* What can never go is counted by its cause, once, and holds up nothing. */
@@ -311,7 +239,7 @@ static void test_refused(void)
 
 	fill(100, 1);
 	for (unsigned int i = 0; i < 3; i++)
-		m[i] = make_chain(100, 0);
+		m[i] = make_chain(pool, frame, 100, 0);
 	m[1]->ol_flags |= RTE_MBUF_F_TX_TCP_SEG | RTE_MBUF_F_TX_IPV4;
 	m[1]->l2_len = 14;
 	m[1]->l3_len = 200;
@@ -361,7 +289,7 @@ static void test_interrupts(void)
 		CHECK(rte_epoll_wait(RTE_EPOLL_PER_THREAD, &event, 1, 3000) == 1, "asleep");
 		CHECK(!rte_eth_dev_rx_intr_disable(port, 0), "disable");
 		m = host_receives();
-		check_mbuf(m, 100 + i);
+		check_mbuf(m, frame, 100 + i);
 		rte_pktmbuf_free(m);
 	}
 }
@@ -378,9 +306,9 @@ static void test_queues(void)
 		fill(200 + i, i);
 		guest_sends(200 + i, 0, 0, 0, 0);
 		m = host_receives();
-		check_mbuf(m, 200 + i);
+		check_mbuf(m, frame, 200 + i);
 		CHECK(!rte_eth_rx_burst(port, !queue, &other, 1), "from the other one, too");
-		host_sends(make_chain(200 + i, 0));
+		host_sends(make_chain(pool, frame, 200 + i, 0));
 		CHECK(guest_receives(&p), "nothing came");
 		check_seen(&p, 200 + i);
 		rte_pktmbuf_free(m);

@@ -48,11 +48,11 @@ pmd_start() {
 	local ports=$1 port vdevs=()
 	shift
 	for port in $ports; do vdevs+=(--vdev "net_xenfront$port,guest=$socket,devid=$port"); done
-	timeout 60 dpdk-testpmd -d "$plugin" --no-huge -m 256 --no-pci --no-telemetry --file-prefix "xf$$" -l 0-1 \
+	timeout 60 dpdk-testpmd -d "$plugin" --no-huge -m 256 --no-pci --file-prefix "xf$$" -l 0-1 \
 		--log-level=pmd.net.xen:info "${vdevs[@]}" -- -i --total-num-mbufs=8192 "$@" \
 		< /run/commands > "$LAB_LOG/testpmd" 2>&1 &
 	testpmd=$!
-	wait_for 10 grep -q 'testpmd> ' "$LAB_LOG/testpmd"
+	wait_for 20 grep -q 'testpmd> ' "$LAB_LOG/testpmd"
 }
 pmd() { printf '%s\n' "$@" >&7; }
 pmd_end() {
@@ -77,6 +77,7 @@ refused() {
 refused 'there is no argument .gest.*did you mean .guest' "gest=$socket"
 refused 'queues=9: the most queues to have is wanted, a number from 1 to 8' "guest=$socket,queues=9"
 refused 'frontend = "program"' "guest=/nowhere.sock"
+refused 'name its socket: guest=' devid=0
 refused 'has no vif 7' "guest=$socket,devid=7"
 
 echo "what is sent arrives, in one piece and in many"
@@ -98,12 +99,35 @@ for sizes in 64 1514 200,300,1000; do
 	wait_for 5 closed
 done
 
+echo "longer than the MTU allows: dropped by the backend, counted and said why; no MTU that the vif has not"
+pmd_start 0 --forward-mode=txonly --txpkts=2100,2100,2100 --tx-offloads=0x8000
+wait_for 5 connected
+pmd 'set verbose 1' 'port config mtu 0 9000' start
+wait_for 5 grep -q "longer than the vif's MTU of 1500 allows" "$LAB_LOG/testpmd" || fail "not said why"
+pmd stop
+sleep 0.2
+pmd 'show port xstats 0'
+pmd_end
+grep -q "an MTU of 9000 is more than its vif's, 1500" "$LAB_LOG/testpmd" || fail "takes an MTU of 9000"
+sent=$(pmd_stat 0 TX-packets)
+grep -qx "tx_over_mtu: $sent" "$LAB_LOG/testpmd" || fail "$sent sent, $(grep "^tx_over_mtu:" "$LAB_LOG/testpmd")"
+# Of the last ones nobody has asked for answers.
+errors=$(awk '$1 == "tx_errors:" { print $2 }' "$LAB_LOG/testpmd")
+[[ $errors -le $sent && $errors -gt $((sent - 256)) ]] || fail "$sent sent, $errors errors"
+wait_for 5 closed
+
 echo "pings are answered, through a restart of the backend and a death of the program"
 ip neigh replace 192.0.2.77 lladdr 00:16:3e:00:00:51 dev xenbr0
 answers() { ping -q -c 3 -i 0.05 -W 1 -s "$1" 192.0.2.77 > /dev/null; }
 pmd_start 0 --forward-mode=icmpecho --auto-start
 wait_for 5 connected
 for size in 18 56 1000 1472; do wait_for 3 answers $size; done
+telemetry_has() { echo "$1" | dpdk-telemetry.py -f "xf$$" | grep -qF "$2"; }
+telemetry_has /xenfront/list '[0]' || fail "no list by telemetry"
+for what in "\"guest\": \"$socket\"" '"devid": 0' '"state": "connected"' '"mtu": 1500' '"connections": 1'; do
+	telemetry_has /xenfront/info,0 "$what" || fail "not by telemetry: $what: $(echo /xenfront/info,0 | dpdk-telemetry.py -f "xf$$")"
+done
+telemetry_has /xenfront/info,1 '"connections"' && fail "tells of a port that is none of ours"
 daemon_stop vifrost-netback KILL
 daemon_start vifrost-netback
 wait_for 5 answers 56 || fail "no answer with the new backend"

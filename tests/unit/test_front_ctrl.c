@@ -291,6 +291,73 @@ static void test_pages_to_keep(void **state)
 	}
 }
 
+/* A zone's pages come behind the queue's own, as many as there is room for, each once. */
+static void test_zone_to_keep(void **state)
+{
+	static const struct {
+		uint32_t size, own, zone;
+	} cases[] = { { UINT32_MAX, 512, FRONT_ZONE_MAX },
+		      { 4096, 512, FRONT_ZONE_MAX },
+		      { 1024, 512, 512 },
+		      { 100, 50, 50 },
+		      { 3, 0, 3 },
+		      { 0, 0, 0 } };
+	static uint32_t refs[FRONT_ZONE_MAX];
+	struct front_zone zone = { .nr = FRONT_ZONE_MAX, .refs = refs };
+	struct xen_netif_gref list[512];
+
+	(void)state;
+	for (uint32_t i = 0; i < FRONT_ZONE_MAX; i++)
+		refs[i] = 5000 + i;
+	for (unsigned int i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		uint32_t ref, port, own = 0, in_zone = 0, end;
+		struct far_end *e;
+		void *fresh;
+
+		assert_int_equal(setup(&fresh), 0);
+		e = fresh;
+		e->rig->hv->gnt->unmap(&e->map);
+		e->rig->hv->evtchn->unbind(&e->channel);
+		assert_int_equal(front_ctrl_destroy(&e->rig->f), 0);
+		e->rig->f.zone = e->rig->q->zone = &zone;
+		assert_int_equal(front_ctrl_create(&e->rig->f), 0);
+		front_ctrl_keys(&e->rig->f, &ref, &port);
+		assert_int_equal(e->rig->hv->gnt->map(e->rig->domain, ref, &e->map), 0);
+		assert_int_equal(
+			e->rig->hv->evtchn->bind(e->rig->hv, e->rig->domid, port, &e->channel), 0);
+		e->sring = e->map.page;
+		front_ctrl_start(&e->rig->f);
+		e->answered = 0;
+		answer(e, NR_HASH, XEN_NETIF_CTRL_STATUS_SUCCESS);
+		e->sring->ring[0].rsp.data = cases[i].size;
+		publish(e);
+		end = e->sring->req_prod;
+		for (uint32_t k = NR_REQUESTS; k < end; k++) {
+			struct xen_netif_ctrl_request add = e->sring->ring[k].req;
+
+			assert_int_equal(add.type, XEN_NETIF_CTRL_TYPE_ADD_GREF_MAPPING);
+			assert_in_range(add.data[2], 1, 512);
+			read_grant(e, add.data[1], list, (uint16_t)(add.data[2] * sizeof(list[0])));
+			for (uint32_t n = 0; n < add.data[2]; n++) {
+				if (list[n].ref < 5000)
+					own++;
+				else
+					assert_int_equal(list[n].ref, 5000 + in_zone++);
+			}
+			e->requests[0] = add;
+			answer(e, 0, XEN_NETIF_CTRL_STATUS_SUCCESS);
+			publish(e);
+		}
+		assert_int_equal(own, cases[i].own);
+		assert_int_equal(in_zone, cases[i].zone);
+		assert_null(front_queue_broken(e->rig->q));
+		assert_int_equal(e->rig->f.info.nr_kept_pages, own + in_zone);
+		/* It has lent nothing, and its own pages are not the zone's. */
+		e->rig->q->zone = NULL;
+		teardown(&fresh);
+	}
+}
+
 static void test_pages_kept_twice(void **state)
 {
 	struct far_end *e = *state;
@@ -322,6 +389,7 @@ int main(void)
 		TEST(test_more_answers_than_requests),
 		TEST(test_sizes),
 		cmocka_unit_test(test_pages_to_keep),
+		cmocka_unit_test(test_zone_to_keep),
 		TEST(test_pages_kept_twice),
 	};
 

@@ -234,7 +234,8 @@ static void test_failed_packets_are_counted(void **state)
 
 	front_rig_fill(data, sizeof(data), 1);
 	for (int16_t status = NETIF_RSP_DROPPED; status <= NETIF_RSP_ERROR; status++) {
-		front_rig_build(x, &p, data, sizeof(data), 0, 4096);
+		/* Of several slots, and one error all the same. */
+		front_rig_build(x, &p, data, sizeof(data), 0, 40);
 		assert_int_equal(front_from_guest(x->q, &p, 1), 1);
 		front_from_guest_flush(x->q);
 		front_rig_take(x, &s);
@@ -386,6 +387,20 @@ static void test_target_follows_load(void **state)
 	assert_int_equal(x->q->to_target, FRONT_TARGET_MIN);
 }
 
+static void test_full_stays_full(void **state)
+{
+	struct front_rig *x = *state;
+	struct front_queue *q = NULL;
+
+	front_keep_full(&x->f);
+	assert_int_equal(front_queue_create(&x->f, &q), 0);
+	assert_int_equal(q->to_sring->req_prod, FRONT_RING_SLOTS);
+	for (int i = 0; i < 5000; i++)
+		front_to_guest_refill(q);
+	assert_int_equal(q->to_target, FRONT_RING_SLOTS);
+	assert_int_equal(front_queue_destroy(&x->f, q), 0);
+}
+
 #define test_ring(fn) cmocka_unit_test_setup_teardown(fn, front_rig_setup, front_rig_teardown)
 
 /* Short and long frames in turn, by bursts where they are one piece each: all come, in their order. */
@@ -397,7 +412,7 @@ static void test_frames_in_bursts(void **state)
 	struct front_frame frames[8];
 	struct front_rig *x = *state;
 	struct front_packet p;
-	unsigned int nr, at = 0;
+	unsigned int nr, at = 0, nr_at[64] = { 0 }, nr_lines = 0;
 
 	for (unsigned int i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
 		front_rig_fill(data, sizes[i], i);
@@ -434,6 +449,16 @@ static void test_frames_in_bursts(void **state)
 	}
 	assert_int_equal(front_frames_from_guest(x->q, frames, 3), 0);
 	front_from_guest_flush(x->q);
+	/* They begin all over their pages, where they have the room. */
+	for (unsigned int i = 0; i < FRONT_RING_SLOTS; i++) {
+		netif_tx_request_t req = x->from->ring[(x->from_cons + i) % FRONT_RING_SLOTS].req;
+
+		assert_true(req.offset + sizes[i % 3] <= FRONT_BUFFER_SIZE);
+		nr_at[req.offset / 64]++;
+	}
+	for (unsigned int i = 1; i < 32; i++)
+		nr_lines += nr_at[i] > 0 && nr_at[i] <= 16;
+	assert_true(nr_lines >= 24);
 	for (unsigned int i = 0; i < FRONT_RING_SLOTS; i++) {
 		front_rig_take(x, &s);
 		assert_int_equal(s.size, sizes[i % 3]);
@@ -462,6 +487,7 @@ int main(void)
 		test_ring(test_out_of_resources_is_clean),
 		test_ring(test_buffers_are_not_touched_early),
 		test_ring(test_target_follows_load),
+		test_ring(test_full_stays_full),
 		test_ring(test_frames_in_bursts),
 	};
 

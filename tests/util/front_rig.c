@@ -10,6 +10,8 @@
 
 #include <cmocka.h>
 
+void (*front_rig_begin)(struct front_rig *x), (*front_rig_end)(struct front_rig *x);
+
 static void start_at(struct front_rig *x, RING_IDX at)
 {
 	struct front_queue *q = x->q;
@@ -50,6 +52,8 @@ int front_rig_setup(void **state)
 	x->f.guest = x->guest;
 	x->f.info.sg = x->f.info.gso_tcpv4 = x->f.info.gso_tcpv6 = true;
 	x->f.info.split_channels = true;
+	if (front_rig_begin)
+		front_rig_begin(x);
 	assert_int_equal(front_queue_create(&x->f, &x->q), 0);
 
 	assert_int_equal(x->hv->gnt->map(x->domain, x->q->from_ring_ref, &x->from_map), 0);
@@ -75,6 +79,8 @@ int front_rig_teardown(void **state)
 	x->hv->gnt->unmap(&x->from_map);
 	x->hv->gnt->unmap(&x->to_map);
 	assert_int_equal(front_queue_destroy(&x->f, x->q), 0);
+	if (front_rig_end)
+		front_rig_end(x);
 	x->hv->domain->close(x->domain);
 	hv_guest_detach(x->guest);
 	x->hv->close(x->hv);

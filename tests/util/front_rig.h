@@ -38,6 +38,8 @@ struct front_rig_seen {
 	bool extra;
 };
 
+/* What is to be there before the next rig's queue, and gone before its guest. NULL: nothing. */
+extern void (*front_rig_begin)(struct front_rig *x), (*front_rig_end)(struct front_rig *x);
 /* For cmocka. */
 int front_rig_setup(void **state);
 int front_rig_teardown(void **state);
