@@ -191,6 +191,20 @@ static bool has_uplink(const struct vs_observed *o, const struct vs_record_netwo
 	return on && !strcmp(on, rn->name);
 }
 
+/* An uplink that is no link: a card of Open vSwitch's DPDK. NULL: none. */
+static const char *card_of(const struct vs_observed *o, const char *network)
+{
+	for (size_t i = 0; i < o->nr_docs; i++) {
+		const json_t *doc = o->docs[i].doc;
+		const char *on = json_string_value(json_object_get(doc, "bridge"));
+
+		if (o->docs[i].kind == VS_DOC_OVS_PORT && on && !strcmp(on, network) &&
+		    json_is_true(json_object_get(doc, "uplink")) && json_object_get(doc, "devargs"))
+			return o->docs[i].name;
+	}
+	return NULL;
+}
+
 static json_t *network_json(struct vifrostd *d, const struct vs_record_network *rn,
 			    const struct vs_observed *o)
 {
@@ -200,6 +214,7 @@ static json_t *network_json(struct vifrostd *d, const struct vs_record_network *
 	const struct vs_mode *mode = vs_mode_find(rn->mode);
 	const char *mode_name = mode ? vs_mode_plain(mode)->name : rn->mode;
 	const char *datapath = mode && mode->plain ? "dpdk" : NULL;
+	const char *card = card_of(o, rn->name);
 	char mac[MAC_TEXT_LEN];
 
 	if (!link)
@@ -222,9 +237,9 @@ static json_t *network_json(struct vifrostd *d, const struct vs_record_network *
 	}
 	return json_pack("{ss ss ss* ss ss* ss* si sb ss so si}", "name", rn->name, "mode",
 			 mode_name, "datapath", datapath, "state", state, "reason", reason,
-			 "uplink", text_or_null(rn->uplink), "mtu", (int)link->mtu, "stp",
-			 link->stp, "mac", mac, "addresses", addresses_json(o, link->ifindex),
-			 "vifs", count_vifs(d, rn->name));
+			 "uplink", card ? card : text_or_null(rn->uplink), "mtu", (int)link->mtu,
+			 "stp", link->stp, "mac", mac, "addresses",
+			 addresses_json(o, link->ifindex), "vifs", count_vifs(d, rn->name));
 }
 
 static json_t *networks_json(struct vifrostd *d, const struct vs_observed *o, const json_t *netback)

@@ -313,7 +313,7 @@ int bridge_release(const struct vs_plan_input *in, const struct vs_record_networ
 
 	if (old->is_adopted || !old->uplink[0])
 		return 0;
-	if (n && n->has_uplink && !fastnet_is_card(n, &plan->model))
+	if (n && n->has_uplink && !vs_is_card(n, &plan->model))
 		rc = vs_match_uplink(in, &plan->model, n, &found);
 	if (rc)
 		return rc;

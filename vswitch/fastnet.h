@@ -45,8 +45,6 @@ json_t *fastnet_port(const struct vs_observed *o, const struct vs_vif *vif);
 int fastnet_plan_vif(const struct vs_network *n, const struct vs_vif *vif, struct vs_plan *plan);
 /* Of one that is not, or no more, on such a network. */
 int fastnet_drop_port(const struct vs_vif *vif, struct vs_plan *plan);
-/* Whether its uplink is no link of the host's. */
-bool fastnet_is_card(const struct vs_network *n, const struct vs_observed *o);
 /* Have the switch let go of the uplink that @old says, if it has it. */
 void fastnet_leave_uplink(struct plan_for *p, enum vs_disruption d,
 			  const struct vs_record_network *old);

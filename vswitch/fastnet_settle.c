@@ -5,9 +5,11 @@
  */
 #include "vswitch/fastnet.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 static bool wants_fast(const struct vs_wanted *w)
 {
@@ -117,6 +119,23 @@ static void check_pages(const struct vs_network *n, struct diags *ds)
 		(unsigned long long)(meminfo("HugePages_Free") * page >> 20));
 }
 
+/* A network card that is to be the uplink, whoever drives it now. */
+static void check_card(const struct vs_network *n, struct diags *ds)
+{
+	char path[64] = "/sys/bus/pci/devices/";
+	size_t len = strlen(path);
+
+	if (!n->has_uplink || !n->uplink.pci[0])
+		return;
+	for (const char *p = n->uplink.pci; *p && len + 1 < sizeof(path); p++)
+		path[len++] = (char)tolower((unsigned char)*p);
+	path[len] = 0;
+	if (access(path, F_OK))
+		diag_add(ds, DIAG_ERROR, "VF0518", &n->place, "'lspci -D' lists them",
+			 "network %s: uplink %s: this host has no PCI device %s", n->name,
+			 n->uplink_name, n->uplink.pci);
+}
+
 int vs_fast_check_host(const struct vs_wanted *w, struct diags *ds)
 {
 	uint64_t online[64], used[64] = { 0 };
@@ -128,6 +147,7 @@ int vs_fast_check_host(const struct vs_wanted *w, struct diags *ds)
 		if (!vs_is_fast(n))
 			continue;
 		check_pages(n, ds);
+		check_card(n, ds);
 		for (size_t k = 0; nr && k < n->fast.nr_cpus; k++) {
 			unsigned int cpu = n->fast.cpus[k];
 

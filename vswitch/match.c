@@ -6,6 +6,10 @@
 #include <fnmatch.h>
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
+
+#include "vswitch/fastnet.h"
+#include "vswitch/ovs.h"
 
 static bool is_unmanaged(const struct vs_wanted *w, const char *name)
 {
@@ -53,6 +57,17 @@ bool vs_is_uplink(const struct vs_network *n, const struct vs_link *link)
 	if (made)
 		return !strcmp(made, link->name);
 	return n->has_uplink && matches(&n->uplink, link);
+}
+
+bool vs_is_card(const struct vs_network *n, const struct vs_observed *o)
+{
+	if ((!vs_is_fast(n) && !ovs_is_dpdk(n)) || !n->has_uplink || !n->uplink.pci[0] ||
+	    n->uplink_bond.nr_members || n->uplink_vlan)
+		return false;
+	for (size_t i = 0; i < o->nr_links; i++)
+		if (!strcasecmp(o->links[i].pci, n->uplink.pci))
+			return false;
+	return true;
 }
 
 int vs_match_link(const struct vs_plan_input *in, const struct vs_observed *o,

@@ -15,7 +15,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
 #include "vswitch/bridge_priv.h"
 #include "vswitch/fastnet_route.h"
@@ -92,18 +91,6 @@ static void take_uplink(const struct vs_plan_input *in, struct plan_for *p,
 	plan_stack_guard(p, rn->uplink, NULL);
 }
 
-/* A card that was given to DPDK: nothing of it is the host's, so there is nothing to move. */
-bool fastnet_is_card(const struct vs_network *n, const struct vs_observed *o)
-{
-	if (!vs_is_fast(n) || !n->has_uplink || !n->uplink.pci[0] || n->uplink_bond.nr_members ||
-	    n->uplink_vlan)
-		return false;
-	for (size_t i = 0; i < o->nr_links; i++)
-		if (!strcasecmp(o->links[i].pci, n->uplink.pci))
-			return false;
-	return true;
-}
-
 /* With the uplink that it has, until that is dealt with. */
 static void make_network(const struct vs_plan_input *in, struct plan_for *p,
 			 const struct vs_network *n, const struct vs_link *uplink,
@@ -113,7 +100,7 @@ static void make_network(const struct vs_plan_input *in, struct plan_for *p,
 	bool keeps = uplink && now && !strcmp(now, uplink->name);
 	const char *has = keeps ? uplink->name : NULL;
 
-	if (fastnet_is_card(n, &p->plan->model))
+	if (vs_is_card(n, &p->plan->model))
 		has = FASTNET_CARD;
 	set_network(p, VS_DISRUPTION_NONE, n, fastnet_network_doc(in->wanted, n, mac, has));
 }
@@ -167,7 +154,7 @@ static int plan_network(const struct vs_plan_input *in, const struct vs_record_n
 	struct vs_link uplink;
 	int rc = 0;
 
-	if (n->has_uplink && !fastnet_is_card(n, &plan->model))
+	if (n->has_uplink && !vs_is_card(n, &plan->model))
 		rc = vs_match_uplink(in, &plan->model, n, &found);
 	if (rc)
 		return rc;

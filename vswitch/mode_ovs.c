@@ -109,12 +109,27 @@ static json_t *bridge_doc(const struct vs_wanted *w, const struct vs_network *n,
 	return NULL;
 }
 
+/* An uplink that is no link: nothing is to be moved from it, or back. */
+static void plug_card(struct plan_for *p, const struct vs_network *n, const char *card)
+{
+	const json_t *now = port_doc(&p->plan->model, card);
+	json_t *doc = ovs_card_doc(n);
+	enum vs_disruption d = VS_DISRUPTION_NONE;
+
+	if (!is_port_of(now, n->name) ||
+	    !json_equal(json_object_get(now, "devargs"), json_object_get(doc, "devargs")))
+		d = n->nr_addrs ? VS_DISRUPTION_MANAGEMENT : VS_DISRUPTION_BLIP;
+	plan_set_doc(p, d, VS_DOC_OVS_PORT, card, doc);
+}
+
 /* @uplink: a copy, because steps change the model. */
 static int plan_ours(const struct vs_plan_input *in, const struct vs_record_network *old,
 		     const struct vs_network *n, const struct vs_link *uplink, struct vs_plan *plan)
 {
 	struct plan_for p = { .plan = plan, .network = n->name };
+	bool has_card = vs_is_card(n, &plan->model);
 	struct vs_record_network *rn;
+	char card[IFNAMSIZ] = "";
 	uint8_t mac[MAC_LEN];
 	int rc = bridge_begin(in, old, n, uplink, plan, &rn);
 
@@ -122,11 +137,15 @@ static int plan_ours(const struct vs_plan_input *in, const struct vs_record_netw
 		return rc;
 	bridge_mac(in, n, uplink, mac);
 	rn->is_dpdk = ovs_is_dpdk(n);
+	if (has_card)
+		snprintf(card, sizeof(card), "%.15s", n->uplink.pci);
 	set_bridge(&p, n, bridge_doc(in->wanted, n, mac));
 	l3_plan_device(&p, n);
 	bridge_add_addrs(in, &p, n, rn);
 	plan_set_up(&p, VS_DISRUPTION_NONE, n->name, true);
-	drop_ports(&p, in, n->name, uplink ? uplink->name : "");
+	drop_ports(&p, in, n->name, uplink ? uplink->name : card);
+	if (has_card)
+		plug_card(&p, n, card);
 	if (uplink)
 		bridge_take_uplink(in, &p, n, rn, uplink->name);
 	bridge_end(in, &p, n, old, rn);
@@ -247,7 +266,7 @@ static int plan_network(const struct vs_plan_input *in, const struct vs_record_n
 	const json_t *doc;
 	int rc = 0;
 
-	if (n->has_uplink)
+	if (n->has_uplink && !vs_is_card(n, &plan->model))
 		rc = vs_match_uplink(in, &plan->model, n, &found);
 	if (rc)
 		return rc;
@@ -284,7 +303,9 @@ static int check_lacks(const struct vs_plan_input *in, const struct vs_network *
 		       const struct vs_plan *plan)
 {
 	if (plan->model.lacks & VS_LACKS_OVS)
-		diag_add(in->ds, DIAG_ERROR, "VF0515", &n->place, "apt install openvswitch-switch",
+		diag_add(in->ds, DIAG_ERROR, "VF0515", &n->place,
+			 ovs_is_dpdk(n) ? "apt install openvswitch-switch-dpdk"
+					: "apt install openvswitch-switch",
 			 "network %s: Open vSwitch neither runs here nor is it installed", n->name);
 	else if (plan->model.lacks & VS_LACKS_OVS_MODULE && !ovs_is_in_user_space(n))
 		diag_add(in->ds, DIAG_ERROR, "VF0515", &n->place,
@@ -294,6 +315,10 @@ static int check_lacks(const struct vs_plan_input *in, const struct vs_network *
 		diag_add(in->ds, DIAG_ERROR, "VF0519", &n->place,
 			 "or fallback: netdev, to go on without it",
 			 "network %s: datapath dpdk: %s", n->name, in->wanted->dpdk_why);
+	else if (vs_is_card(n, &plan->model) && n->dpdk.card_why[0])
+		diag_add(in->ds, DIAG_ERROR, "VF0519", &n->uplink_place,
+			 "an uplink by its name is a link of the kernel's",
+			 "network %s: datapath dpdk: %s", n->name, n->dpdk.card_why);
 	else
 		return 0;
 	return -EINVAL;

@@ -20,6 +20,7 @@
  *	protected	true: no traffic to other such ports
  *	ids		external_ids of its interface, each a text
  *	devargs, queues, mtu	of a port that has no link: DPDK's device, "net_xenvif_3_0,dom=3,devid=0"
+ *			or a card's PCI address
  *	to-guest	{"bits-per-s","burst"}: of such a port, what is dropped beyond; burst in bytes
  *	guard		on a secure bridge, what it may send:
  *			{"level","mac","addrs","by-lease","trunk","packets-per-s"}; and under a firewall
@@ -76,6 +77,8 @@ json_t *ovs_dpdk_doc(const struct vs_wanted *w);
 /* New references; NULL: out of memory. */
 json_t *ovs_bridge_doc(const struct vs_network *n, const uint8_t mac[MAC_LEN]);
 json_t *ovs_uplink_doc(const struct vs_network *n);
+/* Of one that is a card of DPDK's, and no link; the port is called as the card. */
+json_t *ovs_card_doc(const struct vs_network *n);
 /* Of a link that joins it with another switch. */
 json_t *ovs_patch_doc(const char *bridge, bool is_secure);
 json_t *ovs_vif_doc(const struct vs_vif *vif, const struct vs_network *n);

@@ -127,6 +127,21 @@ json_t *ovs_uplink_doc(const struct vs_network *n)
 	return doc;
 }
 
+json_t *ovs_card_doc(const struct vs_network *n)
+{
+	uint32_t mtu = n->uplink_mtu ? n->uplink_mtu : n->mtu;
+	json_t *doc = ovs_uplink_doc(n);
+
+	if (!doc)
+		return NULL;
+	json_object_set_new(doc, "devargs", json_string(n->uplink.pci));
+	if (n->dpdk.queues)
+		json_object_set_new(doc, "queues", json_integer(n->dpdk.queues));
+	if (mtu)
+		json_object_set_new(doc, "mtu", json_integer(mtu));
+	return doc;
+}
+
 /* Ranges that touch are one, as they are read back. */
 static json_t *trunk_doc(const struct vs_vlans *v)
 {

@@ -9,6 +9,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "vswitch/card.h"
+
 static void fall_back(struct vs_network *n)
 {
 	n->ovs_datapath = n->dpdk.fallback;
@@ -23,6 +25,16 @@ static void note_core(struct vs_network *n, const char *rundir)
 	rundir_file(path, rundir, RUNDIR_HYPERCALL_SOCKET);
 	if (access(path, F_OK) == 0)
 		snprintf(n->dpdk.run_dir, sizeof(n->dpdk.run_dir), "%s", rundir);
+}
+
+/* Whether DPDK has it is asked before the first change; whether it is a link, the plan knows. */
+static void note_card(struct vs_network *n)
+{
+	struct vs_ovs_dpdk *d = &n->dpdk;
+
+	if (!n->has_uplink || !n->uplink.pci[0] ||
+	    !card_check(n->uplink.pci, d->card_why, sizeof(d->card_why)))
+		d->card_why[0] = '\0';
 }
 
 void vs_ovs_keep(struct vs_wanted *w, const struct vs_record *r, const char *rundir)
@@ -54,6 +66,7 @@ void vs_ovs_decide(struct vs_wanted *w, const char *rundir)
 		is_wanted = true;
 		memory = n->dpdk.memory > memory ? n->dpdk.memory : memory;
 		note_core(n, rundir);
+		note_card(n);
 	}
 	if (!is_wanted || !vs_ovs_dpdk_probe(rundir, memory, w->dpdk_why)) {
 		w->dpdk_why[0] = '\0';

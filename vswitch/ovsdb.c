@@ -273,11 +273,22 @@ const struct ovsrec_open_vswitch *ovs_root(const struct ovs *ovs)
 	return ovsrec_open_vswitch_first(ovs->idl);
 }
 
+/* Of one that was started the database still says what was true of its predecessor. */
+static bool dpdk_starts(const struct ovs *ovs)
+{
+	const struct ovsrec_open_vswitch *root = ovs_root(ovs);
+
+	return root && smap_get_bool(&root->other_config, "dpdk-init", false) &&
+	       (ovs->is_fresh || !root->dpdk_initialized);
+}
+
 /* Until ovs-vswitchd has done what the database says. */
 static int wait_done(struct ovs *ovs, long long end, char *why)
 {
 	const struct ovsrec_open_vswitch *root;
 
+	if (dpdk_starts(ovs))
+		end += OVS_DPDK_MS - OVS_EFFECT_MS;
 	for (;;) {
 		ovsdb_idl_run(ovs->idl);
 		root = ovs_root(ovs);

@@ -218,8 +218,9 @@ static void set_extra(const struct ovsrec_open_vswitch *root, const char *plugin
 
 	if (now && strstr(now, PLUGIN))
 		return;
+	/* No card but those that are ports: one is named that cannot be there. */
 	snprintf(text, sizeof(text), "%.2000s%s-d %.2000s%s", now ? now : "", now ? " " : "",
-		 plugin, now ? "" : " --no-telemetry --no-pci");
+		 plugin, now ? "" : " --no-telemetry -a ffff:ff:1f.7");
 	set_key(root, "dpdk-extra", text);
 }
 

@@ -30,6 +30,7 @@
 #define OVS_CONNECT_MS	 3000
 #define OVS_COMMIT_MS	 5000
 #define OVS_EFFECT_MS	 10000 /* until ovs-vswitchd has done it */
+#define OVS_DPDK_MS	 60000 /* the same while DPDK starts in it, which clears its hugepages */
 #define OVS_OPENFLOW_MS	 5000
 
 struct ovsdb_idl;

@@ -129,6 +129,8 @@ int vs_rules_forwarding(const struct vs_plan_input *in, int family);
  */
 int vs_match_uplink(const struct vs_plan_input *in, const struct vs_observed *o,
 		    const struct vs_network *n, const struct vs_link **link_out);
+/* Whether its uplink is no link of the host's, but a card that DPDK has: in the switch's own hands. */
+bool vs_is_card(const struct vs_network *n, const struct vs_observed *o);
 /* Whether it is one that @n's match means. */
 bool vs_is_uplink(const struct vs_network *n, const struct vs_link *link);
 

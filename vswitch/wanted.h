@@ -174,6 +174,7 @@ struct vs_ovs_dpdk {
 	uint64_t memory;	  /* bytes; 0: as it comes */
 	uint32_t queues;	  /* of each port; 0: one */
 	char run_dir[RUNDIR_MAX]; /* of the core that the guests are of; "": on Xen itself */
+	char card_why[256];	  /* an uplink's card is not DPDK's, with the cure; "": it is */
 };
 
 /* What a network on vifrost-netback's own switch asks of it besides. */

@@ -33,11 +33,8 @@ static void give_addr(struct plan_host *h, const char *link, const char *ip)
 
 static struct vs_network *want(struct plan_host *h)
 {
-	struct vs_network *n = vs_wanted_add_network(&h->wanted);
+	struct vs_network *n = plan_host_want(h, "ovsbr0", &vs_mode_ovs);
 
-	strcpy(n->name, "ovsbr0");
-	n->mode = &vs_mode_ovs;
-	n->mtu = 1500;
 	n->ovs_datapath = VS_OVS_NETDEV;
 	n->has_uplink = true;
 	strcpy(n->uplink_name, "lan0");
@@ -268,6 +265,45 @@ static void test_dpdk(void **state)
 	h->wanted.nr_vifs = 0;
 	plan_host_apply(h);
 	assert_null(port_of(h, "vif3.1"));
+}
+
+/* A card that DPDK has is a port by its address: no link is looked for, none is moved from. */
+static void test_card(void **state)
+{
+	struct plan_host *h = *state;
+	struct vs_network *n = want_dpdk(h);
+	static const char card[] = "0000:5e:00.0";
+	json_t *expected;
+
+	n->uplink.name[0] = '\0';
+	strcpy(n->uplink.pci, card);
+	strcpy(n->dpdk.card_why, "not DPDK's");
+	assert_int_equal(plan_host_plan(h), -EINVAL);
+	assert_non_null(strstr(h->ds.v[h->ds.nr - 1].message, "not DPDK's"));
+	n->dpdk.card_why[0] = '\0';
+	n->dpdk.queues = 2;
+	plan_host_apply(h);
+	expected = json_pack("{sssbsbs{ss}sssisi}", "bridge", "ovsbr0", "protected", 0, "uplink", 1,
+			     "guard", "level", "uplink", "devargs", card, "queues", 2, "mtu", 1500);
+	assert_true(json_equal(port_of(h, card), expected));
+	json_decref(expected);
+	assert_null(port_of(h, "eth0"));
+	assert_int_equal(plan_host_plan(h), 0);
+	assert_int_equal(h->plan.nr, 0);
+	/* The kernel has it again: a link, and no card. */
+	n->uplink.pci[0] = '\0';
+	strcpy(n->uplink.name, "eth0");
+	plan_host_apply(h);
+	assert_null(port_of(h, card));
+	assert_non_null(port_of(h, "eth0"));
+	assert_null(devargs_of(h, "eth0"));
+	strcpy(n->uplink.pci, card);
+	n->uplink.name[0] = '\0';
+	plan_host_apply(h);
+	assert_non_null(port_of(h, card));
+	h->wanted.nr_networks = 0;
+	plan_host_apply(h);
+	assert_null(port_of(h, card));
 }
 
 /* To and from TAPs: what a vif had there goes, and a port without a link does not wait for one. */
@@ -533,6 +569,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_undone_at_any_step, setup, plan_host_teardown),
 		cmocka_unit_test_setup_teardown(test_same_name, setup, plan_host_teardown),
 		cmocka_unit_test_setup_teardown(test_dpdk, setup, plan_host_teardown),
+		cmocka_unit_test_setup_teardown(test_card, setup, plan_host_teardown),
 		cmocka_unit_test_setup_teardown(test_dpdk_and_back, setup, plan_host_teardown),
 		cmocka_unit_test_setup_teardown(test_dpdk_lacks, setup, plan_host_teardown),
 		cmocka_unit_test_setup_teardown(test_stale_port_goes, setup, plan_host_teardown),

@@ -13,6 +13,34 @@
 # shellcheck source=tests/util/vm.sh
 . "$(dirname "${BASH_SOURCE[0]}")/../util/vm.sh"
 
+# Before vm_begin: two cards of the machine on one cable, the LAN's and this one.
+vm_card=0000:00:11.0
+vm_cards() {
+	local argument
+	for argument in -netdev hubport,id=a,hubid=0 -device virtio-net-pci,netdev=a,addr=10.0,mac=52:54:00:00:00:0a \
+		-netdev hubport,id=b,hubid=0 -device virtio-net-pci,netdev=b,addr=11.0,mac=52:54:00:00:00:0b; do
+		VM_OPTIONS="${VM_OPTIONS:-} --qemu-append $argument"
+	done
+}
+# The other one is the kernel's, in namespace lan, and what DPDK's needs is there.
+lan_card() {
+	local link
+	modprobe tun
+	modprobe virtio_net
+	modprobe uio_pci_generic
+	ip netns add lan
+	link=$(basename /sys/bus/pci/devices/0000:00:10.0/virtio*/net/*)
+	ip link set "$link" netns lan name eth0
+	ip -n lan addr add 192.0.2.1/24 dev eth0
+	ip -n lan link set eth0 up
+}
+# From the kernel's driver to one that DPDK has cards by.
+card_give() {
+	[ ! -e "/sys/bus/pci/devices/$vm_card/driver" ] || echo "$vm_card" > "/sys/bus/pci/devices/$vm_card/driver/unbind"
+	echo uio_pci_generic > "/sys/bus/pci/devices/$vm_card/driver_override"
+	echo "$vm_card" > /sys/bus/pci/drivers_probe
+}
+
 # VM_OPTIONS: of this test for the machine; VM_TIMEOUT: seconds.
 vm_begin() {
 	vm_enter "${VM_TIMEOUT:-280}" "--memory 1024 ${VM_OPTIONS:-}" "$@"

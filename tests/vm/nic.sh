@@ -4,45 +4,31 @@
 # cable, one is the kernel's, in a namespace that is the LAN, the other one the switch's.
 # shellcheck source=tests/vm/lib.sh
 . "$(dirname "$0")/lib.sh"
-VM_OPTIONS=
-for argument in -netdev hubport,id=a,hubid=0 -device virtio-net-pci,netdev=a,addr=10.0,mac=52:54:00:00:00:0a \
-	-netdev hubport,id=b,hubid=0 -device virtio-net-pci,netdev=b,addr=11.0,mac=52:54:00:00:00:0b; do
-	VM_OPTIONS+=" --qemu-append $argument"
-done
+vm_cards
 vm_begin "$@"
 
-card=0000:00:11.0
 fast() { printf '%s\n' "{\"method\":\"$1\",\"params\":$2}" | timeout 20 socat -t 20 - "UNIX-CONNECT:/run/vifrost/netback.sock"; }
 bridge() { fast fast.apply "{\"networks\":{\"xenbr0\":{\"mode\":\"bridge\",\"segment\":true,\"hugepages\":true,\"uplink\":$1}}}" | tee /run/answer; }
 served() { fast fast.get '{}' > /dev/null; }
 
-modprobe tun
-modprobe virtio_net
-modprobe uio_pci_generic
-ip netns add lan
-lan=$(basename /sys/bus/pci/devices/0000:00:10.0/virtio*/net/*)
-ip link set "$lan" netns lan name eth0
-ip -n lan addr add 192.0.2.1/24 dev eth0
-ip -n lan link set eth0 up
+lan_card
 
 start vifrost-hvd
 wait_for 10 test -S /run/vifrost/hypercall.sock
 start vifrost-netback
 wait_for 10 served
 
-bridge "{\"pci\":\"$card\"}"
+bridge "{\"pci\":\"$vm_card\"}"
 grep -q "belongs to the kernel's driver virtio-pci" /run/answer
 ok "a card that is the kernel's is left to it, and the cure is said"
 
-echo "$card" > /sys/bus/pci/devices/$card/driver/unbind
-echo uio_pci_generic > /sys/bus/pci/devices/$card/driver_override
-echo "$card" > /sys/bus/pci/drivers_probe
-bridge "{\"pci\":\"$card\"}"
+card_give
+bridge "{\"pci\":\"$vm_card\"}"
 grep -q 'sysctl vm.nr_hugepages' /run/answer
 ok "without hugepages it says so"
 
 echo 128 > /proc/sys/vm/nr_hugepages
-bridge "{\"pci\":\"$card\"}"
+bridge "{\"pci\":\"$vm_card\"}"
 grep -q '"result"' /run/answer
 ip addr add 192.0.2.10/24 dev xenbr0
 ip link set xenbr0 up

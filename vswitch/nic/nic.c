@@ -17,6 +17,8 @@
 #include <rte_interrupts.h>
 #include <rte_mbuf.h>
 
+#include "vswitch/card.h"
+
 #define RING_SIZE    512u
 #define NR_MBUFS     (8u * RING_SIZE)
 #define QUEUES_MAX   16u
@@ -40,35 +42,6 @@ static int fail(char *why, int rc, const char *pci, const char *text)
 {
 	snprintf(why, FAST_DEVICE_WHY_MAX, "%.20s: %s (%s)", pci, text, strerror(-rc));
 	return rc;
-}
-
-/* DPDK drives what the kernel has given up; which driver has it is the usual mistake. */
-static int check_driver(const char *pci, char *why)
-{
-	static const char *const drivers[] = { "vfio-pci", "uio_pci_generic", "igb_uio" };
-	char path[64], target[PATH_MAX];
-	const char *name;
-	ssize_t len;
-
-	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%.20s", pci);
-	if (access(path, F_OK))
-		return fail(why, -ENODEV, pci, "no such PCI device: see 'lspci -D'");
-	strcat(path, "/driver");
-	len = readlink(path, target, sizeof(target) - 1);
-	name = "";
-	if (len > 0) {
-		target[len] = '\0';
-		name = strrchr(target, '/') ? strrchr(target, '/') + 1 : target;
-	}
-	for (size_t i = 0; i < sizeof(drivers) / sizeof(drivers[0]); i++)
-		if (!strcmp(name, drivers[i]))
-			return 0;
-	snprintf(
-		why, FAST_DEVICE_WHY_MAX,
-		"%.20s belongs to %s%.30s: give it to DPDK by 'modprobe vfio-pci; dpdk-devbind.py -b "
-		"vfio-pci %.20s', or name it as a link",
-		pci, name[0] ? "the kernel's driver " : "no driver", name, pci);
-	return -EBUSY;
 }
 
 /* EAL cannot be started twice, so what it lacks must be known before. */
@@ -227,7 +200,7 @@ static int nic_open(const struct fast_device_config *config, void **device_out, 
 {
 	unsigned int mtu = config->mtu ? config->mtu : RTE_ETHER_MTU;
 	struct nic *n;
-	int rc = check_driver(config->name, why);
+	int rc = card_check(config->name, why, FAST_DEVICE_WHY_MAX);
 
 	*device_out = NULL;
 	if (!rc)
