@@ -289,6 +289,10 @@ static int read_args(struct rte_vdev_device *vdev, struct xv_port *port, char *w
 		  .min = 1,
 		  .max = XV_QUEUES_MAX,
 		  .number = &port->max_queues },
+		{ .key = "drop-forged",
+		  .what = "1 to drop what an anti-spoof of flows cannot tell",
+		  .max = 1,
+		  .number = &port->drop_forged },
 		{ .key = "run-dir",
 		  .what = "the path of vifrost-hvd's run directory",
 		  .text = rundir,
@@ -370,4 +374,5 @@ static struct rte_vdev_driver xenvif_driver = {
 };
 
 RTE_PMD_REGISTER_VDEV(net_xenvif, xenvif_driver);
-RTE_PMD_REGISTER_PARAM_STRING(net_xenvif, "dom=<int> devid=<int> queues=<int> run-dir=<path>");
+RTE_PMD_REGISTER_PARAM_STRING(
+	net_xenvif, "dom=<int> devid=<int> queues=<int> drop-forged=<0|1> run-dir=<path>");

@@ -53,7 +53,7 @@ struct xv_link {
 
 /* Counted by the queue's lcore alone. */
 struct xv_rx_stats {
-	uint64_t frames, bytes, no_mbuf, no_scatter, no_gso;
+	uint64_t frames, bytes, no_mbuf, no_scatter, no_gso, forged;
 };
 
 struct xv_tx_stats {
@@ -93,7 +93,8 @@ struct xv_port {
 	struct rte_eth_dev *dev;
 	const char *name; /* the device's */
 	struct nb_only only;
-	uint32_t max_queues; /* "queues=" */
+	uint32_t max_queues;  /* "queues=" */
+	uint32_t drop_forged; /* "drop-forged=": 1: nb_is_forged() */
 	char rundir[RUNDIR_MAX];
 	struct rte_ether_addr mac;
 	uint32_t mtu_max;

@@ -5,6 +5,7 @@
  */
 #include <string.h>
 
+#include "netback/forged.h"
 #include "netback/pmd_xenvif.h"
 
 /* Return: segments; 0: it is lost, and counted. */
@@ -15,6 +16,11 @@ static unsigned int begin(struct xv_rx *rx, const struct nb_queue *q, const stru
 
 	if (nr <= 0 || nb_segment_size(s) > nb_size_max(q) || (unsigned int)nr > room) {
 		rx->stats.no_gso++;
+		return 0;
+	}
+	/* The headers of all segments are copies of these. */
+	if (rx->port->drop_forged && nb_is_forged(v->head, v->have)) {
+		rx->stats.forged++;
 		return 0;
 	}
 	if (nb_segment_size(s) > rx->room && !rx->port->carry_scatter) {

@@ -5,6 +5,7 @@
 #include <rte_ip.h>
 
 #include "base/clock.h"
+#include "netback/forged.h"
 #include "netback/frame.h"
 #include "netback/pmd_xenvif.h"
 
@@ -148,6 +149,13 @@ static bool take_frame(struct xv_rx *rx, const struct nb_view *v, struct rte_mbu
 	if (unlikely(v->nr_frags) && !xv_rx_copy_rest(rx, m, v)) {
 		rx->stats.no_mbuf++;
 		rx->port->dev->data->rx_mbuf_alloc_failed++;
+		rte_pktmbuf_free(m);
+		return false;
+	}
+	/* The mbuf's copy, which goes on: the guest's page may be another by now. */
+	if (rx->port->drop_forged &&
+	    unlikely(nb_is_forged(rte_pktmbuf_mtod(m, const uint8_t *), m->data_len))) {
+		rx->stats.forged++;
 		rte_pktmbuf_free(m);
 		return false;
 	}

@@ -106,7 +106,7 @@ int xv_stats_get(struct rte_eth_dev *dev, struct rte_eth_stats *stats)
 
 		stats->ipackets += s.frames;
 		stats->ibytes += s.bytes;
-		stats->ierrors += s.no_scatter + s.no_gso;
+		stats->ierrors += s.no_scatter + s.no_gso + s.forged;
 		if (i < RTE_ETHDEV_QUEUE_STAT_CNTRS) {
 			stats->q_ipackets[i] = s.frames;
 			stats->q_ibytes[i] = s.bytes;
@@ -174,7 +174,9 @@ static const struct counter counters[] = {
 	COUNTER(mcast_requests),
 };
 
-static const char *const own_names[] = { "rx_drop_no_mbuf", "rx_drop_no_scatter", "rx_drop_no_gso",
+/* Of ours Open vSwitch shows those that end like "rx_forged_dropped". */
+static const char *const own_names[] = { "rx_drop_no_mbuf",   "rx_drop_no_scatter",
+					 "rx_drop_no_gso",    "rx_forged_dropped",
 					 "tx_drop_bad_chain", "tx_drop_bad_offload" };
 
 #define NR_XSTATS (RTE_DIM(counters) + NB_NR_FROM_DROPS + NB_NR_TO_DROPS + RTE_DIM(own_names))
@@ -228,12 +230,13 @@ static void read_xstats(struct xv_port *port, uint64_t values[NR_XSTATS])
 		own[0] += s.no_mbuf;
 		own[1] += s.no_scatter;
 		own[2] += s.no_gso;
+		own[3] += s.forged;
 	}
 	for (unsigned int i = 0; i < port->dev->data->nb_tx_queues; i++) {
 		struct xv_tx_stats s = tx_stats(port, i);
 
-		own[3] += s.bad_chain;
-		own[4] += s.bad_offload;
+		own[4] += s.bad_chain;
+		own[5] += s.bad_offload;
 	}
 }
 

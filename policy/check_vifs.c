@@ -220,15 +220,8 @@ static void check_offers(const struct vif_check *v)
 /* There is one switch for all vifs of a network. */
 static void check_datapath(const struct vif_check *v)
 {
-	const struct pol_value *is = &v->e.datapath, *spoof = &v->e.anti_spoof;
+	const struct pol_value *is = &v->e.datapath;
 
-	/* A link's filter drops what flows cannot ask for, and there is no link. */
-	if (pol_is_ovs_dpdk(v->network) && spoof->value == POL_ANTI_SPOOF_STRICT)
-		pol_error(
-			v->c->r, "VF0243", v->vif->node, said_at(v, spoof->origin, &spoof->place),
-			"anti-spoof: mac here, or datapath: netdev for the network",
-			"anti-spoof \"strict\" on Open vSwitch's datapath \"dpdk\", whose flows cannot "
-			"tell all that it forbids");
 	if ((!pol_is_fast(v->network) && !pol_is_ovs_dpdk(v->network)) ||
 	    is->origin == POL_FROM_NETWORK || is->origin == POL_FROM_DEFAULT)
 		return;

@@ -370,7 +370,9 @@ int ovs_plan_port(const struct vs_network *n, const struct vs_vif *vif, struct v
 {
 	struct plan_for p = { .plan = plan, .network = n->name };
 	enum vs_disruption d = VS_DISRUPTION_BLIP;
+	const json_t *now;
 	char name[IFNAMSIZ];
+	json_t *doc;
 
 	if (!plan_link(&p, n->name))
 		return -ENONET;
@@ -382,14 +384,18 @@ int ovs_plan_port(const struct vs_network *n, const struct vs_vif *vif, struct v
 		plan_del_doc(&p, VS_DISRUPTION_NONE, VS_DOC_XDP, vif->name);
 	}
 	ovs_port_name(vif, n, name);
+	now = port_doc(&plan->model, name);
 	/* Whoever has it must let go of it first: then it is placed. */
 	if (!vif->is_given || plan_link(&p, vif->name)) {
 		plan_del_doc(&p, VS_DISRUPTION_BLIP, VS_DOC_OVS_PORT, name);
 		return p.rc;
 	}
-	if (is_port_of(port_doc(&plan->model, name), n->name))
+	doc = ovs_vif_doc(vif, n);
+	/* A device with other arguments is another. */
+	if (is_port_of(now, n->name) &&
+	    json_equal(json_object_get(now, "devargs"), json_object_get(doc, "devargs")))
 		d = VS_DISRUPTION_NONE;
-	plan_set_doc(&p, d, VS_DOC_OVS_PORT, name, ovs_vif_doc(vif, n));
+	plan_set_doc(&p, d, VS_DOC_OVS_PORT, name, doc);
 	return p.rc;
 }
 

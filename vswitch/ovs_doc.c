@@ -260,10 +260,13 @@ void ovs_port_name(const struct vs_vif *vif, const struct vs_network *n, char na
 static void add_device(json_t *doc, const struct vs_vif *vif, const struct vs_network *n)
 {
 	const struct vs_ovs_dpdk *d = &n->dpdk;
-	char text[160];
+	bool is_strict = vif->anti_spoof == VS_SPOOF_STRICT;
+	char text[192];
 
-	snprintf(text, sizeof(text), "net_xenvif_%u_%u,dom=%u,devid=%u%s%s", vif->domid, vif->devid,
-		 vif->domid, vif->devid, d->run_dir[0] ? ",run-dir=" : "", d->run_dir);
+	/* What flows cannot ask for: there is no link for a filter. */
+	snprintf(text, sizeof(text), "net_xenvif_%u_%u,dom=%u,devid=%u%s%s%s", vif->domid,
+		 vif->devid, vif->domid, vif->devid, is_strict ? ",drop-forged=1" : "",
+		 d->run_dir[0] ? ",run-dir=" : "", d->run_dir);
 	json_object_set_new(doc, "devargs", json_string(text));
 	if (d->queues)
 		json_object_set_new(doc, "queues", json_integer(d->queues));

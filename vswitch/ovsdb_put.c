@@ -376,6 +376,33 @@ static int change(struct ovs *ovs, struct ovs_port_change *v, size_t nr, char *w
 	return rc ? rc : refresh_mirrors(ovs, &put, why);
 }
 
+/* A device reads its arguments once: a port that is to have others goes first, and the device with it. */
+static int drop_devices(struct ovs *ovs, const struct ovs_port_change *v, size_t nr, char *why)
+{
+	struct ovs_port_change *gone = calloc(nr, sizeof(*gone));
+	const struct ovsrec_bridge *on;
+	const struct ovsrec_port *port;
+	const char *want, *has;
+	size_t nr_gone = 0;
+	int rc = 0;
+
+	for (size_t i = 0; gone && i < nr; i++) {
+		want = json_string_value(json_object_get(v[i].doc, "devargs"));
+		port = want ? ovs_port(ovs, v[i].name, &on) : NULL;
+		has = port && port->n_interfaces
+			      ? smap_get(&port->interfaces[0]->options, "dpdk-devargs")
+			      : NULL;
+		if (has && strcmp(has, want) != 0)
+			gone[nr_gone++].name = v[i].name;
+	}
+	if (!gone)
+		rc = -ENOMEM;
+	else if (nr_gone)
+		rc = change(ovs, gone, nr_gone, why);
+	free(gone);
+	return rc;
+}
+
 int ovs_ports_change(struct ovs *ovs, struct ovs_port_change *v, size_t nr, char *why)
 {
 	bool any = false;
@@ -386,5 +413,6 @@ int ovs_ports_change(struct ovs *ovs, struct ovs_port_change *v, size_t nr, char
 	rc = ovs_ready(ovs, any, why);
 	if (rc)
 		return rc == -ENOENT && !any ? 0 : rc;
-	return change(ovs, v, nr, why);
+	rc = drop_devices(ovs, v, nr, why);
+	return rc ? rc : change(ovs, v, nr, why);
 }

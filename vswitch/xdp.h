@@ -11,7 +11,6 @@
 
 #include <linux/bpf.h>
 
-#define HEADERS_MAX  8 /* of IPv6, before the one above */
 #define XDP_CODE_MAX 512
 
 /* Return: how many instructions; -E2BIG. */

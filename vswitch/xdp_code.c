@@ -23,6 +23,10 @@
 
 #include <linux/bpf.h>
 
+#include "netback/forged.h"
+
+#define NR_ND 3 /* messages of neighbour discovery */
+
 enum label {
 	NEXT, /* no jump */
 	TYPED,
@@ -32,17 +36,15 @@ enum label {
 	ICMP,
 	IP4_UDP,
 	IP6,
-	HEADER, /* the first of HEADERS_MAX */
-	HEADER_END = HEADER + 2 * HEADERS_MAX,
+	HEADER, /* the first of NB_FORGED_HEADERS_MAX */
+	HEADER_END = HEADER + 2 * NB_FORGED_HEADERS_MAX,
 	FRAGMENT,
 	FRAGMENT_OF,
 	L4,
 	UDP,
 	ICMP6,
-	SOLICIT_ROUTER,
-	SOLICIT,
-	ADVERTISE,
-	PASS,
+	DISCOVERY,
+	PASS = DISCOVERY + NR_ND,
 	DROP,
 	NR_LABELS,
 };
@@ -155,6 +157,8 @@ static void ethernet(struct code *c)
 
 static void ip4(struct code *c)
 {
+	static const uint8_t types[] = NB_FORGED_ICMP4;
+
 	label(c, IP4);
 	need(c, BPF_REG_7, 20);
 	load(c, BPF_B, BPF_REG_0, BPF_REG_7, 0);
@@ -178,13 +182,13 @@ static void ip4(struct code *c)
 
 	label(c, ICMP);
 	load(c, BPF_B, BPF_REG_0, BPF_REG_7, 20);
-	jump_if(c, BPF_REG_0, BPF_JEQ, 5, DROP);
-	jump_if(c, BPF_REG_0, BPF_JEQ, 9, DROP);
+	for (size_t i = 0; i < sizeof(types); i++)
+		jump_if(c, BPF_REG_0, BPF_JEQ, types[i], DROP);
 	jump(c, PASS);
 
 	label(c, IGMP);
 	load(c, BPF_B, BPF_REG_0, BPF_REG_7, 20);
-	jump_if(c, BPF_REG_0, BPF_JEQ, 0x11, DROP);
+	jump_if(c, BPF_REG_0, BPF_JEQ, NB_FORGED_IGMP_QUERY, DROP);
 	jump(c, PASS);
 
 	label(c, IP4_OPTIONS);
@@ -193,18 +197,18 @@ static void ip4(struct code *c)
 	alu(c, BPF_AND, BPF_REG_6, 0x3fff);
 	jump_if(c, BPF_REG_6, BPF_JNE, 0, DROP);
 	load_number(c, BPF_REG_0, BPF_REG_7, 20);
-	jump_if(c, BPF_REG_0, BPF_JNE, 0x9404, DROP);
+	jump_if(c, BPF_REG_0, BPF_JNE, NB_FORGED_ROUTER_ALERT, DROP);
 	load(c, BPF_H, BPF_REG_0, BPF_REG_7, 22);
 	jump_if(c, BPF_REG_0, BPF_JNE, 0, DROP);
 	load(c, BPF_B, BPF_REG_0, BPF_REG_7, 24);
-	jump_if(c, BPF_REG_0, BPF_JEQ, 0x11, DROP);
+	jump_if(c, BPF_REG_0, BPF_JEQ, NB_FORGED_IGMP_QUERY, DROP);
 	jump(c, PASS);
 }
 
 /* Hop-by-hop and destination options are passed over, one by one. */
 static void ip6_headers(struct code *c)
 {
-	for (int i = 0; i < HEADERS_MAX; i++) {
+	for (int i = 0; i < NB_FORGED_HEADERS_MAX; i++) {
 		enum label step = (enum label)(HEADER + 2 * i + 1);
 
 		label(c, (enum label)(HEADER + 2 * i));
@@ -228,7 +232,7 @@ static void ip6_headers(struct code *c)
 
 static void ip6(struct code *c)
 {
-	static const uint8_t usual[] = { 6, 17, 47, 50, 58, 132 };
+	static const uint8_t usual[] = NB_FORGED_FRAGMENT_OF;
 
 	label(c, IP6);
 	need(c, BPF_REG_7, 40);
@@ -270,7 +274,7 @@ static void ip6(struct code *c)
 
 static void udp(struct code *c)
 {
-	static const uint16_t from[] = { 67, 547 }, to[] = { 68, 546, 3784, 3785, 4784 };
+	static const uint16_t from[] = NB_FORGED_UDP_FROM, to[] = NB_FORGED_UDP_TO;
 
 	label(c, UDP);
 	load_number(c, BPF_REG_0, BPF_REG_9, 0);
@@ -285,41 +289,38 @@ static void udp(struct code *c)
 	jump(c, PASS);
 }
 
-/* A message whose bare form has @size bytes, or one option of @type with the guest's own address. */
-static void discovery(struct code *c, int size, int type)
+/* A message whose bare form has so many bytes, or one option with the guest's own address. */
+static void discovery(struct code *c, const struct nb_forged_nd *m)
 {
 	jump_if(c, BPF_REG_2, BPF_JNE, 0, DROP);
-	jump_if(c, BPF_REG_5, BPF_JEQ, size, PASS);
-	jump_if(c, BPF_REG_5, BPF_JNE, size + 8, DROP);
-	need(c, BPF_REG_9, size + 8);
-	load_number(c, BPF_REG_0, BPF_REG_9, size);
-	/* Duplicate detection's nonce (RFC 7527). */
-	if (type == 0x0101 && size == 24)
-		jump_if(c, BPF_REG_0, BPF_JEQ, 0x0e01, PASS);
-	jump_if(c, BPF_REG_0, BPF_JNE, type, DROP);
-	need_own_mac(c, size + 2);
+	jump_if(c, BPF_REG_5, BPF_JEQ, m->size, PASS);
+	jump_if(c, BPF_REG_5, BPF_JNE, m->size + 8, DROP);
+	need(c, BPF_REG_9, m->size + 8);
+	load_number(c, BPF_REG_0, BPF_REG_9, m->size);
+	if (m->or_option)
+		jump_if(c, BPF_REG_0, BPF_JEQ, m->or_option, PASS);
+	jump_if(c, BPF_REG_0, BPF_JNE, m->option, DROP);
+	need_own_mac(c, m->size + 2);
 	jump(c, PASS);
 }
 
 static void icmp6(struct code *c)
 {
+	static const struct nb_forged_nd nd[NR_ND] = NB_FORGED_ND;
+	static const uint8_t types[] = NB_FORGED_ICMP6;
+
 	label(c, ICMP6);
 	need(c, BPF_REG_9, 4);
 	load(c, BPF_B, BPF_REG_0, BPF_REG_9, 0);
-	/* What queriers and routers say. */
-	jump_if(c, BPF_REG_0, BPF_JEQ, 130, DROP);
-	jump_if(c, BPF_REG_0, BPF_JEQ, 134, DROP);
-	jump_if(c, BPF_REG_0, BPF_JEQ, 137, DROP);
-	jump_if(c, BPF_REG_0, BPF_JEQ, 133, SOLICIT_ROUTER);
-	jump_if(c, BPF_REG_0, BPF_JEQ, 135, SOLICIT);
-	jump_if(c, BPF_REG_0, BPF_JEQ, 136, ADVERTISE);
+	for (size_t i = 0; i < sizeof(types); i++)
+		jump_if(c, BPF_REG_0, BPF_JEQ, types[i], DROP);
+	for (int i = 0; i < NR_ND; i++)
+		jump_if(c, BPF_REG_0, BPF_JEQ, nd[i].type, (enum label)(DISCOVERY + i));
 	jump(c, PASS);
-	label(c, SOLICIT_ROUTER);
-	discovery(c, 8, 0x0101);
-	label(c, SOLICIT);
-	discovery(c, 24, 0x0101);
-	label(c, ADVERTISE);
-	discovery(c, 24, 0x0201);
+	for (int i = 0; i < NR_ND; i++) {
+		label(c, (enum label)(DISCOVERY + i));
+		discovery(c, &nd[i]);
+	}
 }
 
 static void finish(struct code *c, enum label l, int verdict)

@@ -86,7 +86,7 @@ assert_refused() {
 }
 assert_refused "" "dom= is missing" "net_xenvif0,dom="
 assert_refused ",dom=x" "a number from 1 to"
-assert_refused ",domm=1" "did you mean 'dom'" "queues= run-dir="
+assert_refused ",domm=1" "did you mean 'dom'" "queues= drop-forged= run-dir="
 assert_refused ",dom=$bare,queues=99" "from 1 to 16"
 assert_refused ",dom=$bare,run-dir=here" "absolute path"
 assert_refused ",dom=$bare,run-dir=/run/nobody" "no vifrost-hvd in /run/nobody" "run-dir="

@@ -68,17 +68,7 @@ static struct port ports[PORTS_MAX]; /* [0] sends */
 static size_t nr_ports;
 static unsigned int sent[FRAMES_MAX];
 
-static struct forge_id id = {
-	.mac = { 0x00, 0x16, 0x3e, 0, 0, 1 },
-	.ip4 = { 10, 1, 0, 11 },
-	.ip6 = { 0xfd, 0, [15] = 0x11 },
-	.other_mac = { 0x00, 0x16, 0x3e, 0, 0, 2 },
-	.other_ip4 = { 10, 1, 0, 12 },
-	.other_ip6 = { 0xfd, 0, [15] = 0x12 },
-	.to_mac = { 0x02, 0, 0, 0, 0, 3 },
-	.to_ip4 = { 10, 1, 0, 13 },
-	.to_ip6 = { 0xfd, 0, [15] = 0x13 },
-};
+static struct forge_id id;
 
 static void die(const char *what, const char *name)
 {
@@ -319,6 +309,7 @@ int main(int argc, char **argv)
 	size_t v = 0;
 	int bad;
 
+	id = forge_example;
 	while (argc > 1 && v < 5 && strcmp(verdicts[v].name, argv[1]) != 0)
 		v++;
 	errno = EINVAL;

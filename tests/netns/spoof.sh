@@ -13,64 +13,30 @@
 # MODES="nat route" tests only those.
 # shellcheck source=tests/netns/lib.sh
 . "$(dirname "$0")/lib.sh"
+# shellcheck source=tests/util/spoof.sh
+. "$TEST_SOURCE/tests/util/spoof.sh"
 
 [ -e /dev/net/tun ] || skip "/dev/net/tun is not here (CONFIG_TUN)"
 need_programs vifrost vifrostd vifrost-hvd xenstore-write xenstore-read jq nft
 test_enter "$@"
 lab_network
 
-mac=00:16:3e:00:00:01 other_mac=00:16:3e:00:00:02
 modes=${MODES:-bridge ovs nat route}
 lab_openvswitch || { modes=${modes/ovs/}; echo "not in mode ovs: ovs-vswitchd is not here, scripts/install-deps run"; }
 
-# Of the mode: where the guest is, who it claims to be, and how honest packets get to the LAN.
 set_mode() {
-	mode=$1 to_mac=02:00:00:00:00:03 uplink="uplink: lan0" out="" more=""
-	net4=192.0.2 ip4=192.0.2.51 ip6=2001:db8:0:1::51 other_ip4=192.0.2.52 other_ip6=2001:db8:0:1::52
+	spoof_mode "$1"
 	case $mode in
 	ovs) more="datapath: { type: netdev }" ;;
-	nat)
-		net4=10.20.0 ip4=10.20.0.51 ip6=fd00:20::51 other_ip4=10.20.0.52 other_ip6=fd00:20::52
-		more='subnets: [ { cidr: 10.20.0.0/24 }, { cidr: "fd00:20::/64", nat66: true } ]'
-		;;
-	route)
-		net4=10.30.0 ip4=10.30.0.51 ip6=fd00:30::51 other_ip4=10.30.0.52 other_ip6=fd00:30::52
-		more='subnets: [ { cidr: 10.30.0.0/24 }, { cidr: "fd00:30::/64" } ]'
-		to_mac=fe:ff:ff:ff:ff:ff
-		;;
-	esac
-	case $mode in nat | route)
-		uplink="egress: { network: out }" out="out: { mode: bridge, uplink: lan0 }"
-		;;
+	route) to_mac=fe:ff:ff:ff:ff:ff ;;
 	esac
 }
 
-# $1 verdict, $2 seconds, $3 the sender's link
-forge() {
-	netns-forge "$1" "$2" "$3" tap:vif6.0 +wan0@/run/netns/lan stack mac=$mac ip4=$ip4 ip6=$ip6 \
-		other-mac=$other_mac other-ip4=$other_ip4 other-ip6=$other_ip6 \
-		to-mac="$to_mac" to-ip4=$LAB_LAN4 to-ip6=$LAB_LAN6 > "$LAB_LOG/forge" || {
-		cat "$LAB_LOG/forge"
-		return 1
-	}
-}
-# As forge in the background, over and over, once it sends; forged ends it, a little later, for its verdict.
-forge_begin() {
-	rm -f /run/witness /run/until
-	WITNESS=/run/witness UNTIL=/run/until forge strict 15 "$1" &
-	forger=$!
-	wait_for 5 test -e /run/witness
-}
-forged() {
-	sleep 0.3
-	touch /run/until
-	wait $forger || fail "$mode, $1"
-}
 # Under forged frames: a command so many times.
 forge_while() {
 	local what=$1 times=$2
 	shift 2
-	forge_begin tap:vif5.0
+	forge_begin tap:vif5.0 tap:vif6.0
 	for ((i = 0; i < times; i++)); do
 		"$@"
 	done
@@ -165,20 +131,20 @@ for m in $modes; do
 		vifrost down -q
 		daemon_stop vifrostd
 	fi
-	forge silent 0 tap:vif5.0 || fail "$mode, without a daemon"
-	forge_begin tap:vif5.0
+	forge silent 0 tap:vif5.0 tap:vif6.0 || fail "$mode, without a daemon"
+	forge_begin tap:vif5.0 tap:vif6.0
 	daemon_start vifrostd
 	apply
 	wait_for 5 says 5 connected
 	forged boot
-	forge strict 0 tap:vif5.0 || fail "$mode, steady"
+	forge strict 0 tap:vif5.0 tap:vif6.0 || fail "$mode, steady"
 	forge_while "policy changed" 30 change
 	policy ""
 	apply
 	forge_while "vifrostd killed" 5 restart
 	retract 5
 	tap 7
-	forge_begin tap:vif7.0
+	forge_begin tap:vif7.0 tap:vif6.0
 	announce 7 villain $mac
 	offer 7
 	wait_for 5 says 7 connected

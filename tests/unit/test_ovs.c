@@ -257,6 +257,15 @@ static void test_dpdk(void **state)
 	assert_null(devargs_of(h, "eth0"));
 	assert_int_equal(plan_host_plan(h), 0);
 	assert_int_equal(h->plan.nr, 0);
+	/* What flows cannot ask for is the driver's to drop. */
+	h->wanted.vifs[0].anti_spoof = VS_SPOOF_STRICT;
+	assert_int_equal(plan_host_plan(h), 0);
+	assert_int_equal(h->plan.nr, 1);
+	assert_int_equal(h->plan.steps[0].disruption, VS_DISRUPTION_BLIP);
+	plan_host_apply(h);
+	assert_string_equal(devargs_of(h, "vif3.1"),
+			    "net_xenvif_3_1,dom=3,devid=1,drop-forged=1,run-dir=/run/vifrost");
+	h->wanted.vifs[0].anti_spoof = VS_SPOOF_ANY;
 	n->dpdk.queues = 2;
 	n->dpdk.run_dir[0] = '\0';
 	plan_host_apply(h);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * The packet program of vifs that a program reads: run here, instruction by instruction, on every frame that a
- * guest may forge, on each cut off anywhere, and on noise. Whether the kernel takes it, and what flows add, is
- * tests/netns/spoof.sh's.
+ * guest may forge, on each cut off anywhere, and on noise; and net_xenvif's check, which has to say the same of each.
+ * Whether the kernel takes the program, and what flows add, is tests/netns/spoof.sh's and spoof_dpdk.sh's.
  */
 #include <stdarg.h>
 #include <setjmp.h>
@@ -14,6 +14,7 @@
 
 #include <linux/bpf.h>
 
+#include "netback/forged.h"
 #include "tests/util/forge.h"
 #include "vswitch/xdp.h"
 
@@ -21,18 +22,6 @@
 
 static struct bpf_insn code[XDP_CODE_MAX];
 static int nr_code;
-
-static const struct forge_id id = {
-	.mac = { 0x00, 0x16, 0x3e, 0, 0, 1 },
-	.ip4 = { 10, 1, 0, 11 },
-	.ip6 = { 0xfd, 0, [15] = 0x11 },
-	.other_mac = { 0x00, 0x16, 0x3e, 0, 0, 2 },
-	.other_ip4 = { 10, 1, 0, 12 },
-	.other_ip6 = { 0xfd, 0, [15] = 0x12 },
-	.to_mac = { 0x02, 0, 0, 0, 0, 3 },
-	.to_ip4 = { 10, 1, 0, 13 },
-	.to_ip6 = { 0xfd, 0, [15] = 0x13 },
-};
 
 /* ---- The machine, as far as the program needs it; addresses are offsets into the frame ---- */
 
@@ -93,8 +82,7 @@ static bool jumps(const struct bpf_insn *in, uint64_t a, uint64_t b)
 	}
 }
 
-/* Return: XDP_*. */
-static uint64_t run(const uint8_t *frame, size_t size)
+static uint64_t execute(const uint8_t *frame, size_t size)
 {
 	uint64_t r[11] = { [1] = CTX };
 	int at = 0;
@@ -125,6 +113,15 @@ static uint64_t run(const uint8_t *frame, size_t size)
 	}
 	fail_msg("it does not end");
 	return 0;
+}
+
+/* Return: XDP_*, of both. */
+static uint64_t run(const uint8_t *frame, size_t size)
+{
+	uint64_t verdict = execute(frame, size);
+
+	assert_int_equal(nb_is_forged(frame, size), verdict == XDP_DROP);
+	return verdict;
 }
 
 /* ---- Tests ---- */
@@ -169,7 +166,7 @@ static void frames(void **state)
 	(void)state;
 	for (size_t i = 0; i < forge_count(); i++) {
 		const char *name = forge_frame(i)->name;
-		size_t size = forge_build(i, &id, frame);
+		size_t size = forge_build(i, &forge_example, frame);
 		bool is_forged = forge_arrives(i, FORGE_STRICT) == 0;
 		uint64_t verdict = run(frame, size);
 
@@ -191,7 +188,7 @@ static void cut_off(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < forge_count(); i++) {
-		size_t size = forge_build(i, &id, frame);
+		size_t size = forge_build(i, &forge_example, frame);
 
 		for (size_t cut = 0; cut < size; cut++) {
 			/* Of its own size, so that a sanitizer sees what is read behind it. */
@@ -225,17 +222,44 @@ static void noise(void **state)
 	}
 }
 
+/* Each byte of each frame as another, so that both are told apart wherever they could differ. */
+static void mutated(void **state)
+{
+	static const uint8_t values[] = { 0, 1, 2, 5, 17, 43, 44, 46, 58, 60, 68, 128, 136, 255 };
+	uint8_t frame[FORGE_SIZE];
+	size_t nr_forged = 0, nr = 0;
+
+	(void)state;
+	for (size_t i = 0; i < forge_count(); i++) {
+		size_t size = forge_build(i, &forge_example, frame);
+
+		for (size_t at = 6; at < size && at < 128; at++) {
+			uint8_t was = frame[at];
+
+			for (size_t k = 0; k < sizeof(values); k++, nr++) {
+				frame[at] = values[k];
+				nr_forged += run(frame, size) == XDP_DROP;
+			}
+			frame[at] = was;
+		}
+	}
+	assert_in_range(nr_forged, nr / 10, nr - nr / 10);
+}
+
 /* Behind more headers than it looks through, nothing passes. */
 static void many_headers(void **state)
 {
-	uint8_t frame[14 + 40 + 8 * (HEADERS_MAX + 1)] = { [12] = 0x86, [13] = 0xdd, [14] = 0x60 };
+	uint8_t frame[14 + 40 + 8 * (NB_FORGED_HEADERS_MAX + 1)] = {
+		[12] = 0x86, [13] = 0xdd, [14] = 0x60
+	};
 
 	(void)state;
-	for (int nr = 0; nr <= HEADERS_MAX; nr++) {
+	for (int nr = 0; nr <= NB_FORGED_HEADERS_MAX; nr++) {
 		frame[20] = nr ? 60 : 6;
 		for (int i = 0; i < nr; i++)
 			frame[54 + 8 * i] = i == nr - 1 ? 6 : 60;
-		assert_int_equal(run(frame, sizeof(frame)), nr < HEADERS_MAX ? XDP_PASS : XDP_DROP);
+		assert_int_equal(run(frame, sizeof(frame)),
+				 nr < NB_FORGED_HEADERS_MAX ? XDP_PASS : XDP_DROP);
 	}
 }
 
@@ -250,9 +274,9 @@ static void too_small(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(frames),    cmocka_unit_test(cut_off),
-		cmocka_unit_test(noise),     cmocka_unit_test(many_headers),
-		cmocka_unit_test(too_small),
+		cmocka_unit_test(frames),	cmocka_unit_test(cut_off),
+		cmocka_unit_test(noise),	cmocka_unit_test(mutated),
+		cmocka_unit_test(many_headers), cmocka_unit_test(too_small),
 	};
 
 	return cmocka_run_group_tests(tests, setup, NULL);

@@ -1,6 +1,18 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "tests/util/forge_layers.h"
 
+const struct forge_id forge_example = {
+	.mac = { 0x00, 0x16, 0x3e, 0, 0, 1 },
+	.ip4 = { 10, 1, 0, 11 },
+	.ip6 = { 0xfd, 0, [15] = 0x11 },
+	.other_mac = { 0x00, 0x16, 0x3e, 0, 0, 2 },
+	.other_ip4 = { 10, 1, 0, 12 },
+	.other_ip6 = { 0xfd, 0, [15] = 0x12 },
+	.to_mac = { 0x02, 0, 0, 0, 0, 3 },
+	.to_ip4 = { 10, 1, 0, 13 },
+	.to_ip6 = { 0xfd, 0, [15] = 0x13 },
+};
+
 static const struct forge_table *const tables[] = { &forge_honest, &forge_ethernet, &forge_ip };
 
 size_t forge_count(void)

@@ -33,6 +33,9 @@ struct forge_id {
 	uint8_t to_mac[6], to_ip4[4], to_ip6[16];	   /* whom honest frames go to */
 };
 
+/* 00:16:3e:00:00:01, 10.1.0.11 and fd00::11; the others' end in 2 and 12, 3 and 13. */
+extern const struct forge_id forge_example;
+
 struct forge_frame {
 	const char *name;
 	unsigned int arrives; /* FORGE_* */
