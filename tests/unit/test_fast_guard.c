@@ -23,18 +23,6 @@
 	"{\"level\":\"strict\"," MAC ",\"addrs\":[\"10.1.0.11\",\"fd00::11\"],\"packets-per-s\":7}"
 #define HEAD 128u
 
-static const struct forge_id id = {
-	.mac = { 0x00, 0x16, 0x3e, 0, 0, 1 },
-	.ip4 = { 10, 1, 0, 11 },
-	.ip6 = { 0xfd, 0, [15] = 0x11 },
-	.other_mac = { 0x00, 0x16, 0x3e, 0, 0, 2 },
-	.other_ip4 = { 10, 1, 0, 12 },
-	.other_ip6 = { 0xfd, 0, [15] = 0x12 },
-	.to_mac = { 0x02, 0, 0, 0, 0, 3 },
-	.to_ip4 = { 10, 1, 0, 13 },
-	.to_ip6 = { 0xfd, 0, [15] = 0x13 },
-};
-
 static struct fast_guard *guard;
 static char why[FAST_WHY_MAX];
 
@@ -93,7 +81,7 @@ static size_t index_of(const char *name)
 static const char *verdict(const char *name)
 {
 	uint8_t frame[FORGE_SIZE];
-	size_t size = forge_build(index_of(name), &id, frame);
+	size_t size = forge_build(index_of(name), &forge_example, frame);
 
 	return text_of(check(frame, size, fast_guard_check));
 }
@@ -104,7 +92,7 @@ static unsigned int judge_all(unsigned int level)
 	unsigned int wrong = 0;
 
 	for (size_t i = 0; i < forge_count(); i++) {
-		size_t size = forge_build(i, &id, frame);
+		size_t size = forge_build(i, &forge_example, frame);
 		int reason = check(frame, size, fast_guard_check), want = forge_arrives(i, level);
 
 		if (want < 0 || (reason < 0) == want)
@@ -146,7 +134,8 @@ static void test_none_and_silent(void **state)
 	for (int k = 0; k < 2; k++) {
 		assert_int_equal(compile(k ? "{\"level\":\"silent\"}" : NULL), 0);
 		for (size_t i = 0; i < forge_count(); i++)
-			assert_int_equal(check(frame, forge_build(i, &id, frame), fast_guard_check),
+			assert_int_equal(check(frame, forge_build(i, &forge_example, frame),
+					       fast_guard_check),
 					 FAST_SPOOF_MAC);
 	}
 }
@@ -216,7 +205,7 @@ static void test_trunk(void **state)
 	assert_string_equal(verdict("f_vlan0_arp"), GUARD_VLAN);
 	assert_string_equal(verdict("f_vlan5_honest"), "passes");
 	for (size_t i = 0; i < forge_count(); i++) {
-		size_t size = forge_build(i, &id, frame);
+		size_t size = forge_build(i, &forge_example, frame);
 		int reason;
 
 		if (frame[12] == 0x81 || frame[12] == 0x88)
@@ -260,7 +249,7 @@ static void test_cut(void **state)
 	(void)state;
 	assert_int_equal(compile(STRICT), 0);
 	for (size_t i = 0; i < forge_count(); i++) {
-		size_t size = forge_build(i, &id, frame);
+		size_t size = forge_build(i, &forge_example, frame);
 
 		for (size_t cut = 0; cut < size; cut++) {
 			int reason = check(frame, cut, fast_guard_check);
@@ -277,7 +266,7 @@ static void test_cut(void **state)
 static const char *verdict_to(const uint8_t *mac, const char *name)
 {
 	uint8_t frame[FORGE_SIZE];
-	size_t size = forge_build(index_of(name), &id, frame);
+	size_t size = forge_build(index_of(name), &forge_example, frame);
 
 	if (mac)
 		memcpy(frame, mac, 6);
@@ -291,12 +280,13 @@ static void test_to_guest(void **state)
 	(void)state;
 	for (int i = 0; i < 2; i++) {
 		assert_int_equal(compile(held[i]), 0);
-		assert_string_equal(verdict_to(id.mac, "h_udp4"), "passes");
-		assert_string_equal(verdict_to(id.other_mac, "h_udp4"), GUARD_FOREIGN_MAC);
+		assert_string_equal(verdict_to(forge_example.mac, "h_udp4"), "passes");
+		assert_string_equal(verdict_to(forge_example.other_mac, "h_udp4"),
+				    GUARD_FOREIGN_MAC);
 		assert_string_equal(verdict_to(NULL, "h_arp_request"), "passes");
 	}
 	assert_int_equal(compile("{\"level\":\"none\"}"), 0);
-	assert_string_equal(verdict_to(id.other_mac, "h_udp4"), "passes");
+	assert_string_equal(verdict_to(forge_example.other_mac, "h_udp4"), "passes");
 }
 
 /* A layer 2 of its own: what is said to many, and is for it. */
@@ -306,8 +296,8 @@ static void test_apart(void **state)
 	assert_int_equal(compile("{\"level\":\"mac\"," MAC
 				 ",\"apart\":true,\"addrs\":[\"10.1.0.13\",\"fd00::13\"]}"),
 			 0);
-	assert_string_equal(verdict_to(id.mac, "h_udp4"), "passes");
-	assert_string_equal(verdict_to(id.other_mac, "h_udp4"), GUARD_OTHERS);
+	assert_string_equal(verdict_to(forge_example.mac, "h_udp4"), "passes");
+	assert_string_equal(verdict_to(forge_example.other_mac, "h_udp4"), GUARD_OTHERS);
 	assert_string_equal(verdict_to(NULL, "h_arp_request"), "passes"); /* asks for 10.1.0.13 */
 	assert_string_equal(verdict_to(NULL, "h_arp_probe"), GUARD_OTHERS);
 	assert_string_equal(verdict_to(NULL, "h_ns"), "passes"); /* for fd00::13 */

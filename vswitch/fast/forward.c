@@ -12,7 +12,7 @@
 
 #include <linux/if_ether.h>
 
-#include "vswitch/fast/net.h"
+#include "vswitch/fast/ahead.h"
 
 #define WAIT_NS 4000000u
 #define MORE_NS 12000000u
@@ -41,9 +41,11 @@ struct frame {
 	const struct keys *keys;
 	struct fast_port *to; /* where the one before went, alone; NULL: not so */
 	enum form to_form;
+	bool is_sure; /* ... and there was nothing against it */
 	struct nb_view *forms[2];
-	bool has_head;
-	struct fast_head head;
+	bool is_like;  /* what was found for the one before is right for it */
+	bool has_head; /* head is read */
+	struct fast_head *head;
 	uint64_t now_ns;
 };
 
@@ -129,19 +131,17 @@ static const struct fast_head *head_of(struct frame *f)
 	const struct nb_view *v = f->forms[PLAIN] ? f->forms[PLAIN] : f->forms[TAGGED];
 
 	if (!f->has_head)
-		fast_head_parse(v->head, v->have, v->size, &f->head);
+		fast_head_parse(v->head, v->have, v->size, f->head);
 	f->has_head = true;
-	return &f->head;
+	return f->head;
 }
 
-/* Put it on @to's list, if @to may have it. */
-static inline void send_to(struct fast_thread *t, struct frame *f, struct fast_port *to,
-			   enum form form)
+/* Put it on @to's list. */
+static inline void list_for(struct fast_thread *t, struct frame *f, struct fast_port *to,
+			    enum form form)
 {
 	struct nb_view *v = f->forms[form];
 
-	if (to->gate && !to->gate->is_open && !fast_gate_passes_to(to->gate, head_of(f)))
-		return;
 	if (!v)
 		v = make_form(f, form);
 	if (!v) {
@@ -151,6 +151,16 @@ static inline void send_to(struct fast_thread *t, struct frame *f, struct fast_p
 	if (!to->nr_out)
 		t->touched[t->nr_touched++] = to;
 	to->out[to->nr_out++] = v;
+}
+
+/* The same, if @to may have it. */
+static inline bool send_to(struct fast_thread *t, struct frame *f, struct fast_port *to,
+			   enum form form)
+{
+	if (to->gate && !to->gate->is_open && !fast_gate_passes_to(to->gate, head_of(f)))
+		return false;
+	list_for(t, f, to, form);
+	return true;
 }
 
 static inline bool are_apart(const struct fast_port *from, const struct fast_port *to)
@@ -265,14 +275,14 @@ static bool may_route(const struct frame *f, const struct fast_net *net, const s
 	};
 	const struct fast_gateway *g = asked->gateway;
 
-	return !g || !g->rules || fast_rules_check(g->rules, g->ct, &f->head, &ends, f->now_ns);
+	return !g || !g->rules || fast_rules_check(g->rules, g->ct, f->head, &ends, f->now_ns);
 }
 
 /* Whether its answer would be taken as it is. */
 static bool is_routed_back(const struct frame *f, const struct fast_net *net)
 {
 	const struct fast_gateway *g = net->gateway;
-	const struct fast_hop *hop = g && g->routes ? fast_route_back(g->routes, &f->head) : NULL;
+	const struct fast_hop *hop = g && g->routes ? fast_route_back(g->routes, f->head) : NULL;
 
 	return hop && g->nets[hop->port] == f->from->net;
 }
@@ -284,7 +294,7 @@ static enum fast_nat_verdict translate(struct frame *f, const struct fast_net *n
 
 	if (!nat || (is_out && !is_inner(f->from->net)))
 		return FAST_NAT_UNTOUCHED;
-	return fast_nat_translate(nat, &f->head, is_out,
+	return fast_nat_translate(nat, f->head, is_out,
 				  (uint16_t)(f->from->net->nat_base + f->from->id), is_blank,
 				  f->now_ns);
 }
@@ -301,7 +311,7 @@ static struct fast_port *next_hop(struct fast_net *net, const struct keys *keys,
 
 /*
  * What is for the host's end, sent on in its place: gateway.h. False: it is the kernel's, untouched. What is
- * translated already cannot be, and is dropped.
+ * translated already cannot be, and is dropped; but a forward's first, which the kernel forwards to the same end.
  */
 static bool route(struct fast_thread *t, struct frame *f)
 {
@@ -321,7 +331,7 @@ static bool route(struct fast_thread *t, struct frame *f)
 	verdict = translate(f, f->from->net, false);
 	hop = verdict == FAST_NAT_DROP || verdict == FAST_NAT_KERNEL
 		      ? NULL
-		      : fast_route_find(g->routes, &f->head, v->gso_size);
+		      : fast_route_find(g->routes, f->head, v->gso_size);
 	net = hop ? g->nets[hop->port] : NULL;
 	if (net) {
 		keys.to = fast_mac(hop->macs);
@@ -344,7 +354,7 @@ static bool route(struct fast_thread *t, struct frame *f)
 		drop(f->from, FAST_DROP_GATEWAY);
 		return true;
 	}
-	fast_route_take(hop, &f->head);
+	fast_route_take(hop, f->head);
 	f->keys = &keys;
 	send_to(t, f, to, form);
 	nb_count(&f->from->stats.routed, 1);
@@ -367,9 +377,8 @@ static void forward_to(struct fast_thread *t, struct frame *f, struct fast_port 
 	} else if (from->net->rules && !ask_rules(f, 1u << to->kind, to)) {
 		drop(from, FAST_DROP_FIREWALL);
 	} else {
-		send_to(t, f, to, form);
-		/* What is behind addresses decides about each frame: rules, routes. */
-		f->to = from->net->rules || to->kind == FAST_HOST ? NULL : to;
+		f->is_sure = send_to(t, f, to, form);
+		f->to = to->kind == FAST_HOST ? NULL : to;
 		f->to_form = form;
 	}
 }
@@ -379,14 +388,18 @@ static void forward(struct fast_thread *t, struct frame *f)
 	struct fast_port *from = f->from, *to;
 	const struct keys *k = f->keys;
 
+	if (f->is_like && f->to && f->is_sure) {
+		list_for(t, f, f->to, f->to_form);
+		return;
+	}
 	if (from->kind == FAST_GUEST && (!from->gate || !from->gate->is_open) &&
 	    (!from->gate || !fast_gate_passes(from->gate, head_of(f), f->now_ns))) {
 		drop(from, FAST_DROP_GUARD);
 		f->to = NULL; /* not learnt either */
 		return;
 	}
-	if (k->again && f->to) {
-		send_to(t, f, f->to, f->to_form);
+	if (k->again && f->to && !from->net->rules) {
+		f->is_sure = send_to(t, f, f->to, f->to_form);
 		return;
 	}
 	f->to = NULL;
@@ -470,13 +483,13 @@ static void deliver(struct fast_burst *b, struct fast_port *to, uint64_t now_ns)
 		wait_for(b, to, to->out + done, nr - done, now_ns);
 }
 
-/* Read what decides, and call for the FDB's lines. Return: bytes. */
-static uint64_t read_burst(const struct fast_burst *b, struct keys *keys)
+/* Read what decides, and call for the FDB's lines. *again_out: a bit for each. Return: bytes. */
+static uint64_t read_burst(const struct fast_burst *b, struct keys *keys, uint64_t *again_out)
 {
 	const struct fast_port *from = b->from;
 	const struct fast_fdb *fdb = &from->net->fdb;
 	const struct keys *last = NULL;
-	uint64_t bytes = 0;
+	uint64_t bytes = 0, again = 0;
 
 	for (unsigned int i = 0; i < b->nr; i++) {
 		struct keys *k = &keys[i];
@@ -486,11 +499,13 @@ static uint64_t read_burst(const struct fast_burst *b, struct keys *keys)
 		k->again = last && k->to == last->to && k->from == last->from &&
 			   k->vlan == last->vlan && k->form == last->form && !k->priority;
 		last = k;
+		again |= (uint64_t)k->again << i;
 		if (k->again)
 			continue;
 		fast_fdb_prefetch(fdb, fast_fdb_key(k->to, k->vlan));
 		fast_fdb_prefetch(fdb, fast_fdb_key(k->from, k->vlan));
 	}
+	*again_out = again;
 	return bytes;
 }
 
@@ -499,16 +514,19 @@ void fast_forward(struct fast_thread *t, struct fast_burst *b, uint64_t now_ns)
 	struct fast_port *from = b->from;
 	struct frame f = { .b = b, .from = from, .now_ns = now_ns };
 	struct keys keys[FAST_BURST];
-	uint64_t bytes;
+	struct fast_ahead ahead;
+	const unsigned int nr = b->nr;
+	uint64_t bytes, again;
 
 	b->nr_twins = b->nr_waits = b->nr_left = 0;
 	t->nr_touched = 0;
-	bytes = read_burst(b, keys);
-	nb_count(&from->stats.frames, b->nr);
+	bytes = read_burst(b, keys, &again);
+	fast_look_ahead(b, again, &ahead);
+	nb_count(&from->stats.frames, nr);
 	nb_count(&from->stats.bytes, bytes);
 	if (fast_limit_is_set(&from->from))
-		fast_limit_take(&from->from, b->nr, bytes);
-	for (unsigned int i = 0; i < b->nr; i++) {
+		fast_limit_take(&from->from, nr, bytes);
+	for (unsigned int i = 0; i < nr; i++) {
 		if (!keys[i].good) {
 			drop(from, FAST_DROP_VLAN);
 			f.to = NULL;
@@ -517,7 +535,9 @@ void fast_forward(struct fast_thread *t, struct fast_burst *b, uint64_t now_ns)
 		f.keys = &keys[i];
 		f.forms[keys[i].form] = b->views[i];
 		f.forms[!keys[i].form] = NULL;
-		f.has_head = false;
+		f.is_like = ahead.like >> i & 1;
+		f.has_head = ahead.read >> i & 1;
+		f.head = &ahead.heads[i];
 		forward(t, &f);
 	}
 	for (unsigned int i = 0; i < t->nr_touched; i++)
