@@ -191,15 +191,17 @@ static unsigned int serve(struct fast_thread *t, struct fast_port *p, uint64_t n
 	return b->nr;
 }
 
-/* Time that this thread did not have was none for receivers either. */
-static void forgive(struct fast_thread *t, uint64_t now_ns)
+/*
+ * Time that this thread did not have was none for receivers either: they may share its processor, or all of
+ * this machine may have been stopped. It was to go on at @due_ns; who knows when after @since_ns that was.
+ */
+static void forgive(struct fast_thread *t, uint64_t since_ns, uint64_t due_ns, uint64_t now_ns)
 {
-	uint64_t gap_ns = now_ns - t->last_ns;
 	struct list *l;
 
-	if (t->last_ns && gap_ns > GAP_NS)
+	if (since_ns && now_ns > due_ns + GAP_NS)
 		list_for_each (&t->parked, l)
-			list_entry(l, struct fast_burst, parked)->until_ns += gap_ns;
+			list_entry(l, struct fast_burst, parked)->until_ns += now_ns - since_ns;
 }
 
 static void retry(struct fast_thread *t, uint64_t now_ns)
@@ -302,9 +304,9 @@ unsigned int fast_thread_turn(struct fast_thread *t, int timeout_ms)
 	bool idle = list_empty(&t->active);
 	struct list *l, *next, *last;
 	unsigned int work = 0;
+	int ms;
 
-	if (!list_empty(&t->parked))
-		forgive(t, now_ns);
+	forgive(t, t->last_ns, t->last_ns, now_ns);
 	if (idle || t->is_eager || ++t->nr_turns >= LOOK_AFTER) {
 		first = serve_deadlines(t, now_ns);
 		idle = list_empty(&t->active);
@@ -312,10 +314,13 @@ unsigned int fast_thread_turn(struct fast_thread *t, int timeout_ms)
 			nb_count(&t->sleeps, 1);
 			atomic_store_explicit(&t->sleeping, true, memory_order_relaxed);
 		}
-		look(t, idle ? sleep_ms(first, now_ns, timeout_ms) : 0);
+		ms = idle ? sleep_ms(first, now_ns, timeout_ms) : 0;
+		t->last_ns = now_ns;
+		look(t, ms);
 		atomic_store_explicit(&t->sleeping, false, memory_order_relaxed);
 		t->nr_turns = 0;
 		now_ns = clock_ns();
+		forgive(t, t->last_ns, t->last_ns + (uint64_t)(ms > 0 ? ms : 0) * 1000000u, now_ns);
 		serve_deadlines(t, now_ns);
 	}
 	age(t, now_ns);
