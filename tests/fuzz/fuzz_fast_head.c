@@ -101,7 +101,9 @@ static void send_on(struct fast_nat *nat, struct fast_head *h, uint8_t how, uint
 	const struct fast_hop *hop;
 
 	fast_nat_prefetch(nat, h);
-	fast_nat_translate(nat, h, how & 1, how & 3, how & 64, now);
+	if (fast_nat_translate(nat, h, how & 1, how & 3, how & 64, now) == FAST_NAT_FORWARDED &&
+	    how & 16)
+		fast_nat_undo(nat, h, how & 64, now);
 	check_head(h);
 	hop = fast_route_find(routes, h, how & 32 ? 100 : 0);
 	if (hop)

@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <netinet/in.h>
+#include <sys/mman.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
@@ -20,10 +21,13 @@
 
 #include "tests/util/fast_rig.h"
 #include "tests/util/packet.h"
+#include "base/clock.h"
+#include "vswitch/fast/fast_priv.h"
+#include "vswitch/fast/nat_priv.h"
 
 #define HOST	100 /* of "lan" */
 #define UPLINK	101
-#define RED	102 /* the host's end of "red" */
+#define RED_END 102 /* the host's end of "red" */
 #define ROUTER	0x70
 #define LAN_MAC 0x64
 #define RED_MAC 0x65
@@ -44,13 +48,16 @@
 #define LAN(more)                                                                                      \
 	"'lan':{'mode':'bridge','mac':'02:00:00:00:00:64','uplink':{'link':'eth0','kind':'afpacket'}," \
 	"'route':{'prefixes':[" GUESTS "]}" more "}"
-#define RED_ROUTES(more)                                                                           \
-	"'red':{'mode':'nat','mac':'02:00:00:00:00:65','route':{'prefixes':[" BEYOND "," GUESTS    \
+#define RED(as, more)                                                                              \
+	"'red':{'mode':'" as "','mac':'02:00:00:00:00:65','route':{'prefixes':[" BEYOND "," GUESTS \
 	"]" more "}}"
-#define ONLY_443                                                                                       \
+#define RED_ROUTES(more)     RED("route", more)
+#define RED_TRANSLATED(more) RED("nat", more)
+#define ONLY_443	     ONLY_PORT(443)
+#define ONLY_PORT(port)                                                                                \
 	",'firewall':{'segment':false,'uplink':false,'local':true,'defaults':{'guest-to-guest':false," \
 	"'guest-to-host':true,'ingress':false,'egress':false},'rules':[{'accept':true,'protocol':6,"   \
-	"'ports':[[443,443]]}],'sets':[]}"
+	"'ports':[[" #port "," #port "]]}],'sets':[]}"
 
 static struct fast_rig *rig;
 static struct packet_bytes p;
@@ -86,7 +93,7 @@ static int teardown(void **state)
 
 static int fd_of(unsigned int end)
 {
-	return end == HOST ? fast_rig_host : end == RED ? fast_rig_other : fast_rig_uplink;
+	return end == HOST ? fast_rig_host : end == RED_END ? fast_rig_other : fast_rig_uplink;
 }
 
 /* @p, from @end's MAC @from to the MAC @to. */
@@ -125,7 +132,7 @@ static bool came(unsigned int end)
 /* Nothing more anywhere. */
 static void expect_silence(void)
 {
-	static const unsigned int ends[] = { 0, 1, 2, HOST, UPLINK, RED };
+	static const unsigned int ends[] = { 0, 1, 2, HOST, UPLINK, RED_END };
 
 	for (size_t i = 0; i < sizeof(ends) / sizeof(ends[0]); i++)
 		if (came(ends[i]))
@@ -179,7 +186,7 @@ static void test_to_kernel(void **state)
 	static const char *const to[] = { "192.0.2.13", "224.0.0.9", REMOTE, REMOTE };
 
 	(void)state;
-	begin(LAN(NAT) "," RED_ROUTES(""));
+	begin(LAN(NAT) "," RED_TRANSLATED(""));
 	for (size_t i = 0; i < 4; i++) {
 		struct packet_bytes sent;
 
@@ -189,7 +196,7 @@ static void test_to_kernel(void **state)
 		packet_sum(&p, false);
 		send_as(0, 0, RED_MAC);
 		sent = p;
-		assert_true(came(RED));
+		assert_true(came(RED_END));
 		assert_memory_equal(p.b, sent.b, sent.size);
 		expect_silence();
 	}
@@ -206,7 +213,7 @@ static void test_translated(void **state)
 	unsigned int port;
 
 	(void)state;
-	begin(LAN(NAT) "," RED_ROUTES(""));
+	begin(LAN(NAT) "," RED_TRANSLATED(""));
 	make("10.20.0.10", REMOTE, IPPROTO_TCP, 1000, 443);
 	send_as(0, 0, RED_MAC);
 	expect_routed(UPLINK, ROUTER, LAN_MAC, NULL);
@@ -239,16 +246,73 @@ static void test_translated(void **state)
 	expect_routed(UPLINK, ROUTER, LAN_MAC, PUBLIC ":8080 > " REMOTE ":5000");
 }
 
+/* Nothing passes as it is between who is translated and others, whatever is missing; and flows are not the kernel's. */
+static void test_translated_or_kernels(void **state)
+{
+	unsigned int port;
+
+	(void)state;
+	begin(LAN("") "," RED_TRANSLATED(""));
+	make("10.20.0.10", REMOTE, IPPROTO_UDP, 1, 2);
+	send_as(0, 0, RED_MAC);
+	assert_true(came(RED_END));
+	expect_silence();
+	make(REMOTE, "10.20.0.10", IPPROTO_UDP, 2, 1);
+	send_as(UPLINK, ROUTER, LAN_MAC);
+	assert_true(came(HOST));
+	expect_silence();
+	fast_rig_apply(rig, "{'networks':{" LAN(NAT) "}}");
+	make(REMOTE, "10.20.0.10", IPPROTO_UDP, 2, 1);
+	send_as(UPLINK, ROUTER, LAN_MAC);
+	assert_true(came(HOST));
+	make("10.20.0.10", REMOTE, IPPROTO_UDP, 1, 2);
+	send_as(0, 0, RED_MAC);
+	expect_routed(UPLINK, ROUTER, LAN_MAC, NULL);
+	port = packet_get16(&p, 34);
+	/* The next router is looked for anew: what goes on waits, what is new is the kernel's. */
+	fast_rig_apply(rig, "{'networks':{'red':{'mode':'nat','mac':'02:00:00:00:00:65','route':"
+			    "{'prefixes':[{'to':'0.0.0.0/0'}]}}}}");
+	make("10.20.0.10", REMOTE, IPPROTO_UDP, 1, 2);
+	send_as(0, 0, RED_MAC);
+	expect_silence();
+	make("10.20.0.10", REMOTE, IPPROTO_UDP, 1, 3);
+	send_as(0, 0, RED_MAC);
+	assert_true(came(RED_END));
+	make("10.20.0.10", REMOTE, IPPROTO_UDP, 1, 2);
+	p.b[PACKET_L3 + 8] = 1;
+	packet_sum(&p, false);
+	send_as(0, 0, RED_MAC);
+	assert_true(came(RED_END)); /* who asks how far it is, is answered */
+	fast_rig_apply(rig, "{'networks':{" RED_TRANSLATED("") "}}");
+	/* And so with the guest. */
+	fast_rig_apply(rig,
+		       "{'networks':{'lan':{'mode':'bridge','mac':'02:00:00:00:00:64','uplink':"
+		       "{'link':'eth0','kind':'afpacket'},'route':{'prefixes':[]}" NAT "}}}");
+	make("10.20.0.10", REMOTE, IPPROTO_UDP, 1, 2);
+	send_as(0, 0, RED_MAC);
+	expect_silence();
+	fast_rig_apply(rig, "{'networks':{" LAN(NAT) "}}");
+	make("10.20.0.10", REMOTE, IPPROTO_UDP, 1, 2);
+	send_as(0, 0, RED_MAC);
+	expect_routed(UPLINK, ROUTER, LAN_MAC, NULL);
+	assert_int_equal(packet_get16(&p, 34), port);
+}
+
+static unsigned int nr_flows(void)
+{
+	return fast_net_find(rig->fast, "lan")->gateway->nat->stats.nr;
+}
+
 /* The firewall of the guests' network asks about their own addresses, in both directions. */
 static void test_firewall(void **state)
 {
 	unsigned int port;
 
 	(void)state;
-	begin(LAN(NAT) "," RED_ROUTES(ONLY_443));
+	begin(LAN(NAT) "," RED_TRANSLATED(ONLY_443));
 	make("10.20.0.10", REMOTE, IPPROTO_TCP, 1000, 80);
 	send_as(0, 0, RED_MAC);
-	assert_true(came(RED)); /* the kernel's to refuse */
+	assert_true(came(RED_END)); /* the kernel's to refuse */
 	expect_silence();
 	make("10.20.0.10", REMOTE, IPPROTO_TCP, 1000, 443);
 	send_as(0, 0, RED_MAC);
@@ -259,12 +323,69 @@ static void test_firewall(void **state)
 	packet_sum(&p, false);
 	send_as(UPLINK, ROUTER, LAN_MAC);
 	expect_routed(0, 0, RED_MAC, NULL);
-	make(REMOTE, PUBLIC, IPPROTO_TCP, 5000, 8080); /* a forward, but ingress is refused */
+	/* A forward, but ingress is refused: the kernel's, too, as it came. */
+	make(REMOTE, PUBLIC, IPPROTO_TCP, 5000, 8080);
 	send_as(UPLINK, ROUTER, LAN_MAC);
+	assert_true(came(HOST));
+	assert_true(packet_is_right(&p, false));
+	assert_string_equal(packet_text(&p), REMOTE ":5000 > " PUBLIC ":8080");
 	expect_silence();
+	assert_int_equal(nr_flows(), 1);
 	make("10.20.0.10", "10.20.0.11", IPPROTO_TCP, 1, 2); /* by way of the gateway */
 	send_as(0, 0, RED_MAC);
-	assert_true(came(RED));
+	assert_true(came(RED_END));
+	expect_silence();
+}
+
+static unsigned int nr_connections(void)
+{
+	return fast_net_find(rig->fast, "red")->gateway->ct->stats.nr;
+}
+
+/* A rule for what a forward leads to lets nobody else in; whose way is not known, the kernel forwards. */
+static void test_forwards(void **state)
+{
+	(void)state;
+	begin(LAN(NAT) "," RED_TRANSLATED(ONLY_PORT(80)));
+	make(REMOTE, "10.20.0.11", IPPROTO_TCP, 5000, 80);
+	send_as(UPLINK, ROUTER, LAN_MAC);
+	assert_true(came(HOST));
+	expect_silence();
+	assert_int_equal(nr_connections(), 0);
+	make(REMOTE, PUBLIC, IPPROTO_TCP, 5000, 8080);
+	send_as(UPLINK, ROUTER, LAN_MAC);
+	expect_routed(1, 1, RED_MAC, REMOTE ":5000 > 10.20.0.11:80");
+	assert_int_equal(nr_connections(), 1);
+	/* From the LAN's guest, and as one who is not there. */
+	make("192.0.2.12", PUBLIC, IPPROTO_TCP, 5000, 8080);
+	send_as(2, 2, LAN_MAC);
+	expect_routed(1, 1, RED_MAC, "192.0.2.12:5000 > 10.20.0.11:80");
+	make("10.20.0.10", PUBLIC, IPPROTO_TCP, 5000, 8080);
+	send_as(UPLINK, ROUTER, LAN_MAC);
+	assert_true(came(HOST));
+	assert_string_equal(packet_text(&p), "10.20.0.10:5000 > " PUBLIC ":8080");
+	expect_silence();
+	assert_int_equal(nr_flows(), 2);
+	/* The guest is looked for anew: the connection waits, one that begins is the kernel's. */
+	fast_rig_apply(rig,
+		       "{'networks':{'lan':{'mode':'bridge','mac':'02:00:00:00:00:64','uplink':"
+		       "{'link':'eth0','kind':'afpacket'},'route':{'prefixes':[]}" NAT "}}}");
+	make(REMOTE, PUBLIC, IPPROTO_TCP, 5000, 8080);
+	send_as(UPLINK, ROUTER, LAN_MAC);
+	expect_silence();
+	make(REMOTE, PUBLIC, IPPROTO_TCP, 5001, 8080);
+	send_as(UPLINK, ROUTER, LAN_MAC);
+	assert_true(came(HOST));
+	assert_string_equal(packet_text(&p), REMOTE ":5001 > " PUBLIC ":8080");
+	expect_silence();
+	assert_int_equal(nr_flows(), 2);
+	/* And what goes on with the kernel's, though the way is known by now. */
+	fast_rig_apply(rig, "{'networks':{" LAN(NAT) "}}");
+	make(REMOTE, PUBLIC, IPPROTO_TCP, 5001, 8080);
+	p.b[34 + 13] = 0x10;
+	packet_sum(&p, false);
+	send_as(UPLINK, ROUTER, LAN_MAC);
+	assert_true(came(HOST));
 	expect_silence();
 }
 
@@ -278,7 +399,7 @@ static void test_both_ways_or_none(void **state)
 	for (size_t i = 0; i < 3; i++) {
 		make(sources[i], REMOTE, IPPROTO_UDP, 1, 2);
 		send_as(0, 0, RED_MAC);
-		assert_true(came(RED));
+		assert_true(came(RED_END));
 		expect_silence();
 	}
 	make("10.20.0.11", "10.20.0.10", IPPROTO_UDP, 1, 2); /* guest 1 is no guest of lan's */
@@ -295,17 +416,17 @@ static void test_new_routes_alone(void **state)
 	make("10.20.0.10", REMOTE, IPPROTO_TCP, 1000, 443);
 	send_as(0, 0, RED_MAC);
 	expect_routed(UPLINK, ROUTER, LAN_MAC, NULL);
-	fast_rig_apply(rig, "{'networks':{'red':{'mode':'nat','mac':'02:00:00:00:00:65','route':"
+	fast_rig_apply(rig, "{'networks':{'red':{'mode':'route','mac':'02:00:00:00:00:65','route':"
 			    "{'prefixes':[" BEYOND "]" ONLY_443 "}}}}");
 	make(REMOTE, "10.20.0.10", IPPROTO_TCP, 443, 1000);
 	p.b[34 + 13] = 0x12;
 	packet_sum(&p, false);
 	send_as(UPLINK, ROUTER, LAN_MAC);
 	expect_routed(0, 0, RED_MAC, NULL);
-	fast_rig_apply(rig, "{'networks':{'red':{'mode':'nat','mac':'02:00:00:00:00:65'}}}");
+	fast_rig_apply(rig, "{'networks':{'red':{'mode':'route','mac':'02:00:00:00:00:65'}}}");
 	make("10.20.0.10", REMOTE, IPPROTO_TCP, 1000, 443);
 	send_as(0, 0, RED_MAC);
-	assert_true(came(RED));
+	assert_true(came(RED_END));
 	expect_silence();
 }
 
@@ -318,7 +439,7 @@ static void test_new_guest(void **state)
 	unsigned int number;
 
 	(void)state;
-	begin(LAN(NAT) "," RED_ROUTES(""));
+	begin(LAN(NAT) "," RED_TRANSLATED(""));
 	fast_rig_apply(rig, port);
 	make("10.20.0.10", REMOTE, IPPROTO_UDP, 1000, 53);
 	send_as(0, 0, RED_MAC);
@@ -342,11 +463,11 @@ static void test_vanishes(void **state)
 	fast_rig_apply(rig, "{'ports':{'vif2.0':null},'networks':{'lan':null}}");
 	make("10.20.0.10", REMOTE, IPPROTO_UDP, 1, 2);
 	send_as(0, 0, RED_MAC);
-	assert_true(came(RED));
+	assert_true(came(RED_END));
 	fast_rig_apply(rig, "{'networks':{" LAN("") "}}");
 	make("10.20.0.10", REMOTE, IPPROTO_UDP, 1, 2);
 	send_as(0, 0, RED_MAC);
-	assert_false(came(RED));
+	assert_false(came(RED_END));
 	assert_true(came(UPLINK));
 }
 
@@ -359,7 +480,7 @@ static void test_bad_documents(void **state)
 		{ "'route':{'prefixes':[{'to':'10.0.0.0/8','via-mac':'02:00:00:00:00:01',"
 		  "'mac':'02:00:00:00:00:01','network':''}]}",
 		  "network x: route: there is no such network" },
-		{ "'nat':{'pool':[]}", "network x: nat: \"pool\" has no address" },
+		{ "'nat':{}", "network x: nat: \"pool\" has to be an array" },
 	};
 	char text[400], why[FAST_TEXT_MAX];
 
@@ -379,7 +500,9 @@ int main(void)
 		cmocka_unit_test_teardown(test_routed, teardown),
 		cmocka_unit_test_teardown(test_to_kernel, teardown),
 		cmocka_unit_test_teardown(test_translated, teardown),
+		cmocka_unit_test_teardown(test_translated_or_kernels, teardown),
 		cmocka_unit_test_teardown(test_firewall, teardown),
+		cmocka_unit_test_teardown(test_forwards, teardown),
 		cmocka_unit_test_teardown(test_both_ways_or_none, teardown),
 		cmocka_unit_test_teardown(test_new_routes_alone, teardown),
 		cmocka_unit_test_teardown(test_new_guest, teardown),

@@ -29,10 +29,15 @@
 	"\",\"ports\":[8080,8089],\"to\":\"" B                                                     \
 	"\",\"to-port\":80},{\"protocol\":17,\"address\":\"" PUBLIC                                \
 	"\",\"ports\":[45000,45000],\"to\":\"" B "\",\"to-port\":53}]"
+/* Without an address: at the pool's, whichever that is. */
+#define FORWARD(more)                                                                              \
+	"\"forwards\":[{\"protocol\":6,\"ports\":[8080,8089],\"to\":\"" B "\",\"to-port\":80" more \
+	"}]"
 
 enum { OUT, IN };
 
 static struct fast_nat *nat;
+static bool is_forwarded; /* the one before: the first of a forward */
 static struct packet_bytes p, first;
 static uint64_t now;
 static char why[FAST_WHY_MAX];
@@ -87,6 +92,9 @@ static enum fast_nat_verdict translate_as(int from, uint16_t guest, bool is_blan
 	fast_head_parse(copy, (uint16_t)have, (uint32_t)p.size, &h);
 	fast_nat_prefetch(nat, &h);
 	verdict = fast_nat_translate(nat, &h, from == OUT, guest, is_blank, now);
+	is_forwarded = verdict == FAST_NAT_FORWARDED;
+	if (is_forwarded)
+		verdict = FAST_NAT_TRANSLATED;
 	if (verdict != FAST_NAT_TRANSLATED)
 		assert_memory_equal(copy, p.b, have);
 	else if (h.protocol != IPPROTO_ICMP)
@@ -324,15 +332,54 @@ static void test_no_ports(void **state)
 	assert_int_equal(translate(IN), FAST_NAT_DROP);
 }
 
+/* Of an address that the host has, too, the kernel has other ports. */
+static void test_no_ports_but_the_kernels(void **state)
+{
+	(void)state;
+	assert_int_equal(create("{\"inside\":[\"10.20.0.0/24\"],\"pool\":[{\"address\":\"" PUBLIC
+				"\",\"ports\":[65534,65535],\"shared\":true}]}"),
+			 0);
+	for (unsigned int i = 0; i < 4; i++) {
+		make(A, REMOTE, IPPROTO_UDP, 1000 + i, 53);
+		assert_int_equal(translate(OUT), i < 2 ? FAST_NAT_TRANSLATED : FAST_NAT_KERNEL);
+	}
+	assert_int_equal(stats().no_port, 2);
+}
+
+/* A question and its answer last 30 s, a conversation 120. */
+static void test_conversations(void **state)
+{
+	unsigned int port[2];
+
+	(void)state;
+	for (unsigned int i = 0; i < 2; i++) {
+		port[i] = go_out(IPPROTO_UDP, 1000 + i, REMOTE, 53);
+		make(REMOTE, PUBLIC, IPPROTO_UDP, 53, port[i]);
+		assert_int_equal(translate(IN), FAST_NAT_TRANSLATED);
+	}
+	assert_int_equal(go_out(IPPROTO_UDP, 1001, REMOTE, 53), port[1]);
+	now += 60 * S;
+	make(REMOTE, PUBLIC, IPPROTO_UDP, 53, port[0]);
+	assert_int_equal(translate(IN), FAST_NAT_DROP);
+	make(REMOTE, PUBLIC, IPPROTO_UDP, 53, port[1]);
+	assert_int_equal(translate(IN), FAST_NAT_TRANSLATED);
+	now += 130 * S;
+	make(REMOTE, PUBLIC, IPPROTO_UDP, 53, port[1]);
+	assert_int_equal(translate(IN), FAST_NAT_DROP);
+}
+
 static void test_forwards(void **state)
 {
 	(void)state;
 	make(REMOTE, PUBLIC, IPPROTO_TCP, 5000, 8083);
 	expect(IN, REMOTE ":5000 > " B ":83");
+	assert_true(is_forwarded);
 	make(B, REMOTE, IPPROTO_TCP, 83, 5000);
 	p.b[L4 + 13] = 0x12;
 	packet_sum(&p, false);
 	expect(OUT, PUBLIC ":8083 > " REMOTE ":5000");
+	assert_false(is_forwarded);
+	assert_int_equal(stats().forwarded, 1);
 	make(REMOTE, PUBLIC, IPPROTO_TCP, 5000, 8090);
 	assert_int_equal(translate(IN), FAST_NAT_KERNEL);
 	make(REMOTE, PUBLIC, IPPROTO_UDP, 5000, 8083);
@@ -348,6 +395,83 @@ static void test_forwards(void **state)
 	assert_int_equal(fast_nat_of_guest(nat, 1), 1);
 }
 
+/* Its first is given back as it came, whatever its sum is like, and nothing of it stays. */
+static void test_forward_undone(void **state)
+{
+	static const uint8_t protocols[] = { IPPROTO_TCP, IPPROTO_UDP };
+
+	(void)state;
+	for (unsigned int i = 0; i < 400; i++) {
+		bool is_tcp = !(i & 1), is_blank = i & 2;
+		struct fast_head h;
+
+		make(REMOTE, PUBLIC, protocols[i & 1], 5000 + i, is_tcp ? 8083 : 45000);
+		packet_sum(&p, is_blank);
+		first = p;
+		fast_head_parse(p.b, 128 < p.size ? 128 : (uint16_t)p.size, (uint32_t)p.size, &h);
+		assert_int_equal(fast_nat_translate(nat, &h, false, 1, is_blank, now),
+				 FAST_NAT_FORWARDED);
+		assert_int_equal(stats().nr, 1);
+		assert_memory_not_equal(p.b, first.b, p.size);
+		fast_nat_undo(nat, &h, is_blank, now);
+		assert_memory_equal(p.b, first.b, p.size);
+		assert_int_equal(h.to, is_tcp ? 8083 : 45000);
+		assert_int_equal(stats().nr, 0);
+	}
+	assert_int_equal(stats().forwarded, 0);
+	assert_int_equal(stats().begun, 0);
+	assert_int_equal(stats().to_kernel, 400);
+}
+
+/* For others than those it is for, it is not there; and for these no more when the document changes. */
+static void test_forward_from(void **state)
+{
+	(void)state;
+	change(DOC(FORWARD(",\"from\":[\"198.51.100.0/24\",\"" REMOTE "\"]")));
+	make(REMOTE, PUBLIC, IPPROTO_TCP, 5000, 8083);
+	expect(IN, REMOTE ":5000 > " B ":83");
+	make("198.51.100.9", PUBLIC, IPPROTO_TCP, 5000, 8083);
+	expect(IN, "198.51.100.9:5000 > " B ":83");
+	make("203.0.113.8", PUBLIC, IPPROTO_TCP, 5000, 8083);
+	assert_int_equal(translate(IN), FAST_NAT_KERNEL);
+	make(A, PUBLIC, IPPROTO_TCP, 5000, 8083); /* a guest, where hairpins are the kernel's */
+	assert_int_equal(translate(OUT), FAST_NAT_KERNEL);
+	assert_int_equal(stats().nr, 2);
+	change(DOC(FORWARD(",\"from\":[\"198.51.100.0/24\"]")));
+	make(REMOTE, PUBLIC, IPPROTO_TCP, 5000, 8083);
+	p.b[L4 + 13] = 0x10;
+	packet_sum(&p, false);
+	assert_int_equal(translate(IN), FAST_NAT_KERNEL);
+	assert_int_equal(stats().nr, 1);
+	change(DOC(FORWARD(",\"from\":[]")));
+	make("198.51.100.9", PUBLIC, IPPROTO_TCP, 5001, 8083);
+	assert_int_equal(translate(IN), FAST_NAT_KERNEL);
+}
+
+/* With a forward for which there is no room, or no address, the kernel does it. */
+static void test_forward_elsewhere(void **state)
+{
+	(void)state;
+	assert_int_equal(create(DOC(FORWARD("") ",\"flows\":8,\"flows-per-guest\":4")), 0);
+	for (unsigned int i = 0; i < 6; i++) {
+		make(REMOTE, PUBLIC, IPPROTO_TCP, 5000 + i, 8083);
+		assert_int_equal(translate(IN), i < 4 ? FAST_NAT_TRANSLATED : FAST_NAT_KERNEL);
+	}
+	assert_int_equal(stats().over_limit, 2);
+	assert_int_equal(stats().forwarded, 4);
+	change(DOC(FORWARD(",\"address\":\"192.0.2.11\"") ",\"flows\":8"));
+	make(REMOTE, PUBLIC, IPPROTO_TCP, 6000, 8083);
+	assert_int_equal(translate(IN), FAST_NAT_KERNEL);
+	make(REMOTE, "192.0.2.11", IPPROTO_TCP, 6000, 8083);
+	assert_int_equal(translate(IN), FAST_NAT_UNTOUCHED);
+	/* Met in its midst, it is part of what the kernel has. */
+	change(DOC(FORWARD("") ",\"flows\":8"));
+	make(REMOTE, PUBLIC, IPPROTO_TCP, 6001, 8083);
+	p.b[L4 + 13] = 0x10;
+	packet_sum(&p, false);
+	assert_int_equal(translate(IN), FAST_NAT_KERNEL);
+}
+
 /* A guest asks the public address, and another guest answers: both by way of us. */
 static void test_hairpin(void **state)
 {
@@ -355,6 +479,7 @@ static void test_hairpin(void **state)
 	unsigned int port;
 
 	(void)state;
+	change(DOC(FORWARD(",\"hairpin\":true")));
 	make(A, PUBLIC, IPPROTO_TCP, 1000, 8080);
 	assert_int_equal(translate(OUT), FAST_NAT_TRANSLATED);
 	port = packet_get16(&p, L4);
@@ -441,6 +566,72 @@ static void test_kernel(void **state)
 	assert_int_equal(stats().nr, 0);
 }
 
+/* Ends of the kernel's forwards are its own; without a pool all is. */
+static void test_kernels_ends(void **state)
+{
+	unsigned int port;
+
+	(void)state;
+	port = go_out(IPPROTO_UDP, 53, REMOTE, 5000);
+	change("{\"inside\":[\"10.20.0.0/24\"],\"ports\":[40000,49999],\"pool\":[{\"address\":\"" PUBLIC
+	       "\",\"shared\":true}],\"kernel\":[{\"protocol\":17,\"address\":\"" A
+	       "\",\"ports\":[53,54]}]}");
+	assert_int_equal(stats().pool_ports, 10000);
+	make(REMOTE, PUBLIC, IPPROTO_UDP, 5000, port);
+	assert_int_equal(translate(IN), FAST_NAT_DROP);
+	for (unsigned int i = 53; i <= 54; i++) {
+		make(A, REMOTE, IPPROTO_UDP, i, 5000);
+		assert_int_equal(translate(OUT), FAST_NAT_KERNEL);
+	}
+	make(A, REMOTE, IPPROTO_TCP, 53, 5000);
+	assert_int_equal(translate(OUT), FAST_NAT_TRANSLATED);
+	make(B, REMOTE, IPPROTO_UDP, 53, 5000);
+	assert_int_equal(translate(OUT), FAST_NAT_TRANSLATED);
+	go_out(IPPROTO_UDP, 55, REMOTE, 5000);
+	change("{\"inside\":[\"10.20.0.0/24\"],\"pool\":[]}");
+	make(A, REMOTE, IPPROTO_UDP, 55, 5000);
+	assert_int_equal(translate(OUT), FAST_NAT_KERNEL);
+	make("10.21.0.1", REMOTE, IPPROTO_UDP, 55, 5000);
+	assert_int_equal(translate(OUT), FAST_NAT_UNTOUCHED);
+}
+
+static json_t *end_of_a(unsigned int from, unsigned int to)
+{
+	return json_pack("{si ss s[ii]}", "protocol", IPPROTO_UDP, "address", A, "ports", from, to);
+}
+
+/* However many there are; several may lead to one end, or have ports in common. */
+static void test_many_ends(void **state)
+{
+	static const struct {
+		unsigned int port;
+		bool is_kernels;
+	} ports[] = { { 6, false },	{ 7, true },	 { 8, false },	   { 21000, true },
+		      { 21001, false }, { 42000, true }, { 42007, false }, { 59999, false },
+		      { 60000, true },	{ 60003, true }, { 60020, true },  { 60021, false } };
+	json_t *doc = json_loads(DOC("\"kernel\":[]"), 0, NULL);
+	json_t *list = json_object_get(doc, "kernel");
+	struct fast_nat *new;
+
+	(void)state;
+	for (unsigned int i = 6000; i > 0; i--)
+		json_array_append_new(list, end_of_a(7 * i, 7 * i));
+	json_array_append_new(list, end_of_a(60005, 60020));
+	json_array_append_new(list, end_of_a(60000, 60010));
+	json_array_append_new(list, end_of_a(60001, 60002));
+	assert_int_equal(json_array_size(list), 6003);
+	assert_int_equal(fast_nat_create(doc, &new, why), 0);
+	json_decref(doc);
+	nat = fast_nat_replace(nat, new);
+	for (size_t i = 0; i < sizeof(ports) / sizeof(ports[0]); i++) {
+		make(A, REMOTE, IPPROTO_UDP, ports[i].port, 5000);
+		assert_int_equal(translate(OUT),
+				 ports[i].is_kernels ? FAST_NAT_KERNEL : FAST_NAT_TRANSLATED);
+		make(B, REMOTE, IPPROTO_UDP, ports[i].port, 5001);
+		assert_int_equal(translate(OUT), FAST_NAT_TRANSLATED);
+	}
+}
+
 static void flags(unsigned int value)
 {
 	p.b[L4 + 13] = (uint8_t)value;
@@ -506,7 +697,9 @@ static void test_bad_documents(void **state)
 	static const char *const docs[] = {
 		"[]",
 		"{}",
-		"{\"pool\":[]}",
+		"{\"pool\":[{\"address\":\"192.0.2.1\"}]}",
+		"{" POOL ",\"kernel\":[{\"protocol\":1,\"address\":\"10.0.0.1\",\"ports\":[1,1]}]}",
+		"{" POOL ",\"kernel\":[{\"protocol\":6,\"address\":\"fd00::\",\"ports\":[1,1]}]}",
 		"{\"pool\":[{\"address\":\"192.0.2\",\"ports\":[1,2]}]}",
 		"{\"pool\":[{\"address\":\"192.0.2.1\",\"ports\":[2,1]}]}",
 		"{\"pool\":[{\"address\":\"192.0.2.1\",\"ports\":[0,1]}]}",
@@ -516,8 +709,12 @@ static void test_bad_documents(void **state)
 		"{" POOL ",\"inside\":[\"fd00::/8\"]}",
 		"{" POOL ",\"flows\":0}",
 		"{" POOL ",\"flows\":99999999}",
-		"{" POOL ",\"forwards\":[{\"protocol\":6,\"address\":\"192.0.2.2\",\"ports\":[1,1],"
+		"{" POOL ",\"forwards\":[{\"protocol\":6,\"address\":\"192.0.2\",\"ports\":[1,1],"
 		"\"to\":\"10.0.0.1\",\"to-port\":1}]}",
+		"{" POOL ",\"forwards\":[{\"protocol\":6,\"ports\":[1,1],\"to\":\"10.0.0.1\","
+		"\"to-port\":1,\"from\":\"10.0.0.0/8\"}]}",
+		"{" POOL ",\"forwards\":[{\"protocol\":6,\"ports\":[1,1],\"to\":\"10.0.0.1\","
+		"\"to-port\":1,\"from\":[\"fd00::/8\"]}]}",
 		"{" POOL ",\"forwards\":[{\"protocol\":1,\"address\":\"192.0.2.1\",\"ports\":[1,1],"
 		"\"to\":\"10.0.0.1\",\"to-port\":1}]}",
 		"{" POOL
@@ -550,10 +747,17 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_10000_flows, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_limits, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_no_ports, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_no_ports_but_the_kernels, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_conversations, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_forwards, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_forward_undone, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_forward_from, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_forward_elsewhere, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_hairpin, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_errors, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_kernel, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_kernels_ends, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_many_ends, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_tcp_ends, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_change, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_bad_documents, setup, teardown),

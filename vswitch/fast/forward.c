@@ -299,6 +299,34 @@ static enum fast_nat_verdict translate(struct frame *f, const struct fast_net *n
 				  f->now_ns);
 }
 
+/*
+ * Whether the way of what is translated is known no more, there or back. The kernel, which would find it again,
+ * would translate to another port, and so end what goes on; what is new there is enough for it.
+ */
+static bool is_cut_off(const struct fast_thread *t, const struct frame *f,
+		       const struct fast_net *net)
+{
+	const struct fast_net *from = f->from->net;
+	struct list *l;
+
+	if (from->mode != FAST_MODE_NAT || f->head->version != 4 ||
+	    (net ? is_routed_back(f, net) : !fast_route_is_cut(from->gateway->routes, f->head)))
+		return false;
+	list_for_each (&t->nets, l) {
+		const struct fast_gateway *g = list_entry(l, struct fast_net, members)->gateway;
+
+		if (g && g->nat && fast_nat_has(g->nat, f->head, f->now_ns))
+			return true;
+	}
+	return false;
+}
+
+/* What guests of a network behind a translation say, and what is said to them, is translated or the kernel's. */
+static bool has_to_be_translated(const struct frame *f, const struct fast_net *net)
+{
+	return f->from->net->mode == FAST_MODE_NAT || net->mode == FAST_MODE_NAT;
+}
+
 /* By whom @keys are reached; @form is set. NULL: by nobody. */
 static struct fast_port *next_hop(struct fast_net *net, const struct keys *keys, enum form *form)
 {
@@ -338,17 +366,27 @@ static bool route(struct fast_thread *t, struct frame *f)
 		keys.vlan = net->host_vlan;
 	}
 	to = net ? next_hop(net, &keys, &form) : NULL;
+	/* From elsewhere only what is translated reaches those, whatever the firewall says about its ends. */
+	if (verdict == FAST_NAT_UNTOUCHED && net && net->mode == FAST_MODE_NAT &&
+	    !is_inner(f->from->net))
+		return false;
 	/* What is refused here the kernel looks at: it may know better, and answers where it is to be told. */
 	if (!to || (net == f->from->net && are_apart(f->from, to)) || !is_routed_back(f, net) ||
 	    !may_route(f, net, to)) {
-		if (verdict == FAST_NAT_UNTOUCHED || verdict == FAST_NAT_KERNEL)
+		if (verdict == FAST_NAT_FORWARDED) {
+			fast_nat_undo(g->nat, f->head, v->flags & NB_VIEW_CSUM_BLANK, f->now_ns);
+			return false;
+		}
+		if (verdict == FAST_NAT_KERNEL ||
+		    (verdict == FAST_NAT_UNTOUCHED && !is_cut_off(t, f, net)))
 			return false;
 		drop(f->from, FAST_DROP_GATEWAY);
 		return true;
 	}
 	if (verdict == FAST_NAT_UNTOUCHED)
 		verdict = translate(f, net, true);
-	if (verdict == FAST_NAT_KERNEL)
+	if (verdict == FAST_NAT_KERNEL ||
+	    (verdict == FAST_NAT_UNTOUCHED && has_to_be_translated(f, net)))
 		return false;
 	if (verdict == FAST_NAT_DROP) {
 		drop(f->from, FAST_DROP_GATEWAY);

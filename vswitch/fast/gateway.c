@@ -65,7 +65,10 @@ int fast_gateway_create(const json_t *route, const json_t *nat, struct fast_gate
 
 struct fast_gateway *fast_gateway_replace(struct fast_gateway *old, struct fast_gateway *next)
 {
-	if (old && next) {
+	if (old && next && next->keeps_nat) {
+		next->nat = old->nat;
+		old->nat = NULL;
+	} else if (old && next) {
 		next->nat = next->nat ? fast_nat_replace(old->nat, next->nat) : NULL;
 		if (next->nat)
 			old->nat = NULL;

@@ -30,6 +30,7 @@ struct fast_net;
 struct fast_gateway {
 	struct fast_routes *routes; /* NULL: it only translates */
 	struct fast_nat *nat;	    /* NULL: nothing is translated */
+	bool keeps_nat;		    /* its "nat" is that of the one before it */
 	struct fast_rules *rules;   /* NULL: everything passes */
 	struct fast_ct *ct;
 	unsigned int nr_nets;

@@ -47,37 +47,61 @@ static const struct nat_pool *pool_for(const struct nat_config *c, uint32_t insi
 	return &c->pool[ntohl(inside) % c->nr_pool];
 }
 
-/* Whose destination this is. @port: as in a frame. */
-static const struct nat_forward *forward_of(const struct nat_config *c, const struct nat_tuple *t)
+/* Of @nr at @v, each at the beginning of @size bytes, whose port this is; @address, @port: as in a frame. */
+static const void *find_end(const void *v, size_t size, unsigned int nr, uint8_t protocol,
+			    uint32_t address, uint16_t port)
 {
-	const struct nat_forward *v = c->forwards, *f;
-	unsigned int low = 0, high = c->nr_forwards;
-	uint16_t port = ntohs(t->to_port);
+	unsigned int low = 0, high = nr;
+	const struct nat_end *e;
 
+	port = ntohs(port);
 	/* The last that begins at or below it. */
 	while (low < high) {
 		unsigned int middle = low + (high - low) / 2;
 
-		f = &v[middle];
-		if (f->protocol != t->protocol ? f->protocol < t->protocol
-		    : f->address != t->to      ? f->address < t->to
-					       : f->first <= port)
+		e = (const void *)((const char *)v + middle * size);
+		if (e->protocol != protocol ? e->protocol < protocol
+		    : e->address != address ? e->address < address
+					    : e->first <= port)
 			low = middle + 1;
 		else
 			high = middle;
 	}
-	f = low ? &v[low - 1] : NULL;
-	return f && f->protocol == t->protocol && f->address == t->to && port <= f->last ? f : NULL;
+	if (!low)
+		return NULL;
+	e = (const void *)((const char *)v + (low - 1) * size);
+	return e->protocol == protocol && e->address == address && port <= e->last ? e : NULL;
+}
+
+/* Whose destination this is. */
+static const struct nat_forward *forward_of(const struct nat_config *c, const struct nat_tuple *t)
+{
+	return find_end(c->forwards, sizeof(c->forwards[0]), c->nr_forwards, t->protocol, t->to,
+			t->to_port);
+}
+
+/* Whether it is for who comes from @from, as in a frame. */
+static bool is_for(const struct nat_config *c, const struct nat_forward *f, uint32_t from,
+		   bool is_guest)
+{
+	return (!is_guest || f->is_for_guests) &&
+	       (f->is_for_any || is_in(&c->allowed[f->allowed], f->nr_allowed, from));
 }
 
 static uint16_t forward_port(const struct nat_forward *f, uint16_t to_port)
 {
-	return htons((uint16_t)(f->to_port + ntohs(to_port) - f->first));
+	return htons((uint16_t)(f->to_port + ntohs(to_port) - f->at.first));
 }
 
 static bool is_translated(const struct nat_config *c, const struct nat_tuple *t)
 {
 	return is_in(c->inside, c->nr_inside, t->from) && !is_in(c->direct, c->nr_direct, t->to);
+}
+
+static bool is_kernels(const struct nat_config *c, const struct nat_tuple *t)
+{
+	return !c->nr_pool || find_end(c->kernels, sizeof(c->kernels[0]), c->nr_kernels,
+				       t->protocol, t->from, t->from_port);
 }
 
 /* Whether a flow that began under another document could begin as it is now. */
@@ -90,10 +114,11 @@ static bool holds(const struct nat_config *c, const struct nat_flow *f)
 	uint16_t port = ntohs(way[1].to_port);
 
 	if (way[0].to != way[1].from || way[0].to_port != way[1].from_port) {
-		if (!forward || forward->to != way[1].from ||
+		if (!forward || !is_for(c, forward, way[0].from, f->flags & NAT_BY_GUEST) ||
+		    forward->to != way[1].from ||
 		    forward_port(forward, way[0].to_port) != way[1].from_port)
 			return false;
-	} else if (forward || !is_translated(c, &way[0])) {
+	} else if (forward || !is_translated(c, &way[0]) || is_kernels(c, &way[0])) {
 		return false;
 	}
 	return !is_moved || (p && port >= p->first && port <= p->last);
@@ -105,10 +130,12 @@ static uint32_t timeout_of(const struct nat_flow *f)
 {
 	bool is_answered = f->flags & CT_ANSWERED;
 
+	/* A question and its answer are over; what goes on behind that is worth its port. */
 	if (f->way[0].protocol == IPPROTO_TCP)
 		return f->state == CT_TCP_ESTABLISHED && !is_answered ? CT_SECONDS(UNANSWERED_S)
 								      : ct_tcp_timeout(f->state);
-	return is_answered && f->way[0].protocol == IPPROTO_UDP ? CT_SECONDS(120) : CT_SECONDS(30);
+	return f->flags & NAT_STREAM && f->way[0].protocol == IPPROTO_UDP ? CT_SECONDS(120)
+									  : CT_SECONDS(30);
 }
 
 static void live_on(struct nat_flow *f, uint32_t ticks, uint64_t now_ns)
@@ -161,6 +188,8 @@ static enum fast_nat_verdict pass(struct fast_nat *n, struct nat_flow *f, unsign
 	if (p->tuple.protocol != IPPROTO_TCP) {
 		if (way && !(f->flags & CT_ANSWERED))
 			f->flags |= CT_ANSWERED;
+		else if (!way && f->flags & CT_ANSWERED)
+			f->flags |= NAT_STREAM;
 		live_on(f, timeout_of(f), p->now_ns);
 	} else if (!seen_tcp(n, f, p, way)) {
 		n->stats.invalid++;
@@ -236,6 +265,7 @@ static enum fast_nat_verdict begin_forward(struct fast_nat *n, const struct pack
 {
 	uint16_t guest = (uint16_t)(FAST_NAT_GUESTS + (f - n->config->forwards) % 256);
 	struct nat_tuple back = nat_answer(&p->tuple);
+	const struct nat_pool *pool = pool_of(n->config, p->tuple.to);
 	unsigned int way;
 
 	back.from = f->to;
@@ -250,7 +280,15 @@ static enum fast_nat_verdict begin_forward(struct fast_nat *n, const struct pack
 		n->stats.no_port++;
 		return FAST_NAT_DROP;
 	}
-	return begin(n, p, &back, NAT_TO_GUEST, guest);
+	if (begin(n, p, &back, NAT_TO_GUEST, guest) == FAST_NAT_TRANSLATED) {
+		n->stats.forwarded++;
+		return FAST_NAT_FORWARDED;
+	}
+	/* No room: the kernel forwards it to the same end. */
+	if (!pool || !pool->is_shared)
+		return FAST_NAT_DROP;
+	n->stats.to_kernel++;
+	return FAST_NAT_KERNEL;
 }
 
 /*
@@ -282,19 +320,25 @@ static enum fast_nat_verdict begin_any(struct fast_nat *n, const struct packet *
 	const struct nat_pool *pool = pool_of(c, p->tuple.to);
 	struct nat_tuple back = nat_answer(&p->tuple);
 
-	if (forward)
+	if (forward && is_for(c, forward, p->tuple.from, p->from_guest))
 		return is_in_midst(p) ? leave_midst(n, p) : begin_forward(n, p, forward);
 	if (pool)
 		/* Of echoes the host keeps to no numbers, and answers to nobody harm nobody. */
 		return unknown(n, pool, p->tuple.protocol == IPPROTO_ICMP ? 0 : p->tuple.to_port);
 	if (!p->from_guest || !is_translated(c, &p->tuple))
 		return FAST_NAT_UNTOUCHED;
+	if (is_kernels(c, &p->tuple)) {
+		n->stats.to_kernel++;
+		return FAST_NAT_KERNEL;
+	}
 	if (is_in_midst(p))
 		return leave_midst(n, p);
 	if (p->tuple.protocol == IPPROTO_ICMP && p->h->p[p->h->l4] != 8)
 		return FAST_NAT_DROP; /* an echo's answer begins nothing */
-	if (!find_port(n, pool_for(c, p->tuple.from), &back, p->now_ns))
-		return FAST_NAT_DROP;
+	pool = pool_for(c, p->tuple.from);
+	/* To one end, more at a time than the pool has ports: the kernel has others. */
+	if (!find_port(n, pool, &back, p->now_ns))
+		return pool->is_shared ? FAST_NAT_KERNEL : FAST_NAT_DROP;
 	return begin(n, p, &back, NAT_BY_GUEST, p->guest);
 }
 
@@ -387,6 +431,15 @@ static enum fast_nat_verdict translate_other(struct fast_nat *n, struct packet *
 	return FAST_NAT_KERNEL;
 }
 
+/* Return: false: nothing that could be of a flow. */
+static inline bool read_head(struct nat_tuple *t, const struct fast_head *h)
+{
+	return (h->flags & (FAST_IP | FAST_L4 | FAST_OPTIONS | FAST_FRAGMENT)) ==
+		       (FAST_IP | FAST_L4) &&
+	       read_tuple(t, h->p + h->l3, h->p + h->l4) &&
+	       (h->protocol != IPPROTO_TCP || is_whole_tcp(h));
+}
+
 enum fast_nat_verdict fast_nat_translate(struct fast_nat *n, struct fast_head *h, bool from_guest,
 					 uint16_t guest, bool is_blank, uint64_t now_ns)
 {
@@ -400,10 +453,7 @@ enum fast_nat_verdict fast_nat_translate(struct fast_nat *n, struct fast_head *h
 
 	if (h->version != 4)
 		return FAST_NAT_UNTOUCHED;
-	if ((h->flags & (FAST_IP | FAST_L4 | FAST_OPTIONS | FAST_FRAGMENT)) !=
-		    (FAST_IP | FAST_L4) ||
-	    !read_tuple(&p.tuple, h->p + h->l3, h->p + h->l4) ||
-	    (h->protocol == IPPROTO_TCP && !is_whole_tcp(h)))
+	if (!read_head(&p.tuple, h))
 		return translate_other(n, &p);
 	f = nat_find(n, &p.tuple, now_ns, &way);
 	if (f && f->config != n->config_number) {
@@ -415,6 +465,38 @@ enum fast_nat_verdict fast_nat_translate(struct fast_nat *n, struct fast_head *h
 		}
 	}
 	return f ? pass(n, f, way, &p) : begin_any(n, &p);
+}
+
+void fast_nat_undo(struct fast_nat *n, struct fast_head *h, bool is_blank, uint64_t now_ns)
+{
+	struct nat_tuple t, back, came;
+	struct nat_flow *f;
+	unsigned int way;
+
+	if (!read_head(&t, h))
+		return;
+	back = nat_answer(&t);
+	f = nat_find(n, &back, now_ns, &way);
+	if (!f || way != 1)
+		return;
+	came = f->way[0];
+	nat_rewrite(h, &t, &came, is_blank);
+	nat_end(n, f);
+	n->stats.begun--;
+	n->stats.forwarded--;
+	n->stats.to_kernel++;
+}
+
+bool fast_nat_has(struct fast_nat *n, const struct fast_head *h, uint64_t now_ns)
+{
+	struct nat_tuple t;
+	struct nat_flow *f;
+	unsigned int way;
+
+	if (h->version != 4 || !read_head(&t, h))
+		return false;
+	f = nat_find(n, &t, now_ns, &way);
+	return f && f->flags & (way ? NAT_TO_GUEST : NAT_BY_GUEST) && holds(n->config, f);
 }
 
 void fast_nat_prefetch(const struct fast_nat *n, const struct fast_head *h)
@@ -491,7 +573,7 @@ void fast_nat_destroy(struct fast_nat *n)
 {
 	if (!n)
 		return;
-	free(n->config);
+	nat_config_free(n->config);
 	free(n->flows);
 	free(n->slots);
 	free(n);
@@ -534,6 +616,8 @@ unsigned int fast_nat_end_if(struct fast_nat *n,
 void fast_nat_stats(const struct fast_nat *n, struct fast_nat_stats *out)
 {
 	*out = n->stats;
+	for (unsigned int i = 0; i < n->config->nr_pool; i++)
+		out->pool_ports += n->config->pool[i].last - n->config->pool[i].first + 1u;
 }
 
 uint32_t fast_nat_of_guest(const struct fast_nat *n, uint16_t guest)

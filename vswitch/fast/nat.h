@@ -7,9 +7,14 @@
  *	direct		[prefix, ...]: destinations that are not, nor what comes from them
  *	pool		[{"address", "ports": [first, last], "shared"}]: what they leave from, each guest always from
  *			the same; shared: true: the host has the address, too, and what is not for a port of ours
- *			is the host's; else it is for nobody
- *	forwards	[{"protocol","address","ports": [first, last],"to","to-port"}]; address: of the pool, its
- *			ports need not be; to-port: of the first, the others follow
+ *			is the host's, and so is what no port is left for; else it is for nobody; none: the kernel translates all
+ *	ports		[first, last], of addresses that say none of their own
+ *	forwards	[{"protocol","address","ports": [first, last],"to","to-port","from": [prefix, ...],"hairpin"}];
+ *			address: while it is one of the pool, whose ports need not be these; absent: all of the pool;
+ *			to-port: of the first, the others follow; from: for whom, absent: for anyone; hairpin: true: for
+ *			guests, too. For others, what comes there is as if there were none
+ *	kernel		[{"protocol","address","ports": [first, last]}]: inside, whose flows the kernel translates: the ends
+ *			of forwards of its own, whose answers would begin a flow here; as many as there are
  *	flows		at most so many; FAST_NAT_FLOWS
  *	flows-per-guest	of which one may have so many; a sixteenth
  *
@@ -40,7 +45,8 @@
 enum fast_nat_verdict {
 	FAST_NAT_UNTOUCHED,  /* nothing to translate */
 	FAST_NAT_TRANSLATED, /* addresses, ports and checksums are new, in frame and head */
-	FAST_NAT_KERNEL,     /* untouched, for the host */
+	FAST_NAT_FORWARDED, /* that, and it is the first from elsewhere by a forward: fast_nat_undo() is possible */
+	FAST_NAT_KERNEL, /* untouched, for the host */
 	FAST_NAT_DROP,
 };
 
@@ -71,6 +77,10 @@ void fast_nat_destroy(struct fast_nat *n);
  */
 enum fast_nat_verdict fast_nat_translate(struct fast_nat *n, struct fast_head *h, bool from_guest,
 					 uint16_t guest, bool is_blank, uint64_t now_ns);
+/* After FAST_NAT_FORWARDED, nothing else in between: the frame is as it came, the kernel's, and there is no flow. */
+void fast_nat_undo(struct fast_nat *n, struct fast_head *h, bool is_blank, uint64_t now_ns);
+/* Whether it is part of a flow that a guest has here: what the kernel would make another one of. */
+bool fast_nat_has(struct fast_nat *n, const struct fast_head *h, uint64_t now_ns);
 /* Have the index's line for this frame come near. */
 void fast_nat_prefetch(const struct fast_nat *n, const struct fast_head *h);
 /* Take out what has ended, looking at @nr flows: to be called now and then. */
@@ -88,6 +98,8 @@ struct fast_nat_stats {
 	uint64_t invalid;		    /* packets of no state of their flow */
 	uint64_t unknown;		    /* for a port of ours that nobody has */
 	uint64_t to_kernel;
+	uint64_t forwarded;  /* flows from elsewhere that began by forwards */
+	uint32_t pool_ports; /* of all its addresses: each may lead to as many ends as there are */
 };
 
 void fast_nat_stats(const struct fast_nat *n, struct fast_nat_stats *out);

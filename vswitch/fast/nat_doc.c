@@ -43,16 +43,19 @@ static int read_prefix(const json_t *json, struct nat_prefix *out, char *why)
 	return 0;
 }
 
-static int read_prefixes(const json_t *list, struct nat_prefix *v, unsigned int *nr, char *why)
+static int read_prefixes(const json_t *list, struct nat_prefix *v, unsigned int max,
+			 unsigned int *nr, char *why)
 {
 	const json_t *item;
 	size_t i;
 
 	if (list && !json_is_array(list))
-		return refuse(why, "\"inside\" and \"direct\" have to be arrays of prefixes", NULL);
+		return refuse(why,
+			      "\"inside\", \"direct\" and \"from\" have to be arrays of prefixes",
+			      NULL);
 	json_array_foreach (list, i, item) {
-		int rc = i < NAT_PREFIXES_MAX ? read_prefix(item, &v[i], why)
-					      : refuse(why, "more than 256 prefixes", NULL);
+		int rc = i < max ? read_prefix(item, &v[i], why)
+				 : refuse(why, "more than 256 prefixes, or 4096 of forwards", NULL);
 
 		if (rc)
 			return rc;
@@ -73,20 +76,22 @@ static int read_ports(const json_t *json, uint16_t *first, uint16_t *last, char 
 	return 0;
 }
 
-static int read_pool(struct nat_config *c, const json_t *list, char *why)
+static int read_pool(struct nat_config *c, const json_t *doc, char *why)
 {
-	const json_t *item;
+	const json_t *list = json_object_get(doc, "pool"), *item;
 	size_t i;
 	int rc = 0;
 
 	json_array_foreach (list, i, item) {
 		struct nat_pool *p = &c->pool[i < NAT_POOL_MAX ? i : 0];
+		const json_t *ports = json_object_get(item, "ports");
 
 		if (i >= NAT_POOL_MAX)
 			return refuse(why, "more than 64 addresses in \"pool\"", NULL);
 		rc = read_address(json_object_get(item, "address"), &p->address, why);
 		if (!rc)
-			rc = read_ports(json_object_get(item, "ports"), &p->first, &p->last, why);
+			rc = read_ports(ports ? ports : json_object_get(doc, "ports"), &p->first,
+					&p->last, why);
 		if (rc)
 			return rc;
 		p->is_shared = json_is_true(json_object_get(item, "shared"));
@@ -95,12 +100,13 @@ static int read_pool(struct nat_config *c, const json_t *list, char *why)
 				return refuse(why, "an address is twice in \"pool\"", NULL);
 		c->nr_pool = (unsigned int)i + 1;
 	}
-	return c->nr_pool ? 0 : refuse(why, "\"pool\" has no address to translate to", NULL);
+	return json_is_array(list) ? 0 : refuse(why, "\"pool\" has to be an array", NULL);
 }
 
-static int compare_forwards(const void *a, const void *b)
+/* Of forwards too, which begin with theirs. */
+static int compare_ends(const void *a, const void *b)
 {
-	const struct nat_forward *x = a, *y = b;
+	const struct nat_end *x = a, *y = b;
 
 	if (x->protocol != y->protocol)
 		return x->protocol < y->protocol ? -1 : 1;
@@ -109,34 +115,69 @@ static int compare_forwards(const void *a, const void *b)
 	return x->first < y->first ? -1 : x->first > y->first;
 }
 
-static int read_forward(const struct nat_config *c, struct nat_forward *f, const json_t *json,
-			char *why)
+/* @a before @b: whether they have the same port. */
+static bool overlap(const struct nat_end *a, const struct nat_end *b)
+{
+	return a->protocol == b->protocol && a->address == b->address && a->last >= b->first;
+}
+
+static int read_allowed(struct nat_config *c, struct nat_forward *f, const json_t *list, char *why)
+{
+	unsigned int room = NAT_ALLOWED_MAX - c->nr_allowed, nr = 0;
+	int rc = read_prefixes(list, &c->allowed[c->nr_allowed],
+			       room < NAT_PREFIXES_MAX ? room : NAT_PREFIXES_MAX, &nr, why);
+
+	f->is_for_any = !list;
+	f->allowed = (uint16_t)c->nr_allowed;
+	f->nr_allowed = (uint16_t)nr;
+	c->nr_allowed += nr;
+	return rc;
+}
+
+/* All but at which address. */
+static int read_forward(struct nat_config *c, struct nat_forward *f, const json_t *json, char *why)
 {
 	json_int_t protocol = json_integer_value(json_object_get(json, "protocol")),
 		   port = json_integer_value(json_object_get(json, "to-port"));
-	bool is_ours = false;
-	int rc = read_address(json_object_get(json, "address"), &f->address, why);
+	int rc = read_address(json_object_get(json, "to"), &f->to, why);
 
 	if (!rc)
-		rc = read_address(json_object_get(json, "to"), &f->to, why);
+		rc = read_ports(json_object_get(json, "ports"), &f->at.first, &f->at.last, why);
 	if (!rc)
-		rc = read_ports(json_object_get(json, "ports"), &f->first, &f->last, why);
+		rc = read_allowed(c, f, json_object_get(json, "from"), why);
 	if (rc)
 		return rc;
 	if (protocol != IPPROTO_TCP && protocol != IPPROTO_UDP)
 		return refuse(why, "a forward's \"protocol\" has to be 6 or 17", NULL);
-	if (port < 1 || port + f->last - f->first > UINT16_MAX)
+	if (port < 1 || port + f->at.last - f->at.first > UINT16_MAX)
 		return refuse(why,
 			      "a forward's \"to-port\" has to be from 1 to 65535, its last too",
 			      NULL);
-	for (unsigned int i = 0; i < c->nr_pool; i++)
-		is_ours |= c->pool[i].address == f->address;
-	if (!is_ours)
-		return refuse(why, "a forward's \"address\" is not in \"pool\"",
-			      json_string_value(json_object_get(json, "address")));
-	f->protocol = (uint8_t)protocol;
+	f->at.protocol = (uint8_t)protocol;
 	f->to_port = (uint16_t)port;
+	f->is_for_guests = json_is_true(json_object_get(json, "hairpin"));
 	return 0;
+}
+
+/* At those addresses of the pool that it is meant for: what comes and goes there takes the forward along. */
+static int add_forward(struct nat_config *c, const json_t *json, char *why)
+{
+	const json_t *address = json_object_get(json, "address");
+	struct nat_forward f = { 0 };
+	uint32_t only = 0;
+	int rc = address ? read_address(address, &only, why) : 0;
+
+	if (!rc)
+		rc = read_forward(c, &f, json, why);
+	for (unsigned int i = 0; !rc && i < c->nr_pool; i++) {
+		if (address && c->pool[i].address != only)
+			continue;
+		if (c->nr_forwards == NAT_FORWARDS_MAX)
+			return refuse(why, "more than 1024 forwards", NULL);
+		f.at.address = c->pool[i].address;
+		c->forwards[c->nr_forwards++] = f;
+	}
+	return rc;
 }
 
 static int read_forwards(struct nat_config *c, const json_t *list, char *why)
@@ -145,19 +186,56 @@ static int read_forwards(struct nat_config *c, const json_t *list, char *why)
 	size_t i;
 
 	json_array_foreach (list, i, item) {
-		int rc = i < NAT_FORWARDS_MAX ? read_forward(c, &c->forwards[i], item, why)
-					      : refuse(why, "more than 1024 forwards", NULL);
+		int rc = add_forward(c, item, why);
 
 		if (rc)
 			return rc;
-		c->nr_forwards = (unsigned int)i + 1;
 	}
-	qsort(c->forwards, c->nr_forwards, sizeof(c->forwards[0]), compare_forwards);
-	for (i = 1; i < c->nr_forwards; i++) {
-		const struct nat_forward *a = &c->forwards[i - 1], *b = a + 1;
-
-		if (a->protocol == b->protocol && a->address == b->address && a->last >= b->first)
+	qsort(c->forwards, c->nr_forwards, sizeof(c->forwards[0]), compare_ends);
+	for (i = 1; i < c->nr_forwards; i++)
+		if (overlap(&c->forwards[i - 1].at, &c->forwards[i].at))
 			return refuse(why, "two forwards have the same port", NULL);
+	return 0;
+}
+
+static int read_kernel(struct nat_end *e, const json_t *json, char *why)
+{
+	json_int_t protocol = json_integer_value(json_object_get(json, "protocol"));
+	int rc = read_address(json_object_get(json, "address"), &e->address, why);
+
+	if (!rc)
+		rc = read_ports(json_object_get(json, "ports"), &e->first, &e->last, why);
+	if (!rc && protocol != IPPROTO_TCP && protocol != IPPROTO_UDP)
+		rc = refuse(why, "\"protocol\" in \"kernel\" has to be 6 or 17", NULL);
+	e->protocol = (uint8_t)protocol;
+	return rc;
+}
+
+/* As many as there are: who writes the document cannot leave one out. Several forwards may lead to one end. */
+static int read_kernels(struct nat_config *c, const json_t *list, char *why)
+{
+	size_t nr = json_array_size(list);
+	struct nat_end *v = calloc(nr + 1, sizeof(*v));
+	int rc = 0;
+
+	c->kernels = v;
+	if (!v) {
+		snprintf(why, FAST_WHY_MAX, "nat: out of memory");
+		return -ENOMEM;
+	}
+	for (size_t i = 0; !rc && i < nr; i++)
+		rc = read_kernel(&v[i], json_array_get(list, i), why);
+	if (rc || !nr)
+		return rc;
+	qsort(v, nr, sizeof(*v), compare_ends);
+	c->nr_kernels = 1;
+	for (size_t i = 1; i < nr; i++) {
+		struct nat_end *last = &v[c->nr_kernels - 1];
+
+		if (!overlap(last, &v[i]))
+			v[c->nr_kernels++] = v[i];
+		else if (last->last < v[i].last)
+			last->last = v[i].last;
 	}
 	return 0;
 }
@@ -182,19 +260,30 @@ static int read_doc(struct nat_config *c, const json_t *doc, char *why)
 	int rc = json_is_object(doc) ? 0 : refuse(why, "it has to be an object", NULL);
 
 	if (!rc)
-		rc = read_prefixes(json_object_get(doc, "inside"), c->inside, &c->nr_inside, why);
+		rc = read_prefixes(json_object_get(doc, "inside"), c->inside, NAT_PREFIXES_MAX,
+				   &c->nr_inside, why);
 	if (!rc)
-		rc = read_prefixes(json_object_get(doc, "direct"), c->direct, &c->nr_direct, why);
+		rc = read_prefixes(json_object_get(doc, "direct"), c->direct, NAT_PREFIXES_MAX,
+				   &c->nr_direct, why);
 	if (!rc)
-		rc = read_pool(c, json_object_get(doc, "pool"), why);
+		rc = read_pool(c, doc, why);
 	if (!rc)
 		rc = read_forwards(c, json_object_get(doc, "forwards"), why);
+	if (!rc)
+		rc = read_kernels(c, json_object_get(doc, "kernel"), why);
 	if (!rc)
 		rc = read_number(doc, "flows", FAST_NAT_FLOWS, &c->nr_flows, why);
 	if (!rc)
 		rc = read_number(doc, "flows-per-guest", (c->nr_flows + 15) / 16,
 				 &c->nr_guest_flows, why);
 	return rc;
+}
+
+void nat_config_free(struct nat_config *c)
+{
+	if (c)
+		free(c->kernels);
+	free(c);
 }
 
 int nat_read(const json_t *doc, struct nat_config **out, char *why)
@@ -209,7 +298,7 @@ int nat_read(const json_t *doc, struct nat_config **out, char *why)
 	}
 	rc = read_doc(c, doc, why);
 	if (rc)
-		free(c);
+		nat_config_free(c);
 	else
 		*out = c;
 	return rc;

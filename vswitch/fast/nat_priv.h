@@ -9,6 +9,7 @@
 #define NAT_POOL_MAX	 64
 #define NAT_PREFIXES_MAX 256
 #define NAT_FORWARDS_MAX 1024
+#define NAT_ALLOWED_MAX	 4096 /* prefixes of all forwards */
 
 /* A direction of a flow: who sends to whom. An echo's number is the port of who asks, the other is 0. */
 struct nat_tuple {
@@ -19,6 +20,7 @@ struct nat_tuple {
 
 #define NAT_BY_GUEST 16u /* a guest began it */
 #define NAT_TO_GUEST 32u /* a guest is the other end */
+#define NAT_STREAM   64u /* who began it went on after an answer */
 
 /* Packets of [0] become the answer to [1], and packets of [1] the answer to [0]. */
 struct nat_flow {
@@ -49,17 +51,28 @@ struct nat_pool {
 	bool is_shared;
 };
 
-struct nat_forward {
-	uint32_t address, to;
-	uint16_t first, last, to_port;
+/* Ports of an address: lists of them are in order, and no two have the same port. */
+struct nat_end {
+	uint32_t address;
+	uint16_t first, last;
 	uint8_t protocol;
+};
+
+struct nat_forward {
+	struct nat_end at; /* has to be first */
+	uint32_t to;
+	uint16_t to_port;
+	uint16_t allowed, nr_allowed; /* in nat_config's */
+	bool is_for_any, is_for_guests;
 };
 
 struct nat_config {
 	struct nat_prefix inside[NAT_PREFIXES_MAX], direct[NAT_PREFIXES_MAX];
 	struct nat_pool pool[NAT_POOL_MAX];
-	struct nat_forward forwards[NAT_FORWARDS_MAX]; /* by protocol, address, first */
-	unsigned int nr_inside, nr_direct, nr_pool, nr_forwards;
+	struct nat_forward forwards[NAT_FORWARDS_MAX];
+	struct nat_prefix allowed[NAT_ALLOWED_MAX];
+	struct nat_end *kernels; /* inside, and the kernel's */
+	unsigned int nr_inside, nr_direct, nr_pool, nr_forwards, nr_allowed, nr_kernels;
 	uint32_t nr_flows, nr_guest_flows;
 };
 
@@ -77,6 +90,8 @@ struct fast_nat {
 
 /* nat_doc.c. 0; -EINVAL, -ENOMEM with @why. */
 int nat_read(const json_t *doc, struct nat_config **out, char *why);
+/* NULL is allowed. */
+void nat_config_free(struct nat_config *c);
 
 /* nat_flows.c */
 uint32_t nat_hash(const struct fast_nat *n, const struct nat_tuple *t);

@@ -199,8 +199,12 @@ static int make_rules(const char *name, struct fast_net_change *c, char *why)
 static int make_gateway(const char *name, struct fast_net_change *c, char *why)
 {
 	char text[FAST_WHY_MAX] = "";
-	int rc = fast_gateway_create(c->doc.route, c->doc.nat, &c->gateway, text);
+	/* Routes alone: flows, and the memory that they are in, are not touched. */
+	int rc = fast_gateway_create(c->doc.route, c->is_route ? NULL : c->doc.nat, &c->gateway,
+				     text);
 
+	if (c->is_route && c->gateway)
+		c->gateway->keeps_nat = true;
 	if (rc)
 		snprintf(why, FAST_TEXT_MAX, "network %s: %.300s", name, text);
 	return rc;

@@ -114,6 +114,11 @@ const struct fast_hop *fast_route_back(const struct fast_routes *r, const struct
 	return hop->is_resolved ? hop : NULL;
 }
 
+bool fast_route_is_cut(const struct fast_routes *r, const struct fast_head *h)
+{
+	return is_routable(h) && !hop_of(r, fast_head_destination(h), h->version)->is_resolved;
+}
+
 void fast_route_take(const struct fast_hop *hop, struct fast_head *h)
 {
 	memcpy(h->p, hop->macs, sizeof(hop->macs));

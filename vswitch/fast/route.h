@@ -15,6 +15,7 @@
 #ifndef VSWITCH_FAST_ROUTE_H
 #define VSWITCH_FAST_ROUTE_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include <jansson.h>
@@ -54,6 +55,8 @@ const struct fast_hop *fast_route_find(const struct fast_routes *r, const struct
 				       uint16_t gso_size);
 /* Where its answers would go, whatever they are; NULL: that is the kernel's to do. */
 const struct fast_hop *fast_route_back(const struct fast_routes *r, const struct fast_head *h);
+/* Whether it could go on but that nobody says where: no matter of its own form, TTL or size. */
+bool fast_route_is_cut(const struct fast_routes *r, const struct fast_head *h);
 /* It goes there: MACs, TTL and IPv4 checksum are rewritten. */
 void fast_route_take(const struct fast_hop *hop, struct fast_head *h);
 

@@ -51,6 +51,7 @@ struct inside {
 	uint64_t moved, evicted;
 	unsigned int nr_ports;
 	struct fast_ct_stats ct;
+	struct fast_nat_stats nat;
 };
 
 static void look_inside(void *arg)
@@ -70,6 +71,21 @@ static void look_inside(void *arg)
 		in->nr_ports++;
 	if (net->ct)
 		fast_ct_stats(net->ct, &in->ct);
+	if (net->gateway && net->gateway->nat)
+		fast_nat_stats(net->gateway->nat, &in->nat);
+}
+
+/* Flows of what it translates. */
+static json_t *nat_status(const struct fast_nat_stats *s)
+{
+	return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "now",
+			 (json_int_t)s->nr, "room", (json_int_t)s->nr_max, "begun",
+			 (json_int_t)s->begun, "ended", (json_int_t)s->ended, "timed-out",
+			 (json_int_t)s->timed_out, "over-limit", (json_int_t)s->over_limit, "full",
+			 (json_int_t)s->full, "no-port", (json_int_t)s->no_port, "invalid",
+			 (json_int_t)s->invalid, "unknown", (json_int_t)s->unknown, "to-kernel",
+			 (json_int_t)s->to_kernel, "forwarded", (json_int_t)s->forwarded,
+			 "pool-ports", (json_int_t)s->pool_ports);
 }
 
 static json_t *cpus_of(const struct fast_thread *t)
@@ -108,6 +124,8 @@ static json_t *network_status(struct fast_net *net)
 				    json_pack("{s:s, s:s, s:o}", "link", net->doc.uplink.name,
 					      "kind", net->reach.says, "counters",
 					      port_counters(&net->uplink, NULL)));
+	if (j && in.nat.nr_max)
+		json_object_set_new(j, "nat", nat_status(&in.nat));
 	if (j && net->ct)
 		json_object_set_new(
 			j, "connections",
