@@ -32,6 +32,13 @@ struct rpc_method {
 /* @methods: ended by a NULL name, borrowed. @path: created 0600. Return: 0 or -errno. */
 int rpc_server_create(struct loop *loop, const char *path, const struct rpc_method *methods,
 		      void *arg, struct rpc_server **server_out);
+/* As rpc_server_create() with @fd, which listens already, and is the server's or closed. */
+int rpc_server_create_at(struct loop *loop, int fd, const struct rpc_method *methods, void *arg,
+			 struct rpc_server **server_out);
+/*
+ * Accept no more. Return: the listening socket, the caller's: who connects waits there for the next who accepts.
+ */
+int rpc_server_leave(struct rpc_server *server);
 /* Closes all connections; calls still held may be answered, into nothing. NULL is allowed. */
 void rpc_server_destroy(struct rpc_server *server);
 

@@ -298,31 +298,44 @@ static void server_accept(void *arg, uint32_t events)
 	list_append(&server->conns, &conn->link);
 }
 
-int rpc_server_create(struct loop *loop, const char *path, const struct rpc_method *methods,
-		      void *arg, struct rpc_server **server_out)
+int rpc_server_create_at(struct loop *loop, int fd, const struct rpc_method *methods, void *arg,
+			 struct rpc_server **server_out)
 {
 	struct rpc_server *server = calloc(1, sizeof(*server));
 	int rc;
 
-	if (!server)
+	if (!server) {
+		close(fd);
 		return -ENOMEM;
+	}
 	server->loop = loop;
 	server->methods = methods;
 	server->arg = arg;
 	list_init(&server->conns);
-	server->fd = unixsock_listen(path, SOCK_STREAM, 0600);
-	if (server->fd < 0) {
-		rc = server->fd;
-		goto out;
-	}
-	rc = loop_fd_add(loop, &server->watcher, server->fd, EPOLLIN, server_accept, server);
+	server->fd = fd;
+	rc = loop_fd_add(loop, &server->watcher, fd, EPOLLIN, server_accept, server);
 	if (rc < 0)
-		goto out;
-	*server_out = server;
-	server = NULL;
-out:
-	rpc_server_destroy(server);
+		rpc_server_destroy(server);
+	else
+		*server_out = server;
 	return rc;
+}
+
+int rpc_server_create(struct loop *loop, const char *path, const struct rpc_method *methods,
+		      void *arg, struct rpc_server **server_out)
+{
+	int fd = unixsock_listen(path, SOCK_STREAM, 0600);
+
+	return fd < 0 ? fd : rpc_server_create_at(loop, fd, methods, arg, server_out);
+}
+
+int rpc_server_leave(struct rpc_server *server)
+{
+	int fd = server->fd;
+
+	loop_fd_del(&server->watcher);
+	server->fd = -1;
+	return fd;
 }
 
 void rpc_server_destroy(struct rpc_server *server)

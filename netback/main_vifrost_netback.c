@@ -64,7 +64,7 @@ struct service {
 	int predecessor;       /* waits until we serve; -1: none */
 	int listener, heir;    /* who is to take over; -1: nobody */
 	struct loop_fd watcher;
-	uint64_t stopped_ns;
+	uint64_t started_ns, stopped_ns;
 };
 
 static void rpc_status(void *arg, struct rpc_call *call)
@@ -183,10 +183,11 @@ static int watch_signals(struct service *s)
 static int listen_all(struct service *s, struct rpc_server **server)
 {
 	char path[PATH_MAX];
-	int rc;
+	int fd = fdbag_take(s->bag, "socket", "rpc"), rc;
 
 	rundir_file(path, s->rundir, RUNDIR_NETBACK_SOCKET);
-	rc = rpc_server_create(s->loop, path, methods, s, server);
+	rc = fd >= 0 ? rpc_server_create_at(s->loop, fd, methods, s, server)
+		     : rpc_server_create(s->loop, path, methods, s, server);
 	if (!rc) {
 		rundir_file(path, s->rundir, RUNDIR_TAKE_OVER_SOCKET);
 		s->listener = unixsock_listen(path, SOCK_SEQPACKET, 0600);
@@ -213,6 +214,9 @@ static void begin(struct service *s)
 		log_notice("taken over, %u ms after the other stopped%s",
 			   (unsigned int)((clock_ns() - s->stopped_ns) / 1000000u),
 			   rc ? ", which has not heard of it" : "");
+	} else {
+		log_notice("serves, %u ms after its start",
+			   (unsigned int)((clock_ns() - s->started_ns) / 1000000u));
 	}
 	notify_ready();
 }
@@ -255,6 +259,8 @@ static int run(struct service *s, struct netback_config *config)
 	if (s->heir >= 0) {
 		netback_hand_over(s->nb);
 		fast_hand_over(s->fast);
+		/* Who calls meanwhile waits in its queue; if not, the successor makes another. */
+		fdbag_put(s->bag, "socket", "rpc", rpc_server_leave(server));
 	}
 out:
 	loop_fd_del(&s->watcher);
@@ -490,6 +496,7 @@ int main(int argc, char **argv)
 	config.max_queues = nr_queues;
 	config.max_grefs = nr_grefs;
 	s.rundir = rundir;
+	s.started_ns = clock_ns();
 	s.wants_all = cli_value(&parsed, "take-over") != NULL;
 	s.argv = heir_argv(argc, argv, s.wants_all);
 	return s.argv ? start(&s, &config) : CLI_UNAVAILABLE;

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "vswitch/fastnet.h"
 #include "vswitch/text.h"
 
 #define NETBACK_TIMEOUT_MS 1000
@@ -283,7 +284,7 @@ static json_t *netback_json(struct vifrostd *d, json_t **netback_out)
 	int rc;
 
 	rundir_file(path, d->rundir, RUNDIR_NETBACK_SOCKET);
-	rc = rpc_call(path, "status", NULL, NETBACK_TIMEOUT_MS, netback_out);
+	rc = vs_netback_call(d->rundir, "status", NULL, NETBACK_TIMEOUT_MS, netback_out);
 	if (!rc)
 		return json_pack("{ss}", "state", "up");
 	json_decref(*netback_out);

@@ -61,6 +61,13 @@ int vs_fast_forget(struct vs_system *sys, const char *vif, char *why);
 int vs_fast_probe(const char *rundir, unsigned int wait_ms, char *why, size_t size);
 /* Whether somebody may have changed what vifrost-netback was told since this was asked last. */
 bool vs_fast_changed(const char *rundir);
+/**
+ * vs_netback_call() - rpc_call() to vifrost-netback, for methods that may be asked twice
+ *
+ * One that answered before and is not there is waited for, 2 s at most and once: it may be started again.
+ */
+int vs_netback_call(const char *rundir, const char *method, json_t *params, int timeout_ms,
+		    json_t **result);
 /* fast.status; NULL: it does not answer, or is too old. */
 json_t *vs_fast_status(const char *rundir);
 

@@ -11,7 +11,9 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <time.h>
+#include <unistd.h>
 
+#include "base/clock.h"
 #include "base/rpc.h"
 #include "base/rundir.h"
 #include "vswitch/docs.h"
@@ -19,6 +21,8 @@
 #define TIMEOUT_MS 10000
 #define STATE_FILE "fast.json" /* of vifrost-netback, as fast.get answers */
 #define PAUSE_NS   50000000L
+#define RESTART_MS 2000 /* one that was there may be started again */
+#define AGAIN_US   5000
 
 static const char *const members[VS_DOC_NR] = {
 	[VS_DOC_FAST_NETWORK] = "networks",
@@ -47,15 +51,42 @@ static void explain(int rc, const json_t *error, char *why, size_t size)
 		snprintf(why, size, "%s", message ? message : "vifrost-netback refuses it");
 }
 
-static int call(const char *rundir, const char *method, json_t *params, json_t **result, char *why,
-		size_t size)
+/*
+ * Handed over, its socket stays, and calls wait there; only those that it has begun with are lost. Killed, it is
+ * not there for a moment: that is waited for, once, until it has answered again.
+ */
+int vs_netback_call(const char *rundir, const char *method, json_t *params, int timeout_ms,
+		    json_t **result)
 {
+	static bool was_there;
+	uint64_t until_ms = clock_ms() + RESTART_MS;
 	char path[PATH_MAX];
 	int rc;
 
 	rundir_file(path, rundir, RUNDIR_NETBACK_SOCKET);
-	*result = NULL;
-	rc = rpc_call(path, method, params, TIMEOUT_MS, result);
+	for (;;) {
+		*result = NULL;
+		rc = rpc_call(path, method, json_incref(params), timeout_ms, result);
+		if (rc == -ECONNRESET || rc == -EPIPE)
+			was_there = true;
+		else if (!is_absent(rc) || !was_there)
+			break;
+		if (clock_ms() >= until_ms) {
+			was_there = false;
+			break;
+		}
+		usleep(AGAIN_US);
+	}
+	was_there |= !rc || rc == -EREMOTEIO;
+	json_decref(params);
+	return rc;
+}
+
+static int call(const char *rundir, const char *method, json_t *params, json_t **result, char *why,
+		size_t size)
+{
+	int rc = vs_netback_call(rundir, method, params, TIMEOUT_MS, result);
+
 	if (!rc)
 		return 0;
 	explain(rc, *result, why, size);

@@ -64,6 +64,14 @@ lost_at_most() {
 	jq -e ".lost <= $most and .received > $RATE" "$1" > /dev/null || fail "lost: $(cat "$1")"
 }
 
+# vifrostd asks vifrost-netback all the time.
+ask_on() {
+	while [ -e /run/asking ]; do
+		vifrost status -j | jq -r '.daemons.netback | .state + " " + (.reason // "")'
+		sleep 0.01
+	done > /run/asked
+}
+
 vifrost apply "$TEST_POLICY"
 wait_for 5 ping -c 1 -W 1 -I xenbr0 $LAB_LAN4
 guest_create one 31
@@ -76,7 +84,14 @@ for datapath in tap dpdk; do
 	before=$(store_snapshot)
 	pages=$(kept)
 	[ "$pages" -gt 0 ] || fail "no pages are kept mapped"
+	touch /run/asking
+	ask_on &
+	asks=$!
 	flows 3 'take_over option' 'take_over hup' take_and_die 'take_over option'
+	rm /run/asking
+	wait "$asks"
+	grep -q '^up' /run/asked || fail "vifrost-netback was not asked"
+	! grep -v '^up' /run/asked || fail "vifrost-netback was away for vifrostd"
 	lost_at_most /run/guest 0
 	lost_at_most /run/host 0
 	[ "$before" = "$(store_snapshot)" ] || fail "a hand-over is to be seen in xenstore"

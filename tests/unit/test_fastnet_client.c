@@ -13,6 +13,7 @@
 
 #include <cmocka.h>
 
+#include "base/clock.h"
 #include "base/rpc.h"
 #include "vswitch/docs.h"
 #include "vswitch/fastnet.h"
@@ -257,12 +258,51 @@ static void test_while_none_runs_its_file_holds(void **state)
 
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
+static void *begin_later(void *arg)
+{
+	usleep(200000);
+	begin(arg, methods);
+	return NULL;
+}
+
+static void test_one_that_is_started_again_is_waited_for(void **state)
+{
+	struct played *p = *state;
+	json_t *result;
+	pthread_t later;
+
+	begin(p, methods);
+	assert_int_equal(vs_netback_call(p->dir, "fast.get", NULL, 1000, &result), 0);
+	json_decref(result);
+	end(p);
+	assert_int_equal(pthread_create(&later, NULL, begin_later, p), 0);
+	assert_int_equal(vs_netback_call(p->dir, "fast.apply",
+					 json_pack("{s{s{}}}", "networks", "lan0"), 1000, &result),
+			 0);
+	pthread_join(later, NULL);
+	json_decref(result);
+	assert_int_equal(p->nr_applies, 1);
+	end(p);
+	/* Once, so that one that is not to run again does not make everything slow. */
+	for (int i = 0; i < 2; i++) {
+		uint64_t began_ms = clock_ms();
+
+		assert_int_equal(vs_netback_call(p->dir, "fast.get", NULL, 1000, &result),
+				 -ECONNREFUSED);
+		if (i)
+			assert_in_range(clock_ms() - began_ms, 0, 1500);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		T(test_documents_go_there_and_come_back), T(test_many_ports_are_one_call),
-		T(test_a_refusal_is_told_in_its_words),	  T(test_an_old_one_has_no_documents),
+		T(test_documents_go_there_and_come_back),
+		T(test_many_ports_are_one_call),
+		T(test_a_refusal_is_told_in_its_words),
+		T(test_an_old_one_has_no_documents),
 		T(test_while_none_runs_its_file_holds),
+		T(test_one_that_is_started_again_is_waited_for),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

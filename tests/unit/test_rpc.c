@@ -185,12 +185,46 @@ static void test_nobody_there(void **state)
 	assert_int_equal(rpc_call("/tmp/vf-no-such-socket", "echo", NULL, 100, &result), -ENOENT);
 }
 
+struct later {
+	struct served *s;
+	int fd;
+};
+
+static void *serve_later(void *arg)
+{
+	struct later *l = arg;
+
+	usleep(100000);
+	assert_int_equal(rpc_server_create_at(l->s->loop, l->fd, methods, l->s, &l->s->server), 0);
+	loop_run(l->s->loop);
+	return NULL;
+}
+
+static void test_callers_wait_for_the_successor(void **state)
+{
+	struct served *s = *state;
+	struct later later = { .s = s };
+	json_t *result;
+
+	assert_int_equal(rpc_call(s->path, "stop", NULL, 5000, &result), 0);
+	json_decref(result);
+	pthread_join(s->thread, NULL);
+	later.fd = rpc_server_leave(s->server);
+	rpc_server_destroy(s->server);
+	assert_int_equal(pthread_create(&s->thread, NULL, serve_later, &later), 0);
+	assert_int_equal(rpc_call(s->path, "echo", json_pack("{s:i}", "n", 6), 5000, &result), 0);
+	assert_int_equal(json_integer_value(json_object_get(result, "n")), 6);
+	json_decref(result);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_answers, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_pipelined_and_garbage, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_order_behind_a_held_call, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_callers_wait_for_the_successor, set_up,
+						tear_down),
 		cmocka_unit_test(test_nobody_there),
 	};
 
