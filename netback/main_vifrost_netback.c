@@ -26,6 +26,7 @@
 #define WORKERS_MAX 64
 #define QUEUES_MAX  8
 #define NR_SPARES   32
+#define RETRY_MS    2000
 #define HEIR_MS	    10000 /* what a successor may take until it serves */
 #define GREFS_MAX                                                                                  \
 	4096 /* a queue: those of its two rings, and what net_xenfront shares among its queues */
@@ -64,6 +65,7 @@ struct service {
 	int predecessor;       /* waits until we serve; -1: none */
 	int listener, heir;    /* who is to take over; -1: nobody */
 	struct loop_fd watcher;
+	struct loop_timer retry; /* of the switch's documents that could not be applied */
 	uint64_t started_ns, stopped_ns;
 };
 
@@ -200,6 +202,14 @@ static int listen_all(struct service *s, struct rpc_server **server)
 	return rc;
 }
 
+static void on_retry(void *arg)
+{
+	struct service *s = arg;
+
+	if (!fast_retry(s->fast))
+		loop_timer_set(&s->retry, 0, 0);
+}
+
 /* All guests that were served have their ports: before, their frames would be nobody's. */
 static void begin(struct service *s)
 {
@@ -252,6 +262,11 @@ static int run(struct service *s, struct netback_config *config)
 	rc = listen_all(s, &server);
 	if (rc)
 		goto out;
+	rc = loop_timer_add(s->loop, &s->retry, on_retry, s);
+	if (!rc)
+		rc = loop_timer_set(&s->retry, RETRY_MS, RETRY_MS);
+	if (rc)
+		goto out;
 	begin(s);
 	rc = loop_run(s->loop);
 	s->stopped_ns = clock_ns();
@@ -264,6 +279,7 @@ static int run(struct service *s, struct netback_config *config)
 	}
 out:
 	loop_fd_del(&s->watcher);
+	loop_timer_del(&s->retry);
 	if (s->listener >= 0)
 		close(s->listener);
 	rpc_server_destroy(server);

@@ -215,6 +215,64 @@ static void test_not_kept(void **state)
 }
 
 /* Where it runs is asked for and had, or refused. */
+static void waits(struct fast *f, const char *text)
+{
+	json_t *want = json_loads(text, 0, NULL), *status = fast_status(f);
+	json_t *waiting = json_object_get(status, "waiting");
+	char *got = json_dumps(waiting, JSON_SORT_KEYS);
+
+	if (!json_equal(want, waiting))
+		fail_msg("waiting are %s", got);
+	free(got);
+	json_decref(want);
+	json_decref(status);
+}
+
+/* Of the file, but what it needs is not there at start: not forgotten, and done as soon as it can be. */
+static void test_waits_for_its_cause(void **state)
+{
+	static const char nobody[] = "{\"networks\": {}, \"ports\": {}}";
+	char why[FAST_TEXT_MAX];
+	struct fast *f = start();
+
+	(void)state;
+	assert_int_equal(apply(f, "{" NETWORK ", " PORT("") "}", why), 0);
+	fast_destroy(f);
+	fail_with = EBUSY;
+	f = start();
+	is(f, nobody);
+	assert_int_equal(fast_retry(f), 2);
+	waits(f, "{\"networks\": {\"lan\": \"network lan: cannot make the host's end, link lan: "
+		 "Device or resource busy\"}, \"ports\": {\"vif1.0\": \"port vif1.0: there is "
+		 "no network lan: apply its document with or before the port's, and take it away "
+		 "with or after it\"}}");
+	fail_with = 0;
+	/* Another document does not have it forgotten. */
+	assert_int_equal(apply(f, "{\"networks\": {\"b\": {\"mode\": \"bridge\"}}}", why), 0);
+	fast_destroy(f);
+	fail_with = EBUSY;
+	f = start();
+	assert_int_equal(fast_retry(f), 3);
+	fail_with = 0;
+	assert_int_equal(fast_retry(f), 0);
+	waits(f, nobody);
+	assert_int_equal(apply(f, "{\"networks\": {\"b\": null}}", why), 0);
+	is(f, "{" NETWORK ", " PORT("") "}");
+	fast_destroy(f);
+	/* What is taken away while it waits is gone. */
+	fail_with = EBUSY;
+	f = start();
+	assert_int_equal(
+		apply(f, "{\"networks\": {\"lan\": null}, \"ports\": {\"vif1.0\": null}}", why), 0);
+	waits(f, nobody);
+	fast_destroy(f);
+	fail_with = 0;
+	f = start();
+	is(f, nobody);
+	fast_destroy(f);
+	unlink(path);
+}
+
 static void test_threads(void **state)
 {
 	struct fast_config config = { .host = &host, .threaded = true };
@@ -300,9 +358,13 @@ static int teardown(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_refused),	       cmocka_unit_test(test_kept),
-		cmocka_unit_test(test_file_of_others), cmocka_unit_test(test_not_kept),
-		cmocka_unit_test(test_threads),	       cmocka_unit_test(test_not_made),
+		cmocka_unit_test(test_refused),
+		cmocka_unit_test(test_kept),
+		cmocka_unit_test(test_waits_for_its_cause),
+		cmocka_unit_test(test_file_of_others),
+		cmocka_unit_test(test_not_kept),
+		cmocka_unit_test(test_threads),
+		cmocka_unit_test(test_not_made),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);

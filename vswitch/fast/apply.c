@@ -53,7 +53,7 @@ static int check_change(const json_t *change, char *why)
 /* What one fast_apply() does. */
 struct apply {
 	struct fast *f;
-	json_t *networks, *ports; /* as they are to be */
+	json_t *networks, *ports, *waiting; /* as they are to be */
 	struct fast_net_change *nets;
 	size_t nr_nets;
 	struct port_change {
@@ -181,8 +181,10 @@ static void commit(struct apply *a)
 
 	json_decref(a->f->networks);
 	json_decref(a->f->ports);
+	json_decref(a->f->waiting);
 	a->f->networks = json_incref(a->networks);
 	a->f->ports = json_incref(a->ports);
+	a->f->waiting = json_incref(a->waiting);
 	for (size_t i = 0; i < a->nr_nets; i++)
 		fast_net_commit(a->f, &a->nets[i]);
 	commit_ports(a);
@@ -211,7 +213,8 @@ static int prepare(struct apply *a, const json_t *change)
 
 	a->networks = changed(a->f->networks, json_object_get(change, "networks"));
 	a->ports = changed(a->f->ports, json_object_get(change, "ports"));
-	if (!a->networks || !a->ports) {
+	a->waiting = fast_waiting_without(a->f->waiting, change);
+	if (!a->networks || !a->ports || !a->waiting) {
 		snprintf(a->why, FAST_TEXT_MAX, "out of memory");
 		return -ENOMEM;
 	}
@@ -221,7 +224,7 @@ static int prepare(struct apply *a, const json_t *change)
 	if (!rc)
 		rc = check_ports(a);
 	if (!rc && a->f->state) {
-		rc = fast_keep(a->f->state, a->networks, a->ports);
+		rc = fast_keep(a->f->state, a->networks, a->ports, a->waiting);
 		if (rc)
 			snprintf(a->why, FAST_TEXT_MAX, "%.200s: %s: nothing was changed",
 				 a->f->state, strerror(-rc));
@@ -241,7 +244,8 @@ static bool changes_nothing(const struct fast *f, const json_t *change)
 		json_object_foreach (json_object_get(change, kinds[i]), name, doc) {
 			const json_t *old = json_object_get(docs, name);
 
-			if (json_is_null(doc) ? old != NULL : !old || !json_equal(old, doc))
+			if (fast_is_waiting(f, kinds[i], name) ||
+			    (json_is_null(doc) ? old != NULL : !old || !json_equal(old, doc)))
 				return false;
 		}
 	}
@@ -263,6 +267,7 @@ int fast_apply(struct fast *f, const json_t *change, char why[FAST_TEXT_MAX])
 	fast_net_sweep(f);
 	json_decref(a.networks);
 	json_decref(a.ports);
+	json_decref(a.waiting);
 	free(a.nets);
 	free(a.vifs);
 	return rc;

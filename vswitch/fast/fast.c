@@ -53,23 +53,6 @@ void fast_rpc_status(struct fast *f, struct rpc_call *call)
 		rpc_fail(call, "no-memory", "out of memory");
 }
 
-/* One document that does not go is left out, so that it does not take the others with it. */
-static void restore(struct fast *f, const json_t *state, const char *kind)
-{
-	char why[FAST_TEXT_MAX];
-	const char *name;
-	json_t *doc;
-
-	json_object_foreach (json_object_get(state, kind), name, doc) {
-		json_t *change = json_pack("{s:{s:O}}", kind, name, doc);
-		int rc = change ? fast_apply(f, change, why) : -ENOMEM;
-
-		if (rc)
-			log_err("%s", change ? why : "out of memory");
-		json_decref(change);
-	}
-}
-
 int fast_create(const struct fast_config *config, struct fast **fast_out, char why[FAST_TEXT_MAX])
 {
 	struct fast *f = calloc(1, sizeof(*f));
@@ -87,15 +70,13 @@ int fast_create(const struct fast_config *config, struct fast **fast_out, char w
 	f->is_paused = config->paused;
 	f->networks = json_object();
 	f->ports = json_object();
-	if (!f->networks || !f->ports)
+	f->waiting = json_pack("{s{} s{}}", "networks", "ports");
+	if (!f->networks || !f->ports || !f->waiting)
 		rc = -ENOMEM;
 	if (!rc && config->state) {
 		rc = fast_kept(config->state, &state, why);
 		if (!rc) {
-			f->restoring = true;
-			restore(f, state, "networks");
-			restore(f, state, "ports");
-			f->restoring = false;
+			fast_restore(f, state);
 			f->state = strdup(config->state);
 			rc = f->state ? 0 : -ENOMEM;
 		}
@@ -199,6 +180,7 @@ void fast_destroy(struct fast *f)
 	fast_net_sweep(f);
 	json_decref(f->networks);
 	json_decref(f->ports);
+	json_decref(f->waiting);
 	free(f->state);
 	free(f);
 }

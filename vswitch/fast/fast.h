@@ -90,6 +90,11 @@ void fast_destroy(struct fast *f);
  * document is wrong and what is allowed; -errno with @why.
  */
 int fast_apply(struct fast *f, const json_t *change, char why[FAST_TEXT_MAX]);
+/*
+ * Try documents of the file again that could not be applied so far: they stay in the file and in fast_status() with
+ * why not, until they can be or others are given. Return: how many still wait.
+ */
+unsigned int fast_retry(struct fast *f);
 /* {"networks": {NAME: DOC}, "ports": {VIF: DOC}}: new references; NULL: out of memory. */
 json_t *fast_get(const struct fast *f);
 json_t *fast_status(struct fast *f);

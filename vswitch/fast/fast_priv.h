@@ -10,6 +10,7 @@ struct fast {
 	struct fast_config config;
 	char *state;
 	json_t *networks, *ports; /* documents as applied */
+	json_t *waiting; /* of the file's, those that could not be: {kind: {name: {"doc","why"}}} */
 	struct list nets, threads, vifs;
 	bool restoring; /* of the file's */
 	bool is_paused;
@@ -34,8 +35,15 @@ struct fast_vif {
 #define FAST_BAG_HOST	"host"
 #define FAST_BAG_UPLINK "uplink"
 
-/* keep.c. Write @networks and @ports to @path, whole or not at all. 0 or -errno. */
-int fast_keep(const char *path, json_t *networks, json_t *ports);
+/* keep.c. Write @networks and @ports, and those that are @waiting, to @path, whole or not at all. 0 or -errno. */
+int fast_keep(const char *path, json_t *networks, json_t *ports, const json_t *waiting);
+/* Try the file's: what does not go waits, and does not take others with it. */
+void fast_restore(struct fast *f, const json_t *state);
+/* @waiting without what @change names. NULL: out of memory. */
+json_t *fast_waiting_without(const json_t *waiting, const json_t *change);
+bool fast_is_waiting(const struct fast *f, const char *kind, const char *name);
+/* {kind: {name: why}}. NULL: out of memory. */
+json_t *fast_waiting_status(const struct fast *f);
 /* {"networks","ports"}; no file: both empty. -EINVAL: it is none of ours. */
 int fast_kept(const char *path, json_t **state_out, char *why);
 

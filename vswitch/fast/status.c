@@ -166,5 +166,6 @@ json_t *fast_status(struct fast *f)
 
 		json_object_set_new(ports, vif->name, vif_status(vif));
 	}
-	return json_pack("{s:o*, s:o*}", "networks", networks, "ports", ports);
+	return json_pack("{s:o*, s:o*, s:o*}", "networks", networks, "ports", ports, "waiting",
+			 fast_waiting_status(f));
 }
