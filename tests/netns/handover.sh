@@ -113,7 +113,11 @@ grep -q 'another is running in .*--take-over takes its place' /run/why || fail "
 daemon_stop vifrost-netback
 daemon_start vifrost-netback --take-over
 assert_ping one 192.0.2.32
+ping -c 1 -W 1 192.0.2.32 > /dev/null
+ip neigh show 192.0.2.32 | grep -q lladdr || fail "the host does not know its neighbour"
 vxl destroy two
+no_neighbour() { ! ip neigh show 192.0.2.32 | grep -q lladdr; }
+wait_for 5 no_neighbour || fail "the host knows a guest that is gone: $(ip neigh show 192.0.2.32)"
 none_of_it() { [ "$(find "$VIFROST_RUN_DIR/netback" -name 'vif2.0*')" = "" ]; }
 wait_for 5 none_of_it || fail "notes of a guest that is gone"
 test_end

@@ -55,7 +55,18 @@ static int uplink_open(const char *link, int *fd_out)
 	return strcmp(link, "absent0") ? host_open(link, 0, NULL, fd_out) : -ENODEV;
 }
 
-static const struct fast_host_ops host = { host_open, host_set, host_close, uplink_open };
+static unsigned int nr_forgotten;
+
+static int host_forget(const char *name, const uint8_t *mac)
+{
+	assert_string_equal(name, "lan");
+	assert_int_equal(mac[5], 9);
+	nr_forgotten++;
+	return 0;
+}
+
+static const struct fast_host_ops host = { host_open, host_set, host_close, uplink_open,
+					   host_forget };
 
 static struct fast *start(void)
 {
@@ -215,6 +226,24 @@ static void test_not_kept(void **state)
 }
 
 /* Where it runs is asked for and had, or refused. */
+/* The host's neighbours go with a port, not with the switch. */
+static void test_forgets_neighbours(void **state)
+{
+	struct fast *f = start();
+	char why[FAST_TEXT_MAX];
+
+	(void)state;
+	assert_int_equal(
+		apply(f, "{" NETWORK ", " PORT(", \"mac\": \"02:00:00:00:00:09\"") "}", why), 0);
+	fast_destroy(f);
+	assert_int_equal(nr_forgotten, 0);
+	f = start();
+	assert_int_equal(apply(f, "{\"ports\": {\"vif1.0\": null}}", why), 0);
+	assert_int_equal(nr_forgotten, 1);
+	fast_destroy(f);
+	unlink(path);
+}
+
 static void waits(struct fast *f, const char *text)
 {
 	json_t *want = json_loads(text, 0, NULL), *status = fast_status(f);
@@ -361,6 +390,7 @@ int main(void)
 		cmocka_unit_test(test_refused),
 		cmocka_unit_test(test_kept),
 		cmocka_unit_test(test_waits_for_its_cause),
+		cmocka_unit_test(test_forgets_neighbours),
 		cmocka_unit_test(test_file_of_others),
 		cmocka_unit_test(test_not_kept),
 		cmocka_unit_test(test_threads),

@@ -61,7 +61,7 @@ static int uplink_open(const char *link, int *fd_out)
 	return strcmp(link, "absent0") ? make_pair(&fast_rig_uplink, fd_out) : -ENODEV;
 }
 
-const struct fast_host_ops fast_rig_ops = { host_open, host_set, host_close, uplink_open };
+const struct fast_host_ops fast_rig_ops = { host_open, host_set, host_close, uplink_open, NULL };
 
 static void on_alert(struct nb_queue *q)
 {

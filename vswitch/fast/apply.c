@@ -157,6 +157,13 @@ static int check_ports(struct apply *a)
 	return 0;
 }
 
+/* Of a guest with a link of its own the kernel forgets them by itself. */
+static void forget_neighbours(const struct fast *f, const struct fast_port_doc *was)
+{
+	if (was->has_mac && f->config.host->forget)
+		f->config.host->forget(was->network, was->mac);
+}
+
 static void commit_ports(struct apply *a)
 {
 	/* MACs that change places are free only when all have been asked once. */
@@ -164,6 +171,8 @@ static void commit_ports(struct apply *a)
 		struct port_change *c = &a->vifs[i];
 
 		fast_vif_set(c->vif, c->has_doc ? &c->doc : NULL, c->gate);
+		if (!c->has_doc)
+			forget_neighbours(a->f, &c->vif->doc);
 		c->gate = NULL;
 	}
 	for (size_t i = 0; i < a->nr_vifs; i++) {

@@ -57,6 +57,8 @@ struct fast_host_ops {
 	void (*close)(int fd, bool gone);
 	/* The uplink @link, all that comes in by it. */
 	int (*open_uplink)(const char *link, int *fd_out);
+	/* A guest's @mac is not behind @name any more: nobody is a neighbour there. May be NULL. */
+	int (*forget)(const char *name, const uint8_t *mac);
 };
 
 extern const struct fast_host_ops fast_host_ops;

@@ -72,6 +72,9 @@ void fast_net_destroy(struct fast *f, struct fast_net *net, bool gone);
 /* Threads that no network has any more. */
 void fast_net_sweep(struct fast *f);
 
+/* host_neigh.c: as fast_host_ops.forget() */
+int fast_host_forget(const char *name, const uint8_t *mac);
+
 /* uplink.c */
 /* 0; -errno with @why. */
 int fast_uplink_open(const struct fast *f, const struct fast_uplink_doc *doc, unsigned int mtu,

@@ -156,4 +156,5 @@ const struct fast_host_ops fast_host_ops = {
 	.set = host_set,
 	.close = host_close,
 	.open_uplink = uplink_open,
+	.forget = fast_host_forget,
 };
