@@ -105,6 +105,7 @@ for datapath in tap dpdk; do
 done
 grep -q 'handed over to pid [0-9]* within [0-9]* ms' "$LAB_LOG/vifrost-netback.log"
 grep -q 'has failed .* it goes on here' "$LAB_LOG/vifrost-netback.log"
+grep -q 'network xenbr0: [0-9]* MACs, .* are the predecessor' "$LAB_LOG/vifrost-netback.log"
 
 # One that does not take over leaves the other alone; with nobody to take over from it just starts.
 status=0

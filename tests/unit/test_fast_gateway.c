@@ -430,6 +430,96 @@ static void test_new_routes_alone(void **state)
 	expect_silence();
 }
 
+/* What began before is known to the successor: from the same port, and past rules that let nobody in. */
+static void test_handed_over(void **state)
+{
+	unsigned int port;
+
+	(void)state;
+	begin(LAN(NAT) "," RED_ROUTES(ONLY_443));
+	make("10.20.0.10", REMOTE, IPPROTO_TCP, 1000, 443);
+	send_as(0, 0, RED_MAC);
+	expect_routed(UPLINK, ROUTER, LAN_MAC, NULL);
+	port = packet_get16(&p, 34);
+	assert_int_equal(fast_rig_hand_over(rig), 4);
+	make(REMOTE, PUBLIC, IPPROTO_TCP, 443, port);
+	p.b[34 + 13] = 0x12;
+	packet_sum(&p, false);
+	send_as(UPLINK, ROUTER, LAN_MAC);
+	expect_routed(0, 0, RED_MAC, NULL);
+	make("10.20.0.10", REMOTE, IPPROTO_TCP, 1000, 443);
+	p.b[34 + 13] = 0x10;
+	packet_sum(&p, false);
+	send_as(0, 0, RED_MAC);
+	expect_routed(UPLINK, ROUTER, LAN_MAC, NULL);
+	assert_int_equal(packet_get16(&p, 34), port);
+	/* Not of a guest that has gone meanwhile. */
+	assert_int_equal(nr_flows(), 1);
+	assert_int_equal(fast_net_find(rig->fast, "red")->gateway->ct->stats.nr, 1);
+	rig->guests[0].has_left = true;
+	fast_rig_hand_over(rig);
+	assert_int_equal(nr_flows(), 0);
+	assert_int_equal(fast_net_find(rig->fast, "red")->gateway->ct->stats.nr, 0);
+}
+
+/* What is of another version is passed over, what is no whole file as well; nothing of it is believed unseen. */
+static void test_bad_legacies(void **state)
+{
+	struct {
+		char magic[16], net[16];
+		uint32_t kind, size, nr, zero;
+	} head = { "vifrost switch ", "lan", 6, 64, 1, 0 };
+	struct nat_flow flow = { 0 };
+	static const struct {
+		uint32_t kind, size, nr, until;
+		char magic;
+		uint16_t guest;
+		uint8_t state;
+		int is_taken;
+	} cases[] = {
+		{ 6, 64, 1, 60, '1', FAST_NAT_GUESTS, 0, 1 },
+		{ 6, 64, 1, 60, '2', FAST_NAT_GUESTS, 0, 0 },
+		{ 7, 64, 1, 60, '1', FAST_NAT_GUESTS, 0, 0 },
+		{ 6, 32, 2, 60, '1', FAST_NAT_GUESTS, 0, 0 },
+		{ 6, 64, 2, 60, '1', FAST_NAT_GUESTS, 0, 0 },
+		{ 6, 64, 0xffffffff, 60, '1', FAST_NAT_GUESTS, 0, 0 },
+		{ 6, 0, 0xffffffff, 60, '1', FAST_NAT_GUESTS, 0, 0 },
+		{ 6, 64, 1, 0x7fffffff, '1', FAST_NAT_GUESTS, 0, 0 },
+		{ 6, 64, 1, (uint32_t)-60, '1', FAST_NAT_GUESTS, 0, 0 },
+		{ 6, 64, 1, 60, '1', 3000, 0, 0 },
+		{ 6, 64, 1, 60, '1', 65535, 0, 0 },
+		{ 6, 64, 1, 60, '1', FAST_NAT_GUESTS, 77, 0 },
+		{ 3, 64, 1, 60, '1', FAST_NAT_GUESTS, 77, 0 },
+		{ 2, 64, 1, 60, '1', FAST_NAT_GUESTS, 77, 0 },
+	};
+
+	(void)state;
+	begin(LAN(NAT) "," RED_ROUTES(ONLY_443));
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		int fd = memfd_create("test", MFD_CLOEXEC);
+
+		head.magic[15] = cases[i].magic;
+		head.kind = cases[i].kind;
+		head.size = cases[i].size;
+		head.nr = cases[i].nr;
+		flow.until = (uint32_t)(clock_ns() >> CT_TICK_SHIFT) + cases[i].until;
+		flow.guest = cases[i].guest;
+		flow.state = cases[i].state;
+		assert_int_equal(write(fd, &head, sizeof(head)), (ssize_t)sizeof(head));
+		assert_int_equal(write(fd, &flow, sizeof(flow)), (ssize_t)sizeof(flow));
+		fast_legacy_close(rig->fast->legacy);
+		rig->fast->legacy = fast_legacy_open(fd);
+		if (rig->fast->legacy)
+			fast_legacy_ports(rig->fast->legacy, fast_net_find(rig->fast, "lan"));
+		fast_resume(rig->fast);
+		if (nr_flows() != (unsigned int)cases[i].is_taken)
+			fail_msg("case %zu: %u flows", i, nr_flows());
+		while (nr_flows())
+			fast_nat_sweep(fast_net_find(rig->fast, "lan")->gateway->nat, 1,
+				       clock_ns() + (UINT64_C(200) << CT_TICK_SHIFT));
+	}
+}
+
 /* Who comes with the address of a guest that has gone does not go on with its flows. */
 static void test_new_guest(void **state)
 {
@@ -505,6 +595,8 @@ int main(void)
 		cmocka_unit_test_teardown(test_forwards, teardown),
 		cmocka_unit_test_teardown(test_both_ways_or_none, teardown),
 		cmocka_unit_test_teardown(test_new_routes_alone, teardown),
+		cmocka_unit_test_teardown(test_handed_over, teardown),
+		cmocka_unit_test_teardown(test_bad_legacies, teardown),
 		cmocka_unit_test_teardown(test_new_guest, teardown),
 		cmocka_unit_test_teardown(test_vanishes, teardown),
 		cmocka_unit_test_teardown(test_bad_documents, teardown),

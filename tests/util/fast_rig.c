@@ -118,6 +118,8 @@ static void start(struct fast_rig *r)
 						     &ifindex, why),
 				 0);
 		assert_int_equal(ifindex, 0);
+		if (g->has_left)
+			continue;
 		assert_int_equal(fast_plane_ops.start(g->port, &g->queue, 1, true, why), 0);
 		g->is_started = true;
 	}
@@ -170,6 +172,7 @@ unsigned int fast_rig_hand_over(struct fast_rig *r)
 	nr = fdbag_size(r->bag);
 	start(r);
 	assert_int_equal(fdbag_size(r->bag), 0);
+	fast_resume(r->fast);
 	return nr;
 }
 

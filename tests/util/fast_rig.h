@@ -29,7 +29,7 @@ struct fast_rig_guest {
 	struct nb_steering steering;
 	struct nb_queue queue;
 	void *port;
-	bool is_started;
+	bool is_started, has_left; /* has_left: is not a port of the next switch */
 };
 
 struct fast_rig {

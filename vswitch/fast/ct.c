@@ -445,6 +445,28 @@ bool ct_begin(struct fast_ct *ct, const struct fast_head *h, struct ct_look *loo
 	return true;
 }
 
+bool ct_take_over(struct fast_ct *ct, const struct ct_flow *old, uint64_t now_ns)
+{
+	uint32_t now = (uint32_t)(now_ns >> CT_TICK_SHIFT), i;
+	uint32_t hash = (uint32_t)(hash_key(ct, &old->key) >> 32) | 1;
+	struct ct_flow *f;
+
+	if (old->guest >= FAST_CT_GUESTS || old->state >= CT_TCP_STATES ||
+	    old->until - now > ct_tcp_timeout(CT_TCP_ESTABLISHED) ||
+	    ct->of_guest[old->guest] >= ct->nr_guest_max || ct->stats.nr >= ct->stats.nr_max ||
+	    find(ct, &old->key, hash, now))
+		return false;
+	for (i = place_of(ct, hash); ct->flows[i].hash; i = (i + 1) & ct->mask)
+		;
+	f = &ct->flows[i];
+	*f = *old;
+	f->hash = hash;
+	f->mark = 0;
+	ct->of_guest[f->guest]++;
+	ct->stats.nr++;
+	return true;
+}
+
 /* ---- Fragments ---- */
 
 static uint64_t hash_fragment(const struct fast_ct *ct, const struct fast_head *h, uint64_t salt)

@@ -90,6 +90,12 @@ bool ct_seen(struct fast_ct *ct, const struct fast_head *h, struct ct_look *look
 bool ct_begin(struct fast_ct *ct, const struct fast_head *h, struct ct_look *look, bool is_answer,
 	      uint16_t guest, uint64_t now_ns);
 
+/*
+ * @old, of another table and not of our making, goes on in this one, without what rules said about it. False: it
+ * is over, none that there can be, or finds no room.
+ */
+bool ct_take_over(struct fast_ct *ct, const struct ct_flow *old, uint64_t now_ns);
+
 /* The end that began, and the other. */
 static inline const uint8_t *ct_source(const struct ct_flow *f)
 {

@@ -57,7 +57,7 @@ int fast_create(const struct fast_config *config, struct fast **fast_out, char w
 {
 	struct fast *f = calloc(1, sizeof(*f));
 	json_t *state = NULL;
-	int rc = 0;
+	int rc = 0, fd;
 
 	*fast_out = NULL;
 	snprintf(why, FAST_TEXT_MAX, "out of memory");
@@ -73,6 +73,9 @@ int fast_create(const struct fast_config *config, struct fast **fast_out, char w
 	f->waiting = json_pack("{s{} s{}}", "networks", "ports");
 	if (!f->networks || !f->ports || !f->waiting)
 		rc = -ENOMEM;
+	fd = fdbag_take(config->bag, FAST_BAG_TABLES, "");
+	if (fd >= 0)
+		f->legacy = fast_legacy_open(fd);
 	if (!rc && config->state) {
 		rc = fast_kept(config->state, &state, why);
 		if (!rc) {
@@ -92,7 +95,16 @@ int fast_create(const struct fast_config *config, struct fast **fast_out, char w
 
 void fast_hand_over(struct fast *f)
 {
+	int fd;
+
 	f->is_handed_over = f->config.bag != NULL;
+	if (!f->is_handed_over)
+		return;
+	fd = fast_bequeath(f);
+	if (fd >= 0)
+		fd = fdbag_put(f->config.bag, FAST_BAG_TABLES, "", fd);
+	if (fd < 0)
+		log_warning("what the switch knows is not handed over: %s", strerror(-fd));
 }
 
 static void pause_thread(void *arg)
@@ -144,6 +156,10 @@ void fast_resume(struct fast *f)
 {
 	struct list *l;
 
+	if (f->legacy)
+		fast_inherit(f, f->legacy);
+	fast_legacy_close(f->legacy);
+	f->legacy = NULL;
 	f->is_paused = false;
 	list_for_each (&f->threads, l) {
 		struct fast_thread *t = list_entry(l, struct fast_thread, all);
@@ -178,6 +194,7 @@ void fast_destroy(struct fast *f)
 	list_for_each_safe (&f->nets, l, next)
 		fast_net_destroy(f, list_entry(l, struct fast_net, all), false);
 	fast_net_sweep(f);
+	fast_legacy_close(f->legacy);
 	json_decref(f->networks);
 	json_decref(f->ports);
 	json_decref(f->waiting);

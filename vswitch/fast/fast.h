@@ -80,7 +80,10 @@ struct fast_config {
  * and does not keep the others from service. Return: 0 or -errno.
  */
 int fast_create(const struct fast_config *config, struct fast **fast_out, char why[FAST_TEXT_MAX]);
-/* From now on only fast_destroy(), which puts hosts' ends and packet sockets into config.bag. */
+/*
+ * Paused, and with its ports: what it knows goes into config.bag (inherit.h). From now on only fast_destroy(), which
+ * puts hosts' ends and packet sockets there, too.
+ */
 void fast_hand_over(struct fast *f);
 /* All ports must have been closed. The hosts' ends stay. NULL is allowed. */
 void fast_destroy(struct fast *f);

@@ -4,6 +4,7 @@
 #define VSWITCH_FAST_FAST_PRIV_H
 
 #include "vswitch/fast/fast.h"
+#include "vswitch/fast/inherit.h"
 #include "vswitch/fast/net.h"
 
 struct fast {
@@ -15,6 +16,7 @@ struct fast {
 	bool restoring; /* of the file's */
 	bool is_paused;
 	bool is_handed_over;
+	struct fast_legacy *legacy; /* a predecessor's, until all ports are back */
 };
 
 /* A vif that is open, or has a document, or both. With queues as well it is a port of its network. */
@@ -34,6 +36,7 @@ struct fast_vif {
 /* In a bag. */
 #define FAST_BAG_HOST	"host"
 #define FAST_BAG_UPLINK "uplink"
+#define FAST_BAG_TABLES "tables"
 
 /* keep.c. Write @networks and @ports, and those that are @waiting, to @path, whole or not at all. 0 or -errno. */
 int fast_keep(const char *path, json_t *networks, json_t *ports, const json_t *waiting);

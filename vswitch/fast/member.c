@@ -5,12 +5,21 @@
 
 #include "vswitch/fast/fast_priv.h"
 
-static uint16_t free_id(const struct fast_net *net)
+/* The one it had with a predecessor, or if it can be had none that another had. */
+static uint16_t free_id(const struct fast_net *net, const char *name)
 {
-	for (unsigned int id = 1; id < FAST_PORTS_MAX; id++)
-		if (!net->by_id[id])
-			return (uint16_t)id;
-	return 0;
+	uint16_t any = 0, fresh = 0;
+
+	for (uint16_t id = FAST_PORTS_MAX - 1; id; id--) {
+		if (net->by_id[id])
+			continue;
+		any = id;
+		if (!net->names || !net->names[id][0])
+			fresh = id;
+		else if (!strncmp(net->names[id], name, IFNAMSIZ))
+			return id;
+	}
+	return fresh ? fresh : any;
 }
 
 /* Its MAC is nowhere else. One that another port has already stays there. */
@@ -29,7 +38,7 @@ int fast_member_add(struct fast_net *net, struct fast_port *p)
 	int rc;
 
 	p->net = net;
-	p->id = free_id(net);
+	p->id = free_id(net, p->name);
 	if (!p->id)
 		return -ENOSPC;
 	net->by_id[p->id] = p;

@@ -159,6 +159,7 @@ static void free_net(struct fast *f, struct fast_net *net, bool gone)
 	fast_rules_destroy(net->rules);
 	fast_ct_destroy(net->ct);
 	fast_gateway_destroy(net->gateway);
+	free(net->names);
 	free(net);
 }
 
@@ -379,6 +380,8 @@ void fast_net_commit(struct fast *f, struct fast_net_change *c)
 	}
 	if (c->is_new) {
 		list_append(&f->nets, &net->all);
+		if (f->legacy)
+			fast_legacy_ports(f->legacy, net);
 	} else {
 		fast_thread_call(net->thread, detach, net);
 		net->thread->nr_nets--;

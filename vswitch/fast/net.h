@@ -39,7 +39,8 @@ struct fast_net {
 	struct list ports; /* siblings */
 	struct fast_port *by_id[FAST_PORTS_MAX];
 	uint32_t nr_of[FAST_PORTS_MAX];
-	bool has_any_vlan; /* MACs are fixed in all VLANs, as FAST_ANY_VLAN */
+	char (*names)[IFNAMSIZ]; /* whom a predecessor had under that number; until all are back */
+	bool has_any_vlan;	 /* MACs are fixed in all VLANs, as FAST_ANY_VLAN */
 
 	/* The control thread's. */
 	struct fast_network_doc doc;
