@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What vifrost-netback's switch routes by itself follows the host's routes and neighbours, which go straight into
- * networks' documents, beside any plan: a plan wants those that are there. Resolving stays the kernel's work; it sees
+ * What vifrost-netback's switch routes by itself follows the host's routes and neighbours, and what it translates to the
+ * address of the host's end, which go straight into networks' documents, beside any plan: a plan wants those that
+ * are there. Resolving stays the kernel's work; it sees
  * nothing of what is forwarded here, so it is told now and then that a neighbour is in use and asks for it.
  *
  * One event begins a look at all, and none is read before that is over: whoever makes neighbours come and go
@@ -14,8 +15,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <arpa/inet.h>
 
 #include "base/clock.h"
+#include "vswitch/fastnet_nat.h"
 #include "vswitch/fastnet_route.h"
 
 #define QUIET_MS    50	  /* after an event */
@@ -28,7 +31,7 @@ struct routes_watch {
 	struct loop_timer timer, confirm_timer;
 	uint64_t not_before_ms;
 	bool is_due;			    /* timer runs */
-	json_t *told;			    /* prefixes by network */
+	json_t *told;			    /* what was found, by network: struct found's */
 	char why[VS_TEXT_LEN], fib_why[80]; /* said last */
 };
 
@@ -74,57 +77,116 @@ static void take_end(struct vifrostd *d, const struct vs_network *n, struct fast
 	end->forwards[1] = forwards(n->name, AF_INET6);
 }
 
-/* Into @doc, a copy. NULL: out of memory. */
-static json_t *with_prefixes(const json_t *doc, json_t *prefixes)
+/* {"route": {"prefixes"}, "nat": {"pool"}}; a new reference, NULL: out of memory. */
+static json_t *find(struct routes_watch *w, const struct vs_network *n,
+		    const struct fastnet_end *ends, const struct vs_fib *fib, bool *used)
 {
-	json_t *copy = json_copy((json_t *)(uintptr_t)doc);
-	json_t *route = json_copy(json_object_get(doc, "route"));
+	const struct vs_wanted *wanted = &w->d->networks;
+	const struct vs_system_ops *ops = w->d->sys->ops;
+	struct vs_observed at = { 0 };
+	int ifindex = ends[n - wanted->networks].ifindex;
+	char why[VS_TEXT_LEN];
+	json_t *found = json_pack("{s{so}}", "route", "prefixes",
+				  fastnet_prefixes(wanted, n, ends, fib, used));
 
-	if (copy && route && !json_object_set(route, "prefixes", prefixes) &&
-	    !json_object_set(copy, "route", route)) {
-		json_decref(route);
-		return copy;
+	if (!found || !fastnet_translates(wanted, n))
+		return found;
+	/* Without an address, or where nobody can say so, the kernel translates. */
+	if (ifindex && ops->on_link && ops->on_link(w->d->sys, ifindex, &at, why))
+		vs_observed_fini(&at);
+	if (json_object_set_new(found, "nat",
+				json_pack("{so}", "pool",
+					  fastnet_pool_doc(wanted, n, at.addrs, at.nr_addrs)))) {
+		json_decref(found);
+		found = NULL;
 	}
-	json_decref(route);
-	json_decref(copy);
-	return NULL;
+	vs_observed_fini(&at);
+	return found;
 }
 
 /* Where no plan has it routed yet, nothing is said. */
-static int tell_network(struct routes_watch *w, const char *name, json_t *prefixes, char *why)
+static int tell_network(struct routes_watch *w, const char *name, json_t *found, char *why)
 {
 	struct vs_op op = { .kind = VS_OP_DOC, .index = VS_DOC_FAST_NETWORK };
 	struct vs_system *sys = w->d->sys;
 	uint64_t before = sys->nr_changes;
-	json_t *doc = NULL, *route;
+	json_t *doc = NULL;
 	int rc = sys->ops->doc(sys, VS_DOC_FAST_NETWORK, name, &doc, why);
+	bool is_routed = json_object_get(doc, "route");
 
-	route = json_object_get(doc, "route");
 	json_object_del(w->told, name);
-	if (!rc && route && !json_equal(json_object_get(route, "prefixes"), prefixes)) {
+	op.doc = json_deep_copy(doc);
+	if (!rc && doc)
+		rc = op.doc ? fastnet_keep_found(op.doc, found) : -ENOMEM;
+	if (!rc && !json_equal(doc, op.doc)) {
 		snprintf(op.text, sizeof(op.text), "%s", name);
-		op.doc = with_prefixes(doc, prefixes);
-		rc = op.doc ? sys->ops->apply(sys, &op, why) : -ENOMEM;
+		rc = sys->ops->apply(sys, &op, why);
 	}
 	/* No change of the policy's. */
 	sys->nr_changes = before;
-	if (!rc && route)
-		rc = json_object_set(w->told, name, prefixes) ? -ENOMEM : 0;
+	if (!rc && is_routed)
+		rc = json_object_set(w->told, name, found) ? -ENOMEM : 0;
 	json_decref(op.doc);
 	json_decref(doc);
 	return rc;
+}
+
+/* Those that are reached. */
+static json_t *known_of(const json_t *found)
+{
+	json_t *known = json_object();
+	const json_t *item;
+	size_t i;
+
+	json_array_foreach (json_object_get(json_object_get(found, "route"), "prefixes"), i, item)
+		if (json_object_get(item, "via-mac"))
+			json_object_set_new(known, json_string_value(json_object_get(item, "to")),
+					    json_true());
+	return known;
+}
+
+/*
+ * What is translated waits for a neighbour that is gone, and gives the kernel no cause to look for it: so it is
+ * told once to. If nobody answers, whoever next has something new for it asks.
+ */
+static void ask_for_lost(struct routes_watch *w, const struct fastnet_end *ends, const json_t *told,
+			 const json_t *found)
+{
+	const struct vs_wanted *wanted = &w->d->networks;
+	const json_t *old = json_object_get(json_object_get(told, "route"), "prefixes"), *item;
+	json_t *known = known_of(found);
+	size_t i;
+
+	json_array_foreach (old, i, item) {
+		const char *to = json_string_value(json_object_get(item, "to"));
+		const char *by = json_string_value(json_object_get(item, "network"));
+		const struct vs_network *n = by ? vs_wanted_network(wanted, by) : NULL;
+		struct vs_fib_neigh neigh = { .family = AF_INET };
+
+		if (!n || !to || json_object_get(known, to) ||
+		    inet_pton(AF_INET, to, neigh.address) != 1)
+			continue;
+		neigh.ifindex = ends[n - wanted->networks].ifindex;
+		if (neigh.ifindex)
+			vs_fib_confirm(w->d->sys, &neigh);
+	}
+	json_decref(known);
 }
 
 static int renew_network(struct routes_watch *w, const struct vs_network *n,
 			 const struct fastnet_end *ends, const struct vs_fib *fib, bool *used,
 			 char *why)
 {
-	json_t *prefixes = fastnet_prefixes(&w->d->networks, n, ends, fib, used);
-	int rc = prefixes ? 0 : -ENOMEM;
+	json_t *found = find(w, n, ends, fib, used);
+	json_t *told = json_incref(json_object_get(w->told, n->name));
+	int rc = found ? 0 : -ENOMEM;
 
-	if (!rc && !json_equal(json_object_get(w->told, n->name), prefixes))
-		rc = tell_network(w, n->name, prefixes, why);
-	json_decref(prefixes);
+	if (!rc && !json_equal(told, found))
+		rc = tell_network(w, n->name, found, why);
+	if (!rc && told && !fib->why[0] && !json_equal(told, found))
+		ask_for_lost(w, ends, told, found);
+	json_decref(told);
+	json_decref(found);
 	return rc;
 }
 

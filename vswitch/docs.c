@@ -10,6 +10,7 @@
 #include "vswitch/dnsmasq.h"
 #include "vswitch/nft.h"
 #include "vswitch/offload.h"
+#include "vswitch/ports.h"
 #include "vswitch/resolv.h"
 
 const struct vs_doc_ops *const vs_doc_ops[VS_DOC_NR] = {
@@ -26,6 +27,7 @@ const struct vs_doc_ops *const vs_doc_ops[VS_DOC_NR] = {
 	[VS_DOC_XDP] = &vs_xdp_doc_ops,
 	[VS_DOC_FAST_NETWORK] = &fastnet_network_ops,
 	[VS_DOC_FAST_PORT] = &fastnet_port_ops,
+	[VS_DOC_PORTS] = &ports_doc_ops,
 };
 
 static const struct {
@@ -45,6 +47,7 @@ static const struct {
 	[VS_DOC_XDP] = { "packet filter of", "" },
 	[VS_DOC_FAST_NETWORK] = { "vifrost-netback's switch", NULL },
 	[VS_DOC_FAST_PORT] = { "switch port of", "" },
+	[VS_DOC_PORTS] = { "ports kept from sockets of the", NULL },
 };
 
 const char *vs_doc_text(enum vs_doc_kind kind)

@@ -14,6 +14,7 @@
  *	firewall	between its ports, as ovs_rules.h specifies it; absent: everything passes
  *	per-guest	true: its guests share no segment
  *	route		what it routes itself: fastnet_route.h
+ *	nat		what it translates for networks that leave by it: fastnet_nat.h
  *
  * VS_DOC_FAST_PORT, by the vif's own name:
  *	network, protected, access, trunk, native, guard	as VS_DOC_OVS_PORT's, see ovs.h

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "vswitch/fastnet_nat.h"
 #include "vswitch/fastnet_route.h"
 #include "vswitch/ovs.h"
 #include "vswitch/ovs_rules.h"
@@ -65,6 +66,8 @@ json_t *fastnet_network_doc(const struct vs_wanted *w, const struct vs_network *
 		ok = add(doc, "firewall", ovs_rules_spec(w, n));
 	if (ok && fastnet_routes(w, n))
 		ok = add(doc, "route", fastnet_route_doc(w, n));
+	if (ok && fastnet_translates(w, n))
+		ok = add(doc, "nat", fastnet_nat_doc(w, n));
 	if (ok && n->fast.is_per_guest)
 		ok = add(doc, "per-guest", json_true());
 	if (ok)

@@ -6,16 +6,23 @@
 #include <sys/socket.h>
 
 #include "vswitch/fastnet.h"
+#include "vswitch/fastnet_forward.h"
+#include "vswitch/fastnet_nat.h"
 #include "vswitch/rules_priv.h"
 
 #define MTU_MIN 68
 
 /* ---- Who takes part ---- */
 
+static bool is_nat(const struct vs_network *n)
+{
+	return vs_mode_plain(n->mode) == &vs_mode_nat;
+}
+
 /* Guests of ours are behind it, and the host is their way out. */
 static bool is_inner(const struct vs_network *n)
 {
-	return vs_mode_plain(n->mode) == &vs_mode_route;
+	return vs_mode_plain(n->mode) == &vs_mode_route || is_nat(n);
 }
 
 static bool has_forwards(const struct vs_wanted *w, const struct vs_network *n)
@@ -28,16 +35,42 @@ static bool has_forwards(const struct vs_wanted *w, const struct vs_network *n)
 
 static bool may_take_part(const struct vs_wanted *w, const struct vs_network *n)
 {
-	if (!vs_is_fast(n) || has_forwards(w, n))
+	/* Of a network that is translated, the ends of forwards are told apart. */
+	if (!vs_is_fast(n) || (!is_nat(n) && has_forwards(w, n)))
 		return false;
 	return is_inner(n) || (vs_mode_plain(n->mode) == &vs_mode_bridge && rules_is_segment(n));
 }
 
 /* Of @n and @m, which may take part: whether one thread has both, and guests of ours are behind one. */
-static bool are_partners(const struct vs_network *n, const struct vs_network *m)
+static bool are_partners(const struct vs_wanted *w, const struct vs_network *n,
+			 const struct vs_network *m)
 {
+	if (is_nat(n) || is_nat(m))
+		return fastnet_translates_for(w, is_nat(n) ? m : n, is_nat(n) ? n : m);
 	return n != m && (is_inner(n) || is_inner(m)) && n->fast.nr_cpus == m->fast.nr_cpus &&
 	       !memcmp(n->fast.cpus, m->fast.cpus, n->fast.nr_cpus * sizeof(n->fast.cpus[0]));
+}
+
+json_t *fastnet_partners(const struct vs_wanted *w, const struct vs_network *n, const char **why)
+{
+	json_t *names = json_array();
+
+	for (size_t i = 0; names && may_take_part(w, n) && i < w->nr_networks; i++) {
+		const struct vs_network *m = &w->networks[i];
+
+		if (are_partners(w, n, m) && may_take_part(w, m) &&
+		    json_array_append_new(names, json_string(m->name))) {
+			json_decref(names);
+			names = NULL;
+		}
+	}
+	*why = NULL;
+	if (!is_nat(n) && has_forwards(w, n))
+		*why = "forwards lead to it, whose answers the kernel has to see";
+	else if (!json_array_size(names))
+		*why = "no bridge with an uplink, and no other network of mode route, is on such "
+		       "a datapath with the same pmd-cpus";
+	return names;
 }
 
 bool fastnet_routes(const struct vs_wanted *w, const struct vs_network *n)
@@ -45,7 +78,7 @@ bool fastnet_routes(const struct vs_wanted *w, const struct vs_network *n)
 	if (!may_take_part(w, n))
 		return false;
 	for (size_t i = 0; i < w->nr_networks; i++)
-		if (are_partners(n, &w->networks[i]) && may_take_part(w, &w->networks[i]))
+		if (are_partners(w, n, &w->networks[i]) && may_take_part(w, &w->networks[i]))
 			return true;
 	return false;
 }
@@ -136,6 +169,15 @@ static struct ends take_ends(const struct vs_wanted *w, const struct vs_peer *pe
 	return e;
 }
 
+json_t *fastnet_ends(const struct vs_wanted *w, const struct vs_peer *peers, size_t nr,
+		     bool *is_any)
+{
+	struct ends e = take_ends(w, peers, nr, false);
+
+	*is_any = e.is_any;
+	return e.list;
+}
+
 static json_t *ports_json(const struct vs_rule *r)
 {
 	json_t *ports = json_array();
@@ -198,6 +240,8 @@ static json_t *spec(const struct vs_wanted *w, const struct vs_network *n)
 
 	for (size_t i = 0; ok && i < fw->nr_rules; i++)
 		ok = add_rule(w, rules, &fw->rules[i]);
+	if (ok)
+		ok = fastnet_add_forwarded(w, n, rules);
 	if (ok && fw->guest_to_guest != VS_ACCEPT)
 		ok = add_guests(w, n, rules);
 	if (!ok) {
@@ -221,14 +265,19 @@ json_t *fastnet_route_doc(const struct vs_wanted *w, const struct vs_network *n)
 	return NULL;
 }
 
-int fastnet_keep_prefixes(json_t *doc, const json_t *old)
+int fastnet_keep_found(json_t *doc, const json_t *old)
 {
-	json_t *route = json_object_get(doc, "route");
-	json_t *prefixes = json_object_get(json_object_get(old, "route"), "prefixes");
+	static const char *const found[][2] = { { "route", "prefixes" }, { "nat", "pool" } };
+	int rc = 0;
 
-	if (!route || !prefixes)
-		return 0;
-	return json_object_set(route, "prefixes", prefixes) ? -ENOMEM : 0;
+	for (int i = 0; !rc && i < 2; i++) {
+		json_t *part = json_object_get(doc, found[i][0]);
+		json_t *was = json_object_get(json_object_get(old, found[i][0]), found[i][1]);
+
+		if (part && was && json_object_set(part, found[i][1], was))
+			rc = -ENOMEM;
+	}
+	return rc;
 }
 
 /* ---- Where the host's routes lead ---- */
@@ -249,14 +298,13 @@ static const struct vs_network *partner(const struct feed *f, int ifindex, int f
 	const struct vs_wanted *w = f->w;
 	int k = family == AF_INET6;
 
-	if (!ifindex || !f->ends[f->n - w->networks].forwards[k] ||
-	    rules_is_translated(f->n, family))
+	if (!ifindex || !f->ends[f->n - w->networks].forwards[k])
 		return NULL;
 	for (size_t i = 0; i < w->nr_networks; i++) {
 		const struct vs_network *m = &w->networks[i];
 
-		if (f->ends[i].ifindex == ifindex && are_partners(f->n, m) && may_take_part(w, m) &&
-		    !rules_is_translated(m, family))
+		if (f->ends[i].ifindex == ifindex && are_partners(w, f->n, m) &&
+		    may_take_part(w, m) && (family == AF_INET || !(is_nat(f->n) || is_nat(m))))
 			return m;
 	}
 	return NULL;

@@ -7,8 +7,9 @@
  *	prefixes	as vswitch/fast/route.h says; of the host's routes and neighbours. They come and go without a
  *			plan, so a plan wants those that are there
  *
- * Networks of mode route, and bridges beside them, take part where one thread serves both. What is translated does not,
- * and neither does a network that forwards lead to: their answers are translated back.
+ * Networks of modes route and nat, and bridges beside them, take part where one thread serves both. A network of mode
+ * nat does with IPv4, and with the bridge that translates for it (fastnet_nat.h); one of mode route that forwards lead
+ * to does not: answers are translated back by the kernel, which has to see them.
  */
 #ifndef VSWITCH_FASTNET_ROUTE_H
 #define VSWITCH_FASTNET_ROUTE_H
@@ -20,10 +21,18 @@
 
 /* Whether @n takes part at all. */
 bool fastnet_routes(const struct vs_wanted *w, const struct vs_network *n);
+/*
+ * Names of those that @n's packets are routed to and from; none: *@why says why. A new reference, NULL: out of
+ * memory.
+ */
+json_t *fastnet_partners(const struct vs_wanted *w, const struct vs_network *n, const char **why);
 /* "route" without its prefixes; a new reference, NULL: out of memory. */
 json_t *fastnet_route_doc(const struct vs_wanted *w, const struct vs_network *n);
-/* Have @doc say the prefixes that @old has. Return: 0; -ENOMEM. */
-int fastnet_keep_prefixes(json_t *doc, const json_t *old);
+/* Of @peers those addresses that are known without the kernel, or anyone; a new reference, NULL: out of memory. */
+json_t *fastnet_ends(const struct vs_wanted *w, const struct vs_peer *peers, size_t nr,
+		     bool *is_any);
+/* Have @doc say the prefixes and the pool that @old has. Return: 0; -ENOMEM. */
+int fastnet_keep_found(json_t *doc, const json_t *old);
 
 /* The host's end of a network of the wish, by its place there. */
 struct fastnet_end {

@@ -66,7 +66,7 @@ static void set_network(struct plan_for *p, enum vs_disruption d, const struct v
 			json_t *doc)
 {
 	if (doc && !p->rc)
-		p->rc = fastnet_keep_prefixes(doc, network_doc(&p->plan->model, n->name));
+		p->rc = fastnet_keep_found(doc, network_doc(&p->plan->model, n->name));
 	plan_set_doc(p, d, VS_DOC_FAST_NETWORK, n->name, doc);
 }
 

@@ -20,6 +20,7 @@
 #include "vswitch/switch.h"
 #include "vswitch/uplinks.h"
 #include "vswitch/offload.h"
+#include "vswitch/ports.h"
 #include "vswitch/resolv.h"
 
 static const struct vs_mode *const modes[] = { &vs_mode_bridge,	   &vs_mode_ovs,
@@ -211,7 +212,8 @@ struct vs_look vs_look_for(const struct vs_wanted *wanted, const struct vs_recor
 
 	if (wanted->nr_networks || record->nr_networks)
 		look.docs |= VS_DOC_BIT(VS_DOC_NFT) | VS_DOC_BIT(VS_DOC_RATE) |
-			     VS_DOC_BIT(VS_DOC_RESOLV) | VS_DOC_BIT(VS_DOC_OFFLOAD);
+			     VS_DOC_BIT(VS_DOC_RESOLV) | VS_DOC_BIT(VS_DOC_OFFLOAD) |
+			     VS_DOC_BIT(VS_DOC_PORTS);
 	for (size_t i = 0; i < record->nr_networks; i++)
 		if (vs_wanted_network(wanted, record->networks[i].name))
 			look.lacks |= VS_LACKS_LIVE_RENAME;
@@ -262,6 +264,8 @@ int vs_plan_make(const struct vs_wanted *wanted, const struct vs_observed *obser
 	if (!rc)
 		rc = resolv_plan(&in, false, plan);
 	if (!rc)
+		rc = ports_plan(&in, false, plan);
+	if (!rc)
 		rc = l3_plan_begin(&in, wanted_sysctl(&in, VS_SYSCTL_FORWARDING6) > 0, plan);
 	if (!rc)
 		rc = plan_sysctls(&in, plan, false);
@@ -275,6 +279,8 @@ int vs_plan_make(const struct vs_wanted *wanted, const struct vs_observed *obser
 		rc = plan_sysctls(&in, plan, true);
 	if (!rc)
 		rc = l3_plan_end(&in, plan);
+	if (!rc)
+		rc = ports_plan(&in, true, plan);
 	if (!rc)
 		rc = vs_plan_rules_end(&in, plan);
 	if (!rc)

@@ -188,7 +188,7 @@ int vs_fib_confirm(struct vs_system *sys, const struct vs_fib_neigh *neigh)
 	const struct ndmsg ndm = { .ndm_family = neigh->family,
 				   .ndm_ifindex = neigh->ifindex,
 				   .ndm_flags = NTF_USE };
-	struct nl_msg *msg = rtnl_msg(RTM_NEWNEIGH, 0, &ndm, sizeof(ndm));
+	struct nl_msg *msg = rtnl_msg(RTM_NEWNEIGH, NLM_F_CREATE, &ndm, sizeof(ndm));
 	uint64_t before = sys->nr_changes;
 	int rc;
 

@@ -41,7 +41,7 @@ void vs_fib_fini(struct vs_fib *fib);
 void vs_fib_sort(struct vs_fib *fib);
 /* NULL: none. */
 const struct vs_fib_route *vs_fib_find(const struct vs_fib *fib, const struct vs_prefix *address);
-/* Have the kernel ask whether that neighbour is still there, as if it had something for it. */
+/* Have the kernel ask whether that neighbour is there, known or not, as if it had something for it. */
 int vs_fib_confirm(struct vs_system *sys, const struct vs_fib_neigh *neigh);
 
 struct vs_fib_events;

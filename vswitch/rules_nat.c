@@ -4,7 +4,8 @@
  *
  *	prerouting, output	forwards: what arrives at an address of the host goes to the guest
  *	postrouting		a guest that reached its own network by a forward answers by the host;
- *				what leaves a translated network by its egress gets another source
+ *				what leaves a translated network by its egress gets another source, and
+ *				no port of those to which vifrost-netback translates
  *
  * Guests of networks that the host routes keep their addresses towards each other.
  */
@@ -15,6 +16,8 @@
 #include <string.h>
 #include <arpa/inet.h>
 #include <netinet/in.h>
+
+#include "vswitch/fastnet_nat.h"
 
 #define PRIORITY_DNAT (-100)
 #define PRIORITY_SNAT 100
@@ -155,10 +158,13 @@ static void add_source(struct rules_doc *d, const struct vs_network *n, int fami
 {
 	const struct vs_prefix *fixed = family == AF_INET ? &n->egress.source4 : &n->egress.source6;
 	char net[RULES_REF_LEN], egress[120], address[64];
-	const char *word = rules_word(family);
+	const char *word = rules_word(family), *ports = "";
+	struct vs_port_range pool;
 
 	if (!rules_set_network(d, n, family, net))
 		return;
+	if (family == AF_INET && fastnet_pool(d->wanted, &pool))
+		ports = ":" FASTNET_KERNEL_PORTS;
 	if (has_hairpin(d->wanted, n))
 		rules_add(d, "postrouting", n->name, &n->place,
 			  "%s saddr %s %s daddr %s ct status dnat counter masquerade", word, net,
@@ -167,13 +173,14 @@ static void add_source(struct rules_doc *d, const struct vs_network *n, int fami
 		return;
 	egress_text(d, n, egress);
 	if (!fixed->family) {
-		rules_add(d, "postrouting", n->name, &n->place, "%s saddr %s %scounter masquerade",
-			  word, net, egress);
+		rules_add(d, "postrouting", n->name, &n->place,
+			  "%s saddr %s %scounter masquerade%s%s", word, net, egress,
+			  ports[0] ? " to " : "", ports);
 		return;
 	}
 	rules_prefix_text(fixed, address);
-	rules_add(d, "postrouting", n->name, &n->place, "%s saddr %s %scounter snat %s to %s", word,
-		  net, egress, word, address);
+	rules_add(d, "postrouting", n->name, &n->place, "%s saddr %s %scounter snat %s to %s%s",
+		  word, net, egress, word, address, ports);
 }
 
 json_t *rules_nat(const struct vs_wanted *w, int *rc)

@@ -2,6 +2,7 @@
 #include "vswitch/text.h"
 
 #include <arpa/inet.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -103,14 +104,74 @@ static void bridge_text(const struct vs_op *op, char text[VS_OP_TEXT_LEN])
 			 op->value / settings[op->index].unit, op->link);
 }
 
+/* As much of it as there is room for; what was cut off says so. */
+static void add_text(char text[VS_OP_TEXT_LEN], const char *format, ...)
+	__attribute__((format(printf, 2, 3)));
+static void add_text(char text[VS_OP_TEXT_LEN], const char *format, ...)
+{
+	size_t len = strlen(text), room = VS_OP_TEXT_LEN - len;
+	va_list args;
+	int n;
+
+	va_start(args, format);
+	n = vsnprintf(text + len, room, format, args);
+	va_end(args);
+	if (n < 0 || (size_t)n >= room)
+		strcpy(text + VS_OP_TEXT_LEN - sizeof("..."), "...");
+}
+
+/* " and forwards TCP port 443, 8000-8009" */
+static void add_forwards(const json_t *list, char text[VS_OP_TEXT_LEN])
+{
+	const json_t *item;
+	size_t i;
+
+	json_array_foreach (list, i, item) {
+		const json_t *ports = json_object_get(item, "ports");
+		int first = (int)json_integer_value(json_array_get(ports, 0));
+		int last = (int)json_integer_value(json_array_get(ports, 1));
+		const char *before = i ? ", " : " and forwards TCP port ";
+
+		if (last == first)
+			add_text(text, "%s%d", before, first);
+		else
+			add_text(text, "%s%d-%d", before, first, last);
+	}
+}
+
+/* ", which translates what leaves 10.20.0.0/24, 10.21.0.0/24" */
+static void add_translated(const json_t *doc, char text[VS_OP_TEXT_LEN])
+{
+	const json_t *inside = json_object_get(json_object_get(doc, "nat"), "inside"), *item;
+	size_t i;
+
+	json_array_foreach (inside, i, item) {
+		const char *prefix = json_string_value(item);
+
+		add_text(text, "%s%s", i ? ", " : ", which translates what leaves ",
+			 prefix ? prefix : "?");
+	}
+	add_forwards(json_object_get(json_object_get(doc, "nat"), "forwards"), text);
+}
+
 static void doc_text(const struct vs_op *op, char text[VS_OP_TEXT_LEN])
 {
+	const json_t *ports = json_object_get(op->doc, "ports");
+
 	if (op->index == VS_DOC_VLANS && op->doc)
 		vlans_text(op, text);
+	else if (op->index == VS_DOC_PORTS && ports)
+		snprintf(
+			text, VS_OP_TEXT_LEN,
+			"keep ports %d-%d from the %s's sockets, to translate to them in user space",
+			(int)json_integer_value(json_array_get(ports, 0)),
+			(int)json_integer_value(json_array_get(ports, 1)), op->text);
 	else
 		snprintf(text, VS_OP_TEXT_LEN, "%s %s %s", op->doc ? "set" : "remove",
 			 op->index < VS_DOC_NR ? vs_doc_text((enum vs_doc_kind)op->index) : "?",
 			 op->text);
+	if (op->index == VS_DOC_FAST_NETWORK)
+		add_translated(op->doc, text);
 }
 
 void vs_op_text(const struct vs_op *op, char text[VS_OP_TEXT_LEN])

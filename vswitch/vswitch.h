@@ -134,6 +134,7 @@ enum vs_doc_kind {
 	VS_DOC_XDP,	/* on a link that a program listens in on, by its name: vswitch/xdp.h */
 	VS_DOC_FAST_NETWORK, /* what vifrost-netback switches, by the network's name: vswitch/fastnet.h */
 	VS_DOC_FAST_PORT, /* by the vif's name, "vif3.0", which need not have a link */
+	VS_DOC_PORTS, /* ports of the host's that vifrost-netback translates to: vswitch/ports.h */
 	VS_DOC_NR,
 };
 

@@ -59,8 +59,10 @@ static const struct {
 	{ "isolated",
 	  HEAD "  net0: { mode: isolated, subnets: [ { cidr: 10.30.0.0/24, dhcp: { range: "
 	       "10.30.0.100-10.30.0.199 } } ] }\n" },
-	{ "dpdk", HEAD "  net0: { mode: bridge, uplink: lan0, addresses: [192.0.2.10/24, dhcp], "
-		       "datapath: dpdk }\n" },
+	{ "dpdk", HEAD "  wan0: { mode: bridge, uplink: lan0, addresses: [192.0.2.10/24, dhcp], "
+		       "datapath: dpdk }\n"
+		       "  net0: { mode: nat, subnets: [ { cidr: 10.20.0.0/24 } ], "
+		       "egress: { network: wan0 }, datapath: dpdk }\n" },
 };
 
 #define NR_POLICIES (sizeof(policies) / sizeof(policies[0]))

@@ -22,8 +22,8 @@ for state in tap dpdk; do
 	END
 done
 
-told() { # what vifrost-netback was, but for what comes by itself: where neighbours are
-	netback_rpc fast.get | jq -cS '.result | del(.networks[].route.prefixes)'
+told() { # what vifrost-netback was, but for what comes by itself: where neighbours are, and the host's address
+	netback_rpc fast.get | jq -cS '.result | del(.networks[].route.prefixes, .networks[].nat.pool)'
 }
 # Links of a TAP's kind are made by vifrost-netback with a hardware address of the kernel's, then get ours.
 dump_all() { dump; told; }

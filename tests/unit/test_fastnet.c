@@ -14,61 +14,11 @@
 #include "vswitch/fake.h"
 #include "vswitch/fastnet.h"
 
-static int setup(void **state)
-{
-	struct plan_host *h = plan_host_open();
-
-	h->before = vs_observed_text(&h->fake->model);
-	*state = h;
-	return 0;
-}
-
-static void take_before(struct plan_host *h)
-{
-	free(h->before);
-	h->before = vs_observed_text(&h->fake->model);
-}
-
-/* All undone, in reverse: what was there before is there again. */
-static void undo_all(struct plan_host *h)
-{
-	char why[VS_TEXT_LEN];
-	char *text;
-
-	for (size_t i = h->plan.nr; i-- > 0;)
-		assert_int_equal(vs_step_undo(&h->fake->sys, &h->plan.steps[i], why), 0);
-	text = vs_observed_text(&h->fake->model);
-	assert_string_equal(text, h->before);
-	free(text);
-}
-
-static struct vs_network *want(struct plan_host *h, const char *name, const struct vs_mode *mode)
-{
-	struct vs_network *n = vs_wanted_add_network(&h->wanted);
-
-	assert_non_null(n);
-	strcpy(n->name, name);
-	n->mode = mode;
-	n->mtu = 1500;
-	return n;
-}
-
 static void want_uplink(struct vs_network *n, const char *link)
 {
 	n->has_uplink = true;
 	strcpy(n->uplink_name, "lan");
 	strcpy(n->uplink.name, link);
-}
-
-static void want_subnet(struct vs_network *n, const char *prefix, int len, const char *gateway)
-{
-	struct vs_subnet *s = vs_network_add_subnet(n);
-
-	assert_non_null(s);
-	s->prefix.family = AF_INET;
-	s->prefix.len = (uint8_t)len;
-	assert_int_equal(inet_pton(AF_INET, prefix, s->prefix.address), 1);
-	assert_int_equal(inet_pton(AF_INET, gateway, s->gateway), 1);
 }
 
 static struct vs_vif *want_vif(struct plan_host *h, uint16_t domid, const char *network)
@@ -111,16 +61,7 @@ static void give_address(struct plan_host *h, const char *link, const char *addr
 	assert_int_equal(inet_pton(AF_INET, address, op.addr.local), 1);
 	memcpy(op.addr.peer, op.addr.local, sizeof(op.addr.peer));
 	assert_int_equal(vs_model_apply(&h->fake->model, &op), 0);
-	take_before(h);
-}
-
-static bool is_there(struct plan_host *h, const char *line)
-{
-	char *text = vs_observed_text(&h->fake->model);
-	bool found = strstr(text, line) != NULL;
-
-	free(text);
-	return found;
+	plan_host_keep(h);
 }
 
 static json_t *doc_of(struct plan_host *h, enum vs_doc_kind kind, const char *name)
@@ -153,7 +94,7 @@ static size_t step_of(struct plan_host *h, enum vs_op_kind kind, uint32_t index,
 static void test_bridge_is_a_tap_with_the_uplinks_addresses(void **state)
 {
 	struct plan_host *h = *state;
-	struct vs_network *n = want(h, "xenbr0", &vs_mode_fast_bridge);
+	struct vs_network *n = plan_host_want(h, "xenbr0", &vs_mode_fast_bridge);
 	const json_t *doc;
 
 	want_uplink(n, "eth0");
@@ -171,8 +112,8 @@ static void test_bridge_is_a_tap_with_the_uplinks_addresses(void **state)
 	assert_int_equal(json_integer_value(json_array_get(json_object_get(doc, "cpus"), 0)), 1);
 	assert_int_equal(json_integer_value(json_object_get(doc, "memory")), 64 << 20);
 	assert_true(json_is_false(json_object_get(doc, "hugepages")));
-	assert_true(is_there(h, "addr xenbr0 192.0.2.10/24"));
-	assert_false(is_there(h, "addr eth0 192.0.2.10/24"));
+	assert_true(plan_host_shows(h, "addr xenbr0 192.0.2.10/24"));
+	assert_false(plan_host_shows(h, "addr eth0 192.0.2.10/24"));
 	assert_string_equal(find_link(h, "xenbr0")->kind, "tun");
 	assert_int_equal(find_link(h, "eth0")->master, 0);
 	/* The host's own stack takes nothing from it. */
@@ -192,7 +133,7 @@ static void test_addresses_move_make_before_break(void **state)
 	struct plan_host *h = *state;
 	size_t made, up, taken, lost;
 
-	want_uplink(want(h, "xenbr0", &vs_mode_fast_bridge), "eth0");
+	want_uplink(plan_host_want(h, "xenbr0", &vs_mode_fast_bridge), "eth0");
 	give_address(h, "eth0", "192.0.2.10");
 	assert_int_equal(plan_host_plan(h), 0);
 	made = step_of(h, VS_OP_ADDR_ADD, 0, "xenbr0");
@@ -207,13 +148,14 @@ static void test_all_of_it_is_undone(void **state)
 {
 	struct plan_host *h = *state;
 
-	want_uplink(want(h, "xenbr0", &vs_mode_fast_bridge), "eth0");
-	want_subnet(want(h, "nat0", &vs_mode_fast_nat), "10.20.0.0", 24, "10.20.0.1");
+	want_uplink(plan_host_want(h, "xenbr0", &vs_mode_fast_bridge), "eth0");
+	plan_host_want_subnet(plan_host_want(h, "nat0", &vs_mode_fast_nat), "10.20.0.0", 24,
+			      "10.20.0.1");
 	give_address(h, "eth0", "192.0.2.10");
 	want_vif(h, 1, "xenbr0");
 	want_vif(h, 2, "nat0");
 	plan_host_apply(h);
-	undo_all(h);
+	plan_host_undo(h);
 }
 
 static void test_down_leaves_nothing(void **state)
@@ -221,7 +163,7 @@ static void test_down_leaves_nothing(void **state)
 	struct plan_host *h = *state;
 	char *text;
 
-	want_uplink(want(h, "xenbr0", &vs_mode_fast_bridge), "eth0");
+	want_uplink(plan_host_want(h, "xenbr0", &vs_mode_fast_bridge), "eth0");
 	give_address(h, "eth0", "192.0.2.10");
 	want_vif(h, 1, "xenbr0");
 	plan_host_apply(h);
@@ -237,12 +179,13 @@ static void test_nat_has_its_gateway_on_the_tap(void **state)
 	struct plan_host *h = *state;
 	const json_t *doc;
 
-	want_subnet(want(h, "nat0", &vs_mode_fast_nat), "10.20.0.0", 24, "10.20.0.1");
+	plan_host_want_subnet(plan_host_want(h, "nat0", &vs_mode_fast_nat), "10.20.0.0", 24,
+			      "10.20.0.1");
 	plan_host_apply(h);
 	doc = doc_of(h, VS_DOC_FAST_NETWORK, "nat0");
 	assert_string_equal(text_in(doc, NULL, "mode"), "nat");
 	assert_null(json_object_get(doc, "uplink"));
-	assert_true(is_there(h, "addr nat0 10.20.0.1/24 "));
+	assert_true(plan_host_shows(h, "addr nat0 10.20.0.1/24 "));
 	assert_int_equal(h->fake->model.sysctls[VS_SYSCTL_FORWARDING4], 1);
 	assert_non_null(doc_of(h, VS_DOC_NFT, "inet vifrost-nat"));
 }
@@ -251,11 +194,11 @@ static void test_nat_has_its_gateway_on_the_tap(void **state)
 static void test_guests_alone_are_kept_apart(void **state)
 {
 	struct plan_host *h = *state;
-	struct vs_network *n = want(h, "rt0", &vs_mode_fast_route);
+	struct vs_network *n = plan_host_want(h, "rt0", &vs_mode_fast_route);
 	const json_t *guard;
 	struct vs_vif *vif;
 
-	want_subnet(n, "198.51.100.0", 24, "198.51.100.1");
+	plan_host_want_subnet(n, "198.51.100.0", 24, "198.51.100.1");
 	n->fast.is_per_guest = true;
 	vif = want_vif(h, 1, "rt0");
 	vif->addrs[vif->nr_addrs++] = (struct vs_prefix){ .family = AF_INET,
@@ -282,7 +225,7 @@ static void test_guests_alone_are_kept_apart(void **state)
 static void test_rates_and_vlans_are_the_ports(void **state)
 {
 	struct plan_host *h = *state;
-	struct vs_network *n = want(h, "xenbr0", &vs_mode_fast_bridge);
+	struct vs_network *n = plan_host_want(h, "xenbr0", &vs_mode_fast_bridge);
 	struct vs_vif *vif;
 	const json_t *doc;
 
@@ -313,7 +256,7 @@ static void test_quarantine_is_no_document(void **state)
 {
 	struct plan_host *h = *state;
 
-	want(h, "xenbr0", &vs_mode_fast_bridge);
+	plan_host_want(h, "xenbr0", &vs_mode_fast_bridge);
 	want_vif(h, 1, "xenbr0");
 	plan_host_apply(h);
 	assert_non_null(doc_of(h, VS_DOC_FAST_PORT, "vif1.0"));
@@ -326,7 +269,7 @@ static void test_a_vif_that_is_gone_loses_its_port(void **state)
 {
 	struct plan_host *h = *state;
 
-	want(h, "xenbr0", &vs_mode_fast_bridge);
+	plan_host_want(h, "xenbr0", &vs_mode_fast_bridge);
 	want_vif(h, 1, "xenbr0");
 	plan_host_apply(h);
 	h->wanted.nr_vifs = 0;
@@ -338,7 +281,7 @@ static void test_a_vif_that_is_gone_loses_its_port(void **state)
 static void test_a_bridge_changes_its_switch(void **state)
 {
 	struct plan_host *h = *state;
-	struct vs_network *n = want(h, "xenbr0", &vs_mode_bridge);
+	struct vs_network *n = plan_host_want(h, "xenbr0", &vs_mode_bridge);
 	size_t off, on;
 
 	want_uplink(n, "eth0");
@@ -351,8 +294,8 @@ static void test_a_bridge_changes_its_switch(void **state)
 	h->wanted.networks[0].mode = &vs_mode_fast_bridge;
 	plan_host_apply(h);
 	assert_string_equal(find_link(h, "xenbr0")->kind, "tun");
-	assert_true(is_there(h, "addr xenbr0 192.0.2.10/24"));
-	assert_false(is_there(h, "addr eth0 192.0.2.10/24"));
+	assert_true(plan_host_shows(h, "addr xenbr0 192.0.2.10/24"));
+	assert_false(plan_host_shows(h, "addr eth0 192.0.2.10/24"));
 	assert_non_null(doc_of(h, VS_DOC_FAST_PORT, "vif1.0"));
 	/* Its TAP, off its bridge, hands the host nothing of the guest's until it is gone. */
 	assert_false(find_link(h, "vif1.0")->is_up);
@@ -363,7 +306,7 @@ static void test_a_bridge_changes_its_switch(void **state)
 	h->wanted.networks[0].mode = &vs_mode_bridge;
 	plan_host_apply(h);
 	assert_string_equal(find_link(h, "xenbr0")->kind, "bridge");
-	assert_true(is_there(h, "addr xenbr0 192.0.2.10/24"));
+	assert_true(plan_host_shows(h, "addr xenbr0 192.0.2.10/24"));
 	assert_null(doc_of(h, VS_DOC_FAST_NETWORK, "xenbr0"));
 	assert_null(doc_of(h, VS_DOC_FAST_PORT, "vif1.0"));
 	assert_null(doc_of(h, VS_DOC_NFT, "netdev vifrost-eth0"));
@@ -375,15 +318,15 @@ static void test_that_change_is_undone(void **state)
 {
 	struct plan_host *h = *state;
 
-	want_uplink(want(h, "xenbr0", &vs_mode_bridge), "eth0");
+	want_uplink(plan_host_want(h, "xenbr0", &vs_mode_bridge), "eth0");
 	give_address(h, "eth0", "192.0.2.10");
 	want_vif(h, 1, "xenbr0");
 	add_tap(h, "vif1.0");
 	plan_host_apply(h);
-	take_before(h);
+	plan_host_keep(h);
 	h->wanted.networks[0].mode = &vs_mode_fast_bridge;
 	plan_host_apply(h);
-	undo_all(h);
+	plan_host_undo(h);
 }
 
 static void test_the_uplink_changes(void **state)
@@ -392,7 +335,7 @@ static void test_the_uplink_changes(void **state)
 	const json_t *doc;
 
 	assert_non_null(vs_fake_add_link(h->fake, "eth1", ""));
-	want_uplink(want(h, "xenbr0", &vs_mode_fast_bridge), "eth0");
+	want_uplink(plan_host_want(h, "xenbr0", &vs_mode_fast_bridge), "eth0");
 	plan_host_apply(h);
 	strcpy(h->wanted.networks[0].uplink.name, "eth1");
 	plan_host_apply(h);
@@ -407,7 +350,7 @@ static void test_what_was_told_differently_is_repaired(void **state)
 	struct plan_host *h = *state;
 	json_t *bad;
 
-	want(h, "xenbr0", &vs_mode_fast_bridge);
+	plan_host_want(h, "xenbr0", &vs_mode_fast_bridge);
 	want_vif(h, 1, "xenbr0");
 	plan_host_apply(h);
 	bad = json_pack("{ss sb s{ss}}", "network", "xenbr0", "protected", 0, "guard", "level",
@@ -425,7 +368,7 @@ static void test_anothers_link_is_not_taken(void **state)
 	struct plan_host *h = *state;
 
 	assert_non_null(vs_fake_add_link(h->fake, "xenbr0", "bridge"));
-	want(h, "xenbr0", &vs_mode_fast_bridge);
+	plan_host_want(h, "xenbr0", &vs_mode_fast_bridge);
 	assert_int_equal(plan_host_plan(h), -EINVAL);
 	assert_string_equal(h->ds.v[0].code, "VF0510");
 }
@@ -434,7 +377,7 @@ static void test_without_vifrost_netback_nothing_is_planned(void **state)
 {
 	struct plan_host *h = *state;
 
-	want(h, "xenbr0", &vs_mode_fast_bridge);
+	plan_host_want(h, "xenbr0", &vs_mode_fast_bridge);
 	strcpy(h->wanted.fast_why, "vifrost-netback does not run: start it");
 	assert_int_equal(plan_host_plan(h), -EINVAL);
 	assert_string_equal(h->ds.v[0].code, "VF0516");
@@ -445,7 +388,7 @@ static void test_without_vifrost_netback_nothing_is_planned(void **state)
 static void test_the_tap_is_not_taken_for_its_uplink(void **state)
 {
 	struct plan_host *h = *state;
-	struct vs_network *n = want(h, "xenbr0", &vs_mode_fast_bridge);
+	struct vs_network *n = plan_host_want(h, "xenbr0", &vs_mode_fast_bridge);
 
 	want_uplink(n, "");
 	n->uplink.has_mac = true;
@@ -462,7 +405,7 @@ static void test_the_tap_is_not_taken_for_its_uplink(void **state)
 static void test_a_card_of_dpdks_is_the_uplink(void **state)
 {
 	struct plan_host *h = *state;
-	struct vs_network *n = want(h, "xenbr0", &vs_mode_fast_bridge);
+	struct vs_network *n = plan_host_want(h, "xenbr0", &vs_mode_fast_bridge);
 	const json_t *doc;
 
 	want_uplink(n, "");
@@ -481,11 +424,11 @@ static void test_a_card_of_dpdks_is_the_uplink(void **state)
 static void test_one_vif_is_placed(void **state)
 {
 	struct plan_host *h = *state;
-	struct vs_network *n = want(h, "rt0", &vs_mode_fast_route);
+	struct vs_network *n = plan_host_want(h, "rt0", &vs_mode_fast_route);
 	struct vs_vif vif = { .name = "vif3.0", .domid = 3, .network = "rt0", .has_mac = true };
 	char why[VS_TEXT_LEN];
 
-	want_subnet(n, "198.51.100.0", 24, "198.51.100.1");
+	plan_host_want_subnet(n, "198.51.100.0", 24, "198.51.100.1");
 	n->proxy_neighbours = true;
 	strcpy(n->egress.network, "eth0");
 	assert_int_equal(vs_place_vif(&h->fake->sys, n, &vif, why), -ENONET);
@@ -504,7 +447,7 @@ static void test_one_vif_is_placed(void **state)
 static void test_the_fallback_is_the_kernels_switch(void **state)
 {
 	struct plan_host *h = *state;
-	struct vs_network *n = want(h, "xenbr0", &vs_mode_fast_bridge);
+	struct vs_network *n = plan_host_want(h, "xenbr0", &vs_mode_fast_bridge);
 
 	n->fast.may_fall_back = true;
 	vs_fast_decide(&h->wanted, "/nonexistent", 0);
@@ -523,17 +466,32 @@ static void test_the_fallback_is_the_kernels_switch(void **state)
 static void test_cores_that_are_not_there(void **state)
 {
 	struct plan_host *h = *state;
-	struct vs_network *n = want(h, "xenbr0", &vs_mode_fast_bridge);
+	struct vs_network *n = plan_host_want(h, "xenbr0", &vs_mode_fast_bridge);
 
 	n->fast.cpus[n->fast.nr_cpus++] = 4095;
 	assert_int_equal(vs_fast_check_host(&h->wanted, &h->ds), -EINVAL);
 	assert_non_null(strstr(h->ds.v[0].message, "no core 4095"));
 }
 
+static void test_a_card_that_is_not_there(void **state)
+{
+	struct plan_host *h = *state;
+	struct vs_network *n = plan_host_want(h, "xenbr0", &vs_mode_fast_bridge);
+
+	n->has_uplink = true;
+	strcpy(n->uplink.pci, "FFFF:ff:1f.7");
+	assert_int_equal(vs_fast_check_host(&h->wanted, &h->ds), -EINVAL);
+	assert_non_null(strstr(h->ds.v[0].message, "no PCI device FFFF:ff:1f.7"));
+	/* One by a name needs no card. */
+	diags_fini(&h->ds);
+	n->uplink.pci[0] = 0;
+	assert_int_equal(vs_fast_check_host(&h->wanted, &h->ds), 0);
+}
+
 static void test_not_all_cores_are_given_away(void **state)
 {
 	struct plan_host *h = *state;
-	struct vs_network *n = want(h, "xenbr0", &vs_mode_fast_bridge);
+	struct vs_network *n = plan_host_want(h, "xenbr0", &vs_mode_fast_bridge);
 
 	for (uint16_t cpu = 0; cpu < VS_CPUS_MAX; cpu++)
 		n->fast.cpus[n->fast.nr_cpus++] = cpu;
@@ -541,7 +499,7 @@ static void test_not_all_cores_are_given_away(void **state)
 	assert_non_null(strstr(h->ds.v[h->ds.nr - 1].message, "too few cores"));
 }
 
-#define T(name) cmocka_unit_test_setup_teardown(name, setup, plan_host_teardown)
+#define T(name) cmocka_unit_test_setup_teardown(name, plan_host_setup, plan_host_teardown)
 
 int main(void)
 {
@@ -566,6 +524,7 @@ int main(void)
 		T(test_one_vif_is_placed),
 		T(test_the_fallback_is_the_kernels_switch),
 		T(test_cores_that_are_not_there),
+		T(test_a_card_that_is_not_there),
 		T(test_not_all_cores_are_given_away),
 	};
 
