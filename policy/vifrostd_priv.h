@@ -398,6 +398,8 @@ void routes_stop(struct vifrostd *d);
 void routes_changed(struct vifrostd *d);
 /* Documents may have changed: say soon where the host's routes lead. */
 void routes_sync(struct vifrostd *d);
+/* fastnet_explain() of a vif that is placed; a new reference, NULL: nothing to say, or out of memory. */
+json_t *routes_explain(struct vifrostd *d, const struct vs_vif *vif);
 
 /* vifrostd_guard.c: what watches over a try. */
 int tx_guard_start(struct vifrostd *d);

@@ -18,6 +18,7 @@
 #include <arpa/inet.h>
 
 #include "base/clock.h"
+#include "vswitch/fastnet_explain.h"
 #include "vswitch/fastnet_nat.h"
 #include "vswitch/fastnet_route.h"
 
@@ -270,6 +271,25 @@ static void on_confirm_timer(void *arg)
 
 	json_object_clear(w->told);
 	renew(w, true);
+}
+
+static json_t *doc_of(void *ctx, const char *network)
+{
+	struct vs_system *sys = ctx;
+	char why[VS_TEXT_LEN];
+	json_t *doc = NULL;
+
+	return sys->ops->doc(sys, VS_DOC_FAST_NETWORK, network, &doc, why) ? NULL : doc;
+}
+
+json_t *routes_explain(struct vifrostd *d, const struct vs_vif *vif)
+{
+	const struct vs_network *n = vs_wanted_network(&d->networks, vif->network);
+	const struct routes_watch *w = d->routes;
+
+	return n && w ? fastnet_explain(&d->networks, n, vif->guest, doc_of, d->sys,
+					w->fib_why[0] ? w->fib_why : w->why)
+		      : NULL;
 }
 
 void routes_sync(struct vifrostd *d)

@@ -236,12 +236,14 @@ static void rpc_explain(void *arg, struct rpc_call *call)
 		return;
 	}
 	vif_decide(d, d->policy, vif, true, &p);
-	reply_or_nomem(call, json_pack("{so ss ss* so* so* so*}", "vif", status_vif_json(d, vif),
-				       "why", p.why, "file", p.line ? p.file : NULL, "line",
-				       p.line ? json_integer(p.line) : NULL, "effective",
-				       p.effective, "dropped",
-				       vif->actual == VIF_DATAPATH_DPDK ? dropped_by_switch(d, vif)
-									: dropped_json(vif)));
+	reply_or_nomem(
+		call,
+		json_pack("{so ss ss* so* so* so* so*}", "vif", status_vif_json(d, vif), "why",
+			  p.why, "file", p.line ? p.file : NULL, "line",
+			  p.line ? json_integer(p.line) : NULL, "effective", p.effective, "routing",
+			  p.is_placed ? routes_explain(d, &p.vif) : NULL, "dropped",
+			  vif->actual == VIF_DATAPATH_DPDK ? dropped_by_switch(d, vif)
+							   : dropped_json(vif)));
 }
 
 const struct rpc_method vifrostd_methods[] = {

@@ -35,33 +35,27 @@ policy "" > /run/open.yaml
 policy "$firewall" > /run/closed.yaml
 sed -i 's/^\t*//' /run/*.yaml
 
-status() {
-	printf '{"method":"fast.status","params":{}}\n' | timeout 5 socat -t 5 - "UNIX-CONNECT:$VIFROST_RUN_DIR/netback.sock"
-}
-# What user space routed, and what the host's ends got, of all that came from ports of rt0 and xenbr0.
-routed() { status | jq '[.result | .. | .routed? // empty] | add'; }
-to_kernel() { status | jq '[.result.networks[].host."to-frames"] | add'; }
+# What the host's ends got, of all that came from ports of rt0 and xenbr0.
+to_kernel() { netback_rpc fast.status | jq '[.result.networks[].host."to-frames"] | add'; }
 prefixes() { jq -r ".networks.$1.route.prefixes[] | select(.\"via-mac\") | .to" "$VIFROST_RUN_DIR/fast.json"; }
 knows() { prefixes "$1" | grep -qxF "$2"; }
 no_prefix() { ! knows "$1" "$2"; }
-has_no_drift() { [ "$(vifrost status -j | jq '.drift.steps // [] | length')" = 0 ]; }
-reaches() { in_guest "$1" timeout 2 bash -c ": < /dev/tcp/$2/$3" 2> /dev/null; }
 lan_reaches() { in_lan timeout 2 bash -c ": < /dev/tcp/$1/$2" 2> /dev/null; }
 
 # The command passes, and user space routed its packets; a few of all are neighbours' questions.
 is_user_space() {
 	local before kernel
-	before=$(routed) kernel=$(to_kernel)
+	before=$(fast_routed) kernel=$(to_kernel)
 	"$@" || return 1
-	user=$(($(routed) - before)) kernel=$(($(to_kernel) - kernel))
+	user=$(($(fast_routed) - before)) kernel=$(($(to_kernel) - kernel))
 	[ $user -ge 16 ] && [ $((kernel * 2)) -le $user ] || { echo "$user packets by user space, $kernel by the kernel: $*"; return 1; }
 }
 by_user_space() { is_user_space "$@" || fail "not by user space: $*"; }
 by_kernel() {
 	local before
-	before=$(routed)
+	before=$(fast_routed)
 	"$@" || fail "does not pass: $*"
-	[ "$(routed)" = "$before" ] || fail "by user space: $*"
+	[ "$(fast_routed)" = "$before" ] || fail "by user space: $*"
 }
 pings() { in_guest "$1" ping -q -c 10 -i 0.05 -W 1 "$2" > /dev/null; }
 
@@ -90,7 +84,7 @@ by_user_space pings r1 $LAB_LAN6
 by_user_space pings b1 198.51.100.12
 by_user_space in_lan ping -q -c 10 -i 0.05 -W 1 198.51.100.11
 ! in_guest r1 ping -q -c 1 -W 1 -t 1 $LAB_LAN4 | grep -q ' 0% packet loss' || fail "a packet outlives its TTL"
-wait_for 5 has_no_drift || fail "drift: $(vifrost status -j | jq -c .drift)"
+assert_no_drift
 [ "$(vifrost apply -j /run/open.yaml | jq .changes)" = 0 ] || fail "a second apply changes something"
 
 # A route of the host's, and one away again; policy routing is the kernel's alone.
@@ -102,9 +96,12 @@ ip route del 203.0.113.0/24
 ip rule add from 198.51.100.12 lookup 100
 wait_for 5 no_prefix rt0 0.0.0.0/0 || fail "routing rules are not heeded"
 by_kernel pings r1 $LAB_LAN4
+assert_explained r1 '.routing | .by == "kernel" and (.why | contains("routing rules of its own"))'
 ip rule del from 198.51.100.12 lookup 100
 wait_for 5 knows rt0 0.0.0.0/0
 wait_for 5 knows xenbr0 198.51.100.11
+assert_explained r1 '.routing | .by == "user space" and .networks == ["xenbr0"]'
+assert_explained b1 '.routing == null'
 
 # The firewall holds: refused in user space, the kernel refuses it as well; what is let in is user space's.
 in_guest r1 socat TCP4-LISTEN:80,fork,reuseaddr EXEC:'head -c 400000 /dev/zero' &
@@ -137,5 +134,5 @@ daemon_start vifrost-netback
 assert_ping r1 $LAB_LAN4
 assert_ping r2 $LAB_LAN4
 wait_for 5 is_user_space pings r1 $LAB_LAN4 || fail "another vifrost-netback does not route"
-wait_for 5 has_no_drift || fail "drift: $(vifrost status -j | jq -c .drift)"
+assert_no_drift
 test_end

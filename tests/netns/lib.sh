@@ -94,6 +94,12 @@ fast_routed() { netback_rpc fast.status | jq '[.result | .. | .routed? // empty]
 
 # Guest $1's vif, as vifrostd sees it: a filter of jq's.
 vif_says() { vifrost vif list -j | jq -e --arg guest "$1" ".[] | select(.guest == \$guest) | $2" > /dev/null; }
+# What `vifrost explain` says of it: the same.
+assert_explained() {
+	local vif
+	vif=vif$(vxl domid "$1").0
+	vifrost explain -j "$vif" | jq -e "$2" > /dev/null || fail "explain $vif: $(vifrost explain "$vif")"
+}
 has_no_drift() { [ "$(vifrost status -j | jq '.drift.steps // [] | length')" = 0 ]; }
 assert_no_drift() { wait_for 5 has_no_drift || fail "drift: $(vifrost status -j | jq -c .drift)"; }
 
