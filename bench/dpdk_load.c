@@ -8,10 +8,12 @@
  * It says "ready" once both links are up, then reads loads from its input, a line each, and prints one JSON
  * object for each; it sleeps in between:
  *
- *	pair|trip|send|receive [KEY=VALUE]...
+ *	pair|echo|trip|send|receive [KEY=VALUE]...
  *
- * seconds, size of a frame, flows, window (frames in flight each way), ways (1 or 2), warmup-ms, and watch:
- * process numbers of the switch, whose processor time is "cycles" a frame then, of the time stamp counter.
+ * seconds, size of a frame, flows, window (frames in flight each way), ways (1 or 2), warmup-ms, gap-us (between
+ * two round trips), and watch: process numbers of the switch, whose processor time is "cycles" a frame then, of the
+ * time stamp counter; or processor: the number of one that does nothing else. Where there is a router: src, dst and
+ * gw of what leaves the first device, and seen, the source that it is to come with.
  * "wait" is the part of the time that the unluckiest thread waited for a processor: see load/watch.c.
  */
 #include <errno.h>
@@ -19,6 +21,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <arpa/inet.h>
 
 #include <rte_cycles.h>
 #include <rte_eal.h>
@@ -43,9 +46,8 @@ static const struct {
 	load_run_fn run;
 	uint16_t nr_ports;
 } loads[] = {
-	{ "pair", load_run_pair, 2 },
-	{ "trip", load_run_trip, 2 },
-	{ "send", load_run_send, 1 },
+	{ "pair", load_run_pair, 2 },	    { "echo", load_run_echo, 2 },
+	{ "trip", load_run_trip, 2 },	    { "send", load_run_send, 1 },
 	{ "receive", load_run_receive, 1 },
 };
 
@@ -60,6 +62,16 @@ static const struct {
 	{ "window", offsetof(struct load_spec, window), 1, 4096 },
 	{ "ways", offsetof(struct load_spec, ways), 1, 2 },
 	{ "warmup-ms", offsetof(struct load_spec, warmup_ms), 0, 10000 },
+	{ "gap-us", offsetof(struct load_spec, gap_us), 0, 100000 },
+};
+
+static const struct {
+	const char *name;
+	size_t offset;
+} addresses[] = {
+	{ "src", offsetof(struct load_spec, src) },
+	{ "dst", offsetof(struct load_spec, dst) },
+	{ "seen", offsetof(struct load_spec, seen) },
 };
 
 static int fail(const char *what, int r)
@@ -130,6 +142,16 @@ static bool read_watch(char *list, struct load_spec *spec)
 	return spec->nr_watch > 0;
 }
 
+static bool read_address(const char *text, uint32_t *out)
+{
+	struct in_addr in;
+
+	if (inet_pton(AF_INET, text, &in) != 1)
+		return false;
+	*out = ntohl(in.s_addr);
+	return true;
+}
+
 static bool read_key(char *text, struct load_spec *spec)
 {
 	char *value = strchr(text, '=');
@@ -140,6 +162,18 @@ static bool read_key(char *text, struct load_spec *spec)
 	*value++ = '\0';
 	if (!strcmp(text, "watch"))
 		return read_watch(value, spec);
+	if (!strcmp(text, "processor")) {
+		bool is_number = !parse_u32(value, 4096, &n);
+
+		spec->processor = is_number ? n + 1 : 0;
+		return is_number;
+	}
+	if (!strcmp(text, "gw"))
+		return !parse_mac(value, spec->gw);
+	for (size_t i = 0; i < sizeof(addresses) / sizeof(addresses[0]); i++)
+		if (!strcmp(text, addresses[i].name))
+			return read_address(
+				value, (uint32_t *)(void *)((char *)spec + addresses[i].offset));
 	for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++) {
 		if (strcmp(text, keys[i].name) != 0)
 			continue;
@@ -157,6 +191,7 @@ static void print(const char *name, const struct load_spec *spec, const struct l
 	double hz = (double)rte_get_tsc_hz(), s = r->seconds > 0 ? r->seconds : 1;
 	double frames = name[0] == 's' ? (double)r->sent : (double)r->received;
 	double each = frames > 0 ? hz / frames : 0;
+	double run_s = spec->processor ? w->processor * s : w->run_s;
 
 	printf("{\"load\": \"%s\", \"size\": %" PRIu64 ", \"seconds\": %.4f, \"sent\": %" PRIu64
 	       ", \"received\": %" PRIu64 ", \"lost\": %" PRIu64 ", \"late\": %" PRIu64
@@ -165,8 +200,8 @@ static void print(const char *name, const struct load_spec *spec, const struct l
 	       r->foreign);
 	printf(", \"mpps\": %.4f, \"gbps\": %.4f, \"cycles\": %.1f, \"own-cycles\": %.1f"
 	       ", \"busy\": %.4f, \"wait\": %.4f",
-	       frames / s / 1e6, frames / s * (double)spec->size * 8 / 1e9, w->run_s * each,
-	       w->own_run_s * each, w->run_s / s, w->wait);
+	       frames / s / 1e6, frames / s * (double)spec->size * 8 / 1e9, run_s * each,
+	       w->own_run_s * each, run_s / s, w->wait);
 	printf(", \"rounds\": %" PRIu64 ", \"no-answer\": %" PRIu64
 	       ", \"p50-us\": %.3f, \"p99-us\": %.3f}\n",
 	       r->rounds, r->no_answer, r->p50_us, r->p99_us);
@@ -195,6 +230,18 @@ static bool run_line(char *line, uint16_t nr_ports, struct rte_mempool *pool)
 	loads[i].run(&spec, pool, &watch, &result);
 	print(loads[i].name, &spec, &watch, &result);
 	return true;
+}
+
+/* One for what is sent that a device has, of memory that it need not copy: net_xenfront with zero-copy=1. */
+static struct rte_mempool *own_pool(struct rte_mempool *usual)
+{
+	char name[RTE_ETH_NAME_MAX_LEN];
+	struct rte_mempool *pool;
+
+	if (rte_eth_dev_get_name_by_port(0, name))
+		return usual;
+	pool = rte_mempool_lookup(name);
+	return pool ? pool : usual;
 }
 
 static int serve(uint16_t nr_ports, struct rte_mempool *pool)
@@ -248,7 +295,7 @@ int main(int argc, char **argv)
 		return fail("no memory for frames", rte_errno);
 	rc = ports_begin(nr, (uint16_t)slots, pool);
 	if (!rc)
-		rc = serve(nr, pool);
+		rc = serve(nr, own_pool(pool));
 	for (uint16_t i = 0; i < nr; i++)
 		rte_eth_dev_stop(i);
 	rte_eal_cleanup();

@@ -15,12 +15,12 @@ BENCH_SOURCE=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 # shellcheck source=scripts/lab.sh
 . "$BENCH_SOURCE/scripts/lab.sh"
 
-bench_json='' bench_rows=() bench_members=() bench_missed=0 bench_lab=1 bench_policy=$BENCH_SOURCE/configs/policies/bridge.yaml
+bench_json='' bench_suffix='' bench_rows=() bench_members=() bench_missed=0 bench_lab=1 bench_policy=$BENCH_SOURCE/configs/policies/bridge.yaml
 
 # Options that all have. A benchmark's own ones are in bench_options[--name]=default before the call.
 declare -A bench_options
 bench_usage() {
-	sed -n '3,/^[^#]/s/^# \{0,1\}//p' "$0"
+	sed -n '3,/^[^#]/{/^# shellcheck /d;s/^# \{0,1\}//p}' "$0"
 	echo "Options: --json FILE, the figures as JSON; --bin-dir DIR, take these programs"
 	local name
 	for name in "${!bench_options[@]}"; do
@@ -74,9 +74,9 @@ bench_host() {
 	wait_for 5 ping -c 1 -W 1 -I xenbr0 $LAB_LAN4
 }
 
-# $1 name, $2 value, $3 unit, $4 "min N", "max N" or nothing.
+# $1 name, which bench_suffix is added to, $2 value, $3 unit, $4 "min N", "max N" or nothing.
 bench_figure() {
-	local verdict='' limit=${4:-}
+	local verdict='' limit=${4:-} name=$1$bench_suffix
 	if [ -n "$limit" ]; then
 		verdict=reached
 		if ! awk -v v="$2" -v kind="${limit% *}" -v n="${limit#* }" \
@@ -85,16 +85,20 @@ bench_figure() {
 			bench_missed=1
 		fi
 	fi
-	bench_rows+=("$1|$2 $3|$limit|$verdict")
-	bench_members+=("$(printf '{"name": "%s", "value": %s, "unit": "%s", "limit": "%s"}' "$1" "$2" "$3" "$limit")")
+	bench_rows+=("$name|$2 $3|$limit|$verdict")
+	bench_members+=("$(printf '{"name": "%s", "value": %s, "unit": "%s", "limit": "%s"}' "$name" "$2" "$3" "$limit")")
 }
 
 bench_end() {
-	local r name value limit verdict i
-	printf '\n%-52s %16s  %-10s %s\n' figure value limit ''
+	local r name value limit verdict i width=52
+	for r in "${bench_rows[@]}"; do
+		name=${r%%|*}
+		[ ${#name} -le $width ] || width=${#name}
+	done
+	printf "\n%-${width}s %16s  %-10s %s\n" figure value limit ''
 	for r in "${bench_rows[@]}"; do
 		IFS='|' read -r name value limit verdict <<< "$r"
-		printf '%-52s %16s  %-10s %s\n' "$name" "$value" "$limit" "$verdict"
+		printf "%-${width}s %16s  %-10s %s\n" "$name" "$value" "$limit" "$verdict"
 	done
 	if [ -n "$bench_json" ]; then
 		{
@@ -126,4 +130,23 @@ process_cpu_us() {
 		sum=$((sum + ns / 1000))
 	done
 	echo "$sum"
+}
+# "name microseconds" for each program of ours.
+our_cpu_us() {
+	local pid exe
+	for pid in /proc/[0-9]*; do
+		exe=$(readlink "$pid/exe") || continue
+		[[ $exe == "$LAB_BIN"/* ]] || continue
+		echo "${exe##*/} $(process_cpu_us "${pid#/proc/}")"
+	done | awk '{ us[$1] += $2 } END { for (name in us) print name, us[name] }'
+}
+# States what programs have used between $1 and $2, of our_cpu_us, $3 us apart; of all together $4 the name, $5 the limit.
+our_cpu_figures() {
+	local name us used total=0
+	while read -r name us; do
+		used=$((us - $(awk -v name="$name" '$1 == name { us = $2 } END { print us + 0 }' <<< "$1")))
+		total=$((total + used))
+		bench_figure "CPU of $name" "$(awk -v a=$used -v b="$3" 'BEGIN { printf "%.3f", 100 * a / b }')" %
+	done <<< "$2"
+	bench_figure "$4" "$(awk -v a=$total -v b="$3" 'BEGIN { printf "%.3f", 100 * a / b }')" % "$5"
 }

@@ -32,6 +32,8 @@ struct frame {
 	struct stamp stamp;
 } __attribute__((packed, aligned(2)));
 
+_Static_assert(offsetof(struct frame, stamp) == LOAD_HEADERS,
+	       "headers are what is before the stamp");
 _Static_assert(sizeof(struct frame) <= LOAD_SIZE_MIN, "the smallest frame holds all of it");
 
 static struct rte_ether_addr macs[PORTS_MAX];
@@ -68,11 +70,27 @@ static void stamp(uint8_t *data, const struct load_spec *spec, struct load_way *
 		memcpy(data + spec->size - sizeof(tail), &tail, sizeof(tail));
 }
 
-static void fill_headers(struct frame *f, const struct load_spec *spec, const struct load_way *way)
+static bool has_router(const struct load_spec *spec)
 {
-	uint16_t ip_size = (uint16_t)(spec->size - sizeof(f->eth));
+	static const uint8_t none[RTE_ETHER_ADDR_LEN];
+
+	return memcmp(spec->gw, none, sizeof(none)) != 0;
+}
+
+/* Only port 0's are told: what comes out of port 1 is an answer. */
+static uint32_t address(uint32_t told, uint16_t port, const struct load_way *way)
+{
+	return told && !way->from ? told : RTE_IPV4(10, 99, 0, 1 + port);
+}
+
+void load_frame_begin(const struct load_spec *spec, struct load_way *way)
+{
+	uint16_t ip_size = (uint16_t)(spec->size - sizeof(struct rte_ether_hdr));
+	struct frame *f = (struct frame *)(void *)way->headers;
 
 	f->eth.dst_addr = macs[way->to];
+	if (has_router(spec) && !way->from)
+		memcpy(f->eth.dst_addr.addr_bytes, spec->gw, sizeof(spec->gw));
 	f->eth.src_addr = macs[way->from];
 	f->eth.ether_type = RTE_BE16(RTE_ETHER_TYPE_IPV4);
 	f->ip = (struct rte_ipv4_hdr){
@@ -80,8 +98,8 @@ static void fill_headers(struct frame *f, const struct load_spec *spec, const st
 		.total_length = rte_cpu_to_be_16(ip_size),
 		.time_to_live = 64,
 		.next_proto_id = IPPROTO_UDP,
-		.src_addr = rte_cpu_to_be_32(RTE_IPV4(10, 99, 0, 1 + way->from)),
-		.dst_addr = rte_cpu_to_be_32(RTE_IPV4(10, 99, 0, 1 + way->to)),
+		.src_addr = rte_cpu_to_be_32(address(spec->src, way->from, way)),
+		.dst_addr = rte_cpu_to_be_32(address(spec->dst, way->to, way)),
 	};
 	f->ip.hdr_checksum = rte_ipv4_cksum(&f->ip);
 	f->udp = (struct rte_udp_hdr){
@@ -89,7 +107,6 @@ static void fill_headers(struct frame *f, const struct load_spec *spec, const st
 		.dst_port = RTE_BE16(9),
 		.dgram_len = rte_cpu_to_be_16((uint16_t)(ip_size - sizeof(f->ip))),
 	};
-	f->stamp = (struct stamp){ .magic = MAGIC, .way = way->id };
 }
 
 struct rte_mbuf *load_frame_make(struct rte_mempool *pool, const struct load_spec *spec,
@@ -104,16 +121,63 @@ struct rte_mbuf *load_frame_make(struct rte_mempool *pool, const struct load_spe
 	m->data_len = (uint16_t)spec->size;
 	m->pkt_len = (uint32_t)spec->size;
 	memcpy(data, filling, spec->size);
-	fill_headers((struct frame *)data, spec, way);
+	memcpy(data, way->headers, sizeof(way->headers));
+	((struct frame *)data)->stamp = (struct stamp){ .magic = MAGIC, .way = way->id };
 	stamp(data, spec, way);
 	return m;
 }
 
+/* What the receiving driver noted is nothing to send, but for whose memory it is in. */
+static void forget_notes(struct rte_mbuf *m)
+{
+	m->ol_flags &= RTE_MBUF_F_INDIRECT | RTE_MBUF_F_EXTERNAL;
+}
+
+/* Nobody else has its data. */
+static bool is_own(const struct rte_mbuf *m)
+{
+	return m->nb_segs == 1 && !RTE_MBUF_CLONED(m) && rte_mbuf_refcnt_read(m) == 1 &&
+	       (!RTE_MBUF_HAS_EXTBUF(m) || rte_mbuf_ext_refcnt_read(m->shinfo) == 1);
+}
+
 void load_frame_renew(struct rte_mbuf *m, const struct load_spec *spec, struct load_way *way)
 {
-	/* What the receiving driver noted is nothing to send. */
-	m->ol_flags = 0;
+	forget_notes(m);
 	stamp(rte_pktmbuf_mtod(m, uint8_t *), spec, way);
+}
+
+void load_frame_restore(struct rte_mbuf *m, const struct load_spec *spec, struct load_way *way)
+{
+	struct frame *f = rte_pktmbuf_mtod(m, struct frame *);
+
+	memcpy(f, way->headers, sizeof(way->headers));
+	f->stamp.way = way->id;
+	load_frame_renew(m, spec, way);
+}
+
+void load_frame_return(struct rte_mbuf *m, const struct load_spec *spec, struct load_way *way)
+{
+	struct frame *f = rte_pktmbuf_mtod(m, struct frame *);
+	struct rte_ether_addr mac = f->eth.dst_addr;
+	rte_be32_t ip = f->ip.dst_addr;
+	rte_be16_t port = f->udp.dst_port;
+
+	f->eth.dst_addr = f->eth.src_addr;
+	f->eth.src_addr = mac;
+	f->ip.dst_addr = f->ip.src_addr;
+	f->ip.src_addr = ip;
+	f->udp.dst_port = f->udp.src_port;
+	forget_notes(m);
+	f->stamp.way = way->id;
+	stamp((uint8_t *)f, spec, way);
+	/* Last: stamp() may have given it another. */
+	f->udp.src_port = port;
+}
+
+/* Who seems to have sent it: whether addresses are translated. */
+static bool is_from(const struct frame *f, const struct load_spec *spec, const struct load_way *way)
+{
+	return !spec->seen || way->to == 0 || f->ip.src_addr == rte_cpu_to_be_32(spec->seen);
 }
 
 static bool is_whole(const uint8_t *data, const struct load_spec *spec, uint64_t number)
@@ -147,7 +211,8 @@ bool load_frame_check(struct rte_mbuf *m, const struct load_spec *spec, struct l
 		return false;
 	}
 	number = f->stamp.number;
-	if (unlikely(m->pkt_len != spec->size || !is_whole((const uint8_t *)f, spec, number))) {
+	if (unlikely(m->pkt_len != spec->size || !is_from(f, spec, way) ||
+		     !is_whole((const uint8_t *)f, spec, number))) {
 		way->bad++;
 		return false;
 	}
@@ -166,5 +231,5 @@ bool load_frame_check(struct rte_mbuf *m, const struct load_spec *spec, struct l
 		/* Counted as lost before, and it was not. */
 		way->late++;
 	}
-	return m->nb_segs == 1 && RTE_MBUF_DIRECT(m) && rte_mbuf_refcnt_read(m) == 1;
+	return is_own(m);
 }

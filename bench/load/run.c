@@ -21,7 +21,8 @@ static uint64_t after_ms(uint64_t ms)
 	return rte_rdtsc() + ms * rte_get_tsc_hz() / 1000;
 }
 
-static void start_way(struct load_way *way, uint8_t id, uint16_t from, uint16_t to)
+static void start_way(struct load_way *way, const struct load_spec *spec, uint8_t id, uint16_t from,
+		      uint16_t to)
 {
 	/* Numbers go on from one load to the next: a late frame of the last one is no news. */
 	static uint64_t numbers[4];
@@ -30,6 +31,7 @@ static void start_way(struct load_way *way, uint8_t id, uint16_t from, uint16_t 
 	*way = (struct load_way){
 		.from = from, .to = to, .id = id, .next = numbers[id], .expected = numbers[id]
 	};
+	load_frame_begin(spec, way);
 }
 
 static void forget_counts(struct load_way *way)
@@ -60,43 +62,73 @@ static void send_all(struct load_way *way, struct rte_mbuf **frames, uint16_t nr
 		rte_pktmbuf_free_bulk(frames + sent, nr - sent);
 }
 
-/* Return: number of frames that came. */
-static uint16_t turn(struct load_way *way, const struct load_spec *spec, struct rte_mempool *pool,
-		     bool send)
+static bool has_room(const struct load_way *way, const struct load_way *next,
+		     const struct load_spec *spec, uint16_t nr_out)
+{
+	return way->in_flight + (way != next ? next->in_flight : 0) + nr_out < spec->window;
+}
+
+/*
+ * What has come out of @way goes on by @next, renewed, and with @pool more of them until there are enough.
+ * Return: number of frames that came.
+ */
+static uint16_t turn(struct load_way *way, struct load_way *next,
+		     void (*renew)(struct rte_mbuf *m, const struct load_spec *spec,
+				   struct load_way *way),
+		     const struct load_spec *spec, struct rte_mempool *pool, bool send)
 {
 	struct rte_mbuf *in[LOAD_BURST], *out[LOAD_BURST];
 	uint16_t nr = rte_eth_rx_burst(way->to, 0, in, LOAD_BURST), nr_out = 0;
 
 	for (uint16_t i = 0; i < nr; i++) {
 		if (load_frame_check(in[i], spec, way) && send &&
-		    way->in_flight + nr_out < spec->window) {
-			load_frame_renew(in[i], spec, way);
+		    has_room(way, next, spec, nr_out)) {
+			renew(in[i], spec, next);
 			out[nr_out++] = in[i];
 		} else {
 			rte_pktmbuf_free(in[i]);
 		}
 	}
-	while (send && nr_out < LOAD_BURST && way->in_flight + nr_out < spec->window) {
-		out[nr_out] = load_frame_make(pool, spec, way);
+	while (pool && send && nr_out < LOAD_BURST && has_room(way, next, spec, nr_out)) {
+		out[nr_out] = load_frame_make(pool, spec, next);
 		if (!out[nr_out])
 			break;
 		nr_out++;
 	}
-	send_all(way, out, nr_out);
+	send_all(next, out, nr_out);
 	return nr;
+}
+
+/* One turn of all ways; came[]: whether there was a frame. */
+typedef void (*turn_fn)(struct load_way *ways, const struct load_spec *spec,
+			struct rte_mempool *pool, bool send, bool *came);
+
+static void turn_pair(struct load_way *ways, const struct load_spec *spec, struct rte_mempool *pool,
+		      bool send, bool *came)
+{
+	for (uint64_t w = 0; w < spec->ways; w++)
+		came[w] = turn(&ways[w], &ways[w], load_frame_renew, spec, pool, send) > 0;
+}
+
+static void turn_echo(struct load_way *ways, const struct load_spec *spec, struct rte_mempool *pool,
+		      bool send, bool *came)
+{
+	came[0] = turn(&ways[0], &ways[1], load_frame_return, spec, NULL, true) > 0;
+	came[1] = turn(&ways[1], &ways[0], load_frame_restore, spec, pool, send) > 0;
 }
 
 /* Until @end, or with @send false until nothing is in flight. */
 static void circulate(struct load_way *ways, const struct load_spec *spec, struct rte_mempool *pool,
-		      bool send, uint64_t end)
+		      turn_fn turn_all, bool send, uint64_t end)
 {
 	uint64_t silent[2] = { after_ms(SILENCE_MS), after_ms(SILENCE_MS) }, now = rte_rdtsc();
 
 	for (uint32_t i = 1; now < end; i++) {
-		bool is_flying = false;
+		bool is_flying = false, came[2];
 
+		turn_all(ways, spec, pool, send, came);
 		for (uint64_t w = 0; w < spec->ways; w++) {
-			if (turn(&ways[w], spec, pool, send))
+			if (came[w])
 				silent[w] = 0;
 			is_flying |= ways[w].in_flight > 0;
 		}
@@ -114,27 +146,42 @@ static void circulate(struct load_way *ways, const struct load_spec *spec, struc
 	}
 }
 
-void load_run_pair(const struct load_spec *spec, struct rte_mempool *pool, struct load_watch *watch,
-		   struct load_result *out)
+static void run_ways(const struct load_spec *spec, struct rte_mempool *pool, turn_fn turn_all,
+		     struct load_watch *watch, struct load_result *out)
 {
 	struct load_way ways[2];
 	uint64_t lost_at_end = 0;
 
-	start_way(&ways[0], 0, 0, 1);
-	start_way(&ways[1], 1, 1, 0);
-	circulate(ways, spec, pool, true, after_ms(spec->warmup_ms));
+	start_way(&ways[0], spec, 0, 0, 1);
+	start_way(&ways[1], spec, 1, 1, 0);
+	circulate(ways, spec, pool, turn_all, true, after_ms(spec->warmup_ms));
 	forget_counts(&ways[0]);
 	forget_counts(&ways[1]);
 	load_watch_begin(watch, spec);
-	circulate(ways, spec, pool, true, after_ms(spec->seconds * 1000));
+	circulate(ways, spec, pool, turn_all, true, after_ms(spec->seconds * 1000));
 	load_watch_end(watch);
 	for (uint64_t w = 0; w < spec->ways; w++)
 		add_counts(out, &ways[w]);
-	circulate(ways, spec, pool, false, after_ms(SILENCE_MS * 2));
+	circulate(ways, spec, pool, turn_all, false, after_ms(SILENCE_MS * 2));
 	for (uint64_t w = 0; w < spec->ways; w++)
 		lost_at_end += ways[w].next - ways[w].expected;
 	out->lost += lost_at_end;
 	out->seconds = watch->seconds;
+}
+
+void load_run_pair(const struct load_spec *spec, struct rte_mempool *pool, struct load_watch *watch,
+		   struct load_result *out)
+{
+	run_ways(spec, pool, turn_pair, watch, out);
+}
+
+void load_run_echo(const struct load_spec *spec, struct rte_mempool *pool, struct load_watch *watch,
+		   struct load_result *out)
+{
+	struct load_spec both = *spec;
+
+	both.ways = 2;
+	run_ways(&both, pool, turn_echo, watch, out);
 }
 
 /* The frame that was sent on @way. NULL: it did not come. */
@@ -172,6 +219,14 @@ static bool one_way(struct load_way *way, const struct load_spec *spec, struct r
 	return m != NULL;
 }
 
+static void pause_us(uint64_t us)
+{
+	uint64_t end = rte_rdtsc() + us * rte_get_tsc_hz() / 1000000;
+
+	while (rte_rdtsc() < end)
+		rte_pause();
+}
+
 static int by_size(const void *a, const void *b)
 {
 	const uint32_t *x = a, *y = b;
@@ -189,8 +244,8 @@ void load_run_trip(const struct load_spec *spec, struct rte_mempool *pool, struc
 
 	if (!trips)
 		return;
-	start_way(&ways[0], 0, 0, 1);
-	start_way(&ways[1], 1, 1, 0);
+	start_way(&ways[0], spec, 0, 0, 1);
+	start_way(&ways[1], spec, 1, 1, 0);
 	while (rte_rdtsc() < end)
 		(void)(one_way(&ways[0], spec, pool) && one_way(&ways[1], spec, pool));
 	load_watch_begin(watch, spec);
@@ -200,6 +255,8 @@ void load_run_trip(const struct load_spec *spec, struct rte_mempool *pool, struc
 			trips[out->rounds++] = (uint32_t)(rte_rdtsc() - begin);
 		else
 			out->no_answer++;
+		if (spec->gap_us)
+			pause_us(spec->gap_us);
 	}
 	load_watch_end(watch);
 	add_counts(out, &ways[0]);
@@ -238,7 +295,7 @@ void load_run_send(const struct load_spec *spec, struct rte_mempool *pool, struc
 {
 	struct load_way way;
 
-	start_way(&way, 2, 0, 0);
+	start_way(&way, spec, 2, 0, 0);
 	send_until(&way, spec, pool, after_ms(spec->warmup_ms));
 	forget_counts(&way);
 	load_watch_begin(watch, spec);
@@ -272,7 +329,7 @@ void load_run_receive(const struct load_spec *spec, struct rte_mempool *pool,
 	struct load_way way;
 
 	(void)pool;
-	start_way(&way, 2, 0, 0);
+	start_way(&way, spec, 2, 0, 0);
 	receive_until(&way, spec, after_ms(spec->warmup_ms));
 	forget_counts(&way);
 	load_watch_begin(watch, spec);

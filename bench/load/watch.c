@@ -55,6 +55,27 @@ static void add_threads(struct load_watch *w, pid_t pid)
 	closedir(dir);
 }
 
+/* Of processor @n, as /proc/stat has it. */
+static uint64_t idle_ticks(uint64_t n)
+{
+	uint64_t user, nice, system, idle = 0, iowait = 0;
+	char line[256], name[32];
+	FILE *f = fopen("/proc/stat", "re");
+
+	if (!f)
+		return 0;
+	snprintf(name, sizeof(name), "cpu%" PRIu64 " ", n);
+	while (fgets(line, sizeof(line), f)) {
+		if (!strncmp(line, name, strlen(name)) &&
+		    sscanf(line + strlen(name),
+			   "%" SCNu64 " %" SCNu64 " %" SCNu64 " %" SCNu64 " %" SCNu64, &user, &nice,
+			   &system, &idle, &iowait) == 5)
+			break;
+	}
+	fclose(f);
+	return idle + iowait;
+}
+
 void load_watch_begin(struct load_watch *w, const struct load_spec *spec)
 {
 	memset(w, 0, sizeof(*w));
@@ -62,6 +83,8 @@ void load_watch_begin(struct load_watch *w, const struct load_spec *spec)
 	for (unsigned int i = 0; i < spec->nr_watch; i++)
 		add_threads(w, spec->watch[i]);
 	add_threads(w, getpid());
+	if (spec->processor)
+		w->idle_ticks = idle_ticks(spec->processor - 1);
 	w->begin_ns = clock_ns();
 }
 
@@ -70,6 +93,12 @@ void load_watch_end(struct load_watch *w)
 	uint64_t ns = clock_ns() - w->begin_ns;
 
 	w->seconds = (double)ns / 1e9;
+	if (w->spec->processor) {
+		uint64_t idle = idle_ticks(w->spec->processor - 1) - w->idle_ticks;
+
+		w->processor = 1 - (double)idle / (double)sysconf(_SC_CLK_TCK) / w->seconds;
+		w->processor = w->processor < 0 ? 0 : w->processor;
+	}
 	for (unsigned int i = 0; i < w->nr; i++) {
 		struct load_thread now = w->threads[i];
 		double run, wait;
