@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * A toolstack for the tests on Xen that does nothing but vifs, and fast:
+ * A toolstack for tests, on Xen and on the core, that does nothing but vifs, and fast:
  *
  *	xen-vif-cycle attach DOMID DEVID	both areas, as libxl writes them, in one transaction
  *	xen-vif-cycle detach DOMID DEVID	online=0 and state=5; the areas stay
@@ -23,6 +23,7 @@
 #include <xen/io/xenbus.h>
 
 #include "base/parse.h"
+#include "base/rundir.h"
 #include "hv/store.h"
 
 #define DOMID_LAST 0x7fefu
@@ -277,7 +278,7 @@ int main(int argc, char **argv)
 {
 	uint32_t domid, number, port = 0;
 	struct hv_store *s;
-	char why[HV_WHY_MAX];
+	char why[HV_WHY_MAX], rundir[RUNDIR_MAX];
 	int rc;
 
 	if (argc < 4 || parse_u32(argv[2], DOMID_LAST, &domid) ||
@@ -287,7 +288,12 @@ int main(int argc, char **argv)
 			argv[0]);
 		return 64;
 	}
-	rc = hv_xen_store_open(&s, why);
+	rc = rundir_resolve(NULL, rundir);
+	if (rc) {
+		fprintf(stderr, "VIFROST_RUN_DIR is no folder's name\n");
+		return 64;
+	}
+	rc = hv_store_open(rundir, &s, why);
 	if (rc) {
 		fprintf(stderr, "%s\n", why);
 		return 69;
