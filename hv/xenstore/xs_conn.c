@@ -134,7 +134,22 @@ void xs_conn_reply(struct xs_conn *conn, const struct xsd_sockmsg *msg, uint32_t
 	}
 	if (size)
 		memcpy(out->data + sizeof(reply), data, size);
+	out->answers = conn->in_index;
 	conn->nr_replies++;
+}
+
+int xs_conn_carry_on(struct xs_conn *conn, const char *rest, uint32_t size)
+{
+	struct xs_out *out = malloc(sizeof(*out) + size);
+
+	if (!out)
+		return -ENOMEM;
+	*out = (struct xs_out){ .size = size, .answers = conn->in_index };
+	memcpy(out->data, rest, size);
+	list_append(&conn->out, &out->link);
+	conn->nr_replies++;
+	xs_conn_touch(conn);
+	return 0;
 }
 
 static uint64_t event_hash(const struct xs_conn *conn, const struct xs_watch *watch,
@@ -314,6 +329,7 @@ void xs_conn_service(struct xs_conn *conn)
 		const char *body = conn->in + conn->in_at + sizeof(msg);
 
 		conn->in_at += sizeof(msg) + msg.len;
+		conn->in_index += (uint32_t)sizeof(msg) + msg.len;
 		xs_dispatch(conn, &msg, body);
 		budget--;
 	}

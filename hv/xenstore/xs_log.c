@@ -9,7 +9,8 @@
  *	file:	"VIFROSTXS1\n", records
  *	record:	u32 size, u32 crc of what follows, operations; host byte order
  *	operation: u8 kind, u16 path size, path, and for a node
- *		   u8 number of permissions, {u16 domid, u8 bits}..., u32 value size, value
+ *		   u8 number of permissions, {u16 domid, u8 bits}..., u32 value size, value;
+ *		   for a watch u16 domid, u8 relative, u16 token size, token
  */
 #include <fcntl.h>
 #include <stdio.h>
@@ -30,7 +31,9 @@
 #define LOG_PERMS_MAX  (1 + 3 * XS_PERMS_MAX)
 #define LOG_RECORD_MAX (1u << 30)
 
-enum log_op { LOG_NODE = 1, LOG_RM, LOG_FORGET };
+enum log_op { LOG_NODE = 1, LOG_RM, LOG_FORGET, LOG_WATCH, LOG_UNWATCH, LOG_UNWATCH_ALL };
+
+#define LOG_WATCH_HEAD 5
 
 struct xs_log {
 	int fd;
@@ -179,6 +182,77 @@ void xs_log_forget(struct xs_server *server, uint16_t domid)
 	record_end(server->log);
 }
 
+static void put_watch(struct xs_log *log, enum log_op op, uint16_t domid, const char *path,
+		      size_t len, bool relative, const char *token)
+{
+	uint16_t size = (uint16_t)strlen(token);
+	uint8_t flag = relative;
+
+	record_begin(log);
+	put_op(log, op, path, len);
+	put(log, &domid, 2);
+	put(log, &flag, 1);
+	put(log, &size, 2);
+	put(log, token, size);
+	record_end(log);
+}
+
+int xs_log_watch(struct xs_server *server, uint16_t domid, const char *path, size_t len,
+		 bool relative, const char *token)
+{
+	int rc = xs_log_reserve(server, len + LOG_WATCH_HEAD + strlen(token), 1);
+
+	if (rc == 0 && server->log)
+		put_watch(server->log, LOG_WATCH, domid, path, len, relative, token);
+	return rc;
+}
+
+void xs_log_unwatch(struct xs_server *server, uint16_t domid, const char *path, size_t len,
+		    const char *token)
+{
+	if (server->log)
+		put_watch(server->log, LOG_UNWATCH, domid, path, len, false, token);
+}
+
+void xs_log_unwatch_all(struct xs_server *server, uint16_t domid)
+{
+	if (!server->log)
+		return;
+	record_begin(server->log);
+	put_op(server->log, LOG_UNWATCH_ALL, (const char *)&domid, sizeof(domid));
+	record_end(server->log);
+}
+
+/* Of a compaction: those of connected domains, and of those that are not introduced again yet. */
+static int put_watches(struct xs_server *server)
+{
+	const struct list *link, *at;
+
+	list_for_each (&server->conns, link) {
+		const struct xs_conn *conn = list_entry(link, struct xs_conn, link);
+
+		list_for_each (&conn->watches, at) {
+			const struct xs_watch *w = list_entry(at, struct xs_watch, link);
+
+			if (!conn->kept)
+				break;
+			if (xs_log_reserve(server, w->path_len + XS_TOKEN_MAX, 1) < 0)
+				return -ENOMEM;
+			put_watch(server->log, LOG_WATCH, conn->domid, w->path, w->path_len,
+				  w->prefix_len != 0, w->token);
+		}
+	}
+	list_for_each (&server->kept_watches, link) {
+		const struct xs_kept_watch *k = list_entry(link, struct xs_kept_watch, link);
+
+		if (xs_log_reserve(server, k->path_len + XS_TOKEN_MAX, 1) < 0)
+			return -ENOMEM;
+		put_watch(server->log, LOG_WATCH, k->domid, k->path, k->path_len, k->relative,
+			  k->token);
+	}
+	return 0;
+}
+
 /* Write what is in the buffer to @fd. */
 static int drain(struct xs_log *log, int fd, uint64_t *size)
 {
@@ -215,6 +289,8 @@ static int log_compact(struct xs_server *server)
 		if (log->used > LOG_CHUNK)
 			rc = drain(log, fd, &size);
 	}
+	if (rc == 0)
+		rc = put_watches(server);
 	if (rc == 0)
 		rc = drain(log, fd, &size);
 	if (rc == 0 && rename(path, log->path) < 0)
@@ -334,11 +410,47 @@ static int replay_node(struct xs_server *server, const char *path, size_t len, s
 	return 0;
 }
 
+static int replay_watch(struct xs_server *server, enum log_op op, const char *path, size_t len,
+			struct cursor *c)
+{
+	const char *p = take(c, LOG_WATCH_HEAD);
+	char token[XS_TOKEN_MAX + 1];
+	uint16_t domid, size;
+	bool relative;
+
+	if (!p)
+		return -EBADMSG;
+	memcpy(&domid, p, 2);
+	relative = p[2] != 0;
+	memcpy(&size, p + 3, 2);
+	p = size <= XS_TOKEN_MAX ? take(c, size) : NULL;
+	if (!p || domid >= XS_NR_DOMIDS)
+		return -EBADMSG;
+	memcpy(token, p, size);
+	token[size] = '\0';
+	xs_watch_unkeep(server, domid, path, len, token);
+	return op == LOG_WATCH ? xs_watch_keep(server, domid, path, len, relative, token) : 0;
+}
+
+/* A domain's number where other operations have a path. */
+static int replay_domid(struct xs_server *server, enum log_op op, const char *path, size_t len)
+{
+	uint16_t domid;
+
+	memcpy(&domid, path, sizeof(domid));
+	if (len != sizeof(domid) || domid >= XS_NR_DOMIDS)
+		return -EBADMSG;
+	xs_watch_forget_kept(server, domid);
+	if (op == LOG_FORGET)
+		xs_forget_domain(server, domid);
+	return 0;
+}
+
 static int replay_op(struct xs_server *server, struct cursor *c)
 {
 	const char *head = take(c, LOG_OP_HEAD), *path;
 	struct xs_node *node;
-	uint16_t len, domid;
+	uint16_t len;
 
 	if (!head)
 		return -EBADMSG;
@@ -355,12 +467,12 @@ static int replay_op(struct xs_server *server, struct cursor *c)
 			return -EBADMSG;
 		xs_remove_subtree(server, node, 0);
 		return 0;
+	case LOG_WATCH:
+	case LOG_UNWATCH:
+		return replay_watch(server, (enum log_op)head[0], path, len, c);
 	case LOG_FORGET:
-		memcpy(&domid, path, sizeof(domid));
-		if (len != sizeof(domid) || domid >= XS_NR_DOMIDS)
-			return -EBADMSG;
-		xs_forget_domain(server, domid);
-		return 0;
+	case LOG_UNWATCH_ALL:
+		return replay_domid(server, (enum log_op)head[0], path, len);
 	}
 	return -EBADMSG;
 }

@@ -31,6 +31,9 @@
 #define XS_IN_SIZE	8192
 #define XS_PATIENCE	3
 #define XS_BUDGET	16 /* requests of one connection before the next one's turn */
+#define XS_DIR_MAX	4096
+#define XS_CARRY_SIZE                                                                              \
+	16384 /* requests of a ring not answered yet; a power of two, over that of a request */
 
 struct xs_perm {
 	uint16_t domid;
@@ -109,6 +112,7 @@ struct xs_out {
 	struct htab_node key;	/* events not begun yet, by watch and path */
 	struct xs_watch *watch; /* NULL: a reply, or an event under way */
 	bool is_event;
+	uint32_t answers; /* of a reply: xs_conn's in_index behind its request */
 	uint32_t size, sent;
 	char data[];
 };
@@ -134,10 +138,13 @@ struct xs_conn {
 	struct list pause_link;
 	uint16_t domid;
 	bool dead, ignored;
+	bool kept;    /* its watches outlive the server */
+	bool resumed; /* it may speak of transactions of a server before us */
 	uint64_t pause_until_ms, pause_ms, paused_last_ms;
 
 	char in[XS_IN_SIZE];
 	size_t in_at, in_end;
+	uint32_t in_index; /* bytes of requests carried out; of a ring: its index */
 
 	struct list out;
 	struct htab events;
@@ -158,7 +165,11 @@ struct xs_conn {
 			volatile struct xenstore_domain_interface *page;
 			int poll_fd, notify_fd;
 			uint32_t req_cons, rsp_prod; /* ours: the page's are only written */
-			bool moved, reconnecting;
+			uint32_t
+				reread; /* carried requests up to req_cons are read from here again */
+			uint32_t answered;
+			bool moved, reconnecting, held;
+			struct xs_carry *carry; /* NULL: nothing of it is kept */
 		} ring;
 		struct {
 			int event_fd;
@@ -172,7 +183,9 @@ struct xs_log;
 struct xs_server {
 	struct loop *loop;
 	struct xs_tree tree;
-	struct xs_log *log; /* NULL: not kept */
+	char dir[XS_DIR_MAX];	  /* "": nothing is kept */
+	struct xs_log *log;	  /* NULL: not kept */
+	struct list kept_watches; /* of domains that are not introduced again yet */
 	struct htab watches;
 	struct list conns, flush, ready, paused, txs;
 	struct xs_conn **domains; /* by domid */
@@ -277,6 +290,8 @@ bool xs_tx_hidden(const struct xs_tx *tx, const char *path, size_t len);
 int64_t xs_tx_account(const struct xs_tx *tx, uint16_t domid);
 int xs_tx_start(struct xs_conn *conn, uint32_t *id_out);
 struct xs_tx *xs_tx_find(const struct xs_conn *conn, uint32_t id);
+/* One that a server before us began: may be used, and ends in EAGAIN. -ENOSPC, -ENOMEM. */
+int xs_tx_revive(struct xs_conn *conn, uint32_t id, struct xs_tx **tx_out);
 /* Ends @tx in any case. -EAGAIN: a conflict; -ENOMEM. */
 int xs_tx_commit(struct xs_tx *tx);
 void xs_tx_free(struct xs_tx *tx);
@@ -288,6 +303,8 @@ int xs_watch_add(struct xs_conn *conn, const char *path, size_t len, bool relati
 		 const char *token);
 int xs_watch_remove(struct xs_conn *conn, const char *path, size_t len, const char *token);
 void xs_watch_remove_all(struct xs_conn *conn);
+/* As xs_watch_remove_all(), for a server after us, too. */
+void xs_watch_reset(struct xs_conn *conn);
 /**
  * xs_watch_fire() - Queue the events of a change
  * @node:	The node as it is now, or was before its removal
@@ -298,6 +315,21 @@ void xs_watch_fire(struct xs_server *server, const struct xs_node *node, const s
 		   unsigned int nr_old, bool exact);
 /* "@introduceDomain", "@releaseDomain" */
 void xs_watch_fire_special(struct xs_server *server, const char *name);
+
+/* Those that @conn's domain had with a server before us, each firing once; or forget them. */
+int xs_watch_take_up(struct xs_conn *conn);
+void xs_watch_forget_kept(struct xs_server *server, uint16_t domid);
+struct xs_kept_watch {
+	struct list link;
+	uint16_t domid, path_len;
+	bool relative;
+	char *token;
+	char path[];
+};
+int xs_watch_keep(struct xs_server *server, uint16_t domid, const char *path, size_t len,
+		  bool relative, const char *token);
+void xs_watch_unkeep(struct xs_server *server, uint16_t domid, const char *path, size_t len,
+		     const char *token);
 
 /* xs_request.c */
 
@@ -336,6 +368,8 @@ void xs_conn_reset(struct xs_conn *conn);
 void xs_conn_reply(struct xs_conn *conn, const struct xsd_sockmsg *msg, uint32_t type,
 		   const void *data, size_t size);
 void xs_conn_event(struct xs_watch *watch, const char *path, size_t len);
+/* The rest of a message that a server before us began. */
+int xs_conn_carry_on(struct xs_conn *conn, const char *rest, uint32_t size);
 void xs_conn_forget_events(struct xs_conn *conn, const struct xs_watch *watch);
 void xs_conn_drop_out(struct xs_conn *conn, struct xs_out *out);
 /* Read and answer what has come, then settle. */
@@ -358,6 +392,33 @@ void xs_ring_reset(struct xs_conn *conn);
 int xs_ring_conn(struct xs_server *server, uint16_t domid, void *page, int poll_fd, int notify_fd,
 		 bool restarted, struct xs_conn **conn_out);
 
+/* xs_carry.c: all calls but the last are safe with a NULL carry. */
+struct xs_carry;
+struct xs_carried {
+	uint32_t taken, answered, rsp_prod;
+	const char *rest; /* of a message that is half on the ring */
+	uint32_t rest_size;
+};
+/* Of a server that keeps nothing: 0 and NULL. -ENOSPC: of this ring nothing is kept. */
+int xs_carry_open(struct xs_server *server, uint16_t domid, struct xs_carry **carry_out);
+void xs_carry_close(struct xs_carry *carry);
+void xs_carry_drop(struct xs_server *server, uint16_t domid);
+/* Both ways begin here. */
+void xs_carry_reset(struct xs_carry *carry, uint32_t req_cons, uint32_t rsp_prod);
+/* There is nothing to go on with. */
+void xs_carry_break(struct xs_carry *carry);
+/* Bytes of requests that may be taken before earlier ones are answered. */
+uint32_t xs_carry_room(const struct xs_carry *carry);
+/* Before the domain is told that they are taken. */
+void xs_carry_input(struct xs_carry *carry, const char *data, uint32_t size);
+/* Before the domain sees @rsp_prod. @rest: of the message that did not fit. */
+void xs_carry_output(struct xs_carry *carry, uint32_t answered, uint32_t rsp_prod, const char *rest,
+		     uint32_t size);
+/* false: there is nothing to go on with. */
+bool xs_carry_resume(struct xs_carry *carry, struct xs_carried *out);
+/* Requests from index @at on. Return: bytes. */
+uint32_t xs_carry_reread(const struct xs_carry *carry, uint32_t at, char *data, uint32_t size);
+
 /* xs_log.c: all calls are safe with a NULL log. */
 int xs_log_open(const char *path, struct xs_server *server);
 void xs_log_close(struct xs_server *server);
@@ -367,6 +428,11 @@ void xs_log_begin(struct xs_server *server);
 void xs_log_node(struct xs_server *server, const struct xs_node *node);
 void xs_log_rm(struct xs_server *server, const char *path, size_t len);
 void xs_log_forget(struct xs_server *server, uint16_t domid);
+int xs_log_watch(struct xs_server *server, uint16_t domid, const char *path, size_t len,
+		 bool relative, const char *token);
+void xs_log_unwatch(struct xs_server *server, uint16_t domid, const char *path, size_t len,
+		    const char *token);
+void xs_log_unwatch_all(struct xs_server *server, uint16_t domid);
 void xs_log_end(struct xs_server *server);
 /* Write out what was recorded, compact when it has grown too long. */
 void xs_log_flush(struct xs_server *server);

@@ -296,7 +296,7 @@ static int do_reset_watches(struct xs_request *rq)
 {
 	struct list *link, *next;
 
-	xs_watch_remove_all(rq->conn);
+	xs_watch_reset(rq->conn);
 	list_for_each_safe (&rq->conn->txs, link, next)
 		xs_tx_free(list_entry(link, struct xs_tx, link));
 	return XS_OK;
@@ -380,8 +380,11 @@ static int run(struct xs_request *rq)
 		return -EACCES;
 	if (type->takes_tx && rq->msg->tx_id) {
 		rq->tx = xs_tx_find(rq->conn, rq->msg->tx_id);
-		if (!rq->tx)
-			return -ENOENT;
+		rc = rq->tx		 ? 0
+		     : rq->conn->resumed ? xs_tx_revive(rq->conn, rq->msg->tx_id, &rq->tx)
+					 : -ENOENT;
+		if (rc < 0)
+			return rc;
 	}
 	rc = type->fn(rq);
 	/* One of its steps is missing: the whole must not be committed (XSA-421). */

@@ -67,6 +67,7 @@ static int server_init(struct xs_server *server, struct loop *loop)
 	list_init(&server->ready);
 	list_init(&server->paused);
 	list_init(&server->txs);
+	list_init(&server->kept_watches);
 	htab_init(&server->watches);
 	/* Not those of a server before us: a client may still hold one. */
 	server->next_tx = (uint32_t)(server->watches.seed & 0x7fffffff);
@@ -106,6 +107,7 @@ int xs_server_create(struct loop *loop, const char *rundir, struct xs_server **s
 	if (rc < 0)
 		return rc;
 	snprintf(path, sizeof(path), "%s/xenstored", rundir);
+	snprintf(server->dir, sizeof(server->dir), "%s", path);
 	if (mkdir(path, 0755) < 0 && errno != EEXIST) {
 		rc = -errno;
 		goto out;
@@ -142,6 +144,7 @@ void xs_server_destroy(struct xs_server *server)
 		close(server->kick_fd);
 	if (server->tree.owned)
 		xs_tree_fini(&server->tree);
+	xs_watch_forget_kept(server, XS_NO_DOMID);
 	htab_fini(&server->watches);
 	free(server->domains);
 	free(server);
@@ -228,6 +231,8 @@ int xs_server_release(struct xs_server *server, uint16_t domid)
 		server->stats.domains--;
 	}
 	xs_tx_forget_domain(server, domid);
+	xs_watch_forget_kept(server, domid);
+	xs_carry_drop(server, domid);
 	xs_log_forget(server, domid);
 	xs_forget_domain(server, domid);
 	if (conn)

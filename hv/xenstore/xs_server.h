@@ -4,9 +4,9 @@
  * to privileged clients over DIR/xenstored/socket, to each introduced domain over its shared ring,
  * and to this process itself as a struct hv_store.
  *
- * The tree (nodes, values, permissions) outlives the process in DIR/xenstored/store.log. Watches
- * and transactions do not: socket clients see their connection end, a domain's ring is set to
- * XENSTORE_RECONNECT when it is introduced anew with @restarted.
+ * The tree (nodes, values, permissions) outlives the process in DIR/xenstored/store.log, and so do a domain's
+ * watches and, in DIR/xenstored/ring.<domid>, what was under way on its ring: introduced anew with @restarted it goes
+ * on, only transactions end in EAGAIN. Socket clients see their connection end.
  *
  * One thread, the loop's. Nothing here blocks.
  */
@@ -61,7 +61,7 @@ void xs_server_set_hooks(struct xs_server *server, const struct xs_server_hooks 
  * @page:	The domain's struct xenstore_domain_interface: shared, hostile; borrowed until release
  * @poll_fd:	Eventfd the domain signals; read here; borrowed
  * @notify_fd:	Eventfd that signals the domain; borrowed
- * @restarted:	The ring was served before, by a server that died: tell the domain to reconnect
+ * @restarted:	The ring was served before, by a server that died: go on with it
  * Return: 0; -EINVAL domid 0 or reserved; -EEXIST; -ENOMEM; -errno.
  */
 int xs_server_introduce(struct xs_server *server, uint16_t domid, void *page, int poll_fd,

@@ -93,7 +93,7 @@ int64_t xs_tx_account(const struct xs_tx *tx, uint16_t domid)
 	return sum;
 }
 
-int xs_tx_start(struct xs_conn *conn, uint32_t *id_out)
+static int tx_new(struct xs_conn *conn, uint32_t id, struct xs_tx **tx_out)
 {
 	struct xs_server *server = conn->server;
 	struct xs_tx *tx;
@@ -103,11 +103,7 @@ int xs_tx_start(struct xs_conn *conn, uint32_t *id_out)
 	tx = calloc(1, sizeof(*tx));
 	if (!tx)
 		return -ENOMEM;
-	/* Numbers wrap after 2^32 transactions; one that is still open must not be given twice. */
-	do
-		server->next_tx++;
-	while (!server->next_tx || xs_tx_find(conn, server->next_tx));
-	tx->id = server->next_tx;
+	tx->id = id;
 	tx->conn = conn;
 	tx->nodes.seed = server->tree.nodes.seed;
 	list_init(&tx->order);
@@ -115,8 +111,30 @@ int xs_tx_start(struct xs_conn *conn, uint32_t *id_out)
 	list_append(&server->txs, &tx->server_link);
 	conn->nr_txs++;
 	server->stats.transactions++;
-	*id_out = tx->id;
+	*tx_out = tx;
 	return 0;
+}
+
+int xs_tx_start(struct xs_conn *conn, uint32_t *id_out)
+{
+	struct xs_server *server = conn->server;
+	struct xs_tx *tx;
+
+	/* Numbers wrap after 2^32 transactions; one that is still open must not be given twice. */
+	do
+		server->next_tx++;
+	while (!server->next_tx || xs_tx_find(conn, server->next_tx));
+	*id_out = server->next_tx;
+	return tx_new(conn, *id_out, &tx);
+}
+
+int xs_tx_revive(struct xs_conn *conn, uint32_t id, struct xs_tx **tx_out)
+{
+	int rc = tx_new(conn, id, tx_out);
+
+	if (!rc)
+		(*tx_out)->stale = true;
+	return rc;
 }
 
 struct xs_tx *xs_tx_find(const struct xs_conn *conn, uint32_t id)

@@ -38,8 +38,10 @@ int xs_watch_add(struct xs_conn *conn, const char *path, size_t len, bool relati
 	if (!xs_privileged(conn) && conn->nr_watches >= XS_QUOTA_WATCHES)
 		return -ENOSPC;
 	watch = calloc(1, sizeof(*watch) + len + 1 + token_size);
-	if (!watch || htab_insert(&server->watches, &watch->key,
-				  htab_hash(&server->watches, path, len)) < 0) {
+	if (!watch ||
+	    (conn->kept && xs_log_watch(server, conn->domid, path, len, relative, token) < 0) ||
+	    htab_insert(&server->watches, &watch->key, htab_hash(&server->watches, path, len)) <
+		    0) {
 		free(watch);
 		return -ENOMEM;
 	}
@@ -76,6 +78,8 @@ int xs_watch_remove(struct xs_conn *conn, const char *path, size_t len, const ch
 
 	if (!watch)
 		return -ENOENT;
+	if (conn->kept)
+		xs_log_unwatch(conn->server, conn->domid, path, len, token);
 	watch_free(watch);
 	return 0;
 }
@@ -86,6 +90,81 @@ void xs_watch_remove_all(struct xs_conn *conn)
 
 	list_for_each_safe (&conn->watches, link, next)
 		watch_free(list_entry(link, struct xs_watch, link));
+}
+
+void xs_watch_reset(struct xs_conn *conn)
+{
+	if (conn->kept && conn->nr_watches)
+		xs_log_unwatch_all(conn->server, conn->domid);
+	xs_watch_remove_all(conn);
+}
+
+static void kept_free(struct xs_kept_watch *kept)
+{
+	list_remove(&kept->link);
+	free(kept);
+}
+
+int xs_watch_keep(struct xs_server *server, uint16_t domid, const char *path, size_t len,
+		  bool relative, const char *token)
+{
+	size_t token_size = strlen(token) + 1;
+	struct xs_kept_watch *kept = calloc(1, sizeof(*kept) + len + 1 + token_size);
+
+	if (!kept)
+		return -ENOMEM;
+	kept->domid = domid;
+	kept->relative = relative;
+	kept->path_len = (uint16_t)len;
+	kept->token = kept->path + len + 1;
+	memcpy(kept->path, path, len);
+	memcpy(kept->token, token, token_size);
+	list_append(&server->kept_watches, &kept->link);
+	return 0;
+}
+
+void xs_watch_unkeep(struct xs_server *server, uint16_t domid, const char *path, size_t len,
+		     const char *token)
+{
+	struct list *link, *next;
+
+	list_for_each_safe (&server->kept_watches, link, next) {
+		struct xs_kept_watch *kept = list_entry(link, struct xs_kept_watch, link);
+
+		if (kept->domid == domid && kept->path_len == len &&
+		    memcmp(kept->path, path, len) == 0 && strcmp(kept->token, token) == 0)
+			kept_free(kept);
+	}
+}
+
+void xs_watch_forget_kept(struct xs_server *server, uint16_t domid)
+{
+	struct list *link, *next;
+
+	list_for_each_safe (&server->kept_watches, link, next) {
+		struct xs_kept_watch *kept = list_entry(link, struct xs_kept_watch, link);
+
+		if (domid == XS_NO_DOMID || kept->domid == domid)
+			kept_free(kept);
+	}
+}
+
+int xs_watch_take_up(struct xs_conn *conn)
+{
+	struct list *link, *next;
+	int rc = 0;
+
+	list_for_each_safe (&conn->server->kept_watches, link, next) {
+		struct xs_kept_watch *kept = list_entry(link, struct xs_kept_watch, link);
+
+		if (kept->domid != conn->domid)
+			continue;
+		if (!rc)
+			rc = xs_watch_add(conn, kept->path, kept->path_len, kept->relative,
+					  kept->token);
+		kept_free(kept);
+	}
+	return rc;
 }
 
 /* Who may read a node, or its parent and so its coming and going, may hear of it. */
