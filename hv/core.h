@@ -29,7 +29,11 @@ enum core_page {
 	CORE_PAGE_CONSOLE,
 	CORE_PAGE_GRANTS,
 	CORE_NR_PAGES = CORE_PAGE_GRANTS + CORE_GRANT_FRAMES,
+	CORE_PAGE_DIRTY = CORE_NR_PAGES, /* and following: struct core_dirty */
 };
+
+/* Of the second memfd, for a domain of @nr_pages of memory. */
+size_t core_pages_size(uint64_t nr_pages);
 
 #define CORE_PORT_STORE	  1u
 #define CORE_PORT_CONSOLE 2u

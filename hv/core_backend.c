@@ -181,7 +181,7 @@ static int domain_map(struct hv_domain *d, const struct hypercall_reply *reply, 
 	d->generation = reply->generation;
 	d->nr_pages = reply->nr_pages;
 	d->nr_grants = reply->nr_grant_frames * (uint32_t)(CORE_PAGE_SIZE / sizeof(*d->grants));
-	d->pages_size = ((size_t)CORE_PAGE_GRANTS + reply->nr_grant_frames) * CORE_PAGE_SIZE;
+	d->pages_size = core_pages_size(d->nr_pages);
 	rc = map(d->nr_pages * CORE_PAGE_SIZE, MAP_SHARED | MAP_NORESERVE, fds[0], &d->memory);
 	if (rc < 0)
 		return rc;
@@ -189,6 +189,7 @@ static int domain_map(struct hv_domain *d, const struct hypercall_reply *reply, 
 	if (rc < 0)
 		return rc;
 	d->grants = (void *)((uint8_t *)d->pages + (size_t)CORE_PAGE_GRANTS * CORE_PAGE_SIZE);
+	d->dirty = (void *)((uint8_t *)d->pages + (size_t)CORE_PAGE_DIRTY * CORE_PAGE_SIZE);
 	/* Zero until touched: the few refs in use cost a page or two. */
 	return map(d->nr_grants * sizeof(*d->pins), MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1,
 		   &d->pins);

@@ -27,6 +27,7 @@ struct hv_domain {
 	grant_entry_v1_t *grants; /* shared with the guest, hostile */
 	uint32_t nr_grants;
 	struct core_pin *pins;
+	struct core_dirty *dirty;
 };
 
 struct core_backend {

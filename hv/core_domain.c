@@ -9,6 +9,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "hv/core_dirty.h"
 #include "hv/core_priv.h"
 
 struct core_domain *core_domain_find(const struct core *core, uint16_t domid)
@@ -133,6 +134,14 @@ static struct core_domain *domain_alloc(uint16_t domid)
 	return d;
 }
 
+size_t core_pages_size(uint64_t nr_pages)
+{
+	size_t dirty = core_dirty_size(nr_pages);
+
+	return ((size_t)CORE_PAGE_DIRTY + (dirty + CORE_PAGE_SIZE - 1) / CORE_PAGE_SIZE) *
+	       CORE_PAGE_SIZE;
+}
+
 static int domain_map(struct core_domain *d)
 {
 	int rc = map_fd(d->pages_fd, (size_t)CORE_NR_PAGES * CORE_PAGE_SIZE, &d->pages);
@@ -147,7 +156,7 @@ static int domain_memory(struct core_domain *d, uint64_t size)
 	rc = d->ram_fd = sealed_memfd("vifrost-memory", size);
 	if (rc < 0)
 		return rc;
-	rc = d->pages_fd = sealed_memfd("vifrost-pages", (uint64_t)CORE_NR_PAGES * CORE_PAGE_SIZE);
+	rc = d->pages_fd = sealed_memfd("vifrost-pages", core_pages_size(size / CORE_PAGE_SIZE));
 	if (rc < 0)
 		return rc;
 	rc = d->state_fd = sealed_memfd("vifrost-state", sizeof(*d->state));

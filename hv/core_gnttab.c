@@ -13,6 +13,7 @@
 
 #include "hv/core.h"
 #include "hv/core_backend.h"
+#include "hv/core_dirty.h"
 
 #define CLAIM_RETRIES 4 /* as in Xen: a guest that keeps writing its entry does not keep us */
 
@@ -104,6 +105,8 @@ static void unpin_ref(struct hv_domain *d, uint32_t ref, bool write)
 	else
 		pin.readers--;
 	pin_store(&d->pins[ref], pin);
+	if (write)
+		core_dirty_mark(d->dirty, pin.frame);
 	if (!pin.writers)
 		marks = write ? GTF_writing : 0;
 	if (!pin.readers && !pin.writers)

@@ -6,11 +6,13 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include <cmocka.h>
 #include <xen/xen.h>
 
 #include "hv/core.h"
+#include "hv/core_dirty.h"
 #include "hv/guest.h"
 
 struct rig {
@@ -82,6 +84,55 @@ static void test_read_and_write(void **state)
 	rig->hv->gnt->end(rig->dom, &op, 1, false);
 	assert_int_equal(hv_guest_grant_end(rig->guest, ref), 0);
 	assert_int_equal(begin_one(rig, &op, false), GNTST_general_error);
+}
+
+/* What backends wrote is known to who copies the domain's memory, once, and only while that asks for it. */
+static void test_written_pages_are_marked(void **state)
+{
+	struct rig *rig = *state;
+	size_t size = core_pages_size(256), at = (size_t)CORE_PAGE_DIRTY * CORE_PAGE_SIZE;
+	struct core_dirty *dirty;
+	struct hv_gnt_map map;
+	struct hv_gnt_op op;
+	uint64_t word, bit;
+	uint32_t ref, frame;
+	uint8_t *pages;
+	int ram, fd;
+
+	assert_int_equal(core_domain_get(rig->core, rig->domid, &ram, &fd), 0);
+	pages = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	assert_true(pages != MAP_FAILED);
+	dirty = (void *)(pages + at);
+	assert_int_equal(hv_guest_grant(rig->guest, 0, rig->page, false, &ref), 0);
+	frame = rig->table[ref].frame;
+	word = frame / 64;
+	bit = 1ull << frame % 64;
+	op = (struct hv_gnt_op){ .ref = ref, .len = 1 };
+
+	assert_int_equal(begin_one(rig, &op, true), GNTST_okay);
+	rig->hv->gnt->end(rig->dom, &op, 1, true);
+	assert_true(core_dirty_take(dirty, word) == 0);
+
+	dirty->bits[word] = ~0ull;
+	core_dirty_set(dirty, 256, true);
+	assert_int_equal(begin_one(rig, &op, false), GNTST_okay);
+	rig->hv->gnt->end(rig->dom, &op, 1, false);
+	assert_true(core_dirty_take(dirty, word) == 0);
+	/* Not before the last write. */
+	assert_int_equal(begin_one(rig, &op, true), GNTST_okay);
+	assert_true(core_dirty_take(dirty, word) == 0);
+	rig->hv->gnt->end(rig->dom, &op, 1, true);
+	assert_true(core_dirty_take(dirty, word) == bit);
+	assert_true(core_dirty_take(dirty, word) == 0);
+	assert_int_equal(rig->hv->gnt->map(rig->dom, ref, &map), 0);
+	rig->hv->gnt->unmap(&map);
+	assert_true(core_dirty_take(dirty, word) == bit);
+	core_dirty_set(dirty, 256, false);
+	assert_int_equal(begin_one(rig, &op, true), GNTST_okay);
+	rig->hv->gnt->end(rig->dom, &op, 1, true);
+	assert_true(core_dirty_take(dirty, word) == 0);
+	munmap(pages, size);
+	core_domain_put(rig->core, rig->domid, core_domain_generation(rig->core, rig->domid));
 }
 
 static void test_busy_until_last_user(void **state)
@@ -360,6 +411,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(test_read_and_write),
+		TEST(test_written_pages_are_marked),
 		TEST(test_busy_until_last_user),
 		TEST(test_readonly),
 		TEST(test_hostile_entries),
