@@ -21,6 +21,9 @@ struct console {
 	int guest_fd;		 /* master of the guest's terminal */
 	int master_fd, slave_fd; /* the operator's; -1 until asked for */
 	struct loop_fd guest_watcher, master_watcher;
+	size_t (*room)(void *arg);
+	void (*input)(void *arg, const char *data, size_t size);
+	void *arg;
 };
 
 static void kept_name(char name[KEEPER_NAME_MAX], const struct console *c, const char *part)
@@ -73,6 +76,12 @@ static void show_output(struct console *c, const char *data, size_t size)
 		return;
 }
 
+void console_output(struct console *c, const char *data, size_t size)
+{
+	log_output(c, data, size);
+	show_output(c, data, size);
+}
+
 /* Return: bytes taken, 0 at the end or when there is nothing. */
 static size_t guest_output(struct console *c)
 {
@@ -81,8 +90,7 @@ static size_t guest_output(struct console *c)
 
 	if (n <= 0)
 		return 0;
-	log_output(c, buf, (size_t)n);
-	show_output(c, buf, (size_t)n);
+	console_output(c, buf, (size_t)n);
 	return (size_t)n;
 }
 
@@ -94,13 +102,39 @@ static void guest_ready(void *arg, uint32_t events)
 		loop_fd_del(&c->guest_watcher);
 }
 
+/* What is typed waits in the terminal until the guest has room for it. */
+static void type_into_ring(struct console *c)
+{
+	char buf[512];
+	size_t room = c->room(c->arg);
+	ssize_t n;
+
+	if (!room) {
+		loop_fd_set(&c->master_watcher, 0);
+		return;
+	}
+	n = read(c->master_fd, buf, room < sizeof(buf) ? room : sizeof(buf));
+	if (n > 0)
+		c->input(c->arg, buf, (size_t)n);
+}
+
+void console_wake(struct console *c)
+{
+	if (c->master_fd >= 0 && c->room(c->arg))
+		loop_fd_set(&c->master_watcher, EPOLLIN);
+}
+
 static void operator_ready(void *arg, uint32_t events)
 {
 	struct console *c = arg;
 	char buf[512];
-	ssize_t n = read(c->master_fd, buf, sizeof(buf));
+	ssize_t n;
 
-	(void)events;
+	if (c->room) {
+		type_into_ring(c);
+		return;
+	}
+	n = read(c->master_fd, buf, sizeof(buf));
 	/* What a guest does not take is lost, as on a serial line. */
 	if (n > 0 && write(c->guest_fd, buf, (size_t)n) < 0)
 		return;
@@ -131,6 +165,9 @@ static int console_new(const struct console_params *p, struct console **console_
 	c->loop = p->loop;
 	c->keeper = p->keeper;
 	c->domid = p->domid;
+	c->room = p->room;
+	c->input = p->input;
+	c->arg = p->arg;
 	c->guest_fd = c->master_fd = c->slave_fd = c->log_fd = -1;
 	if (mkdir(p->dir, 0700) < 0 && errno != EEXIST) {
 		free(c);
@@ -150,6 +187,11 @@ int console_create(const struct console_params *p, char guest_tty[PATH_MAX],
 
 	if (rc < 0)
 		return rc;
+	guest_tty[0] = '\0';
+	if (c->room) {
+		*console_out = c;
+		return 0;
+	}
 	c->guest_fd = open_pty(guest_tty);
 	rc = c->guest_fd < 0 ? c->guest_fd
 			     : loop_fd_add(c->loop, &c->guest_watcher, c->guest_fd, EPOLLIN,
@@ -174,7 +216,8 @@ int console_restore(const struct console_params *p, int guest_fd, int master_fd,
 	c->guest_fd = guest_fd;
 	c->master_fd = master_fd;
 	c->slave_fd = slave_fd;
-	rc = loop_fd_add(c->loop, &c->guest_watcher, guest_fd, EPOLLIN, guest_ready, c);
+	if (guest_fd >= 0)
+		rc = loop_fd_add(c->loop, &c->guest_watcher, guest_fd, EPOLLIN, guest_ready, c);
 	if (!rc && master_fd >= 0)
 		rc = loop_fd_add(c->loop, &c->master_watcher, master_fd, EPOLLIN, operator_ready,
 				 c);
@@ -211,7 +254,7 @@ void console_end(struct console *c)
 	if (!c)
 		return;
 	/* A terminal buffers little: this ends soon even when another process still writes to it. */
-	for (int i = 0; i < 64 && guest_output(c); i++)
+	for (int i = 0; i < 64 && c->guest_fd >= 0 && guest_output(c); i++)
 		;
 	for (int i = 0; i < 3; i++) {
 		kept_name(name, c, parts[i]);

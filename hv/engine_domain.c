@@ -143,7 +143,8 @@ void engine_program(struct engine *e, uint16_t domid, int fd)
 void engine_console_params(const struct engine_domain *d, struct console_params *params)
 {
 	*params = (struct console_params){ d->engine->params.loop, d->engine->params.keeper,
-					   d->engine->console_dir, d->record->name, d->domid };
+					   d->engine->console_dir, d->record->name, d->domid,
+					   NULL, NULL, NULL };
 }
 
 int engine_domain_introduce(struct engine_domain *d, bool restarted)
