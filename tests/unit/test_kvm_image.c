@@ -1,0 +1,186 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Images of domains: memory comes back as it was, and what is no image, or a hostile one, is refused with a reason. */
+#include "hv/kvm/image.h"
+
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "tests/util/vk_rig.h"
+
+/* A machine without vCPUs needs no KVM. */
+struct fixture {
+	struct vk_rig from, to;
+	struct vk_vm vm_from, vm_to;
+	union {
+		struct kvm_cpuid2 list;
+		uint8_t room[sizeof(struct kvm_cpuid2) +
+			     VK_MAX_CPUID * sizeof(struct kvm_cpuid_entry2)];
+	} cpuid[2];
+	int fd;
+	uint64_t clock_ns;
+	char why[KVM_LAUNCH_WHY];
+};
+
+static void make(struct vk_rig *rig, struct vk_vm *vm, void *cpuid)
+{
+	vk_rig_create(rig);
+	memset(vm, 0, sizeof(*vm));
+	vm->fd = vm->kvm_fd = vm->cpu[0].fd = -1;
+	vm->dom = rig->dom;
+	vm->cpuid = cpuid;
+}
+
+static int create(void **state)
+{
+	static struct fixture f;
+
+	memset(&f, 0, sizeof(f));
+	make(&f.from, &f.vm_from, &f.cpuid[0]);
+	make(&f.to, &f.vm_to, &f.cpuid[1]);
+	f.cpuid[0].list.nent = 3;
+	f.cpuid[0].list.entries[2].eax = 0x1234;
+	f.vm_from.memmap[0] = (struct builder_range){ 0, VK_RIG_MIB << 20, 1 };
+	f.from.dom->memmap = f.vm_from.memmap;
+	f.from.dom->nr_memmap = 1;
+	f.fd = memfd_create("image", MFD_CLOEXEC);
+	*state = &f;
+	return f.fd < 0 ? -1 : 0;
+}
+
+static int destroy(void **state)
+{
+	struct fixture *f = *state;
+
+	close(f->fd);
+	vk_rig_destroy(&f->from);
+	vk_rig_destroy(&f->to);
+	return 0;
+}
+
+static int restore(struct fixture *f)
+{
+	assert_int_equal(lseek(f->fd, 0, SEEK_SET), 0);
+	f->why[0] = '\0';
+	return vk_image_restore(&f->vm_to, f->fd, &f->clock_ns, f->why);
+}
+
+static void test_back(void **state)
+{
+	struct fixture *f = *state;
+	uint8_t *from = f->from.dom->memory, *to = f->to.dom->memory;
+
+	memset(from + 5 * VK_PAGE, 0x5a, 3 * VK_PAGE);
+	from[f->from.dom->ram - 1] = 0x77;
+	from[0x100 * VK_PAGE] = 1;
+	from[0x100 * VK_PAGE] = 0; /* touched, and zero */
+	f->from.dom->out[8] = 0x11;
+	f->from.dom->nr_out = 2;
+	assert_int_equal(vk_image_save(&f->vm_from, f->fd), 0);
+	/* Four pages of memory: what is zero is not in it. */
+	assert_true(lseek(f->fd, 0, SEEK_CUR) < 6 * VK_PAGE);
+	assert_int_equal(restore(f), 0);
+	assert_memory_equal(from, to, f->from.dom->ram);
+	assert_int_equal(f->to.dom->nr_out, 2);
+	assert_int_equal(f->to.dom->out[8], 0x11);
+	assert_int_equal(f->to.dom->nr_memmap, 1);
+	assert_int_equal(f->to.dom->memmap[0].size, VK_RIG_MIB << 20);
+	assert_int_equal(f->vm_to.cpuid->nent, 3);
+	assert_int_equal(f->vm_to.cpuid->entries[2].eax, 0x1234);
+}
+
+/* Cut anywhere, it says so. */
+static void test_cut(void **state)
+{
+	struct fixture *f = *state;
+	off_t size;
+
+	memset(f->from.dom->memory + 5 * VK_PAGE, 0x5a, VK_PAGE);
+	assert_int_equal(vk_image_save(&f->vm_from, f->fd), 0);
+	size = lseek(f->fd, 0, SEEK_CUR);
+	for (off_t at = size - 1; at >= 0; at -= 13) {
+		assert_int_equal(ftruncate(f->fd, at), 0);
+		assert_int_equal(restore(f), -ENODATA);
+		assert_non_null(strstr(f->why, "ends too early"));
+	}
+}
+
+static void refuse(struct fixture *f, const struct vk_record *record, size_t payload)
+{
+	static const uint8_t zeros[4 * VK_PAGE];
+	struct vk_image_head head = { .version = VK_IMAGE_VERSION, .max_memory = f->to.dom->ram };
+
+	memcpy(head.magic, VK_IMAGE_MAGIC, sizeof(head.magic));
+	assert_int_equal(ftruncate(f->fd, 0), 0);
+	assert_int_equal(pwrite(f->fd, &head, sizeof(head), 0), sizeof(head));
+	assert_int_equal(pwrite(f->fd, record, sizeof(*record), sizeof(head)), sizeof(*record));
+	assert_int_equal(pwrite(f->fd, zeros, payload, sizeof(head) + sizeof(*record)), payload);
+	assert_int_equal(restore(f), -EINVAL);
+	assert_non_null(strstr(f->why, "damaged"));
+}
+
+static void test_hostile(void **state)
+{
+	struct fixture *f = *state;
+	const uint64_t ram = f->to.dom->ram;
+	const struct vk_record records[] = {
+		{ VK_RECORD_MEMORY, 0, ram, VK_PAGE },
+		{ VK_RECORD_MEMORY, 0, ram - VK_PAGE, 2 * VK_PAGE },
+		{ VK_RECORD_MEMORY, 0, 1, VK_PAGE },
+		{ VK_RECORD_MEMORY, 0, 0, 1 },
+		{ VK_RECORD_MEMORY, 0, 0, 0 },
+		{ VK_RECORD_MEMORY, 0, VK_PAGE, UINT64_MAX - VK_PAGE + 1 },
+		{ VK_RECORD_MEMORY, 0, UINT64_MAX - VK_PAGE + 1, 2 * VK_PAGE },
+		{ VK_RECORD_MEMORY, 0, 0, KVM_LAUNCH_HOLE_END },
+		{ VK_RECORD_MEMMAP, 0, 0, (BUILDER_MAX_MEMMAP + 1) * sizeof(struct builder_range) },
+		{ VK_RECORD_MEMMAP, 0, 0, 5 },
+		{ VK_RECORD_GIVEN_BACK, 0, UINT64_MAX, 1 },
+		{ VK_RECORD_GIVEN_BACK, 0, 0, ram / VK_PAGE / 8 + 2 },
+		{ VK_RECORD_CPUID, 0, 0, 7 },
+		{ VK_RECORD_REGS, 0, 0, sizeof(struct kvm_regs) }, /* no such vCPU */
+		{ VK_RECORD_REGS, UINT32_MAX, 0, sizeof(struct kvm_regs) },
+		{ 0, 0, 0, 0 },
+		{ VK_RECORD_NR_TYPES, 0, 0, 0 },
+		{ UINT32_MAX, 0, 0, UINT64_MAX },
+		{ VK_RECORD_XSAVE, 0, 0, VK_RECORD_MAX + 1 },
+		{ VK_RECORD_END, 0, 0, 0 }, /* no memory map */
+	};
+
+	for (size_t i = 0; i < sizeof(records) / sizeof(records[0]); i++)
+		refuse(f, &records[i], 4 * VK_PAGE);
+}
+
+static void test_other(void **state)
+{
+	struct fixture *f = *state;
+
+	assert_int_equal(pwrite(f->fd, "#!/bin/sh\n", 10, 0), 10);
+	assert_int_equal(ftruncate(f->fd, VK_PAGE), 0);
+	assert_int_equal(restore(f), -EPROTO);
+	assert_int_equal(vk_image_save(&f->vm_from, f->fd), 0);
+	f->to.dom->ram -= VK_PAGE;
+	assert_int_equal(restore(f), -EPROTO); /* behind what was there */
+	assert_int_equal(ftruncate(f->fd, 0), 0);
+	assert_int_equal(lseek(f->fd, 0, SEEK_SET), 0);
+	assert_int_equal(vk_image_save(&f->vm_from, f->fd), 0);
+	assert_int_equal(restore(f), -EINVAL);
+	assert_non_null(strstr(f->why, "memory"));
+	f->to.dom->ram += VK_PAGE;
+	assert_int_equal(restore(f), 0);
+}
+
+#define T(name) cmocka_unit_test_setup_teardown(name, create, destroy)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = { T(test_back), T(test_cut), T(test_hostile),
+					    T(test_other) };
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
