@@ -18,7 +18,9 @@
 #define RUNDIR_HYPERCALL_SOCKET "hypercall.sock"   /* vifrost-hvd, hv/hypercall.h: backends */
 #define RUNDIR_NETBACK_SOCKET	"netback.sock"	   /* vifrost-netback, JSON lines: inspection */
 #define RUNDIR_TAKE_OVER_SOCKET "netback-take-over.sock" /* vifrost-netback, to its successor */
-#define RUNDIR_NETBACK_NOTES	"netback"	/* what is mapped of guests, for the next one */
+#define RUNDIR_NETBACK_NOTES	"netback"      /* what is mapped of guests, for the next one */
+#define RUNDIR_BLKBACK_SOCKET	"blkback.sock" /* vifrost-blkback, JSON lines: inspection */
+#define RUNDIR_BLKBACK		"blkback" /* its notes of requests in work, who serves images */
 #define RUNDIR_VIFROSTD_SOCKET	"vifrostd.sock" /* vifrostd, JSON lines: the operator */
 
 /**

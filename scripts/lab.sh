@@ -144,6 +144,7 @@ daemon_start() {
 	case $name in
 	vifrost-hvd) socket=hvd.sock ;;
 	vifrost-netback) socket=netback.sock ;;
+	vifrost-blkback) socket=blkback.sock ;;
 	*) socket=$name.sock ;;
 	esac
 	"$name" --run-dir "$VIFROST_RUN_DIR" "$@" < /dev/null >> "$LAB_LOG/$name.log" 2>&1 &

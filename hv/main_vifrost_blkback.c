@@ -1,0 +1,177 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "base/cli.h"
+#include "base/log.h"
+#include "base/rpc.h"
+#include "base/rundir.h"
+#include "hv/block/blkback.h"
+#include "hv/block/ring.h"
+
+#define KERNEL_DRIVER "/sys/bus/xen-backend/drivers/vbd"
+
+static const struct cli_option options[] = {
+	{ 0, "run-dir", "DIR",
+	  "where the daemons meet (default $VIFROST_RUN_DIR or " RUNDIR_DEFAULT ")" },
+	{ 0, "engine", "NAME",
+	  "how images are read and written: io_uring, thread (default: io_uring, where the kernel "
+	  "has it)" },
+	{ 'v', "verbose", NULL, "log state changes too" },
+	{ 0 },
+};
+
+static const struct cli_program program = {
+	.name = "vifrost-blkback",
+	.help = "block backend: serves guests' disks from files, block devices and QEMU's images.\n"
+		"However it ends, disks stay as they are and the next vifrost-blkback takes them up.",
+	.options = options,
+};
+
+struct service {
+	struct loop *loop;
+	struct blkback *bb;
+};
+
+static void rpc_status(void *arg, struct rpc_call *call)
+{
+	json_t *status = blkback_status(((struct service *)arg)->bb);
+
+	if (status)
+		rpc_reply(call, status);
+	else
+		rpc_fail(call, "no-memory", "out of memory");
+}
+
+static const struct rpc_method methods[] = {
+	{ "status", rpc_status },
+	{ NULL, NULL },
+};
+
+/* A disk takes five descriptors. */
+static void raise_fd_limit(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit))
+		return;
+	limit.rlim_cur = limit.rlim_max;
+	setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+static int run(struct service *s, const struct blkback_config *config)
+{
+	struct rpc_server *server = NULL;
+	char path[PATH_MAX];
+	int rc;
+
+	rundir_file(path, config->rundir, RUNDIR_BLKBACK_SOCKET);
+	rc = loop_create(&s->loop);
+	if (!rc)
+		rc = loop_stop_on_signals(s->loop);
+	if (!rc)
+		rc = blkback_create(config, s->loop, &s->bb);
+	if (rc) {
+		log_err("cannot start: %s", strerror(-rc));
+		goto out;
+	}
+	rc = rpc_server_create(s->loop, path, methods, s, &server);
+	if (rc) {
+		log_err("%s: %s", path, strerror(-rc));
+		goto out;
+	}
+	notify_ready();
+	rc = loop_run(s->loop);
+out:
+	rpc_server_destroy(server);
+	blkback_destroy(s->bb);
+	loop_destroy(s->loop);
+	return rc;
+}
+
+/* CLI_*. */
+static int prepare(const char *rundir, char folder[PATH_MAX])
+{
+	int rc = rundir_create(rundir), fd;
+	pid_t holder;
+
+	rundir_file(folder, rundir, RUNDIR_BLKBACK);
+	if (!rc)
+		rc = rundir_create(folder);
+	if (rc) {
+		log_err("%s: %s", folder, strerror(-rc));
+		return CLI_UNAVAILABLE;
+	}
+	/* Held until we end. */
+	fd = pidfile_take(rundir, program.name, &holder);
+	if (fd == -EBUSY)
+		log_err("another is running in %s, pid %d", rundir, (int)holder);
+	else if (fd < 0)
+		log_err("%s: %s", rundir, strerror(-fd));
+	return fd == -EBUSY ? CLI_BUSY : fd < 0 ? CLI_UNAVAILABLE : CLI_OK;
+}
+
+static int start(const char *rundir, enum blk_io_engine engine)
+{
+	struct blkback_config config = { .rundir = rundir,
+					 .engine = engine,
+					 .max_ring_order = BLK_RING_ORDER_MAX };
+	char folder[PATH_MAX], why[HV_WHY_MAX];
+	struct service s = { 0 };
+	int status = prepare(rundir, folder);
+
+	if (status)
+		return status;
+	if (hv_connect(rundir, &config.hv, why)) {
+		log_err("%s", why);
+		return CLI_UNAVAILABLE;
+	}
+	if (config.hv->is_xen && !access(KERNEL_DRIVER, F_OK)) {
+		log_err("the kernel's xen-blkback serves disks here: rmmod xen-blkback, or leave "
+			"them to it");
+		status = CLI_BUSY;
+	} else if (run(&s, &config)) {
+		status = CLI_UNAVAILABLE;
+	}
+	config.hv->close(config.hv);
+	return status;
+}
+
+/* False: not one. */
+static bool read_engine(const char *text, enum blk_io_engine *engine)
+{
+	if (!text)
+		*engine = BLK_IO_BEST;
+	else if (!strcmp(text, "io_uring"))
+		*engine = BLK_IO_URING;
+	else if (!strcmp(text, "thread"))
+		*engine = BLK_IO_THREAD;
+	else
+		return false;
+	return true;
+}
+
+int main(int argc, char **argv)
+{
+	enum blk_io_engine engine;
+	struct cli_parsed parsed;
+	char rundir[RUNDIR_MAX];
+	int status = cli_parse(&program, argc, argv, &parsed);
+
+	if (status >= 0)
+		return status;
+	log_init(program.name, cli_value(&parsed, "verbose") ? LOG_LEVEL_DEBUG : LOG_LEVEL_INFO);
+	if (!read_engine(cli_value(&parsed, "engine"), &engine)) {
+		fprintf(stderr, "%s: --engine: allowed: io_uring, thread\n", program.name);
+		return CLI_USAGE;
+	}
+	if (rundir_resolve(cli_value(&parsed, "run-dir"), rundir)) {
+		fprintf(stderr, "%s: --run-dir: a short absolute path is wanted\n", program.name);
+		return CLI_USAGE;
+	}
+	raise_fd_limit();
+	return start(rundir, engine);
+}
