@@ -276,6 +276,31 @@ int cgroups_freeze(const struct cgroups *g, uint16_t domid, bool frozen)
 	return write_text(path, frozen ? "FROZEN" : "THAWED");
 }
 
+int cgroups_sched(const struct cgroups *g, uint16_t domid, unsigned int weight, unsigned int cap)
+{
+	bool v2 = g->jobs[CGROUP_CPU].v2;
+	/* 256 is 100 in version 2, of 1 to 10000; 1024 in version 1, of 2 up. */
+	unsigned int share = v2 ? weight * 100 / 256 : weight * 4;
+	char path[PATH_MAX], text[64];
+	int rc;
+
+	if (!job_there(g, CGROUP_CPU))
+		return -ENOTSUP;
+	if (v2)
+		share = share < 1 ? 1 : share > 10000 ? 10000 : share;
+	group_path(path, g, CGROUP_CPU, domid, v2 ? "cpu.weight" : "cpu.shares");
+	snprintf(text, sizeof(text), "%u", share);
+	rc = write_text(path, text);
+	if (rc < 0)
+		return rc;
+	group_path(path, g, CGROUP_CPU, domid, v2 ? "cpu.max" : "cpu.cfs_quota_us");
+	if (!cap)
+		return write_text(path, v2 ? "max" : "-1");
+	snprintf(text, sizeof(text), v2 ? "%u %u" : "%u", cap * (CPU_PERIOD_US / 100),
+		 CPU_PERIOD_US);
+	return write_text(path, text);
+}
+
 int cgroups_kill(const struct cgroups *g, uint16_t domid)
 {
 	char path[PATH_MAX];

@@ -58,6 +58,8 @@ int cgroups_remove(const struct cgroups *g, uint16_t domid);
 
 /* -ENOTSUP: no hierarchy for it. */
 int cgroups_freeze(const struct cgroups *g, uint16_t domid, bool frozen);
+/* @weight: 256 is normal; @cap: per cent of a CPU, 0: no bound. -ENOTSUP. */
+int cgroups_sched(const struct cgroups *g, uint16_t domid, unsigned int weight, unsigned int cap);
 int cgroups_kill(const struct cgroups *g, uint16_t domid);
 int cgroups_for_each_task(const struct cgroups *g, uint16_t domid, void (*fn)(void *arg, pid_t tid),
 			  void *arg);

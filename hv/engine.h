@@ -31,17 +31,26 @@ struct engine_config {
 	const char
 		*name; /* 1 to ENGINE_NAME_MAX - 1 of letters, digits, "-_.+"; not "." nor ".." */
 	unsigned int memory_mib;
+	unsigned int max_memory_mib; /* 0: as memory_mib */
 	/* Bound the processes' memory by memory_mib too. Fails where no memory cgroup can do it. */
 	bool limit_memory;
-	unsigned int nr_vcpus; /* at most so many CPUs at a time; 0: as many as there are */
+	unsigned int nr_vcpus;	/* ns: at most so many CPUs at a time; 0: as many as there are */
+	unsigned int max_vcpus; /* 0: as nr_vcpus */
 	bool has_cpus;
-	cpu_set_t cpus;
+	cpu_set_t cpus;		    /* any of its vCPUs may use them */
+	const cpu_set_t *vcpu_cpus; /* of each of max_vcpus; NULL: all may use cpus */
+	uint8_t uuid[16];
 	/* ns */
 	const char *init;	 /* absolute, within the guest's root */
 	const char *const *args; /* of init, after its name; ended by NULL; may be NULL */
 	const char *root;	 /* NULL: the host's, read-only */
 	/* Its vifs are for a program that takes them up over the socket guests/<domid>.sock. */
 	bool program;
+	/* pvh, pv: files of the host; ramdisk may be NULL; cmdline is the guest's kernel's. */
+	const char *kernel, *ramdisk, *cmdline;
+	/* pvh: it goes on from a saved state, hv/kvm/image.h, read from @image_fd, borrowed. */
+	bool restore;
+	int image_fd;
 };
 
 enum engine_state {
@@ -63,11 +72,26 @@ struct engine_info {
 	uint64_t cpu_ns;    /* used by all its processes */
 	uint64_t created_s; /* CLOCK_REALTIME */
 	pid_t pid;	    /* the domain's first process, as the host sees it; 0: none */
+	/* It has a kernel of its own: asked by xenstore to shut down, and in its own time. */
+	bool own_kernel;
+	bool starting; /* started() is still to come */
+};
+
+struct engine_vcpu {
+	bool online;
+	int cpu; /* where it runs, or ran last; -1: unknown */
+	bool running;
+	uint64_t cpu_ns;
 };
 
 struct engine_hooks {
 	/* From the loop, never from within a call below. */
 	void (*stopped)(void *arg, uint16_t domid, unsigned int reason);
+	/*
+	 * The start that engine_domain_start() left going on is over. @why: NULL, or what it has failed
+	 * of: then nothing runs, and stopped() will not be called.
+	 */
+	void (*started)(void *arg, uint16_t domid, const char *why);
 	void *arg;
 };
 
@@ -75,17 +99,64 @@ void engine_set_hooks(struct engine *engine, const struct engine_hooks *hooks);
 
 int engine_domain_create(struct engine *engine, const struct engine_config *config,
 			 uint16_t *domid_out, char why[ENGINE_WHY]);
-int engine_domain_start(struct engine *engine, uint16_t domid, bool paused, char why[ENGINE_WHY]);
+/* @config: as at its creation. Return: 0; 1: it goes on, started() will follow; -errno. */
+int engine_domain_start(struct engine *engine, uint16_t domid, const struct engine_config *config,
+			bool paused, char why[ENGINE_WHY]);
 /* -ENOENT. */
 int engine_domain_destroy(struct engine *engine, uint16_t domid);
 
 /* -ENOENT no such domain, -EINVAL not in a state for it. */
 int engine_pause(struct engine *engine, uint16_t domid);
 int engine_unpause(struct engine *engine, uint16_t domid);
-/* Ask it to shut down: init is told, and killed when it has not ended within @grace_ms. */
+/*
+ * End it in good order: ns: init is told, and killed when it has not ended within @grace_ms. With a
+ * kernel of its own: at once, whatever it is doing.
+ */
 int engine_shutdown(struct engine *engine, uint16_t domid, bool reboot, unsigned int grace_ms);
-/* For all of its processes: vCPUs of an ns guest are the CPUs it may use. -EINVAL: none of them is there. */
-int engine_set_cpus(struct engine *engine, uint16_t domid, const cpu_set_t *cpus);
+/*
+ * @cpus: what any of its vCPUs may use; @vcpu_cpus: what each of @nr may, for those that are told apart;
+ * vCPUs of an ns guest are the CPUs it may use. -EINVAL: none of them is there.
+ */
+int engine_set_cpus(struct engine *engine, uint16_t domid, const cpu_set_t *cpus,
+		    const cpu_set_t *vcpu_cpus, unsigned int nr);
+/*
+ * @weight: its share where CPUs are short, 1 to 65535, 256 is normal; @cap: per cent of one CPU that it
+ * gets at most, 0: none. -EOPNOTSUPP: no cgroup cpu controller.
+ */
+int engine_sched(struct engine *engine, uint16_t domid, unsigned int weight, unsigned int cap);
+/* -EOPNOTSUPP: its vCPUs are not told apart. */
+int engine_vcpu(struct engine *engine, uint16_t domid, unsigned int vcpu, struct engine_vcpu *out);
+
+enum engine_what {
+	ENGINE_TRIGGER,	   /* arg: enum engine_trigger, vcpu */
+	ENGINE_DUMP_CORE,  /* fd */
+	ENGINE_MAX_MEMORY, /* value: bytes */
+	ENGINE_SAVE,	   /* fd; after SHUTDOWN_suspend */
+	ENGINE_RESUME,	   /* after SHUTDOWN_suspend: it goes on, as if that had been cancelled */
+	ENGINE_PAUSE,	   /* engine_pause() asks this and the next */
+	ENGINE_UNPAUSE,
+};
+
+enum engine_trigger {
+	ENGINE_TRIGGER_NMI = 1,
+	ENGINE_TRIGGER_INIT,
+	ENGINE_TRIGGER_RESET,
+	ENGINE_TRIGGER_POWER,
+	ENGINE_TRIGGER_CRASH,
+};
+
+struct engine_question {
+	enum engine_what what;
+	unsigned int arg, vcpu;
+	uint64_t value;
+	int fd; /* borrowed until engine_ask() returns; -1: none */
+	/* From the loop, once, with 0 or -errno; -EPIPE: the domain has gone. May be NULL. */
+	void (*done)(void *arg, int rc);
+	void *done_arg;
+};
+
+/* Ask a domain with a kernel of its own. -EOPNOTSUPP: others; -errno: done() is not called. */
+int engine_ask(struct engine *engine, uint16_t domid, const struct engine_question *question);
 int engine_rename(struct engine *engine, uint16_t domid, const char *name);
 
 int engine_info(struct engine *engine, uint16_t domid, struct engine_info *info);

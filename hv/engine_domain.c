@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* A running domain's descriptors and processes, their end, and their way through a restart. */
+/* A running domain's descriptors and processes, and their end. */
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdint.h>
@@ -8,18 +9,17 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 #include <xen/sched.h>
 
 #include "base/clock.h"
-#include "base/log.h"
 #include "base/rundir.h"
 #include "hv/engine_priv.h"
 
 #define KILL_WAIT_MS 2000 /* SIGKILL takes milliseconds, unless the kernel is in trouble */
-#define SWEEP_MS     100
 
 struct engine_domain *engine_find(struct engine *e, uint16_t domid)
 {
@@ -34,23 +34,37 @@ struct engine_domain *engine_domain_alloc(struct engine *e, uint16_t domid)
 		return NULL;
 	d->engine = e;
 	d->domid = domid;
-	d->program_fd = -1;
-	d->state_fd = d->hypercall_fd = d->front_pidfd = d->init_pidfd = -1;
+	for (int i = 0; i < ENGINE_NR_PARTS; i++)
+		d->fds[i] = -1;
 	for (int i = 0; i < 3; i++)
 		d->restored[i] = -1;
 	e->domains[domid] = d;
 	return d;
 }
 
-int engine_domain_map(struct engine_domain *d)
+static int map_part(struct engine_domain *d, enum engine_part part, size_t size, void **at)
 {
-	char *p = mmap(NULL, ENGINE_STATE_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, d->state_fd, 0);
+	void *p = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, d->fds[part], 0);
 
 	if (p == MAP_FAILED)
 		return -errno;
-	d->launch = (void *)p;
-	d->record = (void *)(p + ENGINE_RECORD_OFFSET);
+	*at = p;
 	return 0;
+}
+
+int engine_domain_map(struct engine_domain *d)
+{
+	void *p = NULL;
+	int rc = map_part(d, PART_STATE, sizeof(*d->record), &p);
+
+	if (!rc)
+		d->record = p;
+	return rc;
+}
+
+int engine_domain_map_launch(struct engine_domain *d)
+{
+	return map_part(d, PART_LAUNCH, d->ops->launch_size, &d->launch);
 }
 
 static void close_fd(int *fd)
@@ -60,47 +74,112 @@ static void close_fd(int *fd)
 	*fd = -1;
 }
 
+static void unwatch(struct engine_domain *d)
+{
+	for (size_t i = 0; i < sizeof(d->watchers) / sizeof(d->watchers[0]); i++)
+		loop_fd_del(&d->watchers[i]);
+	loop_fd_del(&d->control_watcher);
+}
+
+uint32_t engine_domain_asking(struct engine_domain *d, const struct engine_question *q)
+{
+	for (size_t i = 0; i < ENGINE_MAX_ASKED; i++) {
+		if (d->asked[i].id)
+			continue;
+		d->asked[i] = (struct engine_asked){ d->record->next_id++, q->what, q->done,
+						     q->done_arg };
+		/* 0 is an event's. */
+		if (!d->record->next_id)
+			d->record->next_id = 1;
+		return d->asked[i].id;
+	}
+	return 0;
+}
+
+int engine_domain_answered(struct engine_domain *d, uint32_t id, int rc)
+{
+	for (size_t i = 0; id && i < ENGINE_MAX_ASKED; i++) {
+		struct engine_asked asked = d->asked[i];
+
+		if (asked.id != id)
+			continue;
+		d->asked[i].id = 0;
+		if (asked.done)
+			asked.done(asked.done_arg, rc);
+		return (int)asked.what;
+	}
+	return -1;
+}
+
+void engine_domain_forget(struct engine_domain *d, uint32_t id)
+{
+	for (size_t i = 0; i < ENGINE_MAX_ASKED; i++)
+		if (d->asked[i].id == id)
+			d->asked[i].id = 0;
+}
+
+/* Return: whether @d is still there, after what whoever had asked has done. */
+static bool answer_all(struct engine_domain *d, int rc)
+{
+	struct engine *e = d->engine;
+	uint16_t domid = d->domid;
+
+	for (size_t i = 0; i < ENGINE_MAX_ASKED; i++) {
+		engine_domain_answered(d, d->asked[i].id, rc);
+		if (engine_find(e, domid) != d)
+			return false;
+	}
+	return true;
+}
+
 void engine_domain_free(struct engine_domain *d)
 {
-	loop_fd_del(&d->front_watcher);
-	loop_fd_del(&d->init_watcher);
+	unwatch(d);
+	answer_all(d, -EPIPE);
+	console_ring_free(d->ring);
+	if (d->ops && d->ops->forget)
+		d->ops->forget(d);
 	console_free(d->console);
 	for (int i = 0; i < 3; i++)
 		close_fd(&d->restored[i]);
 	if (d->launch)
-		munmap(d->launch, ENGINE_STATE_SIZE);
-	close_fd(&d->state_fd);
-	close_fd(&d->hypercall_fd);
-	close_fd(&d->program_fd);
-	close_fd(&d->front_pidfd);
-	close_fd(&d->init_pidfd);
+		munmap(d->launch, d->ops->launch_size);
+	if (d->record)
+		munmap(d->record, sizeof(*d->record));
+	for (int i = 0; i < ENGINE_NR_PARTS; i++)
+		close_fd(&d->fds[i]);
 	d->engine->domains[d->domid] = NULL;
 	free(d);
 }
 
-/* The first PARTS_NEEDED are there from a domain's start to its end. */
-static const char *const parts[] = { "state", "sock", "front", "init", "program" };
+static const char *const parts[ENGINE_NR_PARTS] = {
+	[PART_STATE] = "state", [PART_LAUNCH] = "launch",   [PART_SOCKET] = "sock",
+	[PART_FIRST] = "init",	[PART_FRONT] = "front",	    [PART_CONTROL] = "control",
+	[PART_LOG] = "log",	[PART_PROGRAM] = "program",
+};
 
-#define NR_PARTS     5
-#define PARTS_NEEDED 4
-
-static int *part_fd(struct engine_domain *d, size_t part)
+static void part_name(char name[KEEPER_NAME_MAX], uint16_t domid, size_t part)
 {
-	int *const fds[] = { &d->state_fd, &d->hypercall_fd, &d->front_pidfd, &d->init_pidfd,
-			     &d->program_fd };
+	snprintf(name, KEEPER_NAME_MAX, "e%u.%s", domid, parts[part]);
+}
 
-	return fds[part];
+int *engine_domain_part(struct engine_domain *d, const char *name)
+{
+	for (size_t i = 0; i < ENGINE_NR_PARTS; i++)
+		if (!strcmp(name, parts[i]))
+			return &d->fds[i];
+	return NULL;
 }
 
 void engine_domain_keep(struct engine_domain *d)
 {
 	char name[KEEPER_NAME_MAX];
 
-	for (size_t i = 0; i < NR_PARTS; i++) {
-		if (*part_fd(d, i) < 0)
+	for (size_t i = 0; i < ENGINE_NR_PARTS; i++) {
+		if (d->fds[i] < 0)
 			continue;
-		snprintf(name, sizeof(name), "e%u.%s", d->domid, parts[i]);
-		keeper_store(d->engine->params.keeper, name, *part_fd(d, i));
+		part_name(name, d->domid, i);
+		keeper_store(d->engine->params.keeper, name, d->fds[i]);
 	}
 }
 
@@ -108,10 +187,23 @@ void engine_domain_unkeep(struct engine *e, uint16_t domid)
 {
 	char name[KEEPER_NAME_MAX];
 
-	for (size_t i = 0; i < NR_PARTS; i++) {
-		snprintf(name, sizeof(name), "e%u.%s", domid, parts[i]);
+	for (size_t i = 0; i < ENGINE_NR_PARTS; i++) {
+		part_name(name, domid, i);
 		keeper_drop(e->params.keeper, name);
 	}
+}
+
+int engine_domain_socket(struct engine_domain *d, int *guest_fd_out)
+{
+	int pair[2];
+
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
+		return -errno;
+	/* Only ours: a guest waits for its replies, we for nobody. */
+	fcntl(pair[0], F_SETFL, O_NONBLOCK);
+	d->fds[PART_SOCKET] = pair[0];
+	*guest_fd_out = pair[1];
+	return 0;
 }
 
 void engine_socket_path(const struct engine_domain *d, char path[PATH_MAX])
@@ -129,22 +221,15 @@ void engine_program(struct engine *e, uint16_t domid, int fd)
 
 	if (!d)
 		return;
-	snprintf(name, sizeof(name), "e%u.%s", domid, parts[PARTS_NEEDED]);
+	part_name(name, domid, PART_PROGRAM);
 	if (fd >= 0)
 		keeper_store(e->params.keeper, name, fd);
 	else
 		keeper_drop(e->params.keeper, name);
 	if (fd < 0)
-		close_fd(&d->program_fd);
+		close_fd(&d->fds[PART_PROGRAM]);
 	else
-		d->program_fd = fd;
-}
-
-void engine_console_params(const struct engine_domain *d, struct console_params *params)
-{
-	*params = (struct console_params){ d->engine->params.loop, d->engine->params.keeper,
-					   d->engine->console_dir, d->record->name, d->domid,
-					   NULL, NULL, NULL };
+		d->fds[PART_PROGRAM] = fd;
 }
 
 int engine_domain_introduce(struct engine_domain *d, bool restarted)
@@ -163,9 +248,9 @@ int engine_domain_introduce(struct engine_domain *d, bool restarted)
 
 int engine_signal(struct engine_domain *d, int signo)
 {
-	if (d->init_pidfd < 0)
+	if (d->fds[PART_FIRST] < 0)
 		return -ESRCH;
-	return syscall(SYS_pidfd_send_signal, d->init_pidfd, signo, NULL, 0) < 0 ? -errno : 0;
+	return syscall(SYS_pidfd_send_signal, d->fds[PART_FIRST], signo, NULL, 0) < 0 ? -errno : 0;
 }
 
 static void wait_dead(int pidfd, uint64_t deadline_ms)
@@ -184,7 +269,7 @@ static void wait_dead(int pidfd, uint64_t deadline_ms)
 
 void engine_domain_kill(struct engine_domain *d)
 {
-	const int fds[] = { d->init_pidfd, d->front_pidfd };
+	const int fds[] = { d->fds[PART_FIRST], d->fds[PART_FRONT] };
 	uint64_t deadline = clock_ms() + KILL_WAIT_MS;
 
 	if (cgroups_kill(&d->engine->cgroups, d->domid) < 0)
@@ -196,41 +281,32 @@ void engine_domain_kill(struct engine_domain *d)
 		wait_dead(fds[i], deadline);
 }
 
-static unsigned int end_reason(struct engine_domain *d)
-{
-	const struct ns_launch *l = d->launch;
-	uint32_t stage = __atomic_load_n(&l->stage, __ATOMIC_ACQUIRE);
-	char why[NS_LAUNCH_WHY];
-
-	if (d->record->has_reason)
-		return d->record->reason;
-	if (stage == NS_EXITED && WIFEXITED(l->status) && WEXITSTATUS(l->status) == 0)
-		return SHUTDOWN_poweroff;
-	memcpy(why, l->why, sizeof(why));
-	why[sizeof(why) - 1] = '\0';
-	if (stage == NS_FAILED)
-		log_warning("domain %u (%s): %s", d->domid, d->record->name, why);
-	else if (stage == NS_EXITED && WIFEXITED(l->status))
-		log_notice("domain %u (%s): init ended with status %d", d->domid, d->record->name,
-			   WEXITSTATUS(l->status));
-	else if (stage == NS_EXITED)
-		log_notice("domain %u (%s): init was killed by signal %d", d->domid,
-			   d->record->name, WTERMSIG(l->status));
-	else
-		log_warning("domain %u (%s): its %s process died", d->domid, d->record->name,
-			    stage == NS_RUNNING ? "network or first" : "starting");
-	return SHUTDOWN_crash;
-}
-
-static void domain_ended(struct engine_domain *d)
+void engine_domain_started(struct engine_domain *d, const char *why)
 {
 	struct engine_hooks *hooks = &d->engine->hooks;
-	unsigned int reason;
 
-	loop_fd_del(&d->front_watcher);
-	loop_fd_del(&d->init_watcher);
-	reason = end_reason(d);
-	engine_domain_kill(d);
+	if (!d->record->starting)
+		return;
+	d->record->starting = 0;
+	if (why) {
+		unwatch(d);
+		engine_domain_kill(d);
+		d->record->reason = SHUTDOWN_crash;
+		d->record->has_reason = 1;
+		d->record->state = ENGINE_STOPPED;
+	}
+	if (hooks->started)
+		hooks->started(hooks->arg, d->domid, why);
+}
+
+void engine_domain_stopped(struct engine_domain *d, unsigned int reason)
+{
+	struct engine_hooks *hooks = &d->engine->hooks;
+
+	if (d->record->state == ENGINE_STOPPED)
+		return;
+	if (d->ring)
+		console_ring_drain(d->ring);
 	d->record->reason = reason;
 	d->record->has_reason = 1;
 	d->record->state = ENGINE_STOPPED;
@@ -240,52 +316,74 @@ static void domain_ended(struct engine_domain *d)
 
 static void process_ended(void *arg, uint32_t events)
 {
+	struct engine_domain *d = arg;
+	char why[ENGINE_WHY];
+	unsigned int reason;
+
 	(void)events;
-	domain_ended(arg);
+	/* What it said last comes first. */
+	if (d->ops->control && d->record->state != ENGINE_STOPPED) {
+		uint16_t domid = d->domid;
+		struct engine *e = d->engine;
+
+		d->ops->control(d);
+		if (engine_find(e, domid) != d)
+			return;
+	}
+	unwatch(d);
+	if (!answer_all(d, -EPIPE))
+		return;
+	if (d->record->starting) {
+		d->ops->why_not(d, why);
+		engine_domain_started(d, why);
+		return;
+	}
+	reason = d->record->has_reason ? d->record->reason : d->ops->end_reason(d);
+	engine_domain_kill(d);
+	engine_domain_stopped(d, reason);
+}
+
+static void control_readable(void *arg, uint32_t events)
+{
+	struct engine_domain *d = arg;
+
+	(void)events;
+	d->ops->control(d);
 }
 
 int engine_domain_watch(struct engine_domain *d)
 {
+	const int fds[] = { d->fds[PART_FRONT], d->fds[PART_FIRST] };
 	struct loop *loop = d->engine->params.loop;
-	int rc = loop_fd_add(loop, &d->front_watcher, d->front_pidfd, EPOLLIN, process_ended, d);
+	int rc = 0;
 
-	return rc < 0 ? rc
-		      : loop_fd_add(loop, &d->init_watcher, d->init_pidfd, EPOLLIN, process_ended,
-				    d);
-}
-
-static void sweep(void *arg)
-{
-	struct engine *e = arg;
-	unsigned int left = 0;
-
-	for (unsigned int i = 0; i < e->nr_unswept; i++)
-		if (!engine_find(e, e->unswept[i]) &&
-		    cgroups_remove(&e->cgroups, e->unswept[i]) < 0)
-			e->unswept[left++] = e->unswept[i];
-	e->nr_unswept = left;
-	if (left)
-		loop_timer_set(&e->sweep, SWEEP_MS, 0);
+	for (size_t i = 0; !rc && i < sizeof(fds) / sizeof(fds[0]); i++)
+		if (fds[i] >= 0)
+			rc = loop_fd_add(loop, &d->watchers[i], fds[i], EPOLLIN, process_ended, d);
+	if (!rc && d->ops->control && d->fds[PART_CONTROL] >= 0)
+		rc = loop_fd_add(loop, &d->control_watcher, d->fds[PART_CONTROL], EPOLLIN,
+				 control_readable, d);
+	return rc;
 }
 
 int engine_domain_destroy(struct engine *e, uint16_t domid)
 {
 	struct engine_domain *d = engine_find(e, domid);
-	char path[PATH_MAX];
 
 	if (!d)
 		return core_domain_destroy(e->params.core, domid);
-	loop_fd_del(&d->front_watcher);
-	loop_fd_del(&d->init_watcher);
+	unwatch(d);
 	engine_domain_kill(d);
-	if (d->hypercall_fd >= 0 && e->params.guest_socket)
-		e->params.guest_socket(e->params.arg, domid, d->hypercall_fd, -1, false);
-	if (d->launch && d->launch->program) {
-		engine_socket_path(d, path);
-		unlink(path);
-	}
+	if (d->fds[PART_SOCKET] >= 0 && e->params.guest_socket)
+		e->params.guest_socket(e->params.arg, domid, d->fds[PART_SOCKET], -1, false);
+	if (d->launch && d->ops->cleared)
+		d->ops->cleared(d);
 	if (d->introduced)
 		xs_server_release(e->params.xenstore, domid);
+	if (d->ring)
+		console_ring_drain(d->ring);
+	console_ring_free(d->ring);
+	d->ring = NULL;
 	console_end(d->console);
 	d->console = NULL;
 	engine_domain_unkeep(e, domid);
@@ -294,123 +392,7 @@ int engine_domain_destroy(struct engine *e, uint16_t domid)
 	if (cgroups_remove(&e->cgroups, domid) < 0 &&
 	    e->nr_unswept < sizeof(e->unswept) / sizeof(e->unswept[0])) {
 		e->unswept[e->nr_unswept++] = domid;
-		loop_timer_set(&e->sweep, SWEEP_MS, 0);
+		loop_timer_set(&e->sweep, ENGINE_SWEEP_MS, 0);
 	}
 	return 0;
-}
-
-int engine_create(const struct engine_params *params, struct engine **engine_out)
-{
-	struct engine *e = calloc(1, sizeof(*e));
-	int rc;
-
-	if (!e)
-		return -ENOMEM;
-	e->params = *params;
-	e->programs.front_fd = e->programs.init_fd = -1;
-	snprintf(e->rundir, sizeof(e->rundir), "%s", params->rundir);
-	e->params.rundir = e->rundir;
-	rundir_file(e->console_dir, e->rundir, "console");
-	cgroups_init(&e->cgroups, e->rundir);
-	rc = loop_timer_add(params->loop, &e->sweep, sweep, e);
-	if (rc < 0) {
-		free(e);
-		return rc;
-	}
-	*engine_out = e;
-	return 0;
-}
-
-void engine_destroy(struct engine *e)
-{
-	if (!e)
-		return;
-	for (size_t i = 0; i < sizeof(e->domains) / sizeof(e->domains[0]); i++)
-		if (e->domains[i])
-			engine_domain_free(e->domains[i]);
-	loop_timer_del(&e->sweep);
-	ns_programs_close(&e->programs);
-	free(e);
-}
-
-bool engine_restore(struct engine *e, const char *name, int fd)
-{
-	static const char *const console_parts[] = { "guest", "master", "slave" };
-	struct engine_domain *d;
-	unsigned int domid;
-	char kind;
-	int used = 0, *slot = NULL;
-
-	if (sscanf(name, "%c%u.%n", &kind, &domid, &used) != 2 || !used ||
-	    (kind != 'e' && kind != 'c') || !domid ||
-	    domid >= sizeof(e->domains) / sizeof(e->domains[0]))
-		return false;
-	d = engine_find(e, (uint16_t)domid);
-	if (!d)
-		d = engine_domain_alloc(e, (uint16_t)domid);
-	if (!d)
-		return false;
-	for (size_t i = 0; kind == 'e' && i < NR_PARTS; i++)
-		if (!strcmp(name + used, parts[i]))
-			slot = part_fd(d, i);
-	for (size_t i = 0; kind == 'c' && i < 3; i++)
-		if (!strcmp(name + used, console_parts[i]))
-			slot = &d->restored[i];
-	if (!slot || *slot >= 0)
-		return false;
-	*slot = fd;
-	return true;
-}
-
-static int watch_again(struct engine_domain *d)
-{
-	struct engine_params *p = &d->engine->params;
-	int rc;
-
-	if (d->record->state == ENGINE_CREATED)
-		return 0;
-	/* A death that nobody saw is seen now, and one that nobody acted on is seen again. */
-	rc = engine_domain_watch(d);
-	if (!rc && p->guest_socket)
-		p->guest_socket(p->arg, d->domid, d->hypercall_fd, d->program_fd, true);
-	return rc;
-}
-
-static bool restore_domain(struct engine_domain *d)
-{
-	struct engine *e = d->engine;
-	struct console_params params;
-
-	if (d->state_fd < 0 || d->restored[0] < 0 || engine_domain_map(d) < 0 ||
-	    d->record->magic != ENGINE_RECORD_MAGIC ||
-	    d->record->generation != core_domain_generation(e->params.core, d->domid))
-		return false;
-	for (size_t i = 1; d->record->state != ENGINE_CREATED && i < PARTS_NEEDED; i++)
-		if (*part_fd(d, i) < 0)
-			return false;
-	engine_console_params(d, &params);
-	if (console_restore(&params, d->restored[0], d->restored[1], d->restored[2], &d->console) <
-	    0)
-		return false;
-	for (int i = 0; i < 3; i++)
-		d->restored[i] = -1;
-	return engine_domain_introduce(d, true) == 0 && watch_again(d) == 0;
-}
-
-void engine_restore_done(struct engine *e)
-{
-	uint16_t domid, next;
-
-	for (uint32_t i = 1; i < sizeof(e->domains) / sizeof(e->domains[0]); i++) {
-		if (!e->domains[i] || restore_domain(e->domains[i]))
-			continue;
-		log_warning("domain %u was not whole when vifrost-hvd ended: destroyed", i);
-		engine_domain_destroy(e, (uint16_t)i);
-	}
-	for (domid = core_domain_next(e->params.core, 0); domid; domid = next) {
-		next = core_domain_next(e->params.core, domid);
-		if (!engine_find(e, domid))
-			core_domain_destroy(e->params.core, domid);
-	}
-	xs_server_drop_dead(e->params.xenstore);
 }

@@ -5,7 +5,6 @@
 #include <fcntl.h>
 #include <grp.h>
 #include <linux/capability.h>
-#include <linux/sched.h>
 #include <linux/seccomp.h>
 #include <net/if.h>
 #include <poll.h>
@@ -21,6 +20,7 @@
 #include <unistd.h>
 
 #include "base/unixsock.h"
+#include "hv/engine_process.h"
 
 #define START_MS 5000 /* a machine so busy will not run the guest either */
 
@@ -38,37 +38,14 @@ struct ns_start_fds {
 	struct ns_trees trees;
 };
 
-static int open_beside(const char *name, char why[ENGINE_WHY])
-{
-	char path[PATH_MAX];
-	ssize_t n = readlink("/proc/self/exe", path, sizeof(path) - 64);
-	char *slash;
-	int fd;
-
-	if (n < 0)
-		return -errno;
-	path[n] = '\0';
-	slash = strrchr(path, '/');
-	strcpy(slash + 1, name);
-	/* Executed through this descriptor: the way there may be closed to a guest's user. */
-	fd = open(path, O_PATH | O_CLOEXEC);
-	if (fd < 0) {
-		int rc = -errno;
-
-		snprintf(why, ENGINE_WHY, "%.200s: %s", path, strerror(-rc));
-		return rc;
-	}
-	return fd;
-}
-
 int ns_programs_open(struct ns_programs *p, char why[ENGINE_WHY])
 {
 	int rc;
 
 	p->front_fd = p->init_fd = -1;
-	rc = p->front_fd = open_beside("vifrost-front", why);
+	rc = p->front_fd = engine_open_beside("vifrost-front", why);
 	if (rc >= 0)
-		rc = p->init_fd = open_beside("vifrost-nsinit", why);
+		rc = p->init_fd = engine_open_beside("vifrost-nsinit", why);
 	if (rc < 0)
 		goto out;
 	rc = ns_seccomp_build(NS_FILTER_FRONT, p->front_filter, &p->nr_front_filter);
@@ -102,22 +79,16 @@ static void child_fail(const struct ns_start_fds *fds, const char *what)
 	_exit(1);
 }
 
-/* Out of the way of the numbers that programs expect. */
-static int high_fd(int fd)
-{
-	return fcntl(fd, F_DUPFD_CLOEXEC, 64);
-}
-
 static void exec_nsinit(const struct ns_start *s, struct ns_start_fds *fds)
 {
 	static char *const argv[] = { "vifrost-nsinit", NULL }, *const env[] = { NULL };
-	int exe = high_fd(s->programs->init_fd), launch = high_fd(s->launch_fd);
-	int ready = high_fd(fds->ready[0]), started = high_fd(fds->started[1]);
+	int exe = engine_high_fd(s->programs->init_fd), launch = engine_high_fd(s->launch_fd);
+	int ready = engine_high_fd(fds->ready[0]), started = engine_high_fd(fds->started[1]);
 
-	int program_socket = s->socket_fd >= 0 ? high_fd(s->socket_fd) : -1;
+	int program_socket = s->socket_fd >= 0 ? engine_high_fd(s->socket_fd) : -1;
 
 	for (uint32_t i = 0; i < fds->trees.nr; i++)
-		fds->trees.fds[i] = high_fd(fds->trees.fds[i]);
+		fds->trees.fds[i] = engine_high_fd(fds->trees.fds[i]);
 	for (uint32_t i = 0; i < fds->trees.nr; i++)
 		if (dup2(fds->trees.fds[i], NS_TREE_FD + (int)i) < 0)
 			_exit(1);
@@ -148,8 +119,8 @@ static int lock_front_down(const struct ns_programs *p)
 static void exec_front(const struct ns_start *s, const struct ns_start_fds *fds)
 {
 	static char *const argv[] = { "vifrost-front", NULL }, *const env[] = { NULL };
-	int exe = high_fd(s->programs->front_fd), guest = high_fd(s->guest_fd);
-	int ready = high_fd(fds->ready[1]);
+	int exe = engine_high_fd(s->programs->front_fd), guest = engine_high_fd(s->guest_fd);
+	int ready = engine_high_fd(fds->ready[1]);
 
 	signal(SIGCHLD, SIG_IGN);
 	signal(SIGPIPE, SIG_DFL);
@@ -165,7 +136,7 @@ static void exec_front(const struct ns_start *s, const struct ns_start_fds *fds)
 static void exec_holder(const struct ns_start *s)
 {
 	static char *const argv[] = { "vifrost-nsinit", NS_HOLD, NULL }, *const env[] = { NULL };
-	int exe = high_fd(s->programs->init_fd);
+	int exe = engine_high_fd(s->programs->init_fd);
 
 	signal(SIGCHLD, SIG_IGN);
 	if (lock_front_down(s->programs) < 0)
@@ -186,20 +157,6 @@ static int loopback_up(void)
 	return rc;
 }
 
-/* Without libc's wrappers, whose locks another thread might hold; there is none, and will be none. */
-static pid_t clone_process(uint64_t flags, int cgroup_fd, int *pidfd)
-{
-	struct clone_args args = { .flags = flags | CLONE_PIDFD,
-				   .pidfd = (uintptr_t)pidfd,
-				   .exit_signal = SIGCHLD };
-
-	if (cgroup_fd >= 0) {
-		args.flags |= CLONE_INTO_CGROUP;
-		args.cgroup = (uint64_t)cgroup_fd;
-	}
-	return (pid_t)syscall(SYS_clone3, &args, sizeof(args));
-}
-
 static void child_main(const struct ns_start *s, struct ns_start_fds *fds)
 {
 	struct ns_report report = { 0 };
@@ -212,9 +169,8 @@ static void child_main(const struct ns_start *s, struct ns_start_fds *fds)
 	close(fds->sync[0]);
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
-	for (size_t i = 0; i < s->join->nr_task_fds; i++)
-		if (write(s->join->task_fds[i], "0", 1) != 1)
-			child_fail(fds, "cgroup");
+	if (engine_join(s->join) < 0)
+		child_fail(fds, "cgroup");
 	/* Until then no id is mapped, and nothing can be done. */
 	if (read(fds->sync[1], &go, 1) != 1)
 		_exit(1);
@@ -226,7 +182,7 @@ static void child_main(const struct ns_start *s, struct ns_start_fds *fds)
 		child_fail(fds, "host name");
 	if (loopback_up() < 0)
 		child_fail(fds, "loopback");
-	pid = clone_process(CLONE_NEWPID | CLONE_NEWNS | CLONE_NEWCGROUP, -1, &pidfd);
+	pid = engine_clone(CLONE_NEWPID | CLONE_NEWNS | CLONE_NEWCGROUP, -1, &pidfd);
 	if (pid == 0)
 		exec_nsinit(s, fds);
 	if (pid < 0)
@@ -311,23 +267,6 @@ static int await_init(const struct ns_start *s, const struct ns_start_fds *fds,
 	return -EIO;
 }
 
-static pid_t pid_of(int pidfd)
-{
-	char path[64], line[128];
-	pid_t pid = 0;
-	FILE *f;
-
-	snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", pidfd);
-	f = fopen(path, "re");
-	if (!f)
-		return 0;
-	while (fgets(line, sizeof(line), f))
-		if (sscanf(line, "Pid: %d", &pid) == 1)
-			break;
-	fclose(f);
-	return pid;
-}
-
 static void close_start_fds(struct ns_start_fds *fds)
 {
 	for (int i = 0; i < 2; i++) {
@@ -373,8 +312,8 @@ int ns_start(struct ns_start *s, char why[ENGINE_WHY])
 		close_start_fds(&fds);
 		return rc;
 	}
-	pid = clone_process(CLONE_NEWUSER | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS,
-			    s->join->v2_fd, &s->front_pidfd);
+	pid = engine_clone(CLONE_NEWUSER | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS,
+			   s->join->v2_fd, &s->front_pidfd);
 	if (pid == 0) {
 		child_main(s, &fds);
 		_exit(1);
@@ -395,7 +334,7 @@ int ns_start(struct ns_start *s, char why[ENGINE_WHY])
 	if (rc < 0)
 		undo_start(s, pid);
 	else
-		s->init_pid = pid_of(s->init_pidfd);
+		s->init_pid = engine_pid_of(s->init_pidfd);
 	close_start_fds(&fds);
 	return rc;
 }

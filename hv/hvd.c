@@ -170,7 +170,7 @@ static void domain_stopped(void *arg, uint16_t domid, unsigned int reason)
 
 static int create_tool(struct hvd *hvd, const char *rundir)
 {
-	struct engine_hooks hooks = { domain_stopped, hvd };
+	struct engine_hooks hooks = { domain_stopped, NULL, hvd };
 	struct tool_params params = { hvd->loop,
 				      rundir,
 				      { hvd->core, hvd->xenstore, hvd->engine } };

@@ -22,8 +22,7 @@ int tool_host_create(struct tool_host *h, const struct engine_config *config, ui
 int tool_host_start(struct tool_host *h, uint16_t domid, const struct engine_config *config,
 		    bool paused, char why[ENGINE_WHY])
 {
-	(void)config;
-	return engine_domain_start(h->engine, domid, paused, why);
+	return engine_domain_start(h->engine, domid, config, paused, why);
 }
 
 void tool_host_destroy(struct tool_host *h, uint16_t domid)
@@ -44,7 +43,7 @@ int tool_host_shutdown(struct tool_host *h, uint16_t domid, unsigned int reason,
 
 int tool_host_set_cpus(struct tool_host *h, uint16_t domid, const cpu_set_t *cpus)
 {
-	return engine_set_cpus(h->engine, domid, cpus);
+	return engine_set_cpus(h->engine, domid, cpus, NULL, 0);
 }
 
 int tool_host_info(struct tool_host *h, uint16_t domid, struct tool_host_info *info)
