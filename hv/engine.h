@@ -46,6 +46,8 @@ struct engine_config {
 	const char *root;	 /* NULL: the host's, read-only */
 	/* Its vifs are for a program that takes them up over the socket guests/<domid>.sock. */
 	bool program;
+	/* hvm: domain.create's config, completed when engine_domain_create() is called */
+	const struct json_t *config;
 	/* pvh, pv: files of the host; ramdisk may be NULL; cmdline is the guest's kernel's. */
 	const char *kernel, *ramdisk, *cmdline;
 	/* pvh: it goes on from a saved state, hv/kvm/image.h, read from @image_fd, borrowed. */

@@ -168,9 +168,16 @@ static void domain_stopped(void *arg, uint16_t domid, unsigned int reason)
 	tool_domain_ended(hvd->tool, domid, reason);
 }
 
+static void domain_started(void *arg, uint16_t domid, const char *why)
+{
+	struct hvd *hvd = arg;
+
+	tool_domain_started(hvd->tool, domid, why);
+}
+
 static int create_tool(struct hvd *hvd, const char *rundir)
 {
-	struct engine_hooks hooks = { domain_stopped, NULL, hvd };
+	struct engine_hooks hooks = { domain_stopped, domain_started, hvd };
 	struct tool_params params = { hvd->loop,
 				      rundir,
 				      { hvd->core, hvd->xenstore, hvd->engine } };

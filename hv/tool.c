@@ -11,8 +11,6 @@
 #include "base/parse.h"
 #include "hv/tool_priv.h"
 
-#define BACKEND_VIF "/local/domain/0/backend/vif"
-
 struct tool_domain *tool_find(const struct tool *tool, uint16_t domid)
 {
 	struct list *n;
@@ -74,9 +72,7 @@ int tool_domain_new(struct tool *tool, uint16_t domid, json_t *config, struct to
 	struct tool_domain *d = calloc(1, sizeof(*d));
 	struct tool_host_info info;
 	struct list *at;
-	json_t *vif;
-	size_t i;
-	int rc = 0;
+	int rc;
 
 	if (!d)
 		return -ENOMEM;
@@ -86,16 +82,13 @@ int tool_domain_new(struct tool *tool, uint16_t domid, json_t *config, struct to
 	d->created_s = (uint64_t)time(NULL);
 	if (!tool_host_info(&tool->host, domid, &info))
 		d->generation = info.generation;
-	list_init(&d->vifs);
+	list_init(&d->devices);
 	list_init(&d->waiters);
 	list_for_each (&tool->domains, at)
 		if (list_entry(at, struct tool_domain, node)->domid > domid)
 			break;
 	list_insert(at, &d->node);
-	json_array_foreach (json_object_get(config, "vif"), i, vif) {
-		if (!rc)
-			rc = tool_vif_new(d, vif, NULL);
-	}
+	rc = tool_devices_new(d, config);
 	if (rc) {
 		tool_domain_free(d);
 		return rc;
@@ -106,8 +99,8 @@ int tool_domain_new(struct tool *tool, uint16_t domid, json_t *config, struct to
 
 void tool_domain_free(struct tool_domain *d)
 {
-	while (!list_empty(&d->vifs))
-		tool_vif_free(list_entry(d->vifs.next, struct tool_vif, node));
+	while (!list_empty(&d->devices))
+		tool_device_free(list_entry(d->devices.next, struct tool_device, node));
 	while (!list_empty(&d->waiters)) {
 		struct tool_waiter *w = list_entry(d->waiters.next, struct tool_waiter, node);
 
@@ -115,19 +108,13 @@ void tool_domain_free(struct tool_domain *d)
 		list_remove(&w->node);
 		free(w);
 	}
+	if (d->create_call)
+		rpc_fail(d->create_call, "gone", "domain %u is gone", d->domid);
+	loop_timer_del(&d->grace);
 	list_remove(&d->node);
 	json_decref(d->config);
 	json_decref(d->updated);
 	free(d);
-}
-
-/* "/local/domain/0/backend/vif/<domid>/<devid>..." */
-static void store_event(struct tool *tool, const char *path)
-{
-	unsigned int domid, devid;
-
-	if (sscanf(path, BACKEND_VIF "/%5u/%5u", &domid, &devid) == 2 && domid < UINT16_MAX)
-		tool_vif_changed(tool, (uint16_t)domid, devid);
 }
 
 static void store_readable(void *arg, uint32_t events)
@@ -137,9 +124,22 @@ static void store_readable(void *arg, uint32_t events)
 
 	(void)events;
 	while (!hv_store_next_event(tool->store, &path, &token)) {
-		store_event(tool, path);
+		tool_device_changed(tool, path);
 		free(path);
 	}
+}
+
+static int watch_backends(struct tool *tool)
+{
+	int rc = 0;
+
+	for (const struct tool_kind *const *kind = tool_kinds; !rc && *kind; kind++) {
+		char path[TOOL_PATH];
+
+		snprintf(path, sizeof(path), "/local/domain/0/backend/%s", (*kind)->name);
+		rc = hv_store_watch(tool->store, path, (*kind)->name);
+	}
+	return rc;
 }
 
 int tool_create(const struct tool_params *params, struct tool **tool_out)
@@ -158,7 +158,7 @@ int tool_create(const struct tool_params *params, struct tool **tool_out)
 	if (!rc)
 		rc = tool_store_host(tool);
 	if (!rc)
-		rc = hv_store_watch(tool->store, BACKEND_VIF, "vif");
+		rc = watch_backends(tool);
 	if (!rc)
 		rc = loop_fd_add(tool->loop, &tool->store_fd, hv_store_fd(tool->store), EPOLLIN,
 				 store_readable, tool);

@@ -5,10 +5,11 @@
  * a domain ends (on_poweroff, on_reboot, on_crash). Its JSON-RPC methods are in docs/design.md
  * section 10.
  *
- *	domain.create -> running (or paused)
+ *	domain.create -> starting, where its kernel is loaded first; then running (or paused)
  *	                    | it ends: tool_domain_ended()
  *	                    v
  *	                 shut down -- preserve --> stays, for the operator
+ *	                    |          coredump-*: its memory is written to a file first
  *	                    | destroy, restart; domain.destroy from any state
  *	                    v
  *	                  dying: its backends close, for at most TOOL_CLOSE_MS
@@ -29,9 +30,10 @@
 #include "base/rpc.h"
 #include "hv/tool_host.h"
 
-#define TOOL_DETACH_MS	  10000 /* for a guest to let go of a vif */
-#define TOOL_CLOSE_MS	  3000	/* for the backends of a dead domain */
-#define TOOL_GRACE_MS	  10000 /* for a domain that is asked to end; then it is ended */
+#define TOOL_DETACH_MS 10000 /* for a guest to let go of a vif */
+#define TOOL_CLOSE_MS  3000  /* for the backends of a dead domain */
+/* For a domain that is asked to end; then it is ended. With a kernel of its own: only if forced. */
+#define TOOL_GRACE_MS	  10000
 #define TOOL_RESTARTS_MAX 5 /* restarts nobody asked for within TOOL_RESTARTS_MS; then it ends */
 #define TOOL_RESTARTS_MS  60000
 #define TOOL_VCPUS_MAX	  128
@@ -65,6 +67,8 @@ extern const struct rpc_method tool_methods[];
 int tool_autostart(struct tool *tool, const char *dir);
 /* The engine's stopped(): @domid has shut down, all its processes are gone. From the loop. */
 void tool_domain_ended(struct tool *tool, uint16_t domid, unsigned int reason);
+/* The engine's started(): the start of @domid is over; @why: NULL, or what it has failed of. */
+void tool_domain_started(struct tool *tool, uint16_t domid, const char *why);
 /* The host ends: destroy every domain now; the next start is a host's start again. */
 void tool_end(struct tool *tool);
 

@@ -38,12 +38,12 @@ static bool start_file(struct tool *tool, const char *path)
 	} else {
 		rc = tool_domain_create(tool, config, false, &d, why);
 		/* It lives already when its record outlived the mark. */
-		if (rc && rc != -EEXIST)
+		if (rc < 0 && rc != -EEXIST)
 			tool_event(tool, LOG_LEVEL_ERR, "autostart: %s: %s", path, why);
 	}
 	json_decref(config);
 	diags_fini(&diags);
-	return !rc;
+	return rc >= 0;
 }
 
 static int is_config(const struct dirent *entry)

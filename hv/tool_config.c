@@ -29,7 +29,7 @@ unsigned int tool_config_number(const json_t *config, const char *key, unsigned 
 									  : fallback;
 }
 
-static int refuse(char why[TOOL_WHY], const char *key, const char *allowed)
+int tool_config_refuse(char why[TOOL_WHY], const char *key, const char *allowed)
 {
 	snprintf(why, TOOL_WHY, "'%s' cannot be used, allowed: %s", key, allowed);
 	return -EINVAL;
@@ -52,6 +52,19 @@ static const struct {
 	{ "disk", JSON_ARRAY, 0, 0 },
 	{ "init", JSON_ARRAY, 0, 0 },
 	{ "root", JSON_STRING, 0, 0 },
+	{ "kernel", JSON_STRING, 0, 0 },
+	{ "ramdisk", JSON_STRING, 0, 0 },
+	{ "cmdline", JSON_STRING, 0, 0 },
+	{ "extra", JSON_STRING, 0, 0 },
+	{ "ip", JSON_STRING, 0, 0 },
+	{ "netmask", JSON_STRING, 0, 0 },
+	{ "gateway", JSON_STRING, 0, 0 },
+	{ "hostname", JSON_STRING, 0, 0 },
+	{ "dhcp", JSON_STRING, 0, 0 },
+	{ "nfs_server", JSON_STRING, 0, 0 },
+	{ "nfs_root", JSON_STRING, 0, 0 },
+	{ "cpu_weight", JSON_INTEGER, 1, 65535 },
+	{ "cap", JSON_INTEGER, 0, 100 * TOOL_VCPUS_MAX },
 	{ "frontend", JSON_STRING, 0, 0 },
 	{ "on_poweroff", JSON_STRING, 0, 0 },
 	{ "on_reboot", JSON_STRING, 0, 0 },
@@ -67,10 +80,10 @@ static int check_members(const json_t *config, char why[TOOL_WHY])
 		if (!value)
 			continue;
 		if (json_typeof(value) != members[i].type)
-			return refuse(why, members[i].key, "what an xl.cfg gives");
+			return tool_config_refuse(why, members[i].key, "what an xl.cfg gives");
 		if (members[i].type == JSON_INTEGER &&
 		    (number < members[i].min || number > members[i].max))
-			return refuse(why, members[i].key, "a number in range");
+			return tool_config_refuse(why, members[i].key, "a number in range");
 	}
 	return 0;
 }
@@ -81,15 +94,28 @@ static int read_cpu_list(const json_t *value, cpu_set_t *set, char why[TOOL_WHY]
 	size_t offset;
 
 	if (!text || xlcfg_parse_cpus(text, set, &offset, &reason))
-		return refuse(why, "cpus", "CPU lists such as \"0-3,5,^1\"");
+		return tool_config_refuse(why, "cpus", "CPU lists such as \"0-3,5,^1\"");
 	return 0;
+}
+
+unsigned int tool_config_vcpus(const json_t *config)
+{
+	return tool_config_number(config, "vcpus", 1);
+}
+
+unsigned int tool_config_max_vcpus(const json_t *config)
+{
+	unsigned int vcpus = tool_config_vcpus(config);
+	unsigned int most = tool_config_number(config, "maxvcpus", vcpus);
+
+	return most > vcpus ? most : vcpus;
 }
 
 /* One list for all, or one for each of the first vCPUs; the others take any. */
 static int read_cpus(const json_t *config, struct tool_spec *spec, char why[TOOL_WHY])
 {
 	const json_t *cpus = json_object_get(config, "cpus");
-	unsigned int nr = spec->engine.nr_vcpus;
+	unsigned int nr = spec->engine.max_vcpus;
 	cpu_set_t all;
 	int rc = 0;
 
@@ -103,6 +129,7 @@ static int read_cpus(const json_t *config, struct tool_spec *spec, char why[TOOL
 		CPU_OR(&spec->engine.cpus, &spec->engine.cpus, &spec->vcpu_cpus[i]);
 	}
 	spec->engine.has_cpus = cpus != NULL;
+	spec->engine.vcpu_cpus = cpus ? spec->vcpu_cpus : NULL;
 	return rc;
 }
 
@@ -114,14 +141,14 @@ static int read_init(const json_t *config, struct tool_spec *spec, char why[TOOL
 	if (!json_array_size(init))
 		return strcmp(spec->engine.type, "ns")
 			       ? 0
-			       : refuse(why, "init", "a program and its arguments");
+			       : tool_config_refuse(why, "init", "a program and its arguments");
 	spec->argv = calloc(json_array_size(init) + 1, sizeof(*spec->argv));
 	if (!spec->argv)
 		return -ENOMEM;
 	json_array_foreach (init, i, word) {
 		spec->argv[i] = json_string_value(word);
 		if (!spec->argv[i])
-			return refuse(why, "init", "strings");
+			return tool_config_refuse(why, "init", "strings");
 	}
 	spec->engine.init = spec->argv[0];
 	spec->engine.args = spec->argv + 1;
@@ -135,7 +162,43 @@ static int read_frontend(const json_t *config, struct tool_spec *spec, char why[
 	spec->engine.program = !strcmp(frontend, "program");
 	return spec->engine.program || !strcmp(frontend, "tap")
 		       ? 0
-		       : refuse(why, "frontend", "\"tap\", \"program\"");
+		       : tool_config_refuse(why, "frontend", "\"tap\", \"program\"");
+}
+
+static void read_uuid(const json_t *config, uint8_t uuid[16])
+{
+	const char *p = tool_config_text(config, "uuid", "");
+	unsigned int digit;
+
+	/* Not one of its form is none; tool_config_complete() is who refuses it. */
+	for (int i = 0; i < 32 && *p; p++) {
+		if (*p == '-')
+			continue;
+		if (sscanf(p, "%1x", &digit) != 1)
+			return;
+		uuid[i / 2] = (uint8_t)(uuid[i / 2] << 4 | digit);
+		i++;
+	}
+}
+
+/* What only a kernel of its own can use. */
+static int read_machine(const json_t *config, struct tool_spec *spec, char why[TOOL_WHY])
+{
+	struct engine_config *e = &spec->engine;
+
+	if (!strcmp(e->type, "ns")) {
+		e->vcpu_cpus = NULL;
+		return 0;
+	}
+	e->max_memory_mib = tool_config_number(config, "maxmem", e->memory_mib);
+	if (e->max_memory_mib < e->memory_mib)
+		return tool_config_refuse(why, "maxmem", "at least memory");
+	e->kernel = tool_config_text(config, "kernel", NULL);
+	e->ramdisk = tool_config_text(config, "ramdisk", NULL);
+	e->root = NULL;
+	e->cmdline = spec->cmdline;
+	read_uuid(config, e->uuid);
+	return tool_cmdline(config, spec->cmdline, why);
 }
 
 int tool_spec_read(const json_t *config, struct tool_spec *spec, char why[TOOL_WHY])
@@ -149,14 +212,19 @@ int tool_spec_read(const json_t *config, struct tool_spec *spec, char why[TOOL_W
 	spec->engine.name = tool_config_text(config, "name", NULL);
 	spec->engine.type = tool_config_text(config, "type", "pv");
 	if (!spec->engine.name || !xlcfg_name_is_good(spec->engine.name))
-		return refuse(why, "name", XLCFG_NAME_ALLOWED);
+		return tool_config_refuse(why, "name", XLCFG_NAME_ALLOWED);
 	spec->engine.memory_mib = tool_config_number(config, "memory", TOOL_MEMORY_MIB);
-	spec->engine.nr_vcpus = tool_config_number(config, "vcpus", 1);
+	spec->engine.nr_vcpus = tool_config_vcpus(config);
+	spec->engine.max_vcpus = strcmp(spec->engine.type, "ns") ? tool_config_max_vcpus(config)
+								 : spec->engine.nr_vcpus;
 	spec->engine.root = tool_config_text(config, "root", NULL);
 	spec->engine.limit_memory = true;
+	spec->engine.config = config;
 	rc = read_frontend(config, spec, why);
 	if (!rc)
 		rc = read_cpus(config, spec, why);
+	if (!rc)
+		rc = read_machine(config, spec, why);
 	return rc ? rc : read_init(config, spec, why);
 }
 
@@ -166,145 +234,38 @@ void tool_spec_fini(struct tool_spec *spec)
 	spec->argv = NULL;
 }
 
-enum tool_action tool_config_action(const json_t *config, unsigned int reason)
+enum tool_action tool_config_action(const json_t *config, unsigned int reason, bool *dump_out)
 {
 	static const struct {
 		const char *name;
 		enum tool_action action;
+		bool dump;
 	} names[] = {
-		{ "destroy", ACTION_DESTROY },
-		{ "restart", ACTION_RESTART },
-		{ "rename-restart", ACTION_RENAME_RESTART },
-		{ "preserve", ACTION_PRESERVE },
-		{ "coredump-destroy", ACTION_DESTROY },
-		{ "coredump-restart", ACTION_RESTART },
+		{ "destroy", ACTION_DESTROY, false },
+		{ "restart", ACTION_RESTART, false },
+		{ "rename-restart", ACTION_RENAME_RESTART, false },
+		{ "preserve", ACTION_PRESERVE, false },
+		{ "coredump-destroy", ACTION_DESTROY, true },
+		{ "coredump-restart", ACTION_RESTART, true },
 	};
 	const char *name;
 
+	*dump_out = false;
 	if (reason == SHUTDOWN_poweroff)
 		name = tool_config_text(config, "on_poweroff", "destroy");
 	else if (reason == SHUTDOWN_reboot)
 		name = tool_config_text(config, "on_reboot", "restart");
+	else if (reason == SHUTDOWN_suspend)
+		name = "preserve";
 	else
 		name = tool_config_text(config, "on_crash", "destroy");
-	for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++)
-		if (!strcmp(names[i].name, name))
-			return names[i].action;
+	for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++) {
+		if (strcmp(names[i].name, name))
+			continue;
+		*dump_out = names[i].dump;
+		return names[i].action;
+	}
 	return ACTION_DESTROY;
-}
-
-static bool mac_taken(const struct tool *tool, const json_t *config, const char *mac)
-{
-	const json_t *vif;
-	struct list *n;
-	size_t i;
-
-	json_array_foreach (json_object_get(config, "vif"), i, vif) {
-		if (!strcmp(tool_config_text(vif, "mac", ""), mac))
-			return true;
-	}
-	list_for_each (&tool->domains, n) {
-		const struct tool_domain *d = list_entry(n, struct tool_domain, node);
-
-		json_array_foreach (json_object_get(d->config, "vif"), i, vif) {
-			if (!strcmp(tool_config_text(vif, "mac", ""), mac))
-				return true;
-		}
-	}
-	return false;
-}
-
-/* FNV-1a: the same domain gets the same address on every host and every time. */
-static uint64_t hash_text(uint64_t hash, const char *text)
-{
-	for (; *text; text++)
-		hash = (hash ^ (uint8_t)*text) * 0x100000001b3u;
-	return hash;
-}
-
-/* In Xen's range 00:16:3e, of the domain's name (its uuid may be new each time) and the devid. */
-static void make_mac(const struct tool *tool, const json_t *config, unsigned int devid,
-		     char text[MAC_TEXT_LEN])
-{
-	uint64_t hash = hash_text(0xcbf29ce484222325u, tool_config_text(config, "name", ""));
-	char number[32];
-
-	for (unsigned int salt = 0; salt < 1000; salt++) {
-		uint8_t mac[MAC_LEN] = { 0x00, 0x16, 0x3e };
-		uint64_t h;
-
-		snprintf(number, sizeof(number), "/%u/%u", devid, salt);
-		h = hash_text(hash, number);
-		h ^= h >> 32;
-		mac[3] = (h >> 16) & 0x7f;
-		mac[4] = (h >> 8) & 0xff;
-		mac[5] = h & 0xff;
-		format_mac(mac, text);
-		if (!mac_taken(tool, config, text))
-			return;
-	}
-}
-
-static bool devid_taken(const json_t *config, const json_t *except, unsigned int devid)
-{
-	const json_t *vif;
-	size_t i;
-
-	json_array_foreach (json_object_get(config, "vif"), i, vif) {
-		const json_t *value = json_object_get(vif, "devid");
-
-		if (vif != except && value && json_integer_value(value) == (json_int_t)devid)
-			return true;
-	}
-	return false;
-}
-
-static int check_vif(const json_t *vif, char why[TOOL_WHY])
-{
-	static const char *const texts[] = { "mac",   "bridge",	 "script", "type",
-					     "model", "vifname", "ip",	   "gatewaydev" };
-	const json_t *rate = json_object_get(vif, "rate"), *mtu = json_object_get(vif, "mtu");
-	uint8_t mac[MAC_LEN];
-
-	if (!json_is_object(vif))
-		return refuse(why, "vif", "objects of keywords");
-	for (size_t i = 0; i < sizeof(texts) / sizeof(*texts); i++) {
-		const json_t *value = json_object_get(vif, texts[i]);
-
-		if (value && (!json_is_string(value) || strlen(json_string_value(value)) > 255))
-			return refuse(why, texts[i], "a short string");
-	}
-	if (json_object_get(vif, "mac") &&
-	    (parse_mac(tool_config_text(vif, "mac", ""), mac) || mac[0] & 1))
-		return refuse(why, "mac", "00:16:3e:12:34:56");
-	if (mtu &&
-	    (tool_config_number(vif, "mtu", 0) < 68 || tool_config_number(vif, "mtu", 0) > 65535))
-		return refuse(why, "mtu", "68 to 65535");
-	if (rate && (!tool_config_number(rate, "bytes-per-interval", 0) ||
-		     !tool_config_number(rate, "interval-usecs", 0)))
-		return refuse(why, "rate", "{bytes-per-interval, interval-usecs}");
-	return 0;
-}
-
-int tool_vif_complete(struct tool *tool, const json_t *config, json_t *vif, char why[TOOL_WHY])
-{
-	unsigned int devid = tool_config_number(vif, "devid", UINT_MAX);
-	char mac[MAC_TEXT_LEN];
-	int rc = check_vif(vif, why);
-
-	if (rc)
-		return rc;
-	if (!json_object_get(vif, "devid"))
-		for (devid = 0; devid < XLCFG_VIFS_MAX && devid_taken(config, vif, devid); devid++)
-			;
-	if (devid >= XLCFG_VIFS_MAX || devid_taken(config, vif, devid))
-		return refuse(why, "devid", "a free one, 0 to 255");
-	json_object_set_new(vif, "devid", json_integer(devid));
-	if (!json_object_get(vif, "mac")) {
-		make_mac(tool, config, devid, mac);
-		json_object_set_new(vif, "mac", json_string(mac));
-	}
-	return 0;
 }
 
 static int make_uuid(char text[TOOL_UUID_TEXT])
@@ -326,8 +287,6 @@ int tool_config_complete(struct tool *tool, json_t *config, char why[TOOL_WHY])
 {
 	const char *uuid = tool_config_text(config, "uuid", NULL);
 	char text[TOOL_UUID_TEXT];
-	json_t *vif;
-	size_t i;
 	int rc = 0;
 
 	if (!uuid) {
@@ -336,16 +295,7 @@ int tool_config_complete(struct tool *tool, json_t *config, char why[TOOL_WHY])
 			json_object_set_new(config, "uuid", json_string(text));
 	} else if (strlen(uuid) != TOOL_UUID_TEXT - 1 ||
 		   strspn(uuid, "0123456789abcdefABCDEF-") != TOOL_UUID_TEXT - 1) {
-		return refuse(why, "uuid", "36 characters");
+		return tool_config_refuse(why, "uuid", "36 characters");
 	}
-	/* Those with a devid of their own keep it, whatever stands before them. */
-	json_array_foreach (json_object_get(config, "vif"), i, vif) {
-		if (!rc && json_object_get(vif, "devid"))
-			rc = tool_vif_complete(tool, config, vif, why);
-	}
-	json_array_foreach (json_object_get(config, "vif"), i, vif) {
-		if (!rc && !json_object_get(vif, "devid"))
-			rc = tool_vif_complete(tool, config, vif, why);
-	}
-	return rc;
+	return rc ? rc : tool_devices_complete(tool, config, why);
 }

@@ -41,9 +41,25 @@ int tool_host_shutdown(struct tool_host *h, uint16_t domid, unsigned int reason,
 	return engine_shutdown(h->engine, domid, reason == SHUTDOWN_reboot, grace_ms);
 }
 
-int tool_host_set_cpus(struct tool_host *h, uint16_t domid, const cpu_set_t *cpus)
+int tool_host_set_cpus(struct tool_host *h, uint16_t domid, const cpu_set_t *cpus,
+		       const cpu_set_t *vcpu_cpus, unsigned int nr)
 {
-	return engine_set_cpus(h->engine, domid, cpus, NULL, 0);
+	return engine_set_cpus(h->engine, domid, cpus, vcpu_cpus, nr);
+}
+
+int tool_host_vcpu(struct tool_host *h, uint16_t domid, unsigned int vcpu, struct engine_vcpu *out)
+{
+	return engine_vcpu(h->engine, domid, vcpu, out);
+}
+
+int tool_host_ask(struct tool_host *h, uint16_t domid, const struct engine_question *q)
+{
+	return engine_ask(h->engine, domid, q);
+}
+
+int tool_host_sched(struct tool_host *h, uint16_t domid, unsigned int weight, unsigned int cap)
+{
+	return engine_sched(h->engine, domid, weight, cap);
 }
 
 int tool_host_info(struct tool_host *h, uint16_t domid, struct tool_host_info *info)
@@ -61,6 +77,8 @@ int tool_host_info(struct tool_host *h, uint16_t domid, struct tool_host_info *i
 		.generation = core_domain_generation(h->core, domid),
 		.cpu_ns = e.cpu_ns,
 		.pid = e.pid,
+		.own_kernel = e.own_kernel,
+		.starting = e.starting,
 	};
 	return 0;
 }

@@ -32,6 +32,7 @@ struct tool_host_info {
 	uint32_t generation; /* tells it from any other domain of its number */
 	uint64_t cpu_ns;
 	pid_t pid;
+	bool own_kernel, starting; /* as engine_info has them */
 };
 
 /* Let xenstore serve the domains that are there already. */
@@ -39,17 +40,26 @@ int tool_host_restore(struct tool_host *h);
 /* A domain with memory and a store ring that is served; nothing runs. -EOPNOTSUPP: no such engine. */
 int tool_host_create(struct tool_host *h, const struct engine_config *config, uint16_t *domid_out,
 		     char why[ENGINE_WHY]);
-/* Its xenstore areas are written. */
+/* Its xenstore areas are written. 1: tool_domain_started() will follow. */
 int tool_host_start(struct tool_host *h, uint16_t domid, const struct engine_config *config,
 		    bool paused, char why[ENGINE_WHY]);
 /* In any state: all of it is gone. */
 void tool_host_destroy(struct tool_host *h, uint16_t domid);
 /* -EINVAL: not in a state for it. */
 int tool_host_pause(struct tool_host *h, uint16_t domid, bool paused);
-/* @reason: SHUTDOWN_poweroff or SHUTDOWN_reboot; tool_domain_ended() will follow with it. */
+/*
+ * @reason: SHUTDOWN_poweroff or SHUTDOWN_reboot; tool_domain_ended() will follow with it. A domain with a
+ * kernel of its own is ended at once.
+ */
 int tool_host_shutdown(struct tool_host *h, uint16_t domid, unsigned int reason,
 		       unsigned int grace_ms);
-int tool_host_set_cpus(struct tool_host *h, uint16_t domid, const cpu_set_t *cpus);
+/* As the engine's. */
+int tool_host_set_cpus(struct tool_host *h, uint16_t domid, const cpu_set_t *cpus,
+		       const cpu_set_t *vcpu_cpus, unsigned int nr);
+int tool_host_vcpu(struct tool_host *h, uint16_t domid, unsigned int vcpu, struct engine_vcpu *out);
+int tool_host_ask(struct tool_host *h, uint16_t domid, const struct engine_question *q);
+/* Its share of busy CPUs, 1 to 65535 with 256 as normal; per cent of a CPU, 0: no bound. */
+int tool_host_sched(struct tool_host *h, uint16_t domid, unsigned int weight, unsigned int cap);
 int tool_host_info(struct tool_host *h, uint16_t domid, struct tool_host_info *info);
 uint16_t tool_host_next(struct tool_host *h, uint16_t domid);
 int tool_host_console(struct tool_host *h, uint16_t domid, char tty[PATH_MAX], char log[PATH_MAX]);

@@ -15,11 +15,6 @@
 #include "hv/tool_priv.h"
 #include "hv/xlcfg.h"
 
-static unsigned int domain_vcpus(const struct tool_domain *d)
-{
-	return tool_config_number(d->config, "vcpus", 1);
-}
-
 /* Xen says whether it is on a CPU right now; here, whether it was for most of the time since asked last. */
 static bool is_busy(struct tool_domain *d, uint64_t cpu_ns)
 {
@@ -40,16 +35,29 @@ json_t *tool_domain_json(struct tool_domain *d)
 	bool busy = is_busy(d, info.cpu_ns) && live && !paused;
 
 	return json_pack(
-		"{s:i, s:s, s:s, s:s, s:i, s:i, s:b, s:b, s:b, s:b, s:b, s:i, s:I, s:I, s:i, s:O}",
+		"{s:i, s:s, s:s, s:s, s:i, s:i, s:b, s:b, s:b, s:b, s:b, s:i, s:I, s:I, s:i, s:i, "
+		"s:i, s:O}",
 		"domid", (int)d->domid, "name", tool_name(d), "uuid",
 		tool_config_text(d->config, "uuid", ""), "type",
 		tool_config_text(d->config, "type", "pv"), "memory",
 		(int)tool_config_number(d->config, "memory", TOOL_MEMORY_MIB), "vcpus",
-		(int)domain_vcpus(d), "running", busy, "blocked", live && !paused && !busy,
-		"paused", paused, "shutdown", d->state == TOOL_SHUTDOWN, "dying",
-		d->state == TOOL_DYING, "reason", (int)d->reason, "cpu-time-ns",
+		(int)tool_config_vcpus(d->config), "running", busy, "blocked",
+		live && !paused && !busy, "paused", paused, "shutdown", d->state == TOOL_SHUTDOWN,
+		"dying", d->state == TOOL_DYING, "reason", (int)d->reason, "cpu-time-ns",
 		(json_int_t)info.cpu_ns, "created", (json_int_t)d->created_s, "pid", (int)info.pid,
-		"config", d->config);
+		"weight", (int)tool_config_number(d->config, "cpu_weight", TOOL_WEIGHT), "cap",
+		(int)tool_config_number(d->config, "cap", 0), "config", d->config);
+}
+
+json_t *tool_created_json(struct tool_domain *d)
+{
+	bool ns = !strcmp(tool_config_text(d->config, "type", ""), "ns");
+	char cmdline[TOOL_CMDLINE], why[TOOL_WHY];
+	json_t *o = json_pack("{s:i, s:O}", "domid", (int)d->domid, "config", d->config);
+
+	if (!ns && !tool_cmdline(d->config, cmdline, why))
+		json_object_set_new(o, "cmdline", json_string(cmdline));
+	return o;
 }
 
 /* CPU time that the host used in all since its start. */
@@ -123,36 +131,47 @@ json_t *tool_host_json(struct tool *tool)
 			 "machine", uts.machine, "nr-cpus", (int)sysconf(_SC_NPROCESSORS_ONLN),
 			 "max-cpu-id", (int)sysconf(_SC_NPROCESSORS_CONF) - 1, "total-memory",
 			 (json_int_t)total, "free-memory", (json_int_t)free_mib, "caps",
-			 "vifrost-ns", "vifrost-version", VIFROST_VERSION, "domains", (int)nr,
-			 "xenstore-nodes", (json_int_t)stats.nodes, "hvd-pid", (int)getpid());
+			 "vifrost-ns", "vifrost-version", VIFROST_VERSION,
+			 "domains", (int)nr, "xenstore-nodes", (json_int_t)stats.nodes, "hvd-pid",
+			 (int)getpid());
+}
+
+static json_t *vcpu_json(struct tool_domain *d, unsigned int vcpu, const cpu_set_t *cpus,
+			 const struct tool_host_info *info)
+{
+	unsigned int nr = tool_config_vcpus(d->config);
+	struct engine_vcpu v;
+	char text[1024];
+
+	xlcfg_format_cpus(cpus, (unsigned int)sysconf(_SC_NPROCESSORS_CONF), text, sizeof(text));
+	if (tool_host_vcpu(&d->tool->host, d->domid, vcpu, &v))
+		/* An ns guest's are not told apart by the host: the time is shared out evenly. */
+		v = (struct engine_vcpu){ .online = vcpu < nr,
+					  .cpu = -1,
+					  .cpu_ns = info->cpu_ns / (nr ? nr : 1) };
+	return json_pack("{s:s, s:i, s:i, s:b, s:b, s:b, s:i, s:I, s:s}", "name", tool_name(d),
+			 "domid", (int)d->domid, "vcpu", (int)vcpu, "online",
+			 v.online && d->state == TOOL_RUNNING, "paused",
+			 info->state == TOOL_HOST_PAUSED, "running", v.running, "cpu", v.cpu,
+			 "cpu-time-ns", (json_int_t)v.cpu_ns, "cpus", text);
 }
 
 json_t *tool_vcpus_json(struct tool_domain *d)
 {
-	unsigned int nr = domain_vcpus(d), cpus = (unsigned int)sysconf(_SC_NPROCESSORS_CONF);
 	struct tool_host_info info = { 0 };
 	json_t *list = json_array();
 	struct tool_spec spec;
 	char why[TOOL_WHY];
-	bool online;
+	unsigned int nr;
 
 	if (tool_spec_read(d->config, &spec, why)) {
 		tool_spec_fini(&spec);
 		return list;
 	}
 	tool_host_info(&d->tool->host, d->domid, &info);
-	online = d->state == TOOL_RUNNING;
-	for (unsigned int i = 0; i < nr; i++) {
-		char text[1024];
-
-		xlcfg_format_cpus(&spec.vcpu_cpus[i], cpus, text, sizeof(text));
-		/* An ns guest's vCPUs are not told apart by the host: the time is shared out evenly. */
-		json_array_append_new(
-			list, json_pack("{s:s, s:i, s:i, s:b, s:b, s:I, s:s}", "name", tool_name(d),
-					"domid", (int)d->domid, "vcpu", (int)i, "online", online,
-					"paused", info.state == TOOL_HOST_PAUSED, "cpu-time-ns",
-					(json_int_t)(info.cpu_ns / nr), "cpus", text));
-	}
+	nr = info.own_kernel ? spec.engine.max_vcpus : spec.engine.nr_vcpus;
+	for (unsigned int i = 0; i < nr; i++)
+		json_array_append_new(list, vcpu_json(d, i, &spec.vcpu_cpus[i], &info));
 	tool_spec_fini(&spec);
 	return list;
 }

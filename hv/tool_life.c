@@ -77,6 +77,31 @@ static void unmake(struct tool *tool, uint16_t domid, const char *uuid)
 	tool_record_drop(tool, domid);
 }
 
+static void set_sched(struct tool_domain *d)
+{
+	unsigned int weight = tool_config_number(d->config, "cpu_weight", TOOL_WEIGHT);
+	unsigned int cap = tool_config_number(d->config, "cap", 0);
+	int rc = 0;
+
+	if (weight != TOOL_WEIGHT || cap)
+		rc = tool_host_sched(&d->tool->host, d->domid, weight, cap);
+	if (rc)
+		tool_event(d->tool, LOG_LEVEL_WARNING,
+			   "domain %u (%s): its weight and cap are not in force: %s", d->domid,
+			   tool_name(d), strerror(-rc));
+}
+
+/* A kernel says once, when it boots, what it listens for: one that suspended itself has said it elsewhere. */
+static int write_features(const struct tool_domain *d)
+{
+	const struct tool_command *const all[] = { &tool_poweroff, &tool_reboot, &tool_suspend };
+	int rc = 0;
+
+	for (size_t i = 0; !rc && i < sizeof(all) / sizeof(*all); i++)
+		rc = tool_store_control(d->tool, d, all[i]->feature, "1");
+	return rc;
+}
+
 /* @config is complete. */
 static int make_domain(struct tool *tool, json_t *config, struct tool_spec *spec, bool paused,
 		       struct tool_domain **d_out, char why[TOOL_WHY])
@@ -90,24 +115,47 @@ static int make_domain(struct tool *tool, json_t *config, struct tool_spec *spec
 	rc = tool_domain_new(tool, domid, config, &d);
 	if (!rc)
 		rc = tool_store_domain(tool, d);
+	if (!rc && spec->engine.restore)
+		rc = write_features(d);
 	if (!rc)
 		rc = tool_record_save(d);
 	if (rc)
-		snprintf(why, TOOL_WHY, "its records cannot be written: %s", strerror(-rc));
+		snprintf(why, TOOL_WHY, "its records cannot be written in %.99s: %s%s",
+			 tool->rundir, strerror(-rc), rc == -ENOSPC ? "; make room there" : "");
 	else
 		rc = tool_host_start(&tool->host, domid, &spec->engine, paused, why);
-	if (rc) {
+	if (rc < 0) {
 		if (d)
 			tool_domain_free(d);
 		unmake(tool, domid, tool_config_text(config, "uuid", NULL));
 		return rc;
 	}
+	set_sched(d);
 	*d_out = d;
-	return 0;
+	return rc;
+}
+
+static int read_spec(const json_t *config, int image_fd, struct tool_spec *spec, char why[TOOL_WHY])
+{
+	int rc = tool_spec_read(config, spec, why);
+
+	spec->engine.restore = image_fd >= 0;
+	spec->engine.image_fd = image_fd;
+	if (rc || image_fd < 0 || !strcmp(spec->engine.type, "pvh"))
+		return rc;
+	snprintf(why, TOOL_WHY, "a guest of type \"%.32s\" cannot be restored: only \"pvh\" can",
+		 spec->engine.type);
+	return -EOPNOTSUPP;
 }
 
 int tool_domain_create(struct tool *tool, const json_t *config, bool paused,
 		       struct tool_domain **d_out, char why[TOOL_WHY])
+{
+	return tool_domain_restore(tool, config, -1, paused, d_out, why);
+}
+
+int tool_domain_restore(struct tool *tool, const json_t *config, int image_fd, bool paused,
+			struct tool_domain **d_out, char why[TOOL_WHY])
 {
 	json_t *own = json_deep_copy(config);
 	struct tool_spec spec = { 0 };
@@ -115,7 +163,7 @@ int tool_domain_create(struct tool *tool, const json_t *config, bool paused,
 
 	why[0] = '\0';
 	if (!rc)
-		rc = tool_spec_read(own, &spec, why);
+		rc = read_spec(own, image_fd, &spec, why);
 	if (!rc)
 		rc = check_name_free(tool, spec.engine.name, why);
 	if (!rc)
@@ -124,9 +172,10 @@ int tool_domain_create(struct tool *tool, const json_t *config, bool paused,
 		rc = check_uuid_free(tool, own, why);
 	if (!rc)
 		rc = make_domain(tool, own, &spec, paused, d_out, why);
-	if (!rc)
-		tool_event(tool, LOG_LEVEL_INFO, "domain %u (%s) created", (*d_out)->domid,
-			   tool_name(*d_out));
+	if (rc >= 0)
+		tool_event(tool, LOG_LEVEL_INFO, "domain %u (%s) %s%s", (*d_out)->domid,
+			   tool_name(*d_out), image_fd < 0 ? "created" : "restored",
+			   rc ? ", starting" : "");
 	else if (!why[0])
 		snprintf(why, TOOL_WHY, "%s", strerror(-rc));
 	tool_spec_fini(&spec);
@@ -182,7 +231,7 @@ static uint16_t create_anew(const struct tool_domain *d)
 	int rc = tool_domain_create(d->tool, d->updated ? d->updated : d->config, false, &anew,
 				    why);
 
-	if (rc) {
+	if (rc < 0) {
 		tool_event(d->tool, LOG_LEVEL_ERR, "domain %u (%s) cannot be restarted: %s",
 			   d->domid, tool_name(d), why);
 		return 0;
@@ -199,7 +248,7 @@ void tool_domain_closed(struct tool_domain *d)
 	struct tool *tool = d->tool;
 	uint16_t successor = 0;
 
-	if (d->sweeping || !list_empty(&d->vifs))
+	if (d->sweeping || !list_empty(&d->devices))
 		return;
 	tool_store_remove(tool, d->domid, tool_config_text(d->config, "uuid", NULL));
 	tool_record_drop(tool, d->domid);
@@ -224,12 +273,12 @@ void tool_domain_destroy(struct tool_domain *d, bool restart)
 	d->sweeping = true;
 	tool_record_save(d);
 	tool_host_destroy(&d->tool->host, d->domid);
-	list_for_each_safe (&d->vifs, n, next) {
-		struct tool_vif *v = list_entry(n, struct tool_vif, node);
+	list_for_each_safe (&d->devices, n, next) {
+		struct tool_device *v = list_entry(n, struct tool_device, node);
 		struct rpc_call *call = v->call;
 
 		v->call = NULL;
-		tool_vif_detach(v, TOOL_CLOSE_MS, call);
+		tool_device_detach(v, TOOL_CLOSE_MS, call);
 	}
 	d->sweeping = false;
 	tool_domain_closed(d);
@@ -267,14 +316,15 @@ static int step_aside(struct tool_domain *d)
 	if (!config)
 		return -ENOMEM;
 	json_object_del(config, "uuid");
-	json_object_del(config, "vif");
+	for (const struct tool_kind *const *kind = tool_kinds; *kind; kind++)
+		json_object_del(config, (*kind)->key);
 	rc = tool_config_complete(d->tool, config, why);
 	/* Nothing is left that could use them, and the new domain has the same addresses. */
-	while (!rc && !list_empty(&d->vifs)) {
-		struct tool_vif *v = list_entry(d->vifs.next, struct tool_vif, node);
+	while (!rc && !list_empty(&d->devices)) {
+		struct tool_device *v = list_entry(d->devices.next, struct tool_device, node);
 
-		tool_store_vif_remove(d->tool, v);
-		tool_vif_free(v);
+		tool_store_device_remove(d->tool, v);
+		tool_device_free(v);
 	}
 	if (!rc) {
 		json_decref(d->config);
@@ -302,46 +352,131 @@ static void rename_and_restart(struct tool_domain *d)
 	json_decref(old.config);
 }
 
-void tool_domain_ended(struct tool *tool, uint16_t domid, unsigned int reason)
+void tool_domain_act(struct tool_domain *d)
 {
-	struct tool_domain *d = tool_find(tool, domid);
-	enum tool_action action;
+	struct tool *tool = d->tool;
+	bool dump;
+	enum tool_action action = tool_config_action(d->config, d->reason, &dump);
 
-	if (!d || d->state != TOOL_RUNNING)
-		return;
-	d->state = TOOL_SHUTDOWN;
-	d->reason = reason;
-	tool_event(tool, LOG_LEVEL_INFO, "domain %u (%s) has shut down: %s", domid, tool_name(d),
-		   reason_name(reason));
-	tool_record_save(d);
-	answer_waiters(d, false, 0);
-	action = tool_config_action(d->config, reason);
+	d->acting = false;
 	if ((action == ACTION_RESTART || action == ACTION_RENAME_RESTART) && !restart_allowed(d)) {
 		tool_event(tool, LOG_LEVEL_ERR,
 			   "domain %u (%s) is not restarted: %d restarts within %d s are a loop",
-			   domid, tool_name(d), TOOL_RESTARTS_MAX, TOOL_RESTARTS_MS / 1000);
+			   d->domid, tool_name(d), TOOL_RESTARTS_MAX, TOOL_RESTARTS_MS / 1000);
 		action = ACTION_DESTROY;
 	}
 	if (action == ACTION_RENAME_RESTART)
 		rename_and_restart(d);
 	else if (action != ACTION_PRESERVE)
 		tool_domain_destroy(d, action == ACTION_RESTART);
+	else
+		tool_record_save(d);
 }
 
-int tool_domain_ask(struct tool_domain *d, bool reboot, char why[TOOL_WHY])
+void tool_domain_ended(struct tool *tool, uint16_t domid, unsigned int reason)
 {
+	struct tool_domain *d = tool_find(tool, domid);
+	struct tool_host_info info;
+	bool dump;
+
+	if (!d || d->state != TOOL_RUNNING)
+		return;
+	d->state = TOOL_SHUTDOWN;
+	d->reason = reason;
+	d->acting = true;
+	loop_timer_del(&d->grace);
+	tool_event(tool, LOG_LEVEL_INFO, "domain %u (%s) has shut down: %s", domid, tool_name(d),
+		   reason_name(reason));
+	tool_record_save(d);
+	answer_waiters(d, false, 0);
+	tool_config_action(d->config, reason, &dump);
+	if (dump && !tool_host_info(&tool->host, domid, &info) && info.own_kernel)
+		tool_dump_crashed(d);
+	else
+		tool_domain_act(d);
+}
+
+void tool_domain_started(struct tool *tool, uint16_t domid, const char *why)
+{
+	struct tool_domain *d = tool_find(tool, domid);
+	struct rpc_call *call;
+
+	if (!d || d->state != TOOL_RUNNING)
+		return;
+	call = d->create_call;
+	d->create_call = NULL;
+	tool_event(tool, why ? LOG_LEVEL_ERR : LOG_LEVEL_INFO, "domain %u (%s) %s%s", domid,
+		   tool_name(d), why ? "does not start: " : "runs", why ? why : "");
+	if (call && why)
+		rpc_fail(call, "failed", "%s", why);
+	else if (call)
+		rpc_reply(call, tool_created_json(d));
+	/* Once more would be the same. */
+	if (why)
+		tool_domain_destroy(d, false);
+}
+
+const struct tool_command tool_poweroff = { "poweroff", "feature-poweroff", SHUTDOWN_poweroff };
+const struct tool_command tool_reboot = { "reboot", "feature-reboot", SHUTDOWN_reboot };
+const struct tool_command tool_suspend = { "suspend", "feature-suspend", SHUTDOWN_suspend };
+
+static void grace_over(void *arg)
+{
+	struct tool_domain *d = arg;
+
+	tool_event(d->tool, LOG_LEVEL_WARNING, "domain %u (%s) has not shut down in time: ended",
+		   d->domid, tool_name(d));
+	tool_host_shutdown(&d->tool->host, d->domid, d->grace_reason, 0);
+}
+
+/* A kernel of its own acts on xenstore, in its own time. */
+static int ask_kernel(struct tool_domain *d, const struct tool_command *c, bool force,
+		      char why[TOOL_WHY])
+{
+	char base[TOOL_PATH];
+	int rc = 0;
+
+	snprintf(base, sizeof(base), "/local/domain/%u/control", d->domid);
+	if (!force && tool_store_number(d->tool, base, c->feature) != 1) {
+		snprintf(why, TOOL_WHY,
+			 "the guest does not listen for \"%s\": it is still booting, or has no Xen "
+			 "drivers; shutdown -F ends it after %d s, destroy at once",
+			 c->name, TOOL_GRACE_MS / 1000);
+		return -EOPNOTSUPP;
+	}
+	if (force) {
+		d->grace_reason = c->reason;
+		if (!d->grace.watcher.loop)
+			rc = loop_timer_add(d->tool->loop, &d->grace, grace_over, d);
+		if (!rc)
+			rc = loop_timer_set(&d->grace, TOOL_GRACE_MS, 0);
+	}
+	return rc ? rc : tool_store_control(d->tool, d, "shutdown", c->name);
+}
+
+int tool_domain_ask(struct tool_domain *d, const struct tool_command *c, bool force,
+		    char why[TOOL_WHY])
+{
+	struct tool_host_info info;
 	int rc;
 
 	if (d->state != TOOL_RUNNING) {
 		snprintf(why, TOOL_WHY, "it is not running");
 		return -EINVAL;
 	}
+	rc = tool_host_info(&d->tool->host, d->domid, &info);
+	if (!rc && !info.own_kernel && c->reason == SHUTDOWN_suspend) {
+		snprintf(why, TOOL_WHY, "a guest of type \"%s\" has no kernel that could",
+			 tool_config_text(d->config, "type", ""));
+		return -EOPNOTSUPP;
+	}
 	d->asked = true;
-	rc = tool_store_control(d->tool, d, reboot ? "reboot" : "poweroff");
+	if (!rc && info.own_kernel)
+		return ask_kernel(d, c, force, why);
 	if (!rc)
-		rc = tool_host_shutdown(&d->tool->host, d->domid,
-					reboot ? SHUTDOWN_reboot : SHUTDOWN_poweroff,
-					TOOL_GRACE_MS);
+		rc = tool_store_control(d->tool, d, "shutdown", c->name);
+	if (!rc)
+		rc = tool_host_shutdown(&d->tool->host, d->domid, c->reason, TOOL_GRACE_MS);
 	if (rc)
 		snprintf(why, TOOL_WHY, "%s",
 			 rc == -EINVAL ? "it is paused; unpause it first" : strerror(-rc));

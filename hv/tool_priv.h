@@ -18,6 +18,7 @@
 #define TOOL_UUID_TEXT	   37
 #define TOOL_EVENT_LINES   256 /* of dmesg */
 #define TOOL_MEMORY_MIB	   32  /* when the config is silent, as libxl */
+#define TOOL_WEIGHT	   256 /* of credit2, when nothing is said */
 #define TOOL_TX_TRIES	   16
 #define TOOL_DEVICE_STATES 9 /* XenbusState* of io/xenbus.h */
 
@@ -25,11 +26,39 @@ enum tool_state { TOOL_RUNNING, TOOL_SHUTDOWN, TOOL_DYING };
 
 enum tool_action { ACTION_DESTROY, ACTION_RESTART, ACTION_RENAME_RESTART, ACTION_PRESERVE };
 
-struct tool_vif {
+#define TOOL_CMDLINE 4096 /* bytes of a kernel's command line, with its NUL */
+
+struct tool_area;
+struct tool_device;
+struct tool_save;
+
+/* A kind of device; one more is one more of these in tool_kinds[]. */
+struct tool_kind {
+	const char *name; /* its folder in xenstore: backend/NAME, device/NAME */
+	const char *key;  /* the domain's config has them there: an array of objects with "devid" */
+	const char *not_served, *not_placed; /* why an attach has come to nothing, and the cure */
+	/* NULL: every domain's. Whether the disks, say, of a domain of @config are devices in the store. */
+	bool (*applies)(const json_t *config);
+	/* Check @device, and give it a devid and what else it lacks. @config: the domain's. -EINVAL. */
+	int (*complete)(struct tool *tool, const json_t *config, json_t *device,
+			char why[TOOL_WHY]);
+	/* The keys that only this kind has, with tool_area_put(). */
+	void (*write_backend)(struct tool_area *a, const struct tool_device *v);
+	void (*write_frontend)(struct tool_area *a, const struct tool_device *v);
+	/* What is listed of it. */
+	json_t *(*json)(struct tool_device *v);
+};
+
+extern const struct tool_kind tool_kind_vif, tool_kind_vbd;
+extern const struct tool_kind *const tool_kinds[]; /* ended by NULL */
+
+struct tool_device {
 	struct list node;
 	struct tool_domain *domain;
+	const struct tool_kind *kind;
 	unsigned int devid;
-	json_t *config; /* with devid and mac; shared with the domain's config */
+	json_t *config; /* with devid; shared with the domain's config */
+	bool emulated; /* QEMU's: no frontend speaks to its backend, the toolstack does all of both */
 	bool closing;
 	struct loop_timer timer;
 	struct rpc_call *call;	      /* who asked for the detach; NULL: nobody waits */
@@ -55,9 +84,15 @@ struct tool_domain {
 	uint32_t generation;
 	bool restart;  /* create it anew when it is gone */
 	bool asked;    /* its end was asked for, so a restart is no crash loop */
-	bool sweeping; /* its vifs are being told to close: not gone before all are */
+	bool acting;   /* it has shut down, and what its config says of that is still to be done */
+	bool sweeping; /* its devices are being told to close: not gone before all are */
 	uint64_t restarts_ms[TOOL_RESTARTS_MAX]; /* CLOCK_REALTIME, of those nobody asked for */
-	struct list vifs, waiters;
+	struct list devices, waiters;
+	struct tool_save *save; /* tool_save.c; NULL: none */
+	bool unsuspend;		/* it was asked to suspend itself, and nobody wants that any more */
+	struct rpc_call *create_call; /* who waits for its start; NULL: nobody */
+	struct loop_timer grace;      /* then it is ended, having been asked to end */
+	unsigned int grace_reason;
 	uint64_t seen_cpu_ns, seen_ns; /* at the last look: busy since is running, else blocked */
 };
 
@@ -79,7 +114,7 @@ const char *tool_name(const struct tool_domain *d);
 /* To the log and to dmesg. */
 void tool_event(struct tool *tool, int level, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
-/* With the vifs of its config. @config: a reference is taken. */
+/* With the devices of its config. @config: a reference is taken. */
 int tool_domain_new(struct tool *tool, uint16_t domid, json_t *config, struct tool_domain **d_out);
 void tool_domain_free(struct tool_domain *d);
 
@@ -88,58 +123,116 @@ struct tool_spec {
 	struct engine_config engine;
 	const char **argv; /* of engine: init and its arguments */
 	cpu_set_t vcpu_cpus[TOOL_VCPUS_MAX];
+	char cmdline[TOOL_CMDLINE];
 };
 /* Check @config and take it apart; texts point into it. -EINVAL with @why. */
 int tool_spec_read(const json_t *config, struct tool_spec *spec, char why[TOOL_WHY]);
 void tool_spec_fini(struct tool_spec *spec);
-/* Give @config an uuid and each vif a devid and a MAC where they lack one. -EINVAL with @why. */
+/* Give @config an uuid and each device what it lacks. -EINVAL with @why. */
 int tool_config_complete(struct tool *tool, json_t *config, char why[TOOL_WHY]);
-int tool_vif_complete(struct tool *tool, const json_t *config, json_t *vif, char why[TOOL_WHY]);
-enum tool_action tool_config_action(const json_t *config, unsigned int reason);
+/* -EINVAL, with @why: what @key must be. */
+int tool_config_refuse(char why[TOOL_WHY], const char *key, const char *allowed);
+/* @dump_out: its memory is to be written to a file first. */
+enum tool_action tool_config_action(const json_t *config, unsigned int reason, bool *dump_out);
+/* "vcpus" of @config, and "maxvcpus", which is at least that. */
+unsigned int tool_config_vcpus(const json_t *config);
+unsigned int tool_config_max_vcpus(const json_t *config);
+/*
+ * tool_cmdline.c: what "cmdline", or else "root", "nfs_server", "nfs_root", "ip", "netmask", "gateway",
+ * "hostname", "dhcp" and "extra" make, as xm and xl put it together. -EINVAL, -E2BIG with @why.
+ */
+int tool_cmdline(const json_t *config, char cmdline[TOOL_CMDLINE], char why[TOOL_WHY]);
 const char *tool_config_text(const json_t *config, const char *key, const char *fallback);
 unsigned int tool_config_number(const json_t *config, const char *key, unsigned int fallback);
 
 /* tool_store.c: the xenstore areas, as libxl's. */
 int tool_store_host(struct tool *tool);
-/* The domain's and all its vifs', in one transaction. */
+/* The domain's and all its devices', in one transaction. */
 int tool_store_domain(struct tool *tool, const struct tool_domain *d);
 int tool_store_name(struct tool *tool, const struct tool_domain *d);
-int tool_store_control(struct tool *tool, const struct tool_domain *d, const char *command);
-int tool_store_vif(struct tool *tool, const struct tool_domain *d, const struct tool_vif *v);
+/* "control/<key>" and "memory/<key>" of the guest, and whether its vCPUs below @nr are to run. */
+int tool_store_control(struct tool *tool, const struct tool_domain *d, const char *key,
+		       const char *value);
+int tool_store_memory(struct tool *tool, const struct tool_domain *d, const char *key,
+		      uint64_t kib);
+int tool_store_vcpus(struct tool *tool, const struct tool_domain *d, unsigned int nr);
+int tool_store_device(struct tool *tool, const struct tool_domain *d, const struct tool_device *v);
 /* Ask both ends to close: online=0, state=5. -ENOENT when there is no backend area any more. */
-int tool_store_vif_close(struct tool *tool, const struct tool_vif *v, unsigned int *state_out);
-void tool_store_vif_remove(struct tool *tool, const struct tool_vif *v);
+int tool_store_device_close(struct tool *tool, const struct tool_device *v,
+			    unsigned int *state_out);
+void tool_store_device_remove(struct tool *tool, const struct tool_device *v);
 void tool_store_remove(struct tool *tool, uint16_t domid, const char *uuid);
 /* A number as the backend or the guest wrote it, -1 for anything else; @path below @base. */
 int64_t tool_store_number(struct tool *tool, const char *base, const char *path);
-void tool_vif_path(char path[TOOL_PATH], const struct tool_vif *v, bool backend);
+void tool_device_path(char path[TOOL_PATH], const struct tool_device *v, bool backend);
 
-/* tool_vif.c */
-int tool_vif_new(struct tool_domain *d, json_t *config, struct tool_vif **v_out);
-void tool_vif_free(struct tool_vif *v);
-struct tool_vif *tool_vif_find(const struct tool_domain *d, unsigned int devid);
-int tool_vif_attach(struct tool_domain *d, json_t *config, struct tool_vif **v_out,
-		    char why[TOOL_WHY]);
+/* tool_device.c */
+int tool_device_new(struct tool_domain *d, const struct tool_kind *kind, json_t *config,
+		    struct tool_device **v_out);
+/* All of @config's. */
+int tool_devices_new(struct tool_domain *d, json_t *config);
+int tool_devices_complete(struct tool *tool, json_t *config, char why[TOOL_WHY]);
+/* Whether another device of @kind in @config than @except has @devid. */
+bool tool_devid_taken(const json_t *config, const struct tool_kind *kind, const json_t *except,
+		      unsigned int devid);
+void tool_device_free(struct tool_device *v);
+struct tool_device *tool_device_find(const struct tool_domain *d, const struct tool_kind *kind,
+				     unsigned int devid);
+int tool_device_attach(struct tool_domain *d, const struct tool_kind *kind, json_t *config,
+		       struct tool_device **v_out, char why[TOOL_WHY]);
 /* Answer @call when the backend and the hotplug are done with it, or have failed. */
-void tool_vif_await(struct tool_vif *v, unsigned int timeout_ms, struct rpc_call *call);
+void tool_device_await(struct tool_device *v, unsigned int timeout_ms, struct rpc_call *call);
 /* @call: answered when it is gone; may be NULL. */
-void tool_vif_detach(struct tool_vif *v, unsigned int timeout_ms, struct rpc_call *call);
-json_t *tool_vif_json(struct tool_vif *v);
-/* Something changed in the backend area of @domid's vif @devid. */
-void tool_vif_changed(struct tool *tool, uint16_t domid, unsigned int devid);
+void tool_device_detach(struct tool_device *v, unsigned int timeout_ms, struct rpc_call *call);
+/* Something changed in a backend area. */
+void tool_device_changed(struct tool *tool, const char *path);
+
+/* tool_emulated.c */
+/* Its process runs: the links of its cards are there. */
+void tool_emulated_started(struct tool_domain *d);
+/* Something in the area of @v, which is emulated and not closing, has changed. */
+void tool_emulated_changed(struct tool_device *v);
 
 /* tool_life.c */
-/* @config: borrowed. Return: 0; -EEXIST the name is taken; -EINVAL; -errno; with @why. */
+/* @config: borrowed. Return: 0; 1: it starts, tool_domain_started() follows; -EEXIST the name is taken; -EINVAL; -errno; with @why. */
 int tool_domain_create(struct tool *tool, const json_t *config, bool paused,
 		       struct tool_domain **d_out, char why[TOOL_WHY]);
+/* The same, to go on from the state at @image_fd, which is borrowed; -1: anew. */
+int tool_domain_restore(struct tool *tool, const json_t *config, int image_fd, bool paused,
+			struct tool_domain **d_out, char why[TOOL_WHY]);
 /* End it now and clear away; @restart: then create it anew. */
 void tool_domain_destroy(struct tool_domain *d, bool restart);
-int tool_domain_ask(struct tool_domain *d, bool reboot, char why[TOOL_WHY]);
+/* What the guest is asked by control/shutdown. */
+struct tool_command {
+	const char *name, *feature; /* the node by which it says that it listens */
+	unsigned int reason;
+};
+extern const struct tool_command tool_poweroff, tool_reboot, tool_suspend;
+/* @force: it is ended after TOOL_GRACE_MS, and need not listen. -EOPNOTSUPP: it does not. */
+int tool_domain_ask(struct tool_domain *d, const struct tool_command *command, bool force,
+		    char why[TOOL_WHY]);
+/* Do what the config says of its end; it is in TOOL_SHUTDOWN. */
+void tool_domain_act(struct tool_domain *d);
 /* Answer @call at its shutdown, or (not @shutdown) when it is gone. */
 void tool_domain_wait(struct tool_domain *d, bool shutdown, struct rpc_call *call);
 int tool_domain_rename(struct tool_domain *d, const char *name, char why[TOOL_WHY]);
-/* Perhaps the last vif of a dying domain is gone; then so is @d. */
+/* Perhaps the last device of a dying domain is gone; then so is @d. */
 void tool_domain_closed(struct tool_domain *d);
+
+/* tool_dump.c */
+/* Write its memory to a file of its own, then tool_domain_act(). */
+void tool_dump_crashed(struct tool_domain *d);
+/* To @path, which must not be there; answers @call. */
+void tool_dump(struct tool_domain *d, const char *path, struct rpc_call *call);
+
+/* tool_machine.c: methods for domains with a kernel of their own. */
+void tool_machine_vcpu_set(void *arg, struct rpc_call *call);
+void tool_machine_memory_set(void *arg, struct rpc_call *call);
+void tool_machine_memory_max(void *arg, struct rpc_call *call);
+void tool_machine_sysrq(void *arg, struct rpc_call *call);
+void tool_machine_trigger(void *arg, struct rpc_call *call);
+void tool_machine_dump_core(void *arg, struct rpc_call *call);
+void tool_machine_sched(void *arg, struct rpc_call *call);
 
 /* tool_record.c: what outlives the daemon. */
 int tool_record_save(const struct tool_domain *d);
@@ -150,8 +243,34 @@ int tool_record_restore(struct tool *tool);
 bool tool_record_first_start(struct tool *tool);
 void tool_record_forget_start(struct tool *tool);
 
+/* tool_rpc.c */
+/* The domain that "domid", or else "name", means; NULL after failing @call. */
+struct tool_domain *tool_rpc_domain(struct tool *tool, struct rpc_call *call);
+/* The same, of a domain that is not about to go. */
+struct tool_domain *tool_rpc_live(struct tool *tool, struct rpc_call *call);
+/* @why: NULL or "": what -errno @rc means. */
+void tool_rpc_answer(struct rpc_call *call, int rc, const char *why);
+
+/* tool_rpc_pin.c */
+void tool_rpc_vcpu_pin(void *arg, struct rpc_call *call);
+
+/* tool_rpc_machine.c: methods "cdrom.change" and "screen". */
+void tool_rpc_cdrom(void *arg, struct rpc_call *call);
+void tool_rpc_screen(void *arg, struct rpc_call *call);
+
+/* tool_rpc_device.c: methods for devices of @kind. */
+/* @param: the member that has its config; "timeout-ms": wait so long for its backend. */
+void tool_rpc_attach(struct tool *tool, struct rpc_call *call, const struct tool_kind *kind,
+		     const char *param);
+/* By "devid", else as @find says. */
+void tool_rpc_detach(struct tool *tool, struct rpc_call *call, const struct tool_kind *kind,
+		     struct tool_device *(*find)(struct tool_domain *d, const json_t *params));
+void tool_rpc_list(struct tool *tool, struct rpc_call *call, const struct tool_kind *kind);
+
 /* tool_info.c */
 json_t *tool_domain_json(struct tool_domain *d);
+/* What domain.create says of it. */
+json_t *tool_created_json(struct tool_domain *d);
 json_t *tool_dom0_json(struct tool *tool);
 json_t *tool_host_json(struct tool *tool);
 json_t *tool_vcpus_json(struct tool_domain *d);

@@ -64,11 +64,11 @@ int tool_record_save(const struct tool_domain *d)
 	restarts = json_array();
 	for (int i = 0; i < TOOL_RESTARTS_MAX; i++)
 		json_array_append_new(restarts, json_integer((json_int_t)d->restarts_ms[i]));
-	record = json_pack("{s:i, s:I, s:O, s:i, s:i, s:I, s:b, s:b, s:o, s:O*}", "domid",
+	record = json_pack("{s:i, s:I, s:O, s:i, s:i, s:I, s:b, s:b, s:b, s:o, s:O*}", "domid",
 			   (int)d->domid, "generation", (json_int_t)d->generation, "config",
 			   d->config, "state", (int)d->state, "reason", (int)d->reason, "created",
 			   (json_int_t)d->created_s, "restart", d->restart, "asked", d->asked,
-			   "restarts", restarts, "updated", d->updated);
+			   "acting", d->acting, "restarts", restarts, "updated", d->updated);
 	text = record ? json_dumps(record, JSON_COMPACT) : NULL;
 	json_decref(record);
 	if (!text)
@@ -94,25 +94,25 @@ void tool_record_drop(struct tool *tool, uint16_t domid)
 	unlink(path);
 }
 
-/* vifs that were being detached when the daemon died: in /libxl, and no longer in the config. */
-static void resume_detaches(struct tool_domain *d)
+/* Devices that were being detached when the daemon died: in /libxl, and no longer in the config. */
+static void resume_detaches(struct tool_domain *d, const struct tool_kind *kind)
 {
 	char path[TOOL_PATH], **names;
 	unsigned int nr;
 
-	snprintf(path, sizeof(path), "/libxl/%u/device/vif", d->domid);
+	snprintf(path, sizeof(path), "/libxl/%u/device/%s", d->domid, kind->name);
 	if (hv_store_directory(d->tool->store, 0, path, &names, &nr))
 		return;
 	for (unsigned int i = 0; i < nr; i++) {
-		struct tool_vif *v;
+		struct tool_device *v;
 		json_t *config;
 		uint32_t devid;
 
-		if (parse_u32(names[i], UINT16_MAX, &devid) || tool_vif_find(d, devid))
+		if (parse_u32(names[i], UINT32_MAX, &devid) || tool_device_find(d, kind, devid))
 			continue;
-		config = json_pack("{s:i}", "devid", (int)devid);
-		if (config && !tool_vif_new(d, config, &v))
-			tool_vif_detach(v, TOOL_DETACH_MS, NULL);
+		config = json_pack("{s:I}", "devid", (json_int_t)devid);
+		if (config && !tool_device_new(d, kind, config, &v))
+			tool_device_detach(v, TOOL_DETACH_MS, NULL);
 		json_decref(config);
 	}
 	free(names);
@@ -138,15 +138,18 @@ static void take_up(struct tool *tool, uint16_t domid, const json_t *record)
 		if (i < TOOL_RESTARTS_MAX)
 			d->restarts_ms[i] = (uint64_t)json_integer_value(ms);
 	}
-	resume_detaches(d);
+	for (const struct tool_kind *const *kind = tool_kinds; *kind; kind++)
+		resume_detaches(d, *kind);
 	if (json_integer_value(json_object_get(record, "state")) == TOOL_DYING) {
 		tool_domain_destroy(d, json_is_true(json_object_get(record, "restart")));
 		return;
 	}
 	tool_event(tool, LOG_LEVEL_INFO, "domain %u (%s) taken up again", domid, tool_name(d));
-	/* It ended while nobody looked; a shut down one had its actions before. */
-	if (d->state == TOOL_RUNNING && !tool_host_info(&tool->host, domid, &info) &&
-	    info.state == TOOL_HOST_STOPPED)
+	/* It ended while nobody looked; most that are shut down had their actions before. */
+	if (d->state == TOOL_SHUTDOWN && json_is_true(json_object_get(record, "acting")))
+		tool_domain_act(d);
+	else if (d->state == TOOL_RUNNING && !tool_host_info(&tool->host, domid, &info) &&
+		 info.state == TOOL_HOST_STOPPED)
 		tool_domain_ended(tool, domid, info.reason);
 }
 
@@ -162,7 +165,7 @@ static void clear_away(struct tool *tool, uint16_t domid, const json_t *record)
 	tool_record_drop(tool, domid);
 	tool_event(tool, LOG_LEVEL_NOTICE, "domain %u (%s) is gone", domid,
 		   tool_config_text(config, "name", "?"));
-	if (restart && tool_domain_create(tool, config, false, &d, why))
+	if (restart && tool_domain_create(tool, config, false, &d, why) < 0)
 		tool_event(tool, LOG_LEVEL_ERR, "%s cannot be restarted: %s",
 			   tool_config_text(config, "name", "?"), why);
 }

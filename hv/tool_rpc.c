@@ -9,8 +9,7 @@
 #include "hv/tool_priv.h"
 #include "hv/xlcfg.h"
 
-/* The domain that "domid", or else "name", means; NULL after failing @call. */
-static struct tool_domain *the_domain(struct tool *tool, struct rpc_call *call)
+struct tool_domain *tool_rpc_domain(struct tool *tool, struct rpc_call *call)
 {
 	json_t *params = rpc_params(call), *domid = json_object_get(params, "domid");
 	const char *name = tool_config_text(params, "name", NULL);
@@ -36,10 +35,9 @@ static struct tool_domain *the_domain(struct tool *tool, struct rpc_call *call)
 	return d;
 }
 
-/* As the_domain(), of a domain that is not about to go. */
-static struct tool_domain *live_domain(struct tool *tool, struct rpc_call *call)
+struct tool_domain *tool_rpc_live(struct tool *tool, struct rpc_call *call)
 {
-	struct tool_domain *d = the_domain(tool, call);
+	struct tool_domain *d = tool_rpc_domain(tool, call);
 
 	if (d && d->state == TOOL_DYING) {
 		rpc_fail(call, "busy", "domain %u is dying", d->domid);
@@ -48,7 +46,7 @@ static struct tool_domain *live_domain(struct tool *tool, struct rpc_call *call)
 	return d;
 }
 
-static void answer(struct rpc_call *call, int rc, const char *why)
+void tool_rpc_answer(struct rpc_call *call, int rc, const char *why)
 {
 	const char *code = "failed";
 
@@ -82,11 +80,12 @@ static void domain_create(void *arg, struct rpc_call *call)
 		return;
 	}
 	rc = tool_domain_create(arg, config, paused, &d, why);
-	if (rc)
-		answer(call, rc, why);
+	if (rc < 0)
+		tool_rpc_answer(call, rc, why);
+	else if (rc > 0)
+		d->create_call = call;
 	else
-		rpc_reply(call,
-			  json_pack("{s:i, s:O}", "domid", (int)d->domid, "config", d->config));
+		rpc_reply(call, tool_created_json(d));
 }
 
 static void domain_list(void *arg, struct rpc_call *call)
@@ -100,7 +99,7 @@ static void domain_list(void *arg, struct rpc_call *call)
 	struct list *n;
 
 	if (one && !dom0) {
-		d = the_domain(tool, call);
+		d = tool_rpc_domain(tool, call);
 		if (!d)
 			return;
 	}
@@ -118,7 +117,7 @@ static void domain_list(void *arg, struct rpc_call *call)
 
 static void domain_destroy(void *arg, struct rpc_call *call)
 {
-	struct tool_domain *d = the_domain(arg, call);
+	struct tool_domain *d = tool_rpc_domain(arg, call);
 
 	if (!d)
 		return;
@@ -126,26 +125,27 @@ static void domain_destroy(void *arg, struct rpc_call *call)
 	tool_domain_destroy(d, false);
 }
 
-static void ask(struct tool *tool, struct rpc_call *call, bool reboot)
+static void ask(struct tool *tool, struct rpc_call *call, const struct tool_command *command)
 {
-	struct tool_domain *d = live_domain(tool, call);
+	struct tool_domain *d = tool_rpc_live(tool, call);
 	char why[TOOL_WHY] = "";
 	int rc;
 
 	if (!d)
 		return;
-	rc = tool_domain_ask(d, reboot, why);
-	answer(call, rc, why);
+	rc = tool_domain_ask(d, command, json_is_true(json_object_get(rpc_params(call), "force")),
+			     why);
+	tool_rpc_answer(call, rc, why);
 }
 
 static void domain_shutdown(void *arg, struct rpc_call *call)
 {
-	ask(arg, call, false);
+	ask(arg, call, &tool_poweroff);
 }
 
 static void domain_reboot(void *arg, struct rpc_call *call)
 {
-	ask(arg, call, true);
+	ask(arg, call, &tool_reboot);
 }
 
 static void domain_wait(void *arg, struct rpc_call *call)
@@ -158,40 +158,41 @@ static void domain_wait(void *arg, struct rpc_call *call)
 		rpc_fail(call, "invalid", "'for' cannot be used, allowed: shutdown, death");
 		return;
 	}
-	d = the_domain(arg, call);
+	d = tool_rpc_domain(arg, call);
 	if (d)
 		tool_domain_wait(d, shutdown, call);
 }
 
 static void domain_pause(void *arg, struct rpc_call *call)
 {
-	struct tool_domain *d = live_domain(arg, call);
+	struct tool_domain *d = tool_rpc_live(arg, call);
 	int rc;
 
 	if (!d)
 		return;
 	rc = tool_host_pause(&d->tool->host, d->domid, true);
-	answer(call, rc,
-	       rc == -EINVAL	   ? "it is not running"
-	       : rc == -EOPNOTSUPP ? "this host has no cgroup freezer: mount cgroup2, or version "
-				     "1's freezer (CONFIG_CGROUP_FREEZER)"
-				   : NULL);
+	tool_rpc_answer(call, rc,
+			rc == -EINVAL ? "it is not running"
+			: rc == -EOPNOTSUPP
+				? "this host has no cgroup freezer: mount cgroup2, or version "
+				  "1's freezer (CONFIG_CGROUP_FREEZER)"
+				: NULL);
 }
 
 static void domain_unpause(void *arg, struct rpc_call *call)
 {
-	struct tool_domain *d = live_domain(arg, call);
+	struct tool_domain *d = tool_rpc_live(arg, call);
 	int rc;
 
 	if (!d)
 		return;
 	rc = tool_host_pause(&d->tool->host, d->domid, false);
-	answer(call, rc, rc == -EINVAL ? "it is not paused" : NULL);
+	tool_rpc_answer(call, rc, rc == -EINVAL ? "it is not paused" : NULL);
 }
 
 static void domain_rename(void *arg, struct rpc_call *call)
 {
-	struct tool_domain *d = live_domain(arg, call);
+	struct tool_domain *d = tool_rpc_live(arg, call);
 	const char *name;
 	char why[TOOL_WHY] = "";
 	int rc;
@@ -200,12 +201,12 @@ static void domain_rename(void *arg, struct rpc_call *call)
 		return;
 	name = tool_config_text(rpc_params(call), "new-name", "");
 	rc = tool_domain_rename(d, name, why);
-	answer(call, rc, why);
+	tool_rpc_answer(call, rc, why);
 }
 
 static void domain_config(void *arg, struct rpc_call *call)
 {
-	struct tool_domain *d = the_domain(arg, call);
+	struct tool_domain *d = tool_rpc_domain(arg, call);
 
 	if (d)
 		rpc_reply(call, json_incref(d->updated ? d->updated : d->config));
@@ -214,7 +215,7 @@ static void domain_config(void *arg, struct rpc_call *call)
 /* What the config says from the next restart on; the domain keeps its name and uuid. */
 static void domain_config_update(void *arg, struct rpc_call *call)
 {
-	struct tool_domain *d = live_domain(arg, call);
+	struct tool_domain *d = tool_rpc_live(arg, call);
 	json_t *config;
 	struct tool_spec spec = { 0 };
 	char why[TOOL_WHY] = "";
@@ -233,7 +234,7 @@ static void domain_config_update(void *arg, struct rpc_call *call)
 		rc = tool_record_save(d);
 	}
 	json_decref(config);
-	answer(call, rc, why);
+	tool_rpc_answer(call, rc, why);
 }
 
 static void vcpu_list(void *arg, struct rpc_call *call)
@@ -244,7 +245,7 @@ static void vcpu_list(void *arg, struct rpc_call *call)
 	json_t *list, *part;
 
 	if (json_object_get(rpc_params(call), "domid")) {
-		d = the_domain(tool, call);
+		d = tool_rpc_domain(tool, call);
 		if (d)
 			rpc_reply(call, tool_vcpus_json(d));
 		return;
@@ -258,112 +259,21 @@ static void vcpu_list(void *arg, struct rpc_call *call)
 	rpc_reply(call, list);
 }
 
-/* The config's "cpus" with that of @vcpu (-1: all) replaced. */
-static json_t *new_cpus(const struct tool_domain *d, json_int_t vcpu, const char *cpus)
-{
-	unsigned int nr = tool_config_number(d->config, "vcpus", 1);
-	const json_t *old = json_object_get(d->config, "cpus");
-	json_t *list = json_array();
-
-	for (unsigned int i = 0; i < nr; i++) {
-		const char *text = json_string_value(json_is_array(old) ? json_array_get(old, i)
-									: old);
-
-		if (vcpu < 0 || vcpu == (json_int_t)i)
-			text = cpus;
-		json_array_append_new(list, json_string(text ? text : "all"));
-	}
-	return list;
-}
-
-/* Or the other vCPUs' would do for this one's. */
-static bool any_is_there(const cpu_set_t *cpus)
-{
-	long nr = sysconf(_SC_NPROCESSORS_CONF);
-
-	for (int i = 0; i < nr && i < CPU_SETSIZE; i++)
-		if (CPU_ISSET(i, cpus))
-			return true;
-	return false;
-}
-
-static void vcpu_pin(void *arg, struct rpc_call *call)
-{
-	struct tool_domain *d = live_domain(arg, call);
-	json_t *params = rpc_params(call), *vcpu = json_object_get(params, "vcpu"), *config;
-	json_int_t number = json_is_integer(vcpu) ? json_integer_value(vcpu) : -1;
-	struct tool_spec spec = { 0 };
-	char why[TOOL_WHY] = "";
-	int rc;
-
-	if (!d)
-		return;
-	if ((!json_is_integer(vcpu) && strcmp(tool_config_text(params, "vcpu", ""), "all")) ||
-	    (json_is_integer(vcpu) &&
-	     (number < 0 || number >= (json_int_t)tool_config_number(d->config, "vcpus", 1)))) {
-		rpc_fail(call, "invalid", "'vcpu' cannot be used, allowed: 0 to %u, all",
-			 tool_config_number(d->config, "vcpus", 1) - 1);
-		return;
-	}
-	config = json_copy(d->config);
-	json_object_set_new(config, "cpus",
-			    new_cpus(d, number, tool_config_text(params, "cpus", "")));
-	rc = tool_spec_read(config, &spec, why);
-	if (!rc) {
-		rc = any_is_there(&spec.vcpu_cpus[number < 0 ? 0 : number])
-			     ? tool_host_set_cpus(&d->tool->host, d->domid, &spec.engine.cpus)
-			     : -EINVAL;
-		if (rc == -EINVAL)
-			snprintf(why, sizeof(why), "none of these CPUs is there");
-	}
-	if (!rc) {
-		json_object_set(d->config, "cpus", json_object_get(config, "cpus"));
-		rc = tool_record_save(d);
-	}
-	tool_spec_fini(&spec);
-	json_decref(config);
-	answer(call, rc, why);
-}
-
 static void network_attach(void *arg, struct rpc_call *call)
 {
-	struct tool_domain *d = live_domain(arg, call);
-	struct tool_vif *v;
-	json_t *config;
-	char why[TOOL_WHY] = "";
-	unsigned int timeout_ms;
-	int rc;
-
-	if (!d)
-		return;
-	if (d->state != TOOL_RUNNING) {
-		rpc_fail(call, "invalid", "domain %u is not running", d->domid);
-		return;
-	}
-	config = json_deep_copy(json_object_get(rpc_params(call), "vif"));
-	rc = tool_vif_attach(d, config, &v, why);
-	json_decref(config);
-	timeout_ms = tool_config_number(rpc_params(call), "timeout-ms", 0);
-	if (rc)
-		answer(call, rc, why);
-	else if (timeout_ms)
-		tool_vif_await(v, timeout_ms, call);
-	else
-		rpc_reply(call, tool_vif_json(v));
+	tool_rpc_attach(arg, call, &tool_kind_vif, "vif");
 }
 
-static struct tool_vif *the_vif(struct tool_domain *d, const json_t *params)
+static struct tool_device *the_vif(struct tool_domain *d, const json_t *params)
 {
-	const json_t *devid = json_object_get(params, "devid");
 	const char *mac = tool_config_text(params, "mac", NULL);
 	struct list *n;
 
-	if (json_is_integer(devid))
-		return tool_vif_find(d, tool_config_number(params, "devid", UINT_MAX));
-	list_for_each (&d->vifs, n) {
-		struct tool_vif *v = list_entry(n, struct tool_vif, node);
+	list_for_each (&d->devices, n) {
+		struct tool_device *v = list_entry(n, struct tool_device, node);
 
-		if (mac && !strcasecmp(tool_config_text(v->config, "mac", ""), mac))
+		if (mac && v->kind == &tool_kind_vif &&
+		    !strcasecmp(tool_config_text(v->config, "mac", ""), mac))
 			return v;
 	}
 	return NULL;
@@ -371,43 +281,24 @@ static struct tool_vif *the_vif(struct tool_domain *d, const json_t *params)
 
 static void network_detach(void *arg, struct rpc_call *call)
 {
-	struct tool_domain *d = live_domain(arg, call);
-	struct tool_vif *v = d ? the_vif(d, rpc_params(call)) : NULL;
-
-	if (!d)
-		return;
-	if (!v)
-		rpc_fail(call, "not-found", "no such vif");
-	else
-		tool_vif_detach(v,
-				tool_config_number(rpc_params(call), "timeout-ms", TOOL_DETACH_MS),
-				call);
+	tool_rpc_detach(arg, call, &tool_kind_vif, the_vif);
 }
 
 static void network_list(void *arg, struct rpc_call *call)
 {
-	struct tool_domain *d = the_domain(arg, call);
-	struct list *n;
-	json_t *list;
-
-	if (!d)
-		return;
-	list = json_array();
-	list_for_each (&d->vifs, n)
-		json_array_append_new(list, tool_vif_json(list_entry(n, struct tool_vif, node)));
-	rpc_reply(call, list);
+	tool_rpc_list(arg, call, &tool_kind_vif);
 }
 
 /* No engine has disks yet, and a config's are named in a warning: there are none. */
 static void block_list(void *arg, struct rpc_call *call)
 {
-	if (the_domain(arg, call))
+	if (tool_rpc_domain(arg, call))
 		rpc_reply(call, json_array());
 }
 
 static void console(void *arg, struct rpc_call *call)
 {
-	struct tool_domain *d = live_domain(arg, call);
+	struct tool_domain *d = tool_rpc_live(arg, call);
 	char tty[PATH_MAX] = "", log[PATH_MAX] = "";
 	int rc;
 
@@ -415,7 +306,7 @@ static void console(void *arg, struct rpc_call *call)
 		return;
 	rc = tool_host_console(&d->tool->host, d->domid, tty, log);
 	if (rc)
-		answer(call, rc, NULL);
+		tool_rpc_answer(call, rc, NULL);
 	else
 		rpc_reply(call, json_pack("{s:s, s:s}", "tty", tty, "log", log));
 }
@@ -458,7 +349,7 @@ const struct rpc_method tool_methods[] = {
 	{ "domain.config", domain_config },
 	{ "domain.config-update", domain_config_update },
 	{ "vcpu.list", vcpu_list },
-	{ "vcpu.pin", vcpu_pin },
+	{ "vcpu.pin", tool_rpc_vcpu_pin },
 	{ "network.attach", network_attach },
 	{ "network.detach", network_detach },
 	{ "network.list", network_list },

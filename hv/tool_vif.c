@@ -1,250 +1,149 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/*
- * vifs of running domains. An attach may be waited for: one whose hotplug fails is taken away again, as
- * xl does; one that nobody serves yet stays, for whoever is started later. Detaching asks both ends to close and waits for the backend's state to be
- * 6 (Closed) or its area to be gone, by the watch on backend/vif; a guest that does not let go loses
- * its vif when the time is up.
- */
+/* The kind of device "vif": its configs, its keys in xenstore, what network.list says of it. */
 #include <errno.h>
+#include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include <xen/io/xenbus.h>
+#include "base/parse.h"
+#include "hv/tool_area.h"
+#include "hv/xlcfg.h"
 
-#include "base/log.h"
-#include "hv/tool_priv.h"
-
-struct tool_vif *tool_vif_find(const struct tool_domain *d, unsigned int devid)
+static bool mac_taken(const struct tool *tool, const json_t *config, const char *mac)
 {
+	const json_t *vif;
 	struct list *n;
-
-	list_for_each (&d->vifs, n) {
-		struct tool_vif *v = list_entry(n, struct tool_vif, node);
-
-		if (v->devid == devid)
-			return v;
-	}
-	return NULL;
-}
-
-/* @config: a member of the domain's config; a reference is taken. */
-int tool_vif_new(struct tool_domain *d, json_t *config, struct tool_vif **v_out)
-{
-	struct tool_vif *v = calloc(1, sizeof(*v));
-
-	if (!v)
-		return -ENOMEM;
-	v->domain = d;
-	v->devid = tool_config_number(config, "devid", 0);
-	v->config = json_incref(config);
-	list_append(&d->vifs, &v->node);
-	if (v_out)
-		*v_out = v;
-	return 0;
-}
-
-void tool_vif_free(struct tool_vif *v)
-{
-	if (v->call)
-		rpc_fail(v->call, "gone", "the daemon ends");
-	if (v->attach_call)
-		rpc_fail(v->attach_call, "gone", "vif %u is gone", v->devid);
-	loop_timer_del(&v->timer);
-	list_remove(&v->node);
-	json_decref(v->config);
-	free(v);
-}
-
-int tool_vif_attach(struct tool_domain *d, json_t *config, struct tool_vif **v_out,
-		    char why[TOOL_WHY])
-{
-	json_t *vifs = json_object_get(d->config, "vif");
-	struct tool_vif *v = NULL;
-	int rc;
-
-	if (!vifs) {
-		vifs = json_array();
-		json_object_set_new(d->config, "vif", vifs);
-	}
-	rc = tool_vif_complete(d->tool, d->config, config, why);
-	if (rc)
-		return rc;
-	if (tool_vif_find(d, tool_config_number(config, "devid", 0))) {
-		snprintf(why, TOOL_WHY, "vif %u is being detached",
-			 tool_config_number(config, "devid", 0));
-		return -EBUSY;
-	}
-	if (json_array_append(vifs, config))
-		return -ENOMEM;
-	rc = tool_vif_new(d, config, &v);
-	if (!rc)
-		rc = tool_store_vif(d->tool, d, v);
-	if (!rc)
-		rc = tool_record_save(d);
-	if (rc) {
-		snprintf(why, TOOL_WHY, "the vif's areas cannot be written: %s", strerror(-rc));
-		json_array_remove(vifs, json_array_size(vifs) - 1);
-		if (v) {
-			tool_store_vif_remove(d->tool, v);
-			tool_vif_free(v);
-		}
-		return rc;
-	}
-	*v_out = v;
-	return 0;
-}
-
-static void forget_config(struct tool_vif *v)
-{
-	json_t *vifs = json_object_get(v->domain->config, "vif"), *entry;
 	size_t i;
 
-	json_array_foreach (vifs, i, entry) {
-		if (entry == v->config) {
-			json_array_remove(vifs, i);
-			return;
+	json_array_foreach (json_object_get(config, "vif"), i, vif) {
+		if (!strcmp(tool_config_text(vif, "mac", ""), mac))
+			return true;
+	}
+	list_for_each (&tool->domains, n) {
+		const struct tool_domain *d = list_entry(n, struct tool_domain, node);
+
+		json_array_foreach (json_object_get(d->config, "vif"), i, vif) {
+			if (!strcmp(tool_config_text(vif, "mac", ""), mac))
+				return true;
 		}
 	}
+	return false;
 }
 
-/* Both ends are closed, or the time is up. Frees @v. */
-static void gone(struct tool_vif *v, bool forced)
+/* FNV-1a: the same domain gets the same address on every host and every time. */
+static uint64_t hash_text(uint64_t hash, const char *text)
 {
-	struct tool_domain *d = v->domain;
-	bool dying = d->state == TOOL_DYING;
-
-	tool_store_vif_remove(d->tool, v);
-	if (v->call)
-		rpc_reply(v->call,
-			  json_pack("{s:i, s:b}", "devid", (int)v->devid, "forced", forced));
-	v->call = NULL;
-	if (!dying)
-		tool_event(d->tool, forced ? LOG_LEVEL_WARNING : LOG_LEVEL_INFO,
-			   "domain %u (%s): vif %u detached%s", d->domid, tool_name(d), v->devid,
-			   forced ? " by force: it was not closed in time" : "");
-	tool_vif_free(v);
-	if (dying)
-		tool_domain_closed(d);
+	for (; *text; text++)
+		hash = (hash ^ (uint8_t)*text) * 0x100000001b3u;
+	return hash;
 }
 
-static void attach_failed(struct tool_vif *v, const char *why)
+/* In Xen's range 00:16:3e, of the domain's name (its uuid may be new each time) and the devid. */
+static void make_mac(const struct tool *tool, const json_t *config, unsigned int devid,
+		     char text[MAC_TEXT_LEN])
 {
-	rpc_fail(v->attach_call, "failed", "vif %u: %s", v->devid, why);
-	v->attach_call = NULL;
-	tool_event(v->domain->tool, LOG_LEVEL_WARNING, "domain %u (%s) vif %u: %s",
-		   v->domain->domid, tool_name(v->domain), v->devid, why);
-}
+	uint64_t hash = hash_text(0xcbf29ce484222325u, tool_config_text(config, "name", ""));
+	char number[32];
 
-static void timed_out(void *arg)
-{
-	struct tool_vif *v = arg;
-	char backend[TOOL_PATH];
+	for (unsigned int salt = 0; salt < 1000; salt++) {
+		uint8_t mac[MAC_LEN] = { 0x00, 0x16, 0x3e };
+		uint64_t h;
 
-	if (v->closing) {
-		gone(v, true);
-	} else if (v->attach_call) {
-		tool_vif_path(backend, v, true);
-		attach_failed(v, tool_store_number(v->domain->tool, backend, "state") <=
-						 XenbusStateInitialising
-					 ? "nobody serves it, start vifrost-netback; it stays "
-					   "and waits for that"
-					 : "nobody places it, start vifrostd and apply a policy; "
-					   "it stays and waits for that");
+		snprintf(number, sizeof(number), "/%u/%u", devid, salt);
+		h = hash_text(hash, number);
+		h ^= h >> 32;
+		mac[3] = (h >> 16) & 0x7f;
+		mac[4] = (h >> 8) & 0xff;
+		mac[5] = h & 0xff;
+		format_mac(mac, text);
+		if (!mac_taken(tool, config, text))
+			return;
 	}
 }
 
-static int set_timer(struct tool_vif *v, unsigned int timeout_ms)
+static int check_vif(const json_t *vif, char why[TOOL_WHY])
 {
-	int rc = 0;
+	static const char *const texts[] = { "mac",   "bridge",	 "script", "type",
+					     "model", "vifname", "ip",	   "gatewaydev" };
+	const json_t *rate = json_object_get(vif, "rate"), *mtu = json_object_get(vif, "mtu");
+	uint8_t mac[MAC_LEN];
 
-	if (!v->timer.watcher.loop)
-		rc = loop_timer_add(v->domain->tool->loop, &v->timer, timed_out, v);
-	return rc ? rc : loop_timer_set(&v->timer, timeout_ms ? timeout_ms : 1, 0);
-}
+	if (!json_is_object(vif))
+		return tool_config_refuse(why, "vif", "objects of keywords");
+	for (size_t i = 0; i < sizeof(texts) / sizeof(*texts); i++) {
+		const json_t *value = json_object_get(vif, texts[i]);
 
-static void look_at_hotplug(struct tool_vif *v)
-{
-	struct tool *tool = v->domain->tool;
-	char backend[TOOL_PATH], path[2 * TOOL_PATH], *status, *error = NULL;
-
-	tool_vif_path(backend, v, true);
-	snprintf(path, sizeof(path), "%s/hotplug-status", backend);
-	if (hv_store_read(tool->store, 0, path, &status, NULL))
-		return;
-	if (!strcmp(status, "connected")) {
-		loop_timer_set(&v->timer, 0, 0);
-		rpc_reply(v->attach_call, tool_vif_json(v));
-		v->attach_call = NULL;
-	} else if (!strcmp(status, "error")) {
-		snprintf(path, sizeof(path), "%s/hotplug-error", backend);
-		if (hv_store_read(tool->store, 0, path, &error, NULL))
-			error = NULL;
-		attach_failed(v, error && *error ? error : "hotplug failed, without a reason");
-		free(error);
-		tool_vif_detach(v, TOOL_CLOSE_MS, NULL);
+		if (value && (!json_is_string(value) || strlen(json_string_value(value)) > 255))
+			return tool_config_refuse(why, texts[i], "a short string");
 	}
-	free(status);
+	if (json_object_get(vif, "mac") &&
+	    (parse_mac(tool_config_text(vif, "mac", ""), mac) || mac[0] & 1))
+		return tool_config_refuse(why, "mac", "00:16:3e:12:34:56");
+	if (mtu &&
+	    (tool_config_number(vif, "mtu", 0) < 68 || tool_config_number(vif, "mtu", 0) > 65535))
+		return tool_config_refuse(why, "mtu", "68 to 65535");
+	if (rate && (!tool_config_number(rate, "bytes-per-interval", 0) ||
+		     !tool_config_number(rate, "interval-usecs", 0)))
+		return tool_config_refuse(why, "rate", "{bytes-per-interval, interval-usecs}");
+	return 0;
 }
 
-void tool_vif_await(struct tool_vif *v, unsigned int timeout_ms, struct rpc_call *call)
+static int complete(struct tool *tool, const json_t *config, json_t *vif, char why[TOOL_WHY])
 {
-	int rc = set_timer(v, timeout_ms);
+	unsigned int devid = tool_config_number(vif, "devid", UINT_MAX);
+	char mac[MAC_TEXT_LEN];
+	int rc = check_vif(vif, why);
 
-	v->attach_call = call;
 	if (rc)
-		attach_failed(v, strerror(-rc));
-	else
-		look_at_hotplug(v);
-}
-
-void tool_vif_detach(struct tool_vif *v, unsigned int timeout_ms, struct rpc_call *call)
-{
-	struct tool *tool = v->domain->tool;
-	unsigned int state;
-	int rc;
-
-	if (v->call)
-		rpc_fail(v->call, "busy", "vif %u is being detached by another call", v->devid);
-	if (v->attach_call)
-		rpc_fail(v->attach_call, "gone", "vif %u is being detached", v->devid);
-	v->attach_call = NULL;
-	v->closing = true;
-	v->call = call;
-	/* At once, so that a restart of the domain or of the daemon does not bring it back. */
-	if (v->domain->state != TOOL_DYING) {
-		forget_config(v);
-		tool_record_save(v->domain);
+		return rc;
+	if (!json_object_get(vif, "devid"))
+		for (devid = 0;
+		     devid < XLCFG_VIFS_MAX && tool_devid_taken(config, &tool_kind_vif, vif, devid);
+		     devid++)
+			;
+	if (devid >= XLCFG_VIFS_MAX || tool_devid_taken(config, &tool_kind_vif, vif, devid))
+		return tool_config_refuse(why, "devid", "a free one, 0 to 255");
+	json_object_set_new(vif, "devid", json_integer(devid));
+	if (!json_object_get(vif, "mac")) {
+		make_mac(tool, config, devid, mac);
+		json_object_set_new(vif, "mac", json_string(mac));
 	}
-	rc = tool_store_vif_close(tool, v, &state);
-	/* Nobody has taken up a backend that still initialises. */
-	if (rc || state == XenbusStateClosed || state == XenbusStateInitialising) {
-		gone(v, rc && rc != -ENOENT);
-		return;
+	return 0;
+}
+
+static void write_backend(struct tool_area *a, const struct tool_device *v)
+{
+	static const char *const texts[] = { "mac", "bridge", "vifname", "ip", "gatewaydev" };
+	const char *script = tool_config_text(v->config, "script", "vif-bridge");
+	const json_t *rate = json_object_get(v->config, "rate");
+	unsigned int mtu = tool_config_number(v->config, "mtu", 0);
+
+	tool_area_put(a, "script", "%s%s", strchr(script, '/') ? "" : "/etc/xen/scripts/", script);
+	for (size_t i = 0; i < sizeof(texts) / sizeof(*texts); i++) {
+		const char *text = tool_config_text(v->config, texts[i], NULL);
+
+		if (text)
+			tool_area_put(a, texts[i], "%s", text);
 	}
-	if (set_timer(v, timeout_ms))
-		gone(v, true);
+	if (rate)
+		tool_area_put(a, "rate", "%u,%u", tool_config_number(rate, "bytes-per-interval", 0),
+			      tool_config_number(rate, "interval-usecs", 0));
+	if (mtu)
+		tool_area_put(a, "mtu", "%u", mtu);
+	tool_area_put(a, "handle", "%u", v->devid);
+	tool_area_put(a, "type", "%s", v->emulated ? "vif_ioemu" : "vif");
+	if (v->emulated)
+		tool_area_put(a, "vifrost-datapath", "%s",
+			      strcmp(tool_config_text(v->config, "model", ""), "vhost-user")
+				      ? "emu"
+				      : "vhost");
 }
 
-static void look_at_close(struct tool_vif *v)
+static void write_frontend(struct tool_area *a, const struct tool_device *v)
 {
-	char backend[TOOL_PATH];
-	int64_t state;
-
-	tool_vif_path(backend, v, true);
-	state = tool_store_number(v->domain->tool, backend, "state");
-	if (state == XenbusStateClosed || state < 0)
-		gone(v, false);
-}
-
-void tool_vif_changed(struct tool *tool, uint16_t domid, unsigned int devid)
-{
-	struct tool_domain *d = tool_find(tool, domid);
-	struct tool_vif *v = d ? tool_vif_find(d, devid) : NULL;
-
-	if (v && v->closing)
-		look_at_close(v);
-	else if (v && v->attach_call)
-		look_at_hotplug(v);
+	tool_area_put(a, "handle", "%u", v->devid);
+	tool_area_put(a, "mac", "%s", tool_config_text(v->config, "mac", ""));
 }
 
 /* Of a single-queue frontend, else of a multi-queue one's first queue. */
@@ -258,7 +157,7 @@ static int64_t front_number(struct tool *tool, const char *frontend, const char 
 }
 
 /* The ring's numbers are what the guest says: for display. */
-json_t *tool_vif_json(struct tool_vif *v)
+static json_t *vif_json(struct tool_device *v)
 {
 	static const char *const evtchns[] = { "event-channel", "event-channel-tx",
 					       "queue-0/event-channel", "queue-0/event-channel-tx",
@@ -270,8 +169,8 @@ json_t *tool_vif_json(struct tool_vif *v)
 									   *error = NULL;
 	json_t *o;
 
-	tool_vif_path(backend, v, true);
-	tool_vif_path(frontend, v, false);
+	tool_device_path(backend, v, true);
+	tool_device_path(frontend, v, false);
 	o = json_pack("{s:i, s:i, s:i, s:s, s:i, s:I, s:I, s:I, s:I, s:I, s:s}", "domid",
 		      (int)v->domain->domid, "devid", (int)v->devid, "backend-id", 0, "mac",
 		      tool_config_text(v->config, "mac", ""), "handle", (int)v->devid, "state",
@@ -291,3 +190,15 @@ json_t *tool_vif_json(struct tool_vif *v)
 	free(error);
 	return o;
 }
+
+const struct tool_kind tool_kind_vif = {
+	.name = "vif",
+	.key = "vif",
+	.not_served = "nobody serves it, start vifrost-netback; it stays and waits for that",
+	.not_placed = "nobody places it, start vifrostd and apply a policy; it stays and waits for "
+		      "that",
+	.complete = complete,
+	.write_backend = write_backend,
+	.write_frontend = write_frontend,
+	.json = vif_json,
+};

@@ -31,8 +31,10 @@ int tool_host_create(struct tool_host *h, const struct engine_config *config, ui
 		     char why[ENGINE_WHY])
 {
 	struct engine *e = h->engine;
+	bool pvh = !strcmp(config->type, "pvh");
+	struct fake_domain *d;
 
-	if (strcmp(config->type, "ns")) {
+	if (strcmp(config->type, "ns") && !pvh) {
 		snprintf(why, ENGINE_WHY, "no engine for type \"%s\"", config->type);
 		return -EOPNOTSUPP;
 	}
@@ -42,7 +44,16 @@ int tool_host_create(struct tool_host *h, const struct engine_config *config, ui
 	}
 	e->last++;
 	e->domains[e->last] = (struct fake_domain){ .exists = true, .cpus = config->cpus };
-	e->domains[e->last].info.generation = 1000u + e->last;
+	d = &e->domains[e->last];
+	d->info.generation = 1000u + e->last;
+	d->info.own_kernel = pvh;
+	d->restored = config->restore;
+	if (pvh) {
+		snprintf(d->cmdline, sizeof(d->cmdline), "%s", config->cmdline);
+		snprintf(d->kernel, sizeof(d->kernel), "%s", config->kernel);
+		d->max_memory_mib = config->max_memory_mib;
+		d->max_vcpus = config->max_vcpus;
+	}
 	*domid_out = e->last;
 	return 0;
 }
@@ -56,7 +67,7 @@ int tool_host_start(struct tool_host *h, uint16_t domid, const struct engine_con
 		return h->engine->fail_start;
 	}
 	fake(h, domid)->info.state = paused ? TOOL_HOST_PAUSED : TOOL_HOST_RUNNING;
-	return 0;
+	return fake(h, domid)->info.own_kernel;
 }
 
 void tool_host_destroy(struct tool_host *h, uint16_t domid)
@@ -92,9 +103,37 @@ int tool_host_shutdown(struct tool_host *h, uint16_t domid, unsigned int reason,
 	return 0;
 }
 
-int tool_host_set_cpus(struct tool_host *h, uint16_t domid, const cpu_set_t *cpus)
+int tool_host_set_cpus(struct tool_host *h, uint16_t domid, const cpu_set_t *cpus,
+		       const cpu_set_t *vcpu_cpus, unsigned int nr)
 {
-	fake(h, domid)->cpus = *cpus;
+	struct fake_domain *d = fake(h, domid);
+
+	d->cpus = *cpus;
+	for (unsigned int i = 0; i < nr && i < 8; i++)
+		d->vcpu_cpus[i] = vcpu_cpus[i];
+	return 0;
+}
+
+int tool_host_vcpu(struct tool_host *h, uint16_t domid, unsigned int vcpu, struct engine_vcpu *out)
+{
+	if (!fake(h, domid)->info.own_kernel)
+		return -EOPNOTSUPP;
+	*out = (struct engine_vcpu){ vcpu == 0, 1, vcpu == 0, 5000000000ull * (vcpu + 1) };
+	return 0;
+}
+
+int tool_host_ask(struct tool_host *h, uint16_t domid, const struct engine_question *q)
+{
+	if (h->engine->fail_ask)
+		return h->engine->fail_ask;
+	fake(h, domid)->asked = *q;
+	return 0;
+}
+
+int tool_host_sched(struct tool_host *h, uint16_t domid, unsigned int weight, unsigned int cap)
+{
+	fake(h, domid)->weight = weight;
+	fake(h, domid)->cap = cap;
 	return 0;
 }
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * The toolstack with a real xenstore server in this process, asked over its JSON-RPC socket. Its
- * host is fake: an array of domains that a test ends as it likes. A program that links this has no
- * engine.
+ * host is fake: an array of domains that a test ends as it likes; those of type "pvh" have a kernel of
+ * their own, start slowly and can be asked. A program that links this has no engine.
  */
 #ifndef TESTS_UTIL_TOOL_FIXTURE_H
 #define TESTS_UTIL_TOOL_FIXTURE_H
@@ -17,14 +17,17 @@
 
 struct fake_domain {
 	struct tool_host_info info;
-	cpu_set_t cpus;
-	bool exists, shutdown_asked;
+	cpu_set_t cpus, vcpu_cpus[8];
+	char cmdline[256], kernel[64];
+	unsigned int max_memory_mib, max_vcpus, weight, cap;
+	struct engine_question asked; /* last; its done() is the test's to call */
+	bool exists, shutdown_asked, restored;
 };
 
 struct engine {
 	struct fake_domain domains[FAKE_DOMAINS];
 	uint16_t last;
-	int fail_create, fail_start, fail_pause; /* -errno */
+	int fail_create, fail_start, fail_pause, fail_ask; /* -errno */
 };
 
 struct fixture {

@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Attaching, detaching and listing devices of any kind. */
+#include <stdint.h>
+#include <string.h>
+
+#include "hv/tool_priv.h"
+
+/* What an emulated machine is made of stays until it is made anew. */
+static bool refuse_emulated(const struct tool_domain *d, struct rpc_call *call)
+{
+	if (strcmp(tool_config_text(d->config, "type", "pv"), "hvm"))
+		return false;
+	rpc_fail(
+		call, "unsupported",
+		"domain %u is of type \"hvm\": its devices change with its config and its next start",
+		d->domid);
+	return true;
+}
+
+void tool_rpc_attach(struct tool *tool, struct rpc_call *call, const struct tool_kind *kind,
+		     const char *param)
+{
+	struct tool_domain *d = tool_rpc_live(tool, call);
+	struct tool_device *v;
+	json_t *config;
+	char why[TOOL_WHY] = "";
+	unsigned int timeout_ms;
+	int rc;
+
+	if (!d)
+		return;
+	if (d->state != TOOL_RUNNING) {
+		rpc_fail(call, "invalid", "domain %u is not running", d->domid);
+		return;
+	}
+	if (refuse_emulated(d, call))
+		return;
+	config = json_deep_copy(json_object_get(rpc_params(call), param));
+	rc = tool_device_attach(d, kind, config, &v, why);
+	json_decref(config);
+	timeout_ms = tool_config_number(rpc_params(call), "timeout-ms", 0);
+	if (rc)
+		tool_rpc_answer(call, rc, why);
+	else if (timeout_ms)
+		tool_device_await(v, timeout_ms, call);
+	else
+		rpc_reply(call, kind->json(v));
+}
+
+void tool_rpc_detach(struct tool *tool, struct rpc_call *call, const struct tool_kind *kind,
+		     struct tool_device *(*find)(struct tool_domain *d, const json_t *params))
+{
+	struct tool_domain *d = tool_rpc_live(tool, call);
+	json_t *params = rpc_params(call);
+	struct tool_device *v;
+
+	if (!d || refuse_emulated(d, call))
+		return;
+	v = json_is_integer(json_object_get(params, "devid"))
+		    ? tool_device_find(d, kind, tool_config_number(params, "devid", UINT_MAX))
+		    : find(d, params);
+	if (!v)
+		rpc_fail(call, "not-found", "no such %s", kind->name);
+	else
+		tool_device_detach(v, tool_config_number(params, "timeout-ms", TOOL_DETACH_MS),
+				   call);
+}
+
+void tool_rpc_list(struct tool *tool, struct rpc_call *call, const struct tool_kind *kind)
+{
+	struct tool_domain *d = tool_rpc_domain(tool, call);
+	struct list *n;
+	json_t *list;
+
+	if (!d)
+		return;
+	list = json_array();
+	list_for_each (&d->devices, n) {
+		struct tool_device *v = list_entry(n, struct tool_device, node);
+
+		if (v->kind == kind)
+			json_array_append_new(list, kind->json(v));
+	}
+	rpc_reply(call, list);
+}
