@@ -27,7 +27,7 @@
 struct engine;
 
 struct engine_config {
-	const char *type; /* "ns"; others: -EOPNOTSUPP until their engine is there */
+	const char *type; /* "ns", "pvh", "pv"; others: -EOPNOTSUPP until their engine is there */
 	const char
 		*name; /* 1 to ENGINE_NAME_MAX - 1 of letters, digits, "-_.+"; not "." nor ".." */
 	unsigned int memory_mib;

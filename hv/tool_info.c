@@ -131,7 +131,7 @@ json_t *tool_host_json(struct tool *tool)
 			 "machine", uts.machine, "nr-cpus", (int)sysconf(_SC_NPROCESSORS_ONLN),
 			 "max-cpu-id", (int)sysconf(_SC_NPROCESSORS_CONF) - 1, "total-memory",
 			 (json_int_t)total, "free-memory", (json_int_t)free_mib, "caps",
-			 "vifrost-ns", "vifrost-version", VIFROST_VERSION,
+			 "vifrost-ns vifrost-pvh vifrost-pv", "vifrost-version", VIFROST_VERSION,
 			 "domains", (int)nr, "xenstore-nodes", (json_int_t)stats.nodes, "hvd-pid",
 			 (int)getpid());
 }

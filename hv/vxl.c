@@ -50,7 +50,7 @@ static const struct cli_option destroy_options[] = {
 
 static const struct cli_option shutdown_options[] = {
 	{ 'a', "all", NULL, "every domain" },
-	{ 'F', NULL, NULL, "taken for xl's sake: there is always a way to ask" },
+	{ 'F', NULL, NULL, "end it after 10 s even if it does not listen" },
 	{ 'w', "wait", NULL, "wait until it has shut down; twice: until it is gone" },
 	{ 0 },
 };

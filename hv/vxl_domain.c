@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Commands that make, change and end domains. */
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/parse.h"
 #include "hv/vxl.h"
 #include "hv/xlcfg.h"
+
+#define CREATE_MS 180000 /* until its kernel is loaded, on a machine that has others to serve */
 
 /* The config of the file and overrides in @args. Return: 0, or the exit status after saying why. */
 static int load_config(const char *file, char **args, int nr_args, bool quiet, FILE *said,
@@ -82,6 +85,31 @@ static int stay(unsigned int domid)
 	return status;
 }
 
+/* xl -v's debugging is libxl's; ours is what came of the file. */
+static void say_made(const json_t *made)
+{
+	static const char *const keys[] = { "type",   "kernel", "ramdisk", "init",
+					    "memory", "maxmem", "vcpus",   "cpus" };
+	const json_t *config = json_object_get(made, "config"), *device;
+	size_t i;
+
+	printf("Domain %u: name %s, uuid %s\n", (unsigned int)vxl_number(made, "domid", 0),
+	       vxl_text(config, "name"), vxl_text(config, "uuid"));
+	for (i = 0; i < sizeof(keys) / sizeof(*keys); i++) {
+		char *text = json_dumps(json_object_get(config, keys[i]),
+					JSON_COMPACT | JSON_ENCODE_ANY);
+
+		if (text)
+			printf("  %s %s\n", keys[i], text);
+		free(text);
+	}
+	if (*vxl_text(made, "cmdline"))
+		printf("  command line: %s\n", vxl_text(made, "cmdline"));
+	json_array_foreach (json_object_get(config, "vif"), i, device)
+		printf("  vif %d: mac %s\n", (int)vxl_number(device, "devid", 0),
+		       vxl_text(device, "mac"));
+}
+
 static int create_domain(json_t *config, bool paused, bool console, bool foreground)
 {
 	json_t *made;
@@ -90,11 +118,13 @@ static int create_domain(json_t *config, bool paused, bool console, bool foregro
 
 	/* Paused until the console is attached, so that nothing of it is missed. */
 	status = vxl_call("domain.create",
-			  json_pack("{s:O, s:b}", "config", config, "paused", paused || console), 0,
-			  &made);
+			  json_pack("{s:O, s:b}", "config", config, "paused", paused || console),
+			  CREATE_MS, &made);
 	if (status)
 		return status;
 	domid = (unsigned int)vxl_number(made, "domid", 0);
+	if (vxl_verbosity())
+		say_made(made);
 	json_decref(made);
 	if (console)
 		status = find_console(domid, &fd);
@@ -193,13 +223,14 @@ static int wait_for(unsigned int domid, bool death)
 	return status < 0 ? 0 : status;
 }
 
-static int ask_one(const char *method, unsigned int domid)
+static int ask_one(const char *method, unsigned int domid, bool force)
 {
 	fprintf(stderr,
 		!strcmp(method, "domain.reboot") ? "Rebooting domain %u\n"
 						 : "Shutting down domain %u\n",
 		domid);
-	return vxl_call(method, json_pack("{s:i}", "domid", (int)domid), 0, NULL);
+	return vxl_call(method, json_pack("{s:i, s:b}", "domid", (int)domid, "force", force), 0,
+			NULL);
 }
 
 int vxl_shutdown(const struct cli_command *cmd, struct cli_parsed *parsed)
@@ -221,7 +252,7 @@ int vxl_shutdown(const struct cli_command *cmd, struct cli_parsed *parsed)
 
 		if (!domid && all)
 			continue;
-		status = ask_one(cmd->data, domid);
+		status = ask_one(cmd->data, domid, vxl_option(cmd, parsed, "F"));
 		/* Left out when it comes to waiting. */
 		if (status) {
 			failed = status;

@@ -129,6 +129,23 @@ static json_t *build_command(struct builder *b, const struct xlcfg_key *key,
 	return argv;
 }
 
+static json_t *build_words(struct builder *b, const struct xlcfg_key *key,
+			   const struct xlcfg_value *v)
+{
+	const struct xlcfg_value *items = v->list ? v->items : v;
+	json_t *words = json_array(), *word;
+
+	for (size_t i = 0; i < (v->list ? v->nr : 1); i++) {
+		word = text_value(b, key->name, &items[i], false);
+		if (!word) {
+			json_decref(words);
+			return NULL;
+		}
+		json_array_append_new(words, word);
+	}
+	return words;
+}
+
 static json_t *cpus_value(struct builder *b, const struct xlcfg_key *key,
 			  const struct xlcfg_value *v)
 {
@@ -204,6 +221,7 @@ static json_t *(*const builders[])(struct builder *b, const struct xlcfg_key *ke
 	[KEY_STRING] = build_string, [KEY_TEXT] = build_string,	  [KEY_NUMBER] = build_number,
 	[KEY_BOOL] = build_number,   [KEY_CHOICE] = build_choice, [KEY_COMMAND] = build_command,
 	[KEY_CPUS] = build_cpus,     [KEY_VIFS] = build_devices,  [KEY_DISKS] = build_devices,
+	[KEY_WORDS] = build_words,
 };
 
 /* type=, else what builder= means, else pv as xl. */
@@ -367,11 +385,28 @@ static void check_actions(struct builder *b)
 		const struct xlcfg_value *v = setting(b, keys[i]);
 		struct diag_place place;
 
-		if (!v || v->list || strncmp(v->text, "coredump-", 9))
+		if (!v || v->list || b->type != TYPE_NS || strncmp(v->text, "coredump-", 9))
 			continue;
 		place = xlcfg_place(v, 0);
 		diag_add(b->s->diags, DIAG_WARNING, "XL0207", &place, NULL,
-			 "no core is dumped: this acts as \"%s\"", v->text + 9);
+			 "no core is dumped of type \"ns\": this acts as \"%s\"", v->text + 9);
+	}
+}
+
+/* As xl: it is the whole of it. */
+static void check_cmdline(struct builder *b)
+{
+	static const char *const others[] = { "root", "extra", "nfs_root", "ip" };
+	struct diag_place place;
+
+	for (size_t i = 0; b->type != TYPE_NS && i < sizeof(others) / sizeof(*others); i++) {
+		const struct xlcfg_value *v = setting(b, others[i]);
+
+		if (!setting(b, "cmdline") || !v || (!v->list && !v->len))
+			continue;
+		place = xlcfg_place(v, 0);
+		diag_add(b->s->diags, DIAG_WARNING, "XL0208", &place, NULL,
+			 "'%s' is not acted on: 'cmdline' is the whole command line", others[i]);
 	}
 }
 
@@ -391,6 +426,7 @@ int xlcfg_build(const struct xlcfg_settings *s, const char *file, json_t **confi
 	check_ns(&b, file);
 	check_vifs(&b);
 	check_actions(&b);
+	check_cmdline(&b);
 	*config_out = b.config;
 	return 0;
 }

@@ -78,6 +78,7 @@ enum xlcfg_key_type {
 	KEY_BOOL,
 	KEY_CHOICE,
 	KEY_COMMAND, /* a string or a list of strings */
+	KEY_WORDS,   /* the same, an array in any case */
 	KEY_CPUS,
 	KEY_VIFS,
 	KEY_DISKS,

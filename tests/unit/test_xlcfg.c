@@ -278,7 +278,8 @@ static void unused_keys_are_named(void **state)
 	assert_string_equal(diags.v[0].message, "'hap' is not acted on");
 	assert_string_equal(diags.v[1].message, "'kernel' is not acted on for type \"ns\"");
 	assert_string_equal(diags.v[2].message, "vif keyword 'trusted' is not acted on");
-	assert_string_equal(diags.v[3].message, "no core is dumped: this acts as \"restart\"");
+	assert_string_equal(diags.v[3].message,
+			    "no core is dumped of type \"ns\": this acts as \"restart\"");
 	assert_string_equal(diags.v[4].message, "'memory' replaces its value of line 8");
 	assert_null(json_object_get(config, "kernel"));
 	assert_null(json_object_get(config, "hap"));
