@@ -81,6 +81,24 @@ static const struct cli_option pin_options[] = {
 	{ 0 },
 };
 
+static const struct cli_option vcpu_set_options[] = {
+	{ 'i', "ignore-host", NULL, "more than the host has CPUs, too" },
+	{ 0 },
+};
+
+static const struct cli_option sched_options[] = {
+	{ 'd', "domain", "DOMAIN", "one domain" },
+	{ 'w', "weight", "WEIGHT", "its share where CPUs are short: 1 to 65535, 256 is normal" },
+	{ 'c', "cap", "CAP", "per cent of a CPU that it gets at most; 0: no bound" },
+	{ 'p', "cpupool", "POOL", "Pool-0: there is no other" },
+	{ 0 },
+};
+
+static const struct cli_option cpupool_options[] = {
+	{ 'c', "cpus", NULL, "the pool's CPUs" },
+	{ 0 },
+};
+
 static const struct cli_option info_options[] = {
 	{ 'n', "numa", NULL, "also the NUMA nodes" },
 	{ 0 },
@@ -137,6 +155,22 @@ static const struct cli_command commands[] = {
 	  NULL },
 	{ "vcpu-pin", "DOMAIN VCPU|all CPUS [SOFT]", "choose the CPUs that a virtual CPU may use",
 	  pin_options, 3, 4, vxl_vcpu_pin, NULL },
+	{ "vcpu-set", "DOMAIN NUMBER", "let so many of a domain's virtual CPUs run",
+	  vcpu_set_options, 2, 2, vxl_vcpu_set, NULL },
+	{ "mem-set", "DOMAIN MEMORY", "have a domain use so much memory, by its balloon", NULL, 2,
+	  2, vxl_memory, "memory.set" },
+	{ "mem-max", "DOMAIN MEMORY", "let a domain have so much memory at most", NULL, 2, 2,
+	  vxl_memory, "memory.max" },
+	{ "sysrq", "DOMAIN LETTER", "press a magic key of a domain's kernel", NULL, 2, 2, vxl_sysrq,
+	  NULL },
+	{ "trigger", "DOMAIN nmi|init|reset|power|crash [VCPU]", "send a trigger to a domain", NULL,
+	  2, 3, vxl_trigger, NULL },
+	{ "dump-core", "DOMAIN [FILE]", "write a domain's memory to a file", NULL, 1, 2,
+	  vxl_dump_core, NULL },
+	{ "sched-credit2", NULL, "show and set domains' shares of the CPUs", sched_options, 0, 0,
+	  vxl_sched, NULL },
+	{ "cpupool-list", "[POOL]", "list pools of CPUs: there is one", cpupool_options, 0, 1,
+	  vxl_cpupool_list, NULL },
 	{ "info", "[FIELD]", "what is known of the host", info_options, 0, 1, vxl_info, NULL },
 	{ "dmesg", NULL, "what the toolstack has done", dmesg_options, 0, 0, vxl_dmesg, NULL },
 	{ "top", NULL, "watch what domains use", top_options, 0, 0, vxl_top, NULL },

@@ -62,6 +62,10 @@ void vxl_print_networks(const json_t *vifs, FILE *out);
 void vxl_print_vcpus_head(FILE *out);
 void vxl_print_vcpus(const json_t *vcpus, FILE *out);
 void vxl_print_uptime(const json_t *domain, bool brief, int64_t now, FILE *out);
+void vxl_print_sched_head(FILE *out);
+void vxl_print_sched(const json_t *domains, FILE *out);
+/* "64", "64m", "1g", "65536k": MiB as xl reads it. -EINVAL. */
+int vxl_parse_memory(const char *text, unsigned int *mib_out);
 /* As libxl's JSON of a domain; @domid below 0: null. The caller's. */
 json_t *vxl_details(const json_t *config, int domid);
 
@@ -86,6 +90,13 @@ int vxl_network_list(const struct cli_command *cmd, struct cli_parsed *parsed);
 int vxl_block_list(const struct cli_command *cmd, struct cli_parsed *parsed);
 int vxl_vcpu_list(const struct cli_command *cmd, struct cli_parsed *parsed);
 int vxl_vcpu_pin(const struct cli_command *cmd, struct cli_parsed *parsed);
+int vxl_vcpu_set(const struct cli_command *cmd, struct cli_parsed *parsed);
+int vxl_memory(const struct cli_command *cmd, struct cli_parsed *parsed);
+int vxl_sysrq(const struct cli_command *cmd, struct cli_parsed *parsed);
+int vxl_trigger(const struct cli_command *cmd, struct cli_parsed *parsed);
+int vxl_dump_core(const struct cli_command *cmd, struct cli_parsed *parsed);
+int vxl_sched(const struct cli_command *cmd, struct cli_parsed *parsed);
+int vxl_cpupool_list(const struct cli_command *cmd, struct cli_parsed *parsed);
 int vxl_info(const struct cli_command *cmd, struct cli_parsed *parsed);
 int vxl_dmesg(const struct cli_command *cmd, struct cli_parsed *parsed);
 int vxl_top(const struct cli_command *cmd, struct cli_parsed *parsed);

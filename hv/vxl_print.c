@@ -110,9 +110,28 @@ void vxl_print_vcpus(const json_t *vcpus, FILE *out)
 		else if (cpu < 0)
 			fprintf(out, "%5c %3c%c- ", '-', '-', is_true(v, "paused") ? '-' : 'b');
 		else
-			fprintf(out, "%5u %3c%c- ", (unsigned int)cpu, 'r', '-');
+			fprintf(out, "%5u %3c%c- ", (unsigned int)cpu,
+				is_true(v, "running") ? 'r' : '-',
+				is_true(v, "running") || is_true(v, "paused") ? '-' : 'b');
 		fprintf(out, "%9.1f  %s / all\n", seconds(v, "cpu-time-ns"), vxl_text(v, "cpus"));
 	}
+}
+
+void vxl_print_sched_head(FILE *out)
+{
+	fprintf(out, "Cpupool Pool-0: ratelimit=0us\n%-33s %4s %6s %4s\n", "Name", "ID", "Weight",
+		"Cap");
+}
+
+void vxl_print_sched(const json_t *domains, FILE *out)
+{
+	const json_t *d;
+	size_t i;
+
+	json_array_foreach (domains, i, d)
+		fprintf(out, "%-33s %4d %6d %4d\n", vxl_text(d, "name"),
+			(int)vxl_number(d, "domid", 0), (int)vxl_number(d, "weight", 256),
+			(int)vxl_number(d, "cap", 0));
 }
 
 void vxl_print_uptime(const json_t *domain, bool brief, int64_t now, FILE *out)

@@ -31,7 +31,7 @@ fi
 # $1 program, $2 its page
 commands_in_page() {
 	local word
-	for word in $("$bin/$1" --help | sed -n '/^Commands:/,$s/^  \([a-z][a-z-]*\).*/\1/p' | sort -u); do
+	for word in $("$bin/$1" --help | sed -n '/^Commands:/,$s/^  \([a-z][a-z0-9-]*\).*/\1/p' | sort -u); do
 		grep -qE "^\.It Cm $word( |\$)" "$2" || fail "$2 does not know the command '$word'"
 	done
 	for word in $("$bin/$1" --help | sed -n 's/^ .*--\([a-z][a-z-]*\).*/\1/p' | sort -u); do

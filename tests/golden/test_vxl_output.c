@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* vxl's tables, byte for byte what xl 4.17 prints for the same domains. */
+#include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>
@@ -97,7 +98,8 @@ static void vcpus(void **state)
 {
 	json_t *v = json_loads(
 		"[{\"name\":\"web1\",\"domid\":1,\"vcpu\":0,\"online\":true,\"cpu-time-ns\":2500000000,\"cpus\":\"all\"},"
-		" {\"name\":\"web1\",\"domid\":1,\"vcpu\":1,\"online\":true,\"cpu\":3,\"cpu-time-ns\":0,\"cpus\":\"0-1\"},"
+		" {\"name\":\"web1\",\"domid\":1,\"vcpu\":1,\"online\":true,\"cpu\":3,\"running\":true,\"cpu-time-ns\":0,\"cpus\":\"0-1\"},"
+		" {\"name\":\"web1\",\"domid\":1,\"vcpu\":2,\"online\":true,\"cpu\":12,\"running\":false,\"cpu-time-ns\":0,\"cpus\":\"0-1\"},"
 		" {\"name\":\"off\",\"domid\":2,\"vcpu\":0,\"online\":false,\"cpu-time-ns\":0,\"cpus\":\"0\"}]",
 		0, NULL);
 	struct output o;
@@ -110,8 +112,62 @@ static void vcpus(void **state)
 	   "Name                                ID  VCPU   CPU State   Time(s) Affinity (Hard / Soft)\n"
 	   "web1                                 1     0    -   -b-       2.5  all / all\n"
 	   "web1                                 1     1    3   r--       0.0  0-1 / all\n"
+	   "web1                                 1     2   12   -b-       0.0  0-1 / all\n"
 	   "off                                  2     0    -   --p       0.0  0 / all\n");
 	json_decref(v);
+}
+
+static void sched(void **state)
+{
+	json_t *d = json_loads("[{\"domid\":0,\"name\":\"Domain-0\"},"
+			       " {\"domid\":7,\"name\":\"web1\",\"weight\":512,\"cap\":50}]",
+			       0, NULL);
+	struct output o;
+
+	(void)state;
+	start(&o);
+	vxl_print_sched_head(o.file);
+	vxl_print_sched(d, o.file);
+	is(&o, "Cpupool Pool-0: ratelimit=0us\n"
+	       "Name                                ID Weight  Cap\n"
+	       "Domain-0                             0    256    0\n"
+	       "web1                                 7    512   50\n");
+	json_decref(d);
+}
+
+static void memory(void **state)
+{
+	static const struct {
+		const char *text;
+		unsigned int mib; /* 0: refused */
+	} cases[] = {
+		{ "64", 64 },
+		{ "64m", 64 },
+		{ "64M", 64 },
+		{ "1g", 1024 },
+		{ "65536k", 64 },
+		{ "1048576b", 1 },
+		{ "1t", 1u << 20 },
+		{ "", 0 },
+		{ "0", 0 },
+		{ "-1", 0 },
+		{ "64mm", 0 },
+		{ "64x", 0 },
+		{ "m", 0 },
+		{ "1k", 0 },
+		{ " 64", 0 },
+		{ "99999999999999999999", 0 },
+		{ "18014398509481984k", 0 },
+		{ "20t", 0 },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+		unsigned int mib = 0;
+
+		assert_int_equal(vxl_parse_memory(cases[i].text, &mib), cases[i].mib ? 0 : -EINVAL);
+		assert_int_equal(mib, cases[i].mib);
+	}
 }
 
 static void uptime(void **state)
@@ -170,8 +226,9 @@ static void on_xen(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(list),	  cmocka_unit_test(networks), cmocka_unit_test(vcpus),
-		cmocka_unit_test(uptime), cmocka_unit_test(details),  cmocka_unit_test(on_xen),
+		cmocka_unit_test(list),	   cmocka_unit_test(networks), cmocka_unit_test(vcpus),
+		cmocka_unit_test(sched),   cmocka_unit_test(memory),   cmocka_unit_test(uptime),
+		cmocka_unit_test(details), cmocka_unit_test(on_xen),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
