@@ -16,7 +16,7 @@
 #include "base/log.h"
 #include "hv/tool_priv.h"
 
-const struct tool_kind *const tool_kinds[] = { &tool_kind_vif, NULL };
+const struct tool_kind *const tool_kinds[] = { &tool_kind_vif, &tool_kind_vbd, NULL };
 
 struct tool_device *tool_device_find(const struct tool_domain *d, const struct tool_kind *kind,
 				     unsigned int devid)

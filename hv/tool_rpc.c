@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "hv/tool_priv.h"
+#include "hv/vdev.h"
 #include "hv/xlcfg.h"
 
 struct tool_domain *tool_rpc_domain(struct tool *tool, struct rpc_call *call)
@@ -289,11 +290,28 @@ static void network_list(void *arg, struct rpc_call *call)
 	tool_rpc_list(arg, call, &tool_kind_vif);
 }
 
-/* No engine has disks yet, and a config's are named in a warning: there are none. */
+static void block_attach(void *arg, struct rpc_call *call)
+{
+	tool_rpc_attach(arg, call, &tool_kind_vbd, "disk");
+}
+
+static struct tool_device *the_vbd(struct tool_domain *d, const json_t *params)
+{
+	uint32_t devid;
+
+	return vdev_parse(tool_config_text(params, "vdev", ""), &devid)
+		       ? NULL
+		       : tool_device_find(d, &tool_kind_vbd, devid);
+}
+
+static void block_detach(void *arg, struct rpc_call *call)
+{
+	tool_rpc_detach(arg, call, &tool_kind_vbd, the_vbd);
+}
+
 static void block_list(void *arg, struct rpc_call *call)
 {
-	if (tool_rpc_domain(arg, call))
-		rpc_reply(call, json_array());
+	tool_rpc_list(arg, call, &tool_kind_vbd);
 }
 
 static void console(void *arg, struct rpc_call *call)
@@ -360,6 +378,8 @@ const struct rpc_method tool_methods[] = {
 	{ "network.attach", network_attach },
 	{ "network.detach", network_detach },
 	{ "network.list", network_list },
+	{ "block.attach", block_attach },
+	{ "block.detach", block_detach },
 	{ "block.list", block_list },
 	{ "console", console },
 	{ "info", info },

@@ -14,6 +14,7 @@
 #include <jansson.h>
 
 #include "base/cli.h"
+#include "base/diag.h"
 
 enum { VXL_FAILED = 1 };
 
@@ -48,6 +49,15 @@ int vxl_find_id(const char *text, unsigned int *domid_out);
 /* All domains, or that of @text if it is not NULL. */
 int vxl_domains(const char *text, json_t **list_out);
 
+/*
+ * vxl_block.c: have @disk's target in the drive at its vdev, if that is one that block.list names, as those of pv and
+ * pvh are. 0 or an exit status.
+ */
+int vxl_change_drive(unsigned int domid, const json_t *disk, bool *here_out);
+
+/* @method's answers for each domain of the arguments, all in one array. Return: 0 or an exit status. */
+int vxl_collect(const char *method, const struct cli_parsed *parsed, json_t **list_out);
+
 const char *vxl_text(const json_t *object, const char *key);
 json_int_t vxl_number(const json_t *object, const char *key, json_int_t fallback);
 
@@ -59,6 +69,8 @@ json_int_t vxl_number(const json_t *object, const char *key, json_int_t fallback
 void vxl_print_list(const json_t *domains, unsigned int columns, FILE *out);
 void vxl_print_networks_head(FILE *out);
 void vxl_print_networks(const json_t *vifs, FILE *out);
+void vxl_print_blocks_head(FILE *out);
+void vxl_print_blocks(const json_t *disks, FILE *out);
 void vxl_print_vcpus_head(FILE *out);
 void vxl_print_vcpus(const json_t *vcpus, FILE *out);
 void vxl_print_uptime(const json_t *domain, bool brief, int64_t now, FILE *out);
@@ -87,6 +99,9 @@ int vxl_list(const struct cli_command *cmd, struct cli_parsed *parsed);
 int vxl_network_attach(const struct cli_command *cmd, struct cli_parsed *parsed);
 int vxl_network_detach(const struct cli_command *cmd, struct cli_parsed *parsed);
 int vxl_network_list(const struct cli_command *cmd, struct cli_parsed *parsed);
+int vxl_block_attach(const struct cli_command *cmd, struct cli_parsed *parsed);
+int vxl_block_detach(const struct cli_command *cmd, struct cli_parsed *parsed);
+int vxl_cdrom(const struct cli_command *cmd, struct cli_parsed *parsed);
 int vxl_block_list(const struct cli_command *cmd, struct cli_parsed *parsed);
 int vxl_vcpu_list(const struct cli_command *cmd, struct cli_parsed *parsed);
 int vxl_vcpu_pin(const struct cli_command *cmd, struct cli_parsed *parsed);
@@ -101,5 +116,11 @@ int vxl_info(const struct cli_command *cmd, struct cli_parsed *parsed);
 int vxl_dmesg(const struct cli_command *cmd, struct cli_parsed *parsed);
 int vxl_top(const struct cli_command *cmd, struct cli_parsed *parsed);
 int vxl_uptime(const struct cli_command *cmd, struct cli_parsed *parsed);
+
+/* xlcfg_parse_vif(), xlcfg_parse_disk() */
+typedef int (*vxl_parse_spec)(const char *text, const struct diag_place *place, struct diags *diags,
+			      json_t **spec_out);
+/* The arguments as one specification, "a=.. b=.." or "a=..,b=..". 0; CLI_USAGE, and why was printed. */
+int vxl_read_spec(char **args, int nr_args, vxl_parse_spec parse, json_t **spec_out);
 
 #endif

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Commands on what a domain has: network interfaces, disks, virtual CPUs. */
+/* Commands on what a domain has: network interfaces, virtual CPUs. */
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -10,12 +10,11 @@
 
 #define ATTACH_MS 10000 /* xl's, for a backend and its hotplug script */
 
-/* The arguments as one specification, "mac=.. bridge=.." or "mac=..,bridge=..". */
-static int read_vif(char **args, int nr_args, json_t **vif_out)
+int vxl_read_spec(char **args, int nr_args, vxl_parse_spec parse, json_t **spec_out)
 {
 	struct diag_place place = { NULL, 0, 1, NULL };
 	struct diags diags = { 0 };
-	char spec[1024] = "";
+	char spec[2048] = "";
 	int rc = 0;
 
 	for (int i = 0; i < nr_args; i++) {
@@ -27,7 +26,7 @@ static int read_vif(char **args, int nr_args, json_t **vif_out)
 			return CLI_USAGE;
 		}
 	}
-	rc = xlcfg_parse_vif(spec, &place, &diags, vif_out);
+	rc = parse(spec, &place, &diags, spec_out);
 	diags_print(&diags, stderr);
 	diags_fini(&diags);
 	return rc ? CLI_USAGE : 0;
@@ -37,7 +36,7 @@ int vxl_network_attach(const struct cli_command *cmd, struct cli_parsed *parsed)
 {
 	unsigned int domid;
 	json_t *vif;
-	int status = read_vif(parsed->args + 1, parsed->nr_args - 1, &vif);
+	int status = vxl_read_spec(parsed->args + 1, parsed->nr_args - 1, xlcfg_parse_vif, &vif);
 
 	(void)cmd;
 	if (status)
@@ -86,8 +85,7 @@ int vxl_network_detach(const struct cli_command *cmd, struct cli_parsed *parsed)
 	return status;
 }
 
-/* @method's answers for each domain of the arguments, all in one array. */
-static int collect(const char *method, const struct cli_parsed *parsed, json_t **list_out)
+int vxl_collect(const char *method, const struct cli_parsed *parsed, json_t **list_out)
 {
 	json_t *all = json_array(), *part = NULL;
 	int failed = 0;
@@ -114,7 +112,7 @@ static int collect(const char *method, const struct cli_parsed *parsed, json_t *
 int vxl_network_list(const struct cli_command *cmd, struct cli_parsed *parsed)
 {
 	json_t *vifs;
-	int status = collect("network.list", parsed, &vifs);
+	int status = vxl_collect("network.list", parsed, &vifs);
 
 	if (vxl_option(cmd, parsed, "j")) {
 		json_dumpf(vifs, stdout, JSON_INDENT(4));
@@ -127,22 +125,10 @@ int vxl_network_list(const struct cli_command *cmd, struct cli_parsed *parsed)
 	return status;
 }
 
-int vxl_block_list(const struct cli_command *cmd, struct cli_parsed *parsed)
-{
-	json_t *disks;
-	int status = collect("block.list", parsed, &disks);
-
-	(void)cmd;
-	printf("%-5s %-3s %-6s %-5s %-6s %-8s %-30s\n", "Vdev", "BE", "handle", "state", "evt-ch",
-	       "ring-ref", "BE-path");
-	json_decref(disks);
-	return status;
-}
-
 int vxl_vcpu_list(const struct cli_command *cmd, struct cli_parsed *parsed)
 {
 	json_t *vcpus = NULL;
-	int status = parsed->nr_args ? collect("vcpu.list", parsed, &vcpus)
+	int status = parsed->nr_args ? vxl_collect("vcpu.list", parsed, &vcpus)
 				     : vxl_call("vcpu.list", json_object(), 0, &vcpus);
 
 	(void)cmd;

@@ -88,6 +88,26 @@ void vxl_print_networks(const json_t *vifs, FILE *out)
 	}
 }
 
+void vxl_print_blocks_head(FILE *out)
+{
+	fprintf(out, "%-5s %-3s %-6s %-5s %-6s %-8s %-30s\n", "Vdev", "BE", "handle", "state",
+		"evt-ch", "ring-ref", "BE-path");
+}
+
+void vxl_print_blocks(const json_t *disks, FILE *out)
+{
+	const json_t *v;
+	size_t i;
+
+	json_array_foreach (disks, i, v) {
+		fprintf(out, "%-5d %-3d %-6d %-5d %-6d %-8d %-30s\n",
+			(int)vxl_number(v, "devid", 0), (int)vxl_number(v, "backend-id", 0),
+			(int)vxl_number(v, "handle", 0), (int)vxl_number(v, "state", -1),
+			(int)vxl_number(v, "event-channel", -1), (int)vxl_number(v, "ring-ref", -1),
+			vxl_text(v, "backend"));
+	}
+}
+
 void vxl_print_vcpus_head(FILE *out)
 {
 	fprintf(out, "%-32s %5s %5s %5s %5s %9s %s\n", "Name", "ID", "VCPU", "CPU", "State",
