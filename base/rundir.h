@@ -21,6 +21,7 @@
 #define RUNDIR_NETBACK_NOTES	"netback"      /* what is mapped of guests, for the next one */
 #define RUNDIR_BLKBACK_SOCKET	"blkback.sock" /* vifrost-blkback, JSON lines: inspection */
 #define RUNDIR_BLKBACK		"blkback" /* its notes of requests in work, who serves images */
+#define RUNDIR_VHOST		"vhost" /* vifrost-netback, to QEMU: vif<dom>.<n>.sock of each virtio card */
 #define RUNDIR_VIFROSTD_SOCKET	"vifrostd.sock" /* vifrostd, JSON lines: the operator */
 
 /**

@@ -28,7 +28,8 @@ static int check_name(const char *name)
 }
 
 /* A row for each type= that there is an engine for. */
-static const struct engine_ops *const types[] = { &engine_ns, &engine_pvh, &engine_pv };
+static const struct engine_ops *const types[] = { &engine_ns, &engine_pvh, &engine_pv,
+						  &engine_hvm };
 
 const struct engine_ops *engine_ops_find(const char *type)
 {

@@ -27,7 +27,7 @@
 struct engine;
 
 struct engine_config {
-	const char *type; /* "ns", "pvh", "pv"; others: -EOPNOTSUPP until their engine is there */
+	const char *type; /* "ns", "pvh", "pv", "hvm"; others: -EOPNOTSUPP */
 	const char
 		*name; /* 1 to ENGINE_NAME_MAX - 1 of letters, digits, "-_.+"; not "." nor ".." */
 	unsigned int memory_mib;
@@ -166,5 +166,17 @@ int engine_info(struct engine *engine, uint16_t domid, struct engine_info *info)
 uint16_t engine_next(struct engine *engine, uint16_t domid);
 /* The console: a terminal to open, and the file that what it prints is logged to. */
 int engine_console(struct engine *engine, uint16_t domid, char tty[PATH_MAX], char log[PATH_MAX]);
+
+/* hvm: where its screen is to be seen. -ENOENT: nowhere, or no such domain. */
+int engine_screen(struct engine *engine, uint16_t domid, char address[64], unsigned int *port_out);
+/**
+ * engine_change_medium() - Another medium, or none, into an hvm domain's CD drive
+ * @vdev:	Of a disk of its config
+ * @path:	NULL: eject
+ * @done:	Called once, from the loop, when 0 is returned; @error NULL: it is done
+ */
+int engine_change_medium(struct engine *engine, uint16_t domid, const char *vdev, const char *path,
+			 const char *format, void (*done)(void *arg, const char *error), void *arg,
+			 char why[ENGINE_WHY]);
 
 #endif

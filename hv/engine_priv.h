@@ -125,7 +125,7 @@ struct engine_ops {
 	void (*forget)(struct engine_domain *d);
 };
 
-extern const struct engine_ops engine_ns, engine_pvh, engine_pv;
+extern const struct engine_ops engine_ns, engine_pvh, engine_pv, engine_hvm;
 /* NULL: there is none of that type. */
 const struct engine_ops *engine_ops_find(const char *type);
 

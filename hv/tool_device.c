@@ -327,4 +327,6 @@ void tool_device_changed(struct tool *tool, const char *path)
 		look_at_close(v);
 	else if (v && v->attach_call)
 		look_at_hotplug(v);
+	else if (v && v->emulated)
+		tool_emulated_changed(v);
 }

@@ -92,3 +92,15 @@ int tool_host_console(struct tool_host *h, uint16_t domid, char tty[PATH_MAX], c
 {
 	return engine_console(h->engine, domid, tty, log);
 }
+
+int tool_host_screen(struct tool_host *h, uint16_t domid, char address[64], unsigned int *port_out)
+{
+	return engine_screen(h->engine, domid, address, port_out);
+}
+
+int tool_host_change_medium(struct tool_host *h, uint16_t domid, const char *vdev, const char *path,
+			    const char *format, void (*done)(void *arg, const char *error),
+			    void *arg, char why[ENGINE_WHY])
+{
+	return engine_change_medium(h->engine, domid, vdev, path, format, done, arg, why);
+}

@@ -63,5 +63,10 @@ int tool_host_sched(struct tool_host *h, uint16_t domid, unsigned int weight, un
 int tool_host_info(struct tool_host *h, uint16_t domid, struct tool_host_info *info);
 uint16_t tool_host_next(struct tool_host *h, uint16_t domid);
 int tool_host_console(struct tool_host *h, uint16_t domid, char tty[PATH_MAX], char log[PATH_MAX]);
+/* As engine_screen() and engine_change_medium(). */
+int tool_host_screen(struct tool_host *h, uint16_t domid, char address[64], unsigned int *port_out);
+int tool_host_change_medium(struct tool_host *h, uint16_t domid, const char *vdev, const char *path,
+			    const char *format, void (*done)(void *arg, const char *error),
+			    void *arg, char why[ENGINE_WHY]);
 
 #endif

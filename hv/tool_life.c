@@ -124,6 +124,8 @@ static int make_domain(struct tool *tool, json_t *config, struct tool_spec *spec
 			 tool->rundir, strerror(-rc), rc == -ENOSPC ? "; make room there" : "");
 	else
 		rc = tool_host_start(&tool->host, domid, &spec->engine, paused, why);
+	if (rc >= 0)
+		tool_emulated_started(d);
 	if (rc < 0) {
 		if (d)
 			tool_domain_free(d);

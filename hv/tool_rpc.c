@@ -378,6 +378,8 @@ const struct rpc_method tool_methods[] = {
 	{ "network.attach", network_attach },
 	{ "network.detach", network_detach },
 	{ "network.list", network_list },
+	{ "cdrom.change", tool_rpc_cdrom },
+	{ "screen", tool_rpc_screen },
 	{ "block.attach", block_attach },
 	{ "block.detach", block_detach },
 	{ "block.list", block_list },

@@ -33,7 +33,7 @@ static const struct cli_option create_options[] = {
 	{ 'n', "dryrun", NULL, "print the config that is made of the file; create nothing" },
 	{ 'p', NULL, NULL, "leave the domain paused" },
 	{ 'q', "quiet", NULL, "no warnings about the file" },
-	{ 'V', "vncviewer", NULL, "no type of domain here has a VNC screen: refused" },
+	{ 'V', "vncviewer", NULL, "view its screen, of a domain of type hvm" },
 	{ 0 },
 };
 
@@ -67,6 +67,11 @@ static const struct cli_option list_options[] = {
 static const struct cli_option console_options[] = {
 	{ 't', NULL, "TYPE", "pv: there is no other" },
 	{ 'n', NULL, "NUMBER", "0: there is one console" },
+	{ 0 },
+};
+
+static const struct cli_option vncviewer_options[] = {
+	{ 'a', "autopass", NULL, "taken for xl's sake: the viewer asks for a password" },
 	{ 0 },
 };
 
@@ -159,6 +164,8 @@ static const struct cli_command commands[] = {
 	{ "cd-eject", "DOMAIN VDEV", "take the medium out of a CD drive", NULL, 2, 2, vxl_cdrom,
 	  NULL },
 	{ "block-list", "DOMAIN...", "list domains' disks", NULL, 1, -1, vxl_block_list, NULL },
+	{ "vncviewer", "DOMAIN", "view a domain's screen", vncviewer_options, 1, 1, vxl_vncviewer,
+	  NULL },
 	{ "vcpu-list", "[DOMAIN...]", "list domains' virtual CPUs", NULL, 0, -1, vxl_vcpu_list,
 	  NULL },
 	{ "vcpu-pin", "DOMAIN VCPU|all CPUS [SOFT]", "choose the CPUs that a virtual CPU may use",

@@ -86,6 +86,9 @@ int vxl_console_open(const char *tty);
 /* @fd: taken over. */
 int vxl_console_run(int fd);
 
+/* vxl_machine.c: show the domain's screen, in a process of its own if @background. The exit status. */
+int vxl_view(unsigned int domid, bool background);
+
 int vxl_create(const struct cli_command *cmd, struct cli_parsed *parsed);
 int vxl_config_update(const struct cli_command *cmd, struct cli_parsed *parsed);
 int vxl_destroy(const struct cli_command *cmd, struct cli_parsed *parsed);
@@ -102,6 +105,7 @@ int vxl_network_list(const struct cli_command *cmd, struct cli_parsed *parsed);
 int vxl_block_attach(const struct cli_command *cmd, struct cli_parsed *parsed);
 int vxl_block_detach(const struct cli_command *cmd, struct cli_parsed *parsed);
 int vxl_cdrom(const struct cli_command *cmd, struct cli_parsed *parsed);
+int vxl_vncviewer(const struct cli_command *cmd, struct cli_parsed *parsed);
 int vxl_block_list(const struct cli_command *cmd, struct cli_parsed *parsed);
 int vxl_vcpu_list(const struct cli_command *cmd, struct cli_parsed *parsed);
 int vxl_vcpu_pin(const struct cli_command *cmd, struct cli_parsed *parsed);

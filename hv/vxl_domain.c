@@ -110,7 +110,7 @@ static void say_made(const json_t *made)
 		       vxl_text(device, "mac"));
 }
 
-static int create_domain(json_t *config, bool paused, bool console, bool foreground)
+static int create_domain(json_t *config, bool paused, bool console, bool foreground, bool viewer)
 {
 	json_t *made;
 	unsigned int domid;
@@ -131,6 +131,8 @@ static int create_domain(json_t *config, bool paused, bool console, bool foregro
 	if (console && !paused && !status)
 		status = vxl_call("domain.unpause", json_pack("{s:i}", "domid", (int)domid), 0,
 				  NULL);
+	if (viewer && !status)
+		status = vxl_view(domid, true);
 	if (fd >= 0)
 		vxl_console_run(fd);
 	if (foreground && !status)
@@ -144,10 +146,6 @@ int vxl_create(const struct cli_command *cmd, struct cli_parsed *parsed)
 	json_t *config = NULL;
 	int status;
 
-	if (vxl_option(cmd, parsed, "V")) {
-		fputs("vxl: no type of domain here has a VNC screen\n", stderr);
-		return CLI_USAGE;
-	}
 	status = load_config(vxl_option(cmd, parsed, "f"), parsed->args, parsed->nr_args,
 			     vxl_option(cmd, parsed, "q"), dry ? stderr : stdout, &config);
 	if (!status && (dry || vxl_option(cmd, parsed, "d")))
@@ -156,7 +154,8 @@ int vxl_create(const struct cli_command *cmd, struct cli_parsed *parsed)
 	fflush(stdout);
 	if (!status && !dry)
 		status = create_domain(config, vxl_option(cmd, parsed, "p"),
-				       vxl_option(cmd, parsed, "c"), vxl_option(cmd, parsed, "F"));
+				       vxl_option(cmd, parsed, "c"), vxl_option(cmd, parsed, "F"),
+				       vxl_option(cmd, parsed, "V"));
 	json_decref(config);
 	return status;
 }

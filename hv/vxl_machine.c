@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Commands on what only a whole machine has: CD drives. */
+/* Commands on what only a whole machine has: CD drives and a screen. */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -8,6 +8,8 @@
 
 #include "hv/vxl.h"
 #include "hv/xlcfg.h"
+
+#define VNC_PORT 5900
 
 int vxl_cdrom(const struct cli_command *cmd, struct cli_parsed *parsed)
 {
@@ -44,4 +46,52 @@ int vxl_cdrom(const struct cli_command *cmd, struct cli_parsed *parsed)
 	}
 	json_decref(disk);
 	return status;
+}
+
+/* "ADDRESS::PORT", as VNC viewers take it. */
+static int find_screen(unsigned int domid, char where[96])
+{
+	json_t *screen = NULL;
+	const char *address;
+	int status = vxl_call("screen", json_pack("{s:i}", "domid", (int)domid), 0, &screen);
+
+	if (status)
+		return status;
+	address = vxl_text(screen, "address");
+	/* One that listens everywhere is reached here. */
+	if (!strcmp(address, "0.0.0.0") || !strcmp(address, "::"))
+		address = "localhost";
+	snprintf(where, 96, strchr(address, ':') ? "[%.64s]::%u" : "%.64s::%u", address,
+		 (unsigned int)vxl_number(screen, "port", VNC_PORT));
+	json_decref(screen);
+	return 0;
+}
+
+int vxl_view(unsigned int domid, bool background)
+{
+	char where[96];
+	int status = find_screen(domid, where);
+
+	if (status)
+		return status;
+	printf("VNC screen: %s\n", where);
+	fflush(stdout);
+	if (background && fork() != 0)
+		return 0;
+	execlp("vncviewer", "vncviewer", where, (char *)NULL);
+	status = errno == ENOENT ? 0 : VXL_FAILED;
+	fprintf(stderr, "vxl: vncviewer: %s%s\n", strerror(errno),
+		status ? "" : "; view it with any VNC viewer, or install tigervnc-viewer");
+	if (background)
+		_exit(status);
+	return status;
+}
+
+int vxl_vncviewer(const struct cli_command *cmd, struct cli_parsed *parsed)
+{
+	unsigned int domid;
+	int status = vxl_find_id(parsed->args[0], &domid);
+
+	(void)cmd;
+	return status ? status : vxl_view(domid, false);
 }

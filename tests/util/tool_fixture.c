@@ -299,3 +299,27 @@ uint16_t create_ok(struct fixture *f, const char *text)
 	json_decref(result);
 	return domid;
 }
+
+int tool_host_screen(struct tool_host *h, uint16_t domid, char address[64], unsigned int *port_out)
+{
+	(void)h;
+	(void)domid;
+	(void)address;
+	(void)port_out;
+	return -ENOENT;
+}
+
+int tool_host_change_medium(struct tool_host *h, uint16_t domid, const char *vdev, const char *path,
+			    const char *format, void (*done)(void *arg, const char *error),
+			    void *arg, char why[ENGINE_WHY])
+{
+	(void)h;
+	(void)domid;
+	(void)vdev;
+	(void)path;
+	(void)format;
+	(void)done;
+	(void)arg;
+	snprintf(why, ENGINE_WHY, "no machine");
+	return -EINVAL;
+}
