@@ -28,17 +28,14 @@ static const char *sysfs(const struct nb_vif *vif)
 }
 
 static const char *const names[NB_NR_DATAPATHS] = {
-	[NB_DATAPATH_TAP] = "tap",
-	[NB_DATAPATH_KERNEL] = "kernel",
-	[NB_DATAPATH_DPDK] = "dpdk",
-	[NB_DATAPATH_PMD] = "pmd",
+	[NB_DATAPATH_TAP] = "tap", [NB_DATAPATH_KERNEL] = "kernel", [NB_DATAPATH_DPDK] = "dpdk",
+	[NB_DATAPATH_PMD] = "pmd", [NB_DATAPATH_EMU] = "emu",	    [NB_DATAPATH_VHOST] = "vhost",
 };
 
 const char *nb_datapath_name(const struct nb_vif *vif)
 {
 	if (vif->elsewhere)
-		return names[vif->datapath == NB_DATAPATH_PMD ? NB_DATAPATH_PMD
-							      : NB_DATAPATH_KERNEL];
+		return names[vif->datapath >= NB_DATAPATH_PMD ? vif->datapath : NB_DATAPATH_KERNEL];
 	return names[vif->datapath > NB_DATAPATH_KERNEL ? vif->datapath : NB_DATAPATH_TAP];
 }
 
@@ -60,7 +57,9 @@ static int read_wanted(struct nb_vif *vif, enum nb_datapath *wanted_out)
 			*wanted_out = (enum nb_datapath)i;
 	if (rc != -ENOENT && !nb_xb_failed(rc) && *wanted_out == NB_DATAPATH_UNSET &&
 	    !vif->nb->config.only)
-		nb_trouble(vif, "vifrost-datapath is neither 'tap' nor 'kernel', 'dpdk' nor 'pmd'");
+		nb_trouble(
+			vif,
+			"vifrost-datapath is none of 'tap', 'kernel', 'dpdk', 'pmd', 'emu', 'vhost'");
 	return nb_xb_failed(rc) ? rc : 0;
 }
 
@@ -187,7 +186,7 @@ static bool kernels_by_default(const struct nb_vif *vif)
 /* Whoever has a plane of its own for it serves it; a plain backend does all but those of others. */
 static bool is_ours(const struct nb_vif *vif, enum nb_datapath wanted)
 {
-	return vif->nb->config.only ? wanted == NB_DATAPATH_PMD : wanted != NB_DATAPATH_PMD;
+	return vif->nb->config.only ? wanted == NB_DATAPATH_PMD : wanted < NB_DATAPATH_PMD;
 }
 
 /* All that are no planes' have TAPs. */

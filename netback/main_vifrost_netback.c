@@ -237,13 +237,15 @@ static int run(struct service *s, struct netback_config *config)
 	struct fast_config fast_config = {
 		.host = &fast_host_ops, .bag = s->bag, .threaded = true, .paused = true
 	};
-	char state[PATH_MAX], why[FAST_TEXT_MAX];
+	char state[PATH_MAX], vhost[PATH_MAX], why[FAST_TEXT_MAX];
 	struct rpc_server *server = NULL;
 	int rc;
 
 	s->heir = s->listener = -1;
 	rundir_file(state, s->rundir, FAST_STATE);
 	fast_config.state = state;
+	rundir_file(vhost, s->rundir, RUNDIR_VHOST);
+	fast_config.vhost = vhost;
 	rc = fast_create(&fast_config, &s->fast, why);
 	if (rc) {
 		log_err("%s", why);

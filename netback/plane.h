@@ -16,6 +16,7 @@
 /*
  * As the policy has it, by "vifrost-datapath" in the backend area. NB_DATAPATH_PMD is another program's,
  * which runs a netback of its own for that one vif; to all others such a vif is not theirs to touch.
+ * NB_DATAPATH_EMU and _VHOST are QEMU's, of an emulated card: it has no frontend, and nobody's netback touches it.
  */
 enum nb_datapath {
 	NB_DATAPATH_UNSET,
@@ -23,6 +24,8 @@ enum nb_datapath {
 	NB_DATAPATH_KERNEL,
 	NB_DATAPATH_DPDK,
 	NB_DATAPATH_PMD,
+	NB_DATAPATH_EMU,
+	NB_DATAPATH_VHOST,
 	NB_NR_DATAPATHS,
 };
 

@@ -22,7 +22,8 @@ const char *vif_datapath_name(enum vif_datapath datapath)
 	static const char *const names[] = {
 		[VIF_DATAPATH_ANY] = "",	  [VIF_DATAPATH_TAP] = "tap",
 		[VIF_DATAPATH_KERNEL] = "kernel", [VIF_DATAPATH_DPDK] = "dpdk",
-		[VIF_DATAPATH_PMD] = "pmd",
+		[VIF_DATAPATH_PMD] = "pmd",	  [VIF_DATAPATH_EMU] = "emu",
+		[VIF_DATAPATH_VHOST] = "vhost",
 	};
 
 	return names[datapath];
@@ -38,6 +39,39 @@ static bool is_connected(const struct vif *vif)
 	return !strcmp(vif->hotplug_status, "connected");
 }
 
+static bool is_emulated(const struct vif *vif)
+{
+	return !strcmp(vif->datapath_told, vif_datapath_name(VIF_DATAPATH_EMU));
+}
+
+static bool is_vhost(const struct vif *vif)
+{
+	return !strcmp(vif->datapath_told, vif_datapath_name(VIF_DATAPATH_VHOST));
+}
+
+/*
+ * The frames of one come by a TAP, which a network without TAPs has no port for; those of the other by the memory
+ * that QEMU shares with vifrost-netback's switch, and no other way.
+ */
+static enum vif_datapath decide_emulated(const struct vif *vif, const struct vs_network *n,
+					 struct placement *out)
+{
+	bool vhost = is_vhost(vif);
+
+	out->vif.is_vhost = vhost;
+	if (vhost ? vs_is_fast(n) : !vs_is_fast(n) && !ovs_is_dpdk(n))
+		return vhost ? VIF_DATAPATH_VHOST : VIF_DATAPATH_EMU;
+	out->is_placed = false;
+	out->vif.network[0] = '\0';
+	snprintf(
+		out->why, sizeof(out->why), "%s",
+		vhost ? "model=vhost-user needs a network that vifrost-netback switches, of datapath: "
+			"dpdk; on others write model=virtio-net"
+		      : "an emulated card has a TAP, and its network is of datapath: dpdk: write "
+			"model=vhost-user, or put it on a network of another datapath");
+	return vhost ? VIF_DATAPATH_VHOST : VIF_DATAPATH_EMU;
+}
+
 enum vif_datapath vif_decide(struct vifrostd *d, const struct policy *policy, const struct vif *vif,
 			     bool explain, struct placement *out)
 {
@@ -49,6 +83,8 @@ enum vif_datapath vif_decide(struct vifrostd *d, const struct policy *policy, co
 	if (!out->is_placed)
 		return VIF_DATAPATH_ANY;
 	lease_addr(d, &out->vif);
+	if (is_emulated(vif) || is_vhost(vif))
+		return decide_emulated(vif, n, out);
 	/* Fallen back, its network is one of TAPs. */
 	if (vs_is_fast(n))
 		return VIF_DATAPATH_DPDK;
@@ -100,13 +136,45 @@ static bool is_kernels(const struct vif *vif, const struct vs_link *link)
 	return !strcmp(link->name, vif->name) && strcmp(link->kind, "tun") != 0;
 }
 
+/* What its link may be called: as its configuration says, or as ever. */
+static void link_names(const struct vif *vif, char names[2][IFNAMSIZ + 8])
+{
+	const char *tail = is_emulated(vif) ? "-emu" : "";
+
+	names[0][0] = '\0';
+	if (vif->vifname[0])
+		snprintf(names[0], IFNAMSIZ + 8, "%s%s", vif->vifname, tail);
+	snprintf(names[1], IFNAMSIZ + 8, "%s%s", vif->name, tail);
+}
+
+bool vif_may_have_link(const struct vif *vif, const char *link)
+{
+	char names[2][IFNAMSIZ + 8];
+
+	link_names(vif, names);
+	return !strcmp(names[0], link) || !strcmp(names[1], link);
+}
+
+static enum vif_datapath datapath_of(struct vifrostd *d, const struct vif *vif,
+				     const struct vs_link *link)
+{
+	if (is_emulated(vif))
+		return strcmp(link->kind, "tun") ? VIF_DATAPATH_ANY : VIF_DATAPATH_EMU;
+	if (d->is_xen && is_kernels(vif, link))
+		return VIF_DATAPATH_KERNEL;
+	if (!strcmp(link->kind, "tun") || (!d->is_xen && !strcmp(link->name, vif->name)))
+		return VIF_DATAPATH_TAP;
+	return VIF_DATAPATH_ANY;
+}
+
 /* @vif's link, of the datapath that is wanted. -ENODEV: not there (yet). */
 static int find_link(struct vifrostd *d, struct vif *vif, struct vs_link *link)
 {
-	const char *const names[] = { vif->vifname, vif->name };
+	char names[2][IFNAMSIZ + 8];
 	enum vif_datapath whose;
 	int rc;
 
+	link_names(vif, names);
 	vif->is_moving = false;
 	for (int i = 0; i < 2; i++) {
 		rc = names[i][0] ? d->sys->ops->link(d->sys, names[i], link) : -ENODEV;
@@ -114,11 +182,8 @@ static int find_link(struct vifrostd *d, struct vif *vif, struct vs_link *link)
 			continue;
 		if (rc)
 			return rc;
-		if (d->is_xen && is_kernels(vif, link))
-			whose = VIF_DATAPATH_KERNEL;
-		else if (!strcmp(link->kind, "tun") || (!d->is_xen && names[i] == vif->name))
-			whose = VIF_DATAPATH_TAP;
-		else
+		whose = datapath_of(d, vif, link);
+		if (whose == VIF_DATAPATH_ANY)
 			continue;
 		vif->actual = whose;
 		if (vif->wanted == VIF_DATAPATH_ANY || vif->wanted == whose)
@@ -142,6 +207,8 @@ static void explain_missing(struct vif *vif)
 		after = vif->wanted == VIF_DATAPATH_TAP
 				? " is still xen-netback's: vifrost-netback takes it over"
 				: " is still vifrost-netback's, which gives it to xen-netback";
+	} else if (vif->wanted == VIF_DATAPATH_EMU) {
+		after = "-emu: QEMU has it, and has ended";
 	} else if (vif->wanted == VIF_DATAPATH_KERNEL) {
 		after = " yet: xen-netback makes it, dmesg tells of its errors";
 	}
@@ -236,13 +303,15 @@ void vif_drop_port(struct vifrostd *d, struct vif *vif)
 
 static bool is_linkless(enum vif_datapath datapath)
 {
-	return datapath == VIF_DATAPATH_DPDK || datapath == VIF_DATAPATH_PMD;
+	return datapath == VIF_DATAPATH_DPDK || datapath == VIF_DATAPATH_PMD ||
+	       datapath == VIF_DATAPATH_VHOST;
 }
 
 /* As another vifrostd may have left it. */
 static void recall_port(struct vif *vif)
 {
-	vif->has_port |= !strcmp(vif->datapath_told, vif_datapath_name(VIF_DATAPATH_DPDK));
+	vif->has_port |= !strcmp(vif->datapath_told, vif_datapath_name(VIF_DATAPATH_DPDK)) ||
+			 is_vhost(vif);
 	vif->has_pmd |= !strcmp(vif->datapath_told, vif_datapath_name(VIF_DATAPATH_PMD));
 }
 
@@ -304,8 +373,9 @@ static void place_link(struct vifrostd *d, struct vif *vif, bool is_planned)
 		return;
 	}
 	vif_drop_port(d, vif);
-	if (!p->is_placed && (!strcmp(vif->datapath_told, vif_datapath_name(VIF_DATAPATH_DPDK)) ||
-			      !strcmp(vif->datapath_told, vif_datapath_name(VIF_DATAPATH_PMD)))) {
+	if (!p->is_placed &&
+	    (is_vhost(vif) || !strcmp(vif->datapath_told, vif_datapath_name(VIF_DATAPATH_DPDK)) ||
+	     !strcmp(vif->datapath_told, vif_datapath_name(VIF_DATAPATH_PMD)))) {
 		vif->link[0] = '\0';
 		vif->state = VIF_QUARANTINED;
 		snprintf(vif->reason, sizeof(vif->reason), "%s", p->why);
@@ -342,6 +412,10 @@ static void place_link(struct vifrostd *d, struct vif *vif, bool is_planned)
 				vif->reason, sizeof(vif->reason),
 				"datapath: kernel is pending: xen-netback is not loaded, 'modprobe "
 				"xen-netback' and apply again");
+		else if (vif->wanted == VIF_DATAPATH_EMU && p->vif.from_guest.bits_per_s)
+			snprintf(vif->reason, sizeof(vif->reason),
+				 "the limit of what comes from the guest is not applied to an "
+				 "emulated card");
 	}
 }
 

@@ -32,7 +32,7 @@ static void place_other(struct vifrostd *d, struct vif *vif, const char *link,
 	enum vif_datapath is = vif_decide(d, d->policy, vif, false, &p);
 	int rc;
 
-	if (is == VIF_DATAPATH_DPDK || is == VIF_DATAPATH_PMD) {
+	if (is == VIF_DATAPATH_DPDK || is == VIF_DATAPATH_PMD || is == VIF_DATAPATH_VHOST) {
 		rpc_reply(
 			call,
 			json_pack("{ss ss ss}", "state", vif_state_name(VIF_ERROR), "reason",

@@ -31,13 +31,16 @@ enum vif_state {
 };
 
 /* By whom a vif is served, or is to be. The policy does not speak of vifs that it gives no network. */
-/* Without a link on the host: DPDK, by vifrost-netback's own switch; PMD, as a port of Open vSwitch's. */
+/* Without a link on the host: DPDK, by vifrost-netback's own switch; PMD, as a port of Open vSwitch's.
+ * EMU: QEMU's, of an emulated card; VHOST: the same without a link, a port of vifrost-netback's switch. Its toolstack says so before anyone else says anything. */
 enum vif_datapath {
 	VIF_DATAPATH_ANY,
 	VIF_DATAPATH_TAP,
 	VIF_DATAPATH_KERNEL,
 	VIF_DATAPATH_DPDK,
 	VIF_DATAPATH_PMD,
+	VIF_DATAPATH_EMU,
+	VIF_DATAPATH_VHOST,
 };
 
 /* One vif of the store's backend/vif/<domid>/<devid>. */
@@ -251,6 +254,8 @@ int vif_assign(struct vifrostd *d, struct vif *vif);
 enum vif_datapath vif_decide(struct vifrostd *d, const struct policy *policy, const struct vif *vif,
 			     bool explain, struct placement *out);
 const char *vif_datapath_name(enum vif_datapath datapath);
+/* Whether a link of that name may be @vif's. */
+bool vif_may_have_link(const struct vif *vif, const char *link);
 /* Nothing passes by vifrost-netback's switch any more. */
 void vif_drop_port(struct vifrostd *d, struct vif *vif);
 struct vif_note {

@@ -242,8 +242,9 @@ static void rpc_explain(void *arg, struct rpc_call *call)
 			  p.why, "file", p.line ? p.file : NULL, "line",
 			  p.line ? json_integer(p.line) : NULL, "effective", p.effective, "routing",
 			  p.is_placed ? routes_explain(d, &p.vif) : NULL, "dropped",
-			  vif->actual == VIF_DATAPATH_DPDK ? dropped_by_switch(d, vif)
-							   : dropped_json(vif)));
+			  vif->actual == VIF_DATAPATH_DPDK || vif->actual == VIF_DATAPATH_VHOST
+				  ? dropped_by_switch(d, vif)
+				  : dropped_json(vif)));
 }
 
 const struct rpc_method vifrostd_methods[] = {

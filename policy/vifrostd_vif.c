@@ -421,8 +421,7 @@ int vif_update_changed(struct vifrostd *d, bool is_planned)
 /* What happens to the links of others is someone's will. */
 static bool waits_for(const struct vif *vif, const char *link)
 {
-	return vif->is_ready && !vif->link[0] &&
-	       (!strcmp(vif->name, link) || !strcmp(vif->vifname, link));
+	return vif->is_ready && !vif->link[0] && vif_may_have_link(vif, link);
 }
 
 int vif_check_domains(struct vifrostd *d)

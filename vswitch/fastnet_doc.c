@@ -142,6 +142,8 @@ json_t *fastnet_port_doc(const struct vs_network *n, const struct vs_vif *vif)
 		format_mac(vif->mac, mac);
 		ok = add(doc, "mac", json_string(mac));
 	}
+	if (ok && vif->is_vhost)
+		ok = add(doc, "vhost-user", json_true());
 	if (ok && is_limited(&vif->from_guest))
 		ok = add(doc, "from-guest", rate_doc(&vif->from_guest));
 	if (ok && is_limited(&vif->to_guest))

@@ -160,7 +160,7 @@ bool vs_vif_same(const struct vs_vif *a, const struct vs_vif *b)
 	       a->isolation == b->isolation && a->anti_spoof == b->anti_spoof &&
 	       a->receive_only == b->receive_only && a->by_lease == b->by_lease &&
 	       a->has_mac == b->has_mac && a->has_moved == b->has_moved &&
-	       !memcmp(a->mac, b->mac, MAC_LEN) && same_addrs(a, b) &&
+	       a->is_vhost == b->is_vhost && !memcmp(a->mac, b->mac, MAC_LEN) && same_addrs(a, b) &&
 	       same_vlans(&a->vlans, &b->vlans) && same_rate(&a->from_guest, &b->from_guest) &&
 	       same_rate(&a->to_guest, &b->to_guest) && same_guest(a, b);
 }

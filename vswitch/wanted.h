@@ -274,6 +274,7 @@ struct vs_vif {
 	enum vs_isolation isolation;
 	enum vs_anti_spoof anti_spoof;
 	bool by_lease; /* strict: addrs is what our DHCP server has given it; none yet: it may ask */
+	bool is_vhost;	   /* QEMU's virtio card, on a network of datapath dpdk */
 	bool receive_only; /* a mirror's target: gets any frame, may send none */
 	bool has_mac;	   /* the guest's address; anti_spoof needs it */
 	bool is_given;	   /* to a switch's driver: by its area nobody else serves it */

@@ -302,7 +302,28 @@ static void the_kernels_datapath_needs_its_driver(void **state)
 	expect_error(h, NULL);
 	host_be(h, "vifrost-datapath", "dpkd");
 	netback_turn(h->nb);
-	expect_error(h, "neither");
+	expect_error(h, "vifrost-datapath is none of");
+}
+
+/* An emulated card's area: nobody's backend makes a port for it or moves its state. */
+static void an_emulated_card_is_left_alone(void **state)
+{
+	struct dom0 *d = *state;
+	struct host *h = &d->h;
+
+	restart(d);
+	host_be(h, "vifrost-datapath", "emu");
+	host_add_device(h);
+	for (int i = 0; i < 3; i++)
+		netback_turn(h->nb);
+	host_expect_state(h, 1);
+	expect_error(h, NULL);
+	host_be(h, "state", "2");
+	netback_turn(h->nb);
+	host_expect_state(h, 2);
+	host_be(h, "state", "5");
+	netback_turn(h->nb);
+	host_expect_state(h, 5);
 }
 
 static void the_core_has_one_datapath(void **state)
@@ -678,6 +699,7 @@ int main(void)
 		T(a_vif_in_service_goes_to_the_kernel_and_back),
 		T(the_kernels_datapath_needs_its_driver),
 		T(the_kernels_number_of_queues_holds),
+		T(an_emulated_card_is_left_alone),
 		T(the_core_has_one_datapath),
 		T(a_late_driver_does_not_take_a_vif_in_service),
 		T(a_second_backend_is_not_fought_for_ever),

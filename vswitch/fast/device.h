@@ -10,6 +10,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #define FAST_DEVICE_WHY_MAX 240
 #define FAST_DEVICE_ROOM    128u /* bytes in front of a received frame that may be written to */
@@ -21,6 +22,7 @@ struct fast_device_config {
 	unsigned int queues;
 	uint64_t memory; /* bytes; 0: little */
 	bool hugepages;
+	uid_t owner; /* of a socket: whose process is to connect */
 };
 
 /* A received frame, in memory that only we write to until it is released. */

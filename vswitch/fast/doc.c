@@ -358,6 +358,11 @@ static int port_protected(const struct place *at, const char *key, const json_t 
 	return read_bool(at, key, value, &((struct fast_port_doc *)out)->is_protected);
 }
 
+static int port_vhost(const struct place *at, const char *key, const json_t *value, void *out)
+{
+	return read_bool(at, key, value, &((struct fast_port_doc *)out)->is_vhost);
+}
+
 /* access and native are the same to us: where untagged frames belong. */
 static int port_pvid(const struct place *at, const char *key, const json_t *value, void *out)
 {
@@ -437,6 +442,7 @@ static const struct key port_keys[] = {
 	{ "network", port_network },	 { "mac", port_mac },	      { "guard", port_guard },
 	{ "access", port_pvid },	 { "native", port_pvid },     { "trunk", port_trunk },
 	{ "protected", port_protected }, { "from-guest", port_from }, { "to-guest", port_to },
+	{ "vhost-user", port_vhost },
 };
 
 int fast_port_read(const char *name, const json_t *doc, struct fast_port_doc *out, char *why)

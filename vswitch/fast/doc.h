@@ -57,7 +57,7 @@ struct fast_network_doc {
 
 struct fast_port_doc {
 	char network[IFNAMSIZ];
-	bool has_mac, is_protected;
+	bool has_mac, is_protected, is_vhost;
 	uint8_t mac[MAC_LEN];
 	struct fast_vlans vlans;
 	struct fast_rate from, to;

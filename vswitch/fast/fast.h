@@ -27,6 +27,8 @@
  *	guard		{"level","mac","addrs","by-lease","packets-per-s"}: what it may send; absent: nothing
  *	access | native, trunk	VLANs; trunk: [[first, last], ...]
  *	protected	true: no traffic to other such ports
+ *	vhost-user	true: its frames are not a ring's of Xen's but those of QEMU's virtio card, which
+ *			connects to a socket VIF.sock in config.vhost
  *	from-guest, to-guest	{"bits-per-s","burst-bytes","packets-per-s"}; absent: unlimited
  *
  * A vif without a document sends and gets nothing. All of this is the control thread's.
@@ -67,6 +69,7 @@ struct fast_config {
 	const char *state; /* path of the file; copied. NULL: nothing is kept */
 	struct fdbag *
 		bag; /* borrowed; hosts' ends and uplinks that a predecessor has given; NULL: none */
+	const char *vhost; /* folder of sockets for QEMU; borrowed; NULL: there are none */
 	const struct fast_host_ops *host;
 	bool threaded; /* false: the caller calls fast_turn(), for tests */
 	bool paused;   /* as by fast_pause(): until all ports are there */

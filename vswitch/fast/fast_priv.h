@@ -6,6 +6,7 @@
 #include "vswitch/fast/fast.h"
 #include "vswitch/fast/inherit.h"
 #include "vswitch/fast/net.h"
+#include "vswitch/fast/port_device.h"
 
 struct fast {
 	struct fast_config config;
@@ -28,9 +29,10 @@ struct fast_vif {
 	struct nb_queue *queues; /* NULL: not started */
 	unsigned int nr_queues;
 	struct fast_port_doc doc;
+	struct fast_device *device; /* of a document that has "vhost-user"; NULL: not open */
 	struct fast_gate *gate;
 	struct fast_port port;
-	char trouble[120];
+	char trouble[FAST_DEVICE_WHY_MAX];
 };
 
 /* In a bag. */
@@ -84,6 +86,9 @@ int fast_uplink_open(const struct fast *f, const struct fast_uplink_doc *doc, un
 		     struct fast_uplink *u, char *why);
 /* Safe on one that is none. */
 void fast_uplink_close(struct fast_uplink *u);
+/* The virtio card of a QEMU that runs as @owner and connects to the socket @path. 0; -errno with @why. */
+int fast_vhost_open(const char *path, uid_t owner, unsigned int mtu,
+		    struct fast_device **device_out, char *why);
 /* Make @p, which has fast_fd_init() behind it, its port, or none. */
 void fast_uplink_init(struct fast_port *p, const struct fast_uplink *u);
 

@@ -139,10 +139,10 @@ static json_t *network_status(struct fast_net *net)
 
 static json_t *vif_status(const struct fast_vif *vif)
 {
-	const char *state = vif->port.id    ? "served"
-			    : !vif->has_doc ? "no document"
-			    : !vif->queues  ? "not connected"
-					    : "not served";
+	const char *state = vif->port.id			 ? "served"
+			    : !vif->has_doc			 ? "no document"
+			    : !vif->queues && !vif->doc.is_vhost ? "not connected"
+								 : "not served";
 	json_t *j = port_counters(&vif->port, vif->gate);
 
 	json_object_set_new(j, "network", json_string(vif->has_doc ? vif->doc.network : ""));

@@ -49,25 +49,35 @@ static int open_device(const struct fast_device_ops *ops, const struct fast_upli
  * Cards are a plug-in's, because few hosts give theirs to DPDK, and all others do without its libraries.
  * It stays loaded: DPDK does not end before the process does.
  */
-static const struct fast_device_ops *nic_device(const char *pci, char *why)
+static const struct fast_device_ops *plugin_device(const char *ops_name, const char *name,
+						   char *why)
 {
-	static const struct fast_device_ops *ops;
+	const struct fast_device_ops *ops;
+	static void *handle;
 	char path[PATH_MAX];
-	void *handle;
 
-	if (ops)
-		return ops;
-	if (!plugin_find(NIC_PLUGIN, path)) {
-		snprintf(why, FAST_DEVICE_WHY_MAX, "%s: %s is not installed beside vifrost-netback",
-			 pci, NIC_PLUGIN);
+	if (!handle && !plugin_find(NIC_PLUGIN, path)) {
+		snprintf(why, FAST_DEVICE_WHY_MAX,
+			 "%.100s: %s is not installed beside vifrost-netback", name, NIC_PLUGIN);
 		return NULL;
 	}
-	handle = dlopen(path, RTLD_NOW | RTLD_GLOBAL);
-	ops = handle ? dlsym(handle, "nic_device") : NULL;
+	if (!handle)
+		handle = dlopen(path, RTLD_NOW | RTLD_GLOBAL);
+	ops = handle ? dlsym(handle, ops_name) : NULL;
 	if (!ops)
 		snprintf(why, FAST_DEVICE_WHY_MAX,
-			 "%s: DPDK cannot be loaded, 'apt install dpdk': %.150s", pci, dlerror());
+			 "%.40s: DPDK cannot be loaded, 'apt install dpdk': %.150s", name,
+			 dlerror());
 	return ops;
+}
+
+int fast_vhost_open(const char *path, uid_t owner, unsigned int mtu,
+		    struct fast_device **device_out, char *why)
+{
+	const struct fast_device_config config = { .name = path, .mtu = mtu, .owner = owner };
+	const struct fast_device_ops *ops = plugin_device("vhost_device", path, why);
+
+	return ops ? fast_device_open(ops, &config, device_out, why) : -EOPNOTSUPP;
 }
 
 /* Hardware behind it, and no other stack that leaves sums to be made by whoever takes its frames. */
@@ -109,7 +119,7 @@ int fast_uplink_open(const struct fast *f, const struct fast_uplink_doc *doc, un
 		return is_hardware(doc->name) ? open_xdp(f, doc, mtu, u, why)
 					      : open_socket(f, doc, u, why);
 	case FAST_UPLINK_NIC:
-		nic = nic_device(doc->name, why);
+		nic = plugin_device("nic_device", doc->name, why);
 		return nic ? open_device(nic, doc, mtu, u, why) : -EOPNOTSUPP;
 	default:
 		return 0;

@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include <errno.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
+#include "hv/engine_ns.h"
 #include "vswitch/fast/fast_priv.h"
 
 struct fast_vif *fast_vif_find(const struct fast *f, const char *name)
@@ -46,6 +49,7 @@ void fast_vif_put(struct fast_vif *vif)
 	if (vif->is_open || vif->has_doc)
 		return;
 	list_remove(&vif->all);
+	fast_device_close(vif->device);
 	fast_gate_destroy(vif->gate);
 	free(vif);
 }
@@ -95,24 +99,58 @@ static const char *join_error(int rc)
 	}
 }
 
+static struct fast_net *find_net(const struct fast_vif *vif)
+{
+	return vif->has_doc && (vif->queues || vif->doc.is_vhost)
+		       ? fast_net_find(vif->fast, vif->doc.network)
+		       : NULL;
+}
+
+/* QEMU, a user of its domain's, connects to it as soon as it can, and again. */
+static int settle_device(struct fast_vif *vif, const struct fast_net *net)
+{
+	bool wanted = net && vif->doc.is_vhost;
+	char path[PATH_MAX];
+	unsigned int domid;
+
+	if (wanted == (vif->device != NULL))
+		return 0;
+	fast_vif_leave(vif);
+	if (!wanted) {
+		fast_device_close(vif->device);
+		vif->device = NULL;
+		vif->port.ops = &fast_vif_ops;
+		return 0;
+	}
+	if (!vif->fast->config.vhost || sscanf(vif->name, "vif%5u.", &domid) != 1)
+		return -EOPNOTSUPP;
+	if (mkdir(vif->fast->config.vhost, 0711) < 0 && errno != EEXIST)
+		return -errno;
+	snprintf(path, sizeof(path), "%s/%s.sock", vif->fast->config.vhost, vif->name);
+	return fast_vhost_open(path, NS_UID_BASE(domid), net->doc.mtu, &vif->device, vif->trouble);
+}
+
 int fast_vif_settle(struct fast_vif *vif)
 {
-	struct move m = { .vif = vif };
+	struct move m = { .vif = vif, .net = find_net(vif) };
 	struct fast_port *p = &vif->port;
 
 	vif->trouble[0] = '\0';
-	if (vif->has_doc && vif->queues)
-		m.net = fast_net_find(vif->fast, vif->doc.network);
 	if (p->id && p->net != m.net)
 		fast_vif_leave(vif);
-	if (!m.net)
-		return 0;
+	m.rc = settle_device(vif, m.net);
+	if (m.rc && !vif->trouble[0])
+		snprintf(vif->trouble, sizeof(vif->trouble), "%s", strerror(-m.rc));
+	if (!m.net || m.rc)
+		return m.rc;
 	if (p->id) {
 		fast_thread_call(m.net->thread, update, &m);
 	} else {
 		p->queues = vif->queues;
 		p->nr_queues = vif->nr_queues;
 		p->next_queue = 0;
+		if (vif->device)
+			fast_device_init(p, vif->device);
 		fast_thread_call(m.net->thread, join, &m);
 	}
 	if (m.rc)

@@ -20,6 +20,7 @@
 #include "vswitch/card.h"
 
 #define RING_SIZE    512u
+#define VHOST_MBUFS  1024u /* that DPDK holds of a guest, and the ring */
 #define NR_MBUFS     (8u * RING_SIZE)
 #define QUEUES_MAX   16u
 #define SEND_MAX     64u
@@ -27,11 +28,12 @@
 
 struct nic {
 	uint16_t port;
-	bool started, interrupts;
+	bool started, has_interrupts, interrupts; /* may have; has */
 	unsigned int nr_queues, next;
 	uint32_t frame_max;
 	struct rte_mempool *pool;
-	char pci[32];
+	const char *bus;
+	char name[32]; /* on its bus: a PCI address, or one of ours */
 	struct rte_mbuf *sending[SEND_MAX];
 	struct rte_mbuf *next_sent; /* room that was given; NULL: none */
 	unsigned int nr_sending;
@@ -111,13 +113,13 @@ static int start_eal(const struct fast_device_config *config, char *why)
 	return 0;
 }
 
-static int find_port(const char *pci, uint16_t *port_out)
+static int find_port(const char *bus, const char *name, const char *args, uint16_t *port_out)
 {
-	int rc = rte_eal_hotplug_add("pci", pci, "");
+	int rc = rte_eal_hotplug_add(bus, name, args);
 
 	if (rc && rc != -EEXIST)
 		return rc;
-	return rte_eth_dev_get_port_by_name(pci, port_out);
+	return rte_eth_dev_get_port_by_name(name, port_out);
 }
 
 static int set_up_queues(struct nic *n, unsigned int id)
@@ -149,11 +151,11 @@ static int configure(struct nic *n, const struct fast_device_config *config, cha
 	int rc = rte_eth_dev_info_get(n->port, &info);
 
 	if (rc)
-		return fail(why, rc, n->pci, "its driver does not answer");
+		return fail(why, rc, n->name, "its driver does not answer");
 	n->nr_queues = config->queues ? config->queues : 1;
 	if (n->nr_queues > info.max_rx_queues || n->nr_queues > info.max_tx_queues ||
 	    n->nr_queues > QUEUES_MAX)
-		return fail(why, -ERANGE, n->pci, "it has not so many queues: rx-queues");
+		return fail(why, -ERANGE, n->name, "it has not so many queues: rx-queues");
 	if (n->nr_queues > 1) {
 		conf.rxmode.mq_mode = RTE_ETH_MQ_RX_RSS;
 		conf.rx_adv_conf.rss_conf.rss_hf = (RTE_ETH_RSS_IP | RTE_ETH_RSS_TCP |
@@ -162,9 +164,9 @@ static int configure(struct nic *n, const struct fast_device_config *config, cha
 	}
 	conf.rxmode.mtu = config->mtu;
 	/* A driver that has none says so here: then it is looked at now and then. */
-	conf.intr_conf.rxq = 1;
+	conf.intr_conf.rxq = n->has_interrupts;
 	rc = rte_eth_dev_configure(n->port, (uint16_t)n->nr_queues, (uint16_t)n->nr_queues, &conf);
-	if (rc) {
+	if (rc && n->has_interrupts) {
 		conf.intr_conf.rxq = 0;
 		rc = rte_eth_dev_configure(n->port, (uint16_t)n->nr_queues, (uint16_t)n->nr_queues,
 					   &conf);
@@ -175,7 +177,7 @@ static int configure(struct nic *n, const struct fast_device_config *config, cha
 		rc = rte_eth_dev_start(n->port);
 	n->started = !rc;
 	if (rc)
-		return fail(why, rc, n->pci, "its driver does not take this configuration");
+		return fail(why, rc, n->name, "its driver does not take this configuration");
 	rte_eth_promiscuous_enable(n->port);
 	if (conf.intr_conf.rxq)
 		find_fds(n);
@@ -191,14 +193,45 @@ static void nic_close(void *device)
 	if (n->started)
 		rte_eth_dev_stop(n->port);
 	if (n->port != RTE_MAX_ETHPORTS)
-		rte_eal_hotplug_remove("pci", n->pci);
+		rte_eal_hotplug_remove(n->bus, n->name);
 	rte_mempool_free(n->pool);
 	free(n);
 }
 
-static int nic_open(const struct fast_device_config *config, void **device_out, char *why)
+/* @n: as far as its maker has filled it; taken over. */
+static int open_port(struct nic *n, const struct fast_device_config *config, const char *args,
+		     unsigned int nr_mbufs, void **device_out, char *why)
 {
 	unsigned int mtu = config->mtu ? config->mtu : RTE_ETHER_MTU;
+	int rc;
+
+	n->port = RTE_MAX_ETHPORTS;
+	n->frame_max = mtu + RTE_ETHER_HDR_LEN + 8;
+	n->pool = rte_pktmbuf_pool_create(n->name, nr_mbufs, 0, 0,
+					  (uint16_t)(RTE_PKTMBUF_HEADROOM + n->frame_max + 64),
+					  SOCKET_ID_ANY);
+	if (!n->pool) {
+		rc = fail(why, -rte_errno, n->name, "no memory for its frames: socket-mem");
+		goto out;
+	}
+	rc = find_port(n->bus, n->name, args, &n->port);
+	if (rc) {
+		n->port = RTE_MAX_ETHPORTS;
+		rc = fail(why, rc, n->name, "no driver of DPDK takes it");
+		goto out;
+	}
+	rc = configure(n, config, why);
+out:
+	if (rc) {
+		nic_close(n);
+		n = NULL;
+	}
+	*device_out = n;
+	return rc;
+}
+
+static int nic_open(const struct fast_device_config *config, void **device_out, char *why)
+{
 	struct nic *n;
 	int rc = card_check(config->name, why, FAST_DEVICE_WHY_MAX);
 
@@ -210,29 +243,47 @@ static int nic_open(const struct fast_device_config *config, void **device_out, 
 	n = calloc(1, sizeof(*n));
 	if (!n)
 		return fail(why, -ENOMEM, config->name, "no memory");
-	n->port = RTE_MAX_ETHPORTS;
-	snprintf(n->pci, sizeof(n->pci), "%s", config->name);
-	n->frame_max = mtu + RTE_ETHER_HDR_LEN + 8;
-	n->pool = rte_pktmbuf_pool_create(n->pci, NR_MBUFS, 0, 0,
-					  (uint16_t)(RTE_PKTMBUF_HEADROOM + n->frame_max + 64),
-					  SOCKET_ID_ANY);
-	if (!n->pool) {
-		rc = fail(why, -rte_errno, config->name, "no memory for its frames: socket-mem");
-		goto out;
+	n->bus = "pci";
+	n->has_interrupts = true;
+	snprintf(n->name, sizeof(n->name), "%s", config->name);
+	return open_port(n, config, "", NR_MBUFS, device_out, why);
+}
+
+/*
+ * We listen, and QEMU connects again when we have come back. Frames come in one piece, with all sums made: what
+ * a guest left to do DPDK does as it copies.
+ */
+static int vhost_open(const struct fast_device_config *config, void **device_out, char *why)
+{
+	static unsigned int nr_opened;
+	char args[PATH_MAX + 64];
+	struct nic *n;
+	int rc;
+
+	*device_out = NULL;
+	/* Of DPDK's, what separates one argument from the next. */
+	if (strpbrk(config->name, ",[]=")) {
+		snprintf(why, FAST_DEVICE_WHY_MAX, "%.200s: a path without , = [ ] is wanted",
+			 config->name);
+		return -EINVAL;
 	}
-	rc = find_port(n->pci, &n->port);
-	if (rc) {
-		n->port = RTE_MAX_ETHPORTS;
-		rc = fail(why, rc, config->name, "no driver of DPDK takes it");
-		goto out;
+	rc = start_eal(config, why);
+	if (rc)
+		return rc;
+	n = calloc(1, sizeof(*n));
+	if (!n)
+		return fail(why, -ENOMEM, config->name, "no memory");
+	n->bus = "vdev";
+	snprintf(n->name, sizeof(n->name), "net_vhost%u", nr_opened++);
+	snprintf(args, sizeof(args), "iface=%s,queues=1,linear-buffer=1", config->name);
+	/* A dead predecessor's; DPDK does not take its place. */
+	unlink(config->name);
+	rc = open_port(n, config, args, VHOST_MBUFS, device_out, why);
+	if (!rc && chown(config->name, config->owner, config->owner) < 0) {
+		rc = fail(why, -errno, config->name, "its owner cannot be set");
+		nic_close(*device_out);
+		*device_out = NULL;
 	}
-	rc = configure(n, config, why);
-out:
-	if (rc) {
-		nic_close(n);
-		n = NULL;
-	}
-	*device_out = n;
 	return rc;
 }
 
@@ -271,6 +322,12 @@ static uint32_t nic_frame_max(const void *device)
 	return ((const struct nic *)device)->frame_max;
 }
 
+static const char *vhost_says(const void *device)
+{
+	(void)device;
+	return "vhost-user";
+}
+
 static const char *nic_says(const void *device)
 {
 	return ((const struct nic *)device)->interrupts ? "DPDK driver" : "DPDK driver, polled";
@@ -287,7 +344,11 @@ static unsigned int nic_take(void *device, struct fast_frame *frames, unsigned i
 		uint16_t got = rte_eth_rx_burst(n->port, (uint16_t)n->next, mbufs, (uint16_t)room);
 
 		for (uint16_t k = 0; k < got; k++) {
-			/* The pool's are as long as the largest frame: one segment each. */
+			/* The pool's are as long as the largest frame; a guest's may be longer. */
+			if (mbufs[k]->next) {
+				rte_pktmbuf_free(mbufs[k]);
+				continue;
+			}
 			frames[nr++] = (struct fast_frame){ .data = rte_pktmbuf_mtod(mbufs[k],
 										     uint8_t *),
 							    .len = rte_pktmbuf_data_len(mbufs[k]),
@@ -346,6 +407,21 @@ const struct fast_device_ops nic_device = {
 	.disarm = nic_disarm,
 	.frame_max = nic_frame_max,
 	.says = nic_says,
+	.take = nic_take,
+	.release = nic_release,
+	.room = nic_room,
+	.send = nic_send,
+	.flush = nic_flush,
+};
+
+const struct fast_device_ops vhost_device = {
+	.open = vhost_open,
+	.close = nic_close,
+	.fd = nic_fd,
+	.arm = nic_arm,
+	.disarm = nic_disarm,
+	.frame_max = nic_frame_max,
+	.says = vhost_says,
 	.take = nic_take,
 	.release = nic_release,
 	.room = nic_room,

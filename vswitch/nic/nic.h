@@ -9,5 +9,7 @@
 #include "vswitch/fast/device.h"
 
 extern const struct fast_device_ops nic_device;
+/* A virtio card of QEMU's, which connects to a socket of ours: its path is the config's name. */
+extern const struct fast_device_ops vhost_device;
 
 #endif
