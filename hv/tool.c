@@ -9,7 +9,7 @@
 #include <time.h>
 
 #include "base/parse.h"
-#include "hv/tool_priv.h"
+#include "hv/tool_save.h"
 
 struct tool_domain *tool_find(const struct tool *tool, uint16_t domid)
 {
@@ -108,6 +108,7 @@ void tool_domain_free(struct tool_domain *d)
 		list_remove(&w->node);
 		free(w);
 	}
+	tool_save_gone(d);
 	if (d->create_call)
 		rpc_fail(d->create_call, "gone", "domain %u is gone", d->domid);
 	loop_timer_del(&d->grace);

@@ -9,7 +9,7 @@
 
 #include <xen/sched.h>
 
-#include "hv/tool_priv.h"
+#include "hv/tool_save.h"
 #include "hv/xlcfg.h"
 
 static const char *const reason_names[] = {
@@ -274,6 +274,7 @@ void tool_domain_destroy(struct tool_domain *d, bool restart)
 	d->state = TOOL_DYING;
 	d->sweeping = true;
 	tool_record_save(d);
+	tool_save_gone(d);
 	tool_host_destroy(&d->tool->host, d->domid);
 	list_for_each_safe (&d->devices, n, next) {
 		struct tool_device *v = list_entry(n, struct tool_device, node);
@@ -390,6 +391,8 @@ void tool_domain_ended(struct tool *tool, uint16_t domid, unsigned int reason)
 	tool_event(tool, LOG_LEVEL_INFO, "domain %u (%s) has shut down: %s", domid, tool_name(d),
 		   reason_name(reason));
 	tool_record_save(d);
+	if (tool_save_ended(d))
+		return;
 	answer_waiters(d, false, 0);
 	tool_config_action(d->config, reason, &dump);
 	if (dump && !tool_host_info(&tool->host, domid, &info) && info.own_kernel)

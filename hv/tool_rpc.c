@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "hv/tool_priv.h"
+#include "hv/tool_save.h"
 #include "hv/vdev.h"
 #include "hv/xlcfg.h"
 
@@ -373,6 +374,10 @@ const struct rpc_method tool_methods[] = {
 	{ "memory.max", tool_machine_memory_max },
 	{ "domain.sysrq", tool_machine_sysrq },
 	{ "domain.trigger", tool_machine_trigger },
+	{ "domain.suspend", tool_save_suspend },
+	{ "domain.resume", tool_save_resume },
+	{ "domain.save", tool_save_save },
+	{ "domain.restore", tool_restore_restore },
 	{ "domain.dump-core", tool_machine_dump_core },
 	{ "domain.sched", tool_machine_sched },
 	{ "network.attach", network_attach },

@@ -55,6 +55,18 @@ static const struct cli_option shutdown_options[] = {
 	{ 0 },
 };
 
+static const struct cli_option save_options[] = {
+	{ 'c', NULL, NULL, "leave the domain running" },
+	{ 'p', NULL, NULL, "leave the domain paused" },
+	{ 0 },
+};
+
+static const struct cli_option restore_options[] = {
+	{ 'p', NULL, NULL, "leave the domain paused" },
+	{ 'e', NULL, NULL, "taken for xl's sake: no process stays behind to wait" },
+	{ 0 },
+};
+
 static const struct cli_option list_options[] = {
 	{ 'l', "long", NULL, "everything, as JSON" },
 	{ 'v', "verbose", NULL, "also the uuid, reason code and label" },
@@ -144,6 +156,14 @@ static const struct cli_command commands[] = {
 	  "domain.reboot" },
 	{ "pause", "DOMAIN", "stop a domain from running", NULL, 1, 1, vxl_pause, "domain.pause" },
 	{ "unpause", "DOMAIN", "let a paused domain run", NULL, 1, 1, vxl_pause, "domain.unpause" },
+	{ "save", "DOMAIN FILE [CONFIG]", "save a domain's state to a file, to restore it later",
+	  save_options, 2, 3, vxl_save, NULL },
+	{ "restore", "[CONFIG] FILE", "go on with a saved domain", restore_options, 1, 2,
+	  vxl_restore, NULL },
+	{ "suspend", "DOMAIN", "have a domain suspend itself", NULL, 1, 1, vxl_suspend,
+	  "domain.suspend" },
+	{ "resume", "DOMAIN", "let a suspended domain go on", NULL, 1, 1, vxl_suspend,
+	  "domain.resume" },
 	{ "console", "DOMAIN", "attach to a domain's console; Ctrl-] leaves it", console_options, 1,
 	  1, vxl_console, NULL },
 	{ "domid", "NAME", "a domain's id", NULL, 1, 1, vxl_domid, NULL },
