@@ -67,6 +67,12 @@ static const struct cli_option restore_options[] = {
 	{ 0 },
 };
 
+static const struct cli_option migrate_options[] = {
+	{ 0, "live", NULL, "refused: the guest stands still while it moves" },
+	{ 0, "config", "FILE", "of vifrost-relocation, instead of its own" },
+	{ 0 },
+};
+
 static const struct cli_option list_options[] = {
 	{ 'l', "long", NULL, "everything, as JSON" },
 	{ 'v', "verbose", NULL, "also the uuid, reason code and label" },
@@ -160,6 +166,8 @@ static const struct cli_command commands[] = {
 	  save_options, 2, 3, vxl_save, NULL },
 	{ "restore", "[CONFIG] FILE", "go on with a saved domain", restore_options, 1, 2,
 	  vxl_restore, NULL },
+	{ "migrate", "DOMAIN HOST[:PORT]", "move a domain to another host", migrate_options, 2, 2,
+	  vxl_migrate, NULL },
 	{ "suspend", "DOMAIN", "have a domain suspend itself", NULL, 1, 1, vxl_suspend,
 	  "domain.suspend" },
 	{ "resume", "DOMAIN", "let a suspended domain go on", NULL, 1, 1, vxl_suspend,
@@ -283,6 +291,11 @@ int vxl_option_count(const struct cli_command *cmd, const struct cli_parsed *par
 		n += is_of(cmd->options, parsed->given[i].option) &&
 		     is_named(parsed->given[i].option, name);
 	return n;
+}
+
+const char *vxl_rundir(void)
+{
+	return vxl.rundir;
 }
 
 bool vxl_dry_run(void)

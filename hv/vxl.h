@@ -27,6 +27,7 @@ const char *vxl_option(const struct cli_command *cmd, const struct cli_parsed *p
 		       const char *name);
 int vxl_option_count(const struct cli_command *cmd, const struct cli_parsed *parsed,
 		     const char *name);
+const char *vxl_rundir(void);
 /* -N before the command. */
 bool vxl_dry_run(void);
 int vxl_verbosity(void);
@@ -96,6 +97,7 @@ int vxl_shutdown(const struct cli_command *cmd, struct cli_parsed *parsed);
 int vxl_pause(const struct cli_command *cmd, struct cli_parsed *parsed);
 int vxl_save(const struct cli_command *cmd, struct cli_parsed *parsed);
 int vxl_restore(const struct cli_command *cmd, struct cli_parsed *parsed);
+int vxl_migrate(const struct cli_command *cmd, struct cli_parsed *parsed);
 int vxl_suspend(const struct cli_command *cmd, struct cli_parsed *parsed);
 int vxl_rename(const struct cli_command *cmd, struct cli_parsed *parsed);
 int vxl_console(const struct cli_command *cmd, struct cli_parsed *parsed);

@@ -39,7 +39,7 @@ commands_in_page() {
 	done
 }
 
-for page in vifrost.8 vifrostd.8 vifrost-netback.8 vifrost-hvd.8 vxl.1; do
+for page in vifrost.8 vifrostd.8 vifrost-netback.8 vifrost-hvd.8 vifrost-relocation.8 vxl.1; do
 	program=${page%.*}
 	[ ! -x "$bin/$program" ] || [ ! -e "docs/man/$page" ] || commands_in_page "$program" "docs/man/$page"
 done
