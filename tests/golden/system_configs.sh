@@ -42,8 +42,10 @@ END
 # The programs are not installed here: the units name those of the build instead.
 for unit in configs/systemd/system/*.service; do
 	program=$(sed -n 's/^ExecStart=\([^ ]*\).*/\1/p' "$unit")
-	[ -x "$bin/${program##*/}" ] || fail "$unit starts $program, which is not built"
-	sed "s|^ExecStart=[^ ]*/|ExecStart=$bin/|; s|^Documentation=.*||" "$unit" > "$work/${unit##*/}"
+	from=$bin
+	case $program in /usr/lib/vifrost/scripts/*) from=$PWD/scripts ;; esac
+	[ -x "$from/${program##*/}" ] || fail "$unit starts $program, which is not built"
+	sed "s|^\(ExecSt[a-z]*\)=[^- ]*/|\1=$from/|; s|^Documentation=.*||" "$unit" > "$work/${unit##*/}"
 done
 if command -v systemd-analyze > /dev/null; then
 	said=$(systemd-analyze verify --man=no "$work"/*.service 2>&1 | grep -F "$work" || true)
