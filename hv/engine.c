@@ -237,7 +237,8 @@ int engine_domain_start(struct engine *e, uint16_t domid, const struct engine_co
 	return rc;
 }
 
-static int set_paused(struct engine *e, uint16_t domid, bool paused)
+static int set_paused(struct engine *e, uint16_t domid, bool paused, engine_done *done,
+		      void *done_arg)
 {
 	struct engine_domain *d = engine_find(e, domid);
 	int rc;
@@ -246,20 +247,20 @@ static int set_paused(struct engine *e, uint16_t domid, bool paused)
 		return -ENOENT;
 	if (d->record->state != (paused ? ENGINE_RUNNING : ENGINE_PAUSED))
 		return -EINVAL;
-	rc = d->ops->pause(d, paused);
-	if (!rc)
+	rc = d->ops->pause(d, paused, done, done_arg);
+	if (rc >= 0)
 		d->record->state = paused ? ENGINE_PAUSED : ENGINE_RUNNING;
 	return rc;
 }
 
-int engine_pause(struct engine *e, uint16_t domid)
+int engine_pause(struct engine *e, uint16_t domid, engine_done *done, void *done_arg)
 {
-	return set_paused(e, domid, true);
+	return set_paused(e, domid, true, done, done_arg);
 }
 
-int engine_unpause(struct engine *e, uint16_t domid)
+int engine_unpause(struct engine *e, uint16_t domid, engine_done *done, void *done_arg)
 {
-	return set_paused(e, domid, false);
+	return set_paused(e, domid, false, done, done_arg);
 }
 
 int engine_shutdown(struct engine *e, uint16_t domid, bool reboot, unsigned int grace_ms)

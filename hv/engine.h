@@ -79,6 +79,9 @@ struct engine_info {
 	bool starting; /* started() is still to come */
 };
 
+/* 0 or -errno; -EPIPE: the domain has gone. */
+typedef void engine_done(void *arg, int rc);
+
 struct engine_vcpu {
 	bool online;
 	int cpu; /* where it runs, or ran last; -1: unknown */
@@ -107,9 +110,12 @@ int engine_domain_start(struct engine *engine, uint16_t domid, const struct engi
 /* -ENOENT. */
 int engine_domain_destroy(struct engine *engine, uint16_t domid);
 
-/* -ENOENT no such domain, -EINVAL not in a state for it. */
-int engine_pause(struct engine *engine, uint16_t domid);
-int engine_unpause(struct engine *engine, uint16_t domid);
+/*
+ * -ENOENT no such domain, -EINVAL not in a state for it. 0: it is so; 1: its vCPUs have been told, and
+ * @done, which may be NULL, is called from the loop when they stand still, or run. Its state is the new one.
+ */
+int engine_pause(struct engine *engine, uint16_t domid, engine_done *done, void *done_arg);
+int engine_unpause(struct engine *engine, uint16_t domid, engine_done *done, void *done_arg);
 /*
  * End it in good order: ns: init is told, and killed when it has not ended within @grace_ms. With a
  * kernel of its own: at once, whatever it is doing.

@@ -421,9 +421,34 @@ static int call(struct engine_domain *d, const char *command)
 	return h ? qmp_call(h->qmp, command, NULL, -1, NULL, NULL) : -ESRCH;
 }
 
-static int set_paused(struct engine_domain *d, bool paused)
+struct pausing {
+	engine_done *done;
+	void *arg;
+};
+
+static void pause_done(void *arg, const json_t *result, const char *error)
 {
-	return call(d, paused ? "stop" : "cont");
+	struct pausing *p = arg;
+
+	(void)result;
+	if (p->done)
+		p->done(p->arg, error ? -EIO : 0);
+	free(p);
+}
+
+static int set_paused(struct engine_domain *d, bool paused, engine_done *done, void *done_arg)
+{
+	struct hvm_domain *h = d->own;
+	struct pausing *p = h ? malloc(sizeof(*p)) : NULL;
+	int rc;
+
+	if (!p)
+		return h ? -ENOMEM : -ESRCH;
+	*p = (struct pausing){ done, done_arg };
+	rc = qmp_call(h->qmp, paused ? "stop" : "cont", NULL, -1, pause_done, p);
+	if (rc < 0)
+		free(p);
+	return rc < 0 ? rc : 1;
 }
 
 /* As the power button: what the guest makes of it is its own affair, for so long. */

@@ -160,12 +160,15 @@ static int start(struct engine_domain *d, const struct engine_config *c,
 	return rc < 0 ? rc : 1;
 }
 
-static int set_paused(struct engine_domain *d, bool paused)
+static int set_paused(struct engine_domain *d, bool paused, engine_done *done, void *done_arg)
 {
 	const struct engine_question q = { .what = paused ? ENGINE_PAUSE : ENGINE_UNPAUSE,
-					   .fd = -1 };
+					   .fd = -1,
+					   .done = done,
+					   .done_arg = done_arg };
+	int rc = kvm_ask(d, &q);
 
-	return kvm_ask(d, &q);
+	return rc < 0 ? rc : 1;
 }
 
 static int shut_down(struct engine_domain *d, unsigned int grace_ms)

@@ -141,10 +141,12 @@ static int start(struct engine_domain *d, const struct engine_config *c,
 	return 0;
 }
 
-static int pause_all(struct engine_domain *d, bool paused)
+static int pause_all(struct engine_domain *d, bool paused, engine_done *done, void *done_arg)
 {
 	struct ns_launch *l = d->launch;
 
+	(void)done;
+	(void)done_arg;
 	if (paused || !l->hold)
 		return cgroups_freeze(&d->engine->cgroups, d->domid, paused);
 	/* Created paused: its init has not started, and the rest is ours and may run. */

@@ -101,7 +101,8 @@ struct engine_ops {
 	 */
 	int (*start)(struct engine_domain *d, const struct engine_config *c,
 		     const struct cgroup_join *join, bool paused, char why[ENGINE_WHY]);
-	int (*pause)(struct engine_domain *d, bool paused);
+	/* 1: @done will be called. */
+	int (*pause)(struct engine_domain *d, bool paused, engine_done *done, void *done_arg);
 	int (*shutdown)(struct engine_domain *d, unsigned int grace_ms);
 	/* Those below may be NULL. */
 	/* NULL: all its processes get @cpus. */

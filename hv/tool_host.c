@@ -30,9 +30,10 @@ void tool_host_destroy(struct tool_host *h, uint16_t domid)
 	engine_domain_destroy(h->engine, domid);
 }
 
-int tool_host_pause(struct tool_host *h, uint16_t domid, bool paused)
+int tool_host_pause(struct tool_host *h, uint16_t domid, bool paused, engine_done *done, void *arg)
 {
-	return paused ? engine_pause(h->engine, domid) : engine_unpause(h->engine, domid);
+	return paused ? engine_pause(h->engine, domid, done, arg)
+		      : engine_unpause(h->engine, domid, done, arg);
 }
 
 int tool_host_shutdown(struct tool_host *h, uint16_t domid, unsigned int reason,

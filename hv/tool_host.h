@@ -45,8 +45,8 @@ int tool_host_start(struct tool_host *h, uint16_t domid, const struct engine_con
 		    bool paused, char why[ENGINE_WHY]);
 /* In any state: all of it is gone. */
 void tool_host_destroy(struct tool_host *h, uint16_t domid);
-/* -EINVAL: not in a state for it. */
-int tool_host_pause(struct tool_host *h, uint16_t domid, bool paused);
+/* -EINVAL: not in a state for it. 1: @done follows. */
+int tool_host_pause(struct tool_host *h, uint16_t domid, bool paused, engine_done *done, void *arg);
 /*
  * @reason: SHUTDOWN_poweroff or SHUTDOWN_reboot; tool_domain_ended() will follow with it. A domain with a
  * kernel of its own is ended at once.

@@ -165,6 +165,12 @@ static void domain_wait(void *arg, struct rpc_call *call)
 		tool_domain_wait(d, shutdown, call);
 }
 
+/* Who asked hears of it when its vCPUs stand still, or run. */
+static void pause_done(void *arg, int rc)
+{
+	tool_rpc_answer(arg, rc, rc == -EPIPE ? "the domain has ended meanwhile" : NULL);
+}
+
 static void domain_pause(void *arg, struct rpc_call *call)
 {
 	struct tool_domain *d = tool_rpc_live(arg, call);
@@ -172,7 +178,9 @@ static void domain_pause(void *arg, struct rpc_call *call)
 
 	if (!d)
 		return;
-	rc = tool_host_pause(&d->tool->host, d->domid, true);
+	rc = tool_host_pause(&d->tool->host, d->domid, true, pause_done, call);
+	if (rc > 0)
+		return;
 	tool_rpc_answer(call, rc,
 			rc == -EINVAL ? "it is not running"
 			: rc == -EOPNOTSUPP
@@ -188,8 +196,9 @@ static void domain_unpause(void *arg, struct rpc_call *call)
 
 	if (!d)
 		return;
-	rc = tool_host_pause(&d->tool->host, d->domid, false);
-	tool_rpc_answer(call, rc, rc == -EINVAL ? "it is not paused" : NULL);
+	rc = tool_host_pause(&d->tool->host, d->domid, false, pause_done, call);
+	if (rc <= 0)
+		tool_rpc_answer(call, rc, rc == -EINVAL ? "it is not paused" : NULL);
 }
 
 static void domain_rename(void *arg, struct rpc_call *call)

@@ -64,6 +64,17 @@ static void finish(struct tool_save *s, int rc, const char *why)
 	free(s);
 }
 
+/* After a save with -p. */
+static void stands_still(void *arg, int rc)
+{
+	struct tool_save *s = arg;
+
+	if (!s->tool)
+		free(s);
+	else
+		finish(s, rc, rc == -EPIPE ? "the domain has gone meanwhile" : NULL);
+}
+
 static void resumed(void *arg, int rc)
 {
 	struct tool_save *s = arg;
@@ -84,7 +95,9 @@ static void resumed(void *arg, int rc)
 		tool_event(d->tool, LOG_LEVEL_INFO, "domain %u (%s) goes on", d->domid,
 			   tool_name(d));
 		if (!s->rc && s->after == AFTER_PAUSE)
-			s->rc = tool_host_pause(&d->tool->host, d->domid, true);
+			s->rc = tool_host_pause(&d->tool->host, d->domid, true, stands_still, s);
+		if (s->rc > 0)
+			return;
 	} else if (!s->rc) {
 		s->rc = rc;
 		snprintf(s->why, sizeof(s->why), "it cannot go on: %s", strerror(-rc));

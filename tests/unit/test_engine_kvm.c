@@ -219,6 +219,29 @@ static void questions(void **state)
 	assert_int_equal(f->rc, -EPIPE);
 }
 
+/* Its state is the new one at once; done() is called when the runner says that vCPUs stand still. */
+static void pauses(void **state)
+{
+	struct fixture *f = *state;
+	struct kvm_control_request got;
+	struct kvm_control_reply r = { .magic = KVM_CONTROL_MAGIC };
+
+	assert_int_equal(engine_unpause(f->engine, DOMID, done, f), -EINVAL);
+	assert_int_equal(engine_pause(f->engine, DOMID, done, f), 1);
+	assert_int_equal(f->d->record->state, ENGINE_PAUSED);
+	assert_int_equal(recv(f->runner, &got, sizeof(got), 0), sizeof(got));
+	assert_int_equal(got.op, KVM_CONTROL_PAUSE);
+	kvm_control(f->d);
+	assert_int_equal(f->nr_done, 0);
+	r.id = got.id;
+	send(f->runner, &r, sizeof(r), 0);
+	kvm_control(f->d);
+	assert_int_equal(f->nr_done, 1);
+	assert_int_equal(f->rc, 0);
+	assert_int_equal(engine_unpause(f->engine, DOMID, NULL, NULL), 1);
+	assert_int_equal(f->d->record->state, ENGINE_RUNNING);
+}
+
 /* A successor learns from the launch block what it was not told. */
 static void what_it_has_come_to(void **state)
 {
@@ -307,13 +330,10 @@ static void what_is_missing(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(its_life),
-		TEST(its_failure),
-		TEST(hostile_packets),
-		TEST(questions),
-		TEST(what_it_has_come_to),
-		TEST(threads),
-		cmocka_unit_test(what_is_missing),
+		TEST(its_life),	       TEST(its_failure),
+		TEST(hostile_packets), TEST(questions),
+		TEST(pauses),	       TEST(what_it_has_come_to),
+		TEST(threads),	       cmocka_unit_test(what_is_missing),
 	};
 
 	log_init("test", LOG_LEVEL_ERR);

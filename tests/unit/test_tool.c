@@ -543,6 +543,30 @@ static void rename_and_pin(void **state)
 	call_refused(f, "domain.unpause", json_pack("{s:i}", "domid", 1), "invalid", "not paused");
 }
 
+/* Whoever pauses a domain may rely on it. */
+static void pause_is_answered_when_it_stands_still(void **state)
+{
+	struct fixture *f = *state;
+	struct fake_domain *fake = &f->engine.domains[1];
+	struct call c;
+
+	create_ok(f, WEB);
+	f->engine.slow_pause = true;
+	for (int paused = 1; paused >= 0; paused--) {
+		call_begin(f, &c, paused ? "domain.pause" : "domain.unpause",
+			   json_pack("{s:i}", "domid", 1));
+		assert_false(call_turn(f, &c, 100));
+		assert_non_null(fake->paused);
+		fake->paused(fake->paused_arg, 0);
+		json_decref(call_finish(f, &c, 0));
+	}
+	/* It ends while it is waited for. */
+	call_begin(f, &c, "domain.pause", json_pack("{s:i}", "domid", 1));
+	assert_false(call_turn(f, &c, 100));
+	fake->paused(fake->paused_arg, -EPIPE);
+	json_decref(call_finish(f, &c, -EREMOTEIO));
+}
+
 static void config_update_acts_on_restart(void **state)
 {
 	struct fixture *f = *state;
@@ -692,6 +716,7 @@ int main(void)
 		TEST(network_attach_and_detach),
 		TEST(network_attach_tells_its_outcome),
 		TEST(pause_without_freezer_names_the_cure),
+		TEST(pause_is_answered_when_it_stands_still),
 		TEST(restart_forgets_detached_and_keeps_attached),
 		TEST(rename_and_pin),
 		TEST(config_update_acts_on_restart),

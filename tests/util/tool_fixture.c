@@ -78,7 +78,7 @@ void tool_host_destroy(struct tool_host *h, uint16_t domid)
 	xs_server_release(h->xenstore, domid);
 }
 
-int tool_host_pause(struct tool_host *h, uint16_t domid, bool paused)
+int tool_host_pause(struct tool_host *h, uint16_t domid, bool paused, engine_done *done, void *arg)
 {
 	struct fake_domain *d = fake(h, domid);
 
@@ -87,7 +87,11 @@ int tool_host_pause(struct tool_host *h, uint16_t domid, bool paused)
 	if (d->info.state != (paused ? TOOL_HOST_RUNNING : TOOL_HOST_PAUSED))
 		return -EINVAL;
 	d->info.state = paused ? TOOL_HOST_PAUSED : TOOL_HOST_RUNNING;
-	return 0;
+	if (!h->engine->slow_pause)
+		return 0;
+	d->paused = done;
+	d->paused_arg = arg;
+	return 1;
 }
 
 int tool_host_shutdown(struct tool_host *h, uint16_t domid, unsigned int reason,

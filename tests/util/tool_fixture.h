@@ -21,6 +21,8 @@ struct fake_domain {
 	char cmdline[256], kernel[64];
 	unsigned int max_memory_mib, max_vcpus, weight, cap;
 	struct engine_question asked; /* last; its done() is the test's to call */
+	engine_done *paused;	      /* with slow_pause: the test's to call */
+	void *paused_arg;
 	bool exists, shutdown_asked, restored;
 };
 
@@ -28,6 +30,7 @@ struct engine {
 	struct fake_domain domains[FAKE_DOMAINS];
 	uint16_t last;
 	int fail_create, fail_start, fail_pause, fail_ask; /* -errno */
+	bool slow_pause;				   /* vCPUs do not stand still at once */
 };
 
 struct fixture {
