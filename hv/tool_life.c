@@ -388,6 +388,7 @@ void tool_domain_ended(struct tool *tool, uint16_t domid, unsigned int reason)
 	d->reason = reason;
 	d->acting = true;
 	loop_timer_del(&d->grace);
+	d->grace_at_ms = 0;
 	tool_event(tool, LOG_LEVEL_INFO, "domain %u (%s) has shut down: %s", domid, tool_name(d),
 		   reason_name(reason));
 	tool_record_save(d);
@@ -429,9 +430,37 @@ static void grace_over(void *arg)
 {
 	struct tool_domain *d = arg;
 
+	d->grace_at_ms = 0;
 	tool_event(d->tool, LOG_LEVEL_WARNING, "domain %u (%s) has not shut down in time: ended",
 		   d->domid, tool_name(d));
 	tool_host_shutdown(&d->tool->host, d->domid, d->grace_reason, 0);
+}
+
+static uint64_t wall_ms(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_REALTIME, &now);
+	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
+int tool_domain_grace(struct tool_domain *d, uint64_t at_ms, unsigned int reason)
+{
+	uint64_t now = wall_ms(), left = at_ms > now ? at_ms - now : 1;
+	int rc = 0;
+
+	/* Not longer because the clock was set meanwhile. */
+	if (left > TOOL_GRACE_MS)
+		left = TOOL_GRACE_MS;
+	if (!d->grace.watcher.loop)
+		rc = loop_timer_add(d->tool->loop, &d->grace, grace_over, d);
+	if (!rc)
+		rc = loop_timer_set(&d->grace, left, 0);
+	if (rc)
+		return rc;
+	d->grace_reason = reason;
+	d->grace_at_ms = now + left;
+	return 0;
 }
 
 /* A kernel of its own acts on xenstore, in its own time. */
@@ -449,13 +478,11 @@ static int ask_kernel(struct tool_domain *d, const struct tool_command *c, bool 
 			 c->name, TOOL_GRACE_MS / 1000);
 		return -EOPNOTSUPP;
 	}
-	if (force) {
-		d->grace_reason = c->reason;
-		if (!d->grace.watcher.loop)
-			rc = loop_timer_add(d->tool->loop, &d->grace, grace_over, d);
-		if (!rc)
-			rc = loop_timer_set(&d->grace, TOOL_GRACE_MS, 0);
-	}
+	if (force)
+		rc = tool_domain_grace(d, wall_ms() + TOOL_GRACE_MS, c->reason);
+	/* A daemon that takes over goes on to wait. */
+	if (!rc)
+		rc = tool_record_save(d);
 	return rc ? rc : tool_store_control(d->tool, d, "shutdown", c->name);
 }
 

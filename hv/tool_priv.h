@@ -93,6 +93,7 @@ struct tool_domain {
 	struct rpc_call *create_call; /* who waits for its start; NULL: nobody */
 	struct loop_timer grace;      /* then it is ended, having been asked to end */
 	unsigned int grace_reason;
+	uint64_t grace_at_ms;	       /* CLOCK_REALTIME; 0: not set */
 	uint64_t seen_cpu_ns, seen_ns; /* at the last look: busy since is running, else blocked */
 };
 
@@ -208,6 +209,8 @@ struct tool_command {
 	unsigned int reason;
 };
 extern const struct tool_command tool_poweroff, tool_reboot, tool_suspend;
+/* Have it ended at @at_ms of CLOCK_REALTIME if it still runs then, for @reason. */
+int tool_domain_grace(struct tool_domain *d, uint64_t at_ms, unsigned int reason);
 /* @force: it is ended after TOOL_GRACE_MS, and need not listen. -EOPNOTSUPP: it does not. */
 int tool_domain_ask(struct tool_domain *d, const struct tool_command *command, bool force,
 		    char why[TOOL_WHY]);

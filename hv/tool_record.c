@@ -64,11 +64,13 @@ int tool_record_save(const struct tool_domain *d)
 	restarts = json_array();
 	for (int i = 0; i < TOOL_RESTARTS_MAX; i++)
 		json_array_append_new(restarts, json_integer((json_int_t)d->restarts_ms[i]));
-	record = json_pack("{s:i, s:I, s:O, s:i, s:i, s:I, s:b, s:b, s:b, s:o, s:O*}", "domid",
-			   (int)d->domid, "generation", (json_int_t)d->generation, "config",
-			   d->config, "state", (int)d->state, "reason", (int)d->reason, "created",
-			   (json_int_t)d->created_s, "restart", d->restart, "asked", d->asked,
-			   "acting", d->acting, "restarts", restarts, "updated", d->updated);
+	record = json_pack("{s:i, s:I, s:O, s:i, s:i, s:I, s:b, s:b, s:b, s:I, s:i, s:o, s:O*}",
+			   "domid", (int)d->domid, "generation", (json_int_t)d->generation,
+			   "config", d->config, "state", (int)d->state, "reason", (int)d->reason,
+			   "created", (json_int_t)d->created_s, "restart", d->restart, "asked",
+			   d->asked, "acting", d->acting, "grace-at", (json_int_t)d->grace_at_ms,
+			   "grace-reason", (int)d->grace_reason, "restarts", restarts, "updated",
+			   d->updated);
 	text = record ? json_dumps(record, JSON_COMPACT) : NULL;
 	json_decref(record);
 	if (!text)
@@ -118,6 +120,22 @@ static void resume_detaches(struct tool_domain *d, const struct tool_kind *kind)
 	free(names);
 }
 
+/* Having been asked to end, by a predecessor. */
+static void resume_grace(struct tool_domain *d, const json_t *record)
+{
+	json_int_t at_ms = json_integer_value(json_object_get(record, "grace-at"));
+	int rc = 0;
+
+	if (at_ms > 0 && d->state == TOOL_RUNNING)
+		rc = tool_domain_grace(
+			d, (uint64_t)at_ms,
+			tool_config_number(record, "grace-reason", SHUTDOWN_poweroff));
+	if (rc)
+		tool_event(d->tool, LOG_LEVEL_ERR,
+			   "domain %u (%s) is not ended when its time is over: %s", d->domid,
+			   tool_name(d), strerror(-rc));
+}
+
 static void take_up(struct tool *tool, uint16_t domid, const json_t *record)
 {
 	struct tool_host_info info;
@@ -144,6 +162,7 @@ static void take_up(struct tool *tool, uint16_t domid, const json_t *record)
 		tool_domain_destroy(d, json_is_true(json_object_get(record, "restart")));
 		return;
 	}
+	resume_grace(d, record);
 	tool_event(tool, LOG_LEVEL_INFO, "domain %u (%s) taken up again", domid, tool_name(d));
 	/* It ended while nobody looked; most that are shut down had their actions before. */
 	if (d->state == TOOL_SHUTDOWN && json_is_true(json_object_get(record, "acting")))

@@ -138,6 +138,36 @@ static void is_ended_when_forced(void **state)
 		loop_turn(f->loop, 10);
 	assert_true(f->engine.domains[domid].shutdown_asked);
 	assert_int_equal(f->engine.domains[domid].info.reason, SHUTDOWN_poweroff);
+	assert_int_equal(d->grace_at_ms, 0);
+}
+
+/* The daemon dies while it waits: the next one ends the domain when its time is over. */
+static void is_ended_when_forced_by_the_successor(void **state)
+{
+	struct fixture *f = *state;
+	uint16_t domid = create_linux(f, "");
+	struct tool_domain *d;
+	struct fake_domain *fake = &f->engine.domains[domid];
+
+	call_drop(f, "domain.reboot", json_pack("{s:i, s:b}", "domid", 1, "force", true));
+	fixture_stop(f);
+	fixture_start(f);
+	d = tool_find(f->tool, domid);
+	assert_true(d->grace_at_ms > 1 && d->asked);
+	assert_int_equal(d->grace_reason, SHUTDOWN_reboot);
+	/* It is over while nobody looks. */
+	d->grace_at_ms = 1;
+	assert_int_equal(tool_record_save(d), 0);
+	fixture_stop(f);
+	assert_false(fake->shutdown_asked);
+	fixture_start(f);
+	for (int i = 0; i < 100 && !fake->shutdown_asked; i++)
+		loop_turn(f->loop, 10);
+	assert_true(fake->shutdown_asked);
+	assert_int_equal(fake->info.reason, SHUTDOWN_reboot);
+	/* Of one that ended in time nothing is left. */
+	tool_domain_ended(f->tool, domid, SHUTDOWN_poweroff);
+	assert_null(tool_find(f->tool, domid));
 }
 
 static void vcpus_and_memory(void **state)
@@ -365,15 +395,11 @@ static void command_lines(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(starts_in_its_own_time),
-		TEST(is_asked_by_xenstore),
-		TEST(is_ended_when_forced),
-		TEST(vcpus_and_memory),
-		TEST(keys_and_triggers),
-		TEST(crash_is_dumped),
-		TEST(dump_by_wish),
-		TEST(a_suspended_one_stays),
-		cmocka_unit_test(command_lines),
+		TEST(starts_in_its_own_time), TEST(is_asked_by_xenstore),
+		TEST(is_ended_when_forced),   TEST(is_ended_when_forced_by_the_successor),
+		TEST(vcpus_and_memory),	      TEST(keys_and_triggers),
+		TEST(crash_is_dumped),	      TEST(dump_by_wish),
+		TEST(a_suspended_one_stays),  cmocka_unit_test(command_lines),
 	};
 
 	log_init("test", LOG_LEVEL_ERR);
