@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* The toolstack: xenstore areas, life cycle, hotplug, restarts, over its JSON-RPC methods. */
 #include <errno.h>
+#include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>
@@ -8,11 +9,13 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 #include <xen/sched.h>
 
 #include "base/clock.h"
+#include "hv/tool_saved.h"
 #include "tests/util/tool_fixture.h"
 
 #define WEB                                                                                        \
@@ -672,6 +675,55 @@ static void autostart(void **state)
 	assert_int_equal(tool_autostart(f->tool, "/nonexistent"), 0);
 }
 
+static void put_saved(const char *dir, const char *name, const char *domain)
+{
+	json_t *config = json_pack("{s:s}", "name", domain);
+	char path[256];
+	int fd;
+
+	snprintf(path, sizeof(path), "%s/%s", dir, name);
+	fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+	assert_true(fd >= 0);
+	assert_int_equal(saved_write(fd, config), 0);
+	close(fd);
+	json_decref(config);
+}
+
+/* Whatever the files are called: what is in them counts. */
+static void autostart_leaves_what_is_saved_to_xendomains(void **state)
+{
+	struct fixture *f = *state;
+	char dir[128], save[128], conf[160], text[400];
+
+	snprintf(dir, sizeof(dir), "%s/auto", f->dir);
+	snprintf(save, sizeof(save), "%s/save", f->dir);
+	snprintf(conf, sizeof(conf), "%s/xendomains", f->dir);
+	assert_int_equal(mkdir(dir, 0700) | mkdir(save, 0700), 0);
+	for (int i = 0; i < 3; i++) {
+		snprintf(text, sizeof(text), "name='d%d'\ntype='ns'\ninit='x'\n", i);
+		put_file(dir, (const char *[]){ "a", "b", "c" }[i], text);
+	}
+	put_saved(save, "d0", "another");
+	put_saved(save, "x", "d1");
+	put_file(save, "d2", "no saved domain");
+	snprintf(text, sizeof(text),
+		 "# a comment\nXENDOMAINS_SAVE=/none\n XENDOMAINS_SAVE=\"%s\" # so\n"
+		 "XENDOMAINS_RESTORE='true'\n",
+		 save);
+	put_file(f->dir, "xendomains", text);
+	setenv("XENDOMAINS_CONFIG", conf, 1);
+	assert_int_equal(tool_autostart(f->tool, dir), 2);
+	assert_non_null(tool_find_name(f->tool, "d0"));
+	assert_null(tool_find_name(f->tool, "d1"));
+	assert_non_null(tool_find_name(f->tool, "d2"));
+	/* Where nothing is restored, it is created. */
+	tool_end(f->tool);
+	snprintf(text, sizeof(text), "XENDOMAINS_SAVE=%s\nXENDOMAINS_RESTORE=false\n", save);
+	put_file(f->dir, "xendomains", text);
+	assert_int_equal(tool_autostart(f->tool, dir), 3);
+	unsetenv("XENDOMAINS_CONFIG");
+}
+
 static void rest_of_the_methods(void **state)
 {
 	struct fixture *f = *state;
@@ -722,6 +774,7 @@ int main(void)
 		TEST(config_update_acts_on_restart),
 		TEST(records_survive),
 		TEST(autostart),
+		TEST(autostart_leaves_what_is_saved_to_xendomains),
 		TEST(rest_of_the_methods),
 	};
 
