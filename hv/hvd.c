@@ -2,11 +2,9 @@
 #include "hv/hvd.h"
 
 #include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-#include <xen/io/xenbus.h>
 
 #include "base/cli.h"
 #include "base/log.h"
@@ -68,29 +66,6 @@ static void guest_socket(void *arg, uint16_t domid, int fd, int program_fd, bool
 		log_err("domain %u: its hypercalls cannot be served: %s", domid, strerror(-rc));
 }
 
-/* Its backends hear of it as of a frontend that closes. */
-static void close_frontends(struct hvd *hvd, uint16_t domid)
-{
-	char path[64], **names, key[128];
-	struct hv_store *store;
-	unsigned int nr;
-
-	if (xs_server_store(hvd->xenstore, &store))
-		return;
-	snprintf(path, sizeof(path), "/local/domain/%u/device/vif", domid);
-	if (!hv_store_directory(store, 0, path, &names, &nr)) {
-		for (unsigned int i = 0; i < nr; i++) {
-			/* A name of the guest's making is no vif, and may be as long as it likes. */
-			if (strlen(names[i]) > 5)
-				continue;
-			snprintf(key, sizeof(key), "%s/%s/state", path, names[i]);
-			(void)hv_store_printf(store, 0, key, "%d", XenbusStateClosed);
-		}
-		free(names);
-	}
-	hv_store_close(store);
-}
-
 static void guest_program(void *arg, uint16_t domid, int fd)
 {
 	struct hvd *hvd = arg;
@@ -99,7 +74,8 @@ static void guest_program(void *arg, uint16_t domid, int fd)
 	if (fd >= 0)
 		return;
 	xs_server_reset_ring(hvd->xenstore, domid);
-	close_frontends(hvd, domid);
+	if (hvd->tool)
+		tool_program_gone(hvd->tool, domid);
 	core_domain_program_gone(hvd->core, domid);
 }
 

@@ -69,6 +69,8 @@ int tool_autostart(struct tool *tool, const char *dir);
 void tool_domain_ended(struct tool *tool, uint16_t domid, unsigned int reason);
 /* The engine's started(): the start of @domid is over; @why: NULL, or what it has failed of. */
 void tool_domain_started(struct tool *tool, uint16_t domid, const char *why);
+/* The program that is the frontend of @domid's devices has died: their backends hear of it as of a close. */
+void tool_program_gone(struct tool *tool, uint16_t domid);
 /* The host ends: destroy every domain now; the next start is a host's start again. */
 void tool_end(struct tool *tool);
 

@@ -330,3 +330,25 @@ void tool_device_changed(struct tool *tool, const char *path)
 	else if (v && v->emulated)
 		tool_emulated_changed(v);
 }
+
+void tool_program_gone(struct tool *tool, uint16_t domid)
+{
+	struct tool_domain *d = tool_find(tool, domid);
+	char key[TOOL_PATH + 8];
+	struct list *n;
+
+	if (!d)
+		return;
+	list_for_each (&d->devices, n) {
+		struct tool_device *v = list_entry(n, struct tool_device, node);
+		char path[TOOL_PATH];
+		int rc;
+
+		tool_device_path(path, v, false);
+		snprintf(key, sizeof(key), "%s/state", path);
+		rc = hv_store_printf(tool->store, 0, key, "%d", XenbusStateClosed);
+		if (rc)
+			tool_event(tool, LOG_LEVEL_WARNING, "domain %u (%s): %s: %s", d->domid,
+				   tool_name(d), key, strerror(-rc));
+	}
+}

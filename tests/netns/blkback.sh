@@ -116,6 +116,19 @@ vxl cd-eject disks hdc
 blkback 5632 '.image == null' > /dev/null || fail "it still has its medium"
 vxl block-detach disks hdc
 
+echo "a frontend's program that dies: its disk closes, and the next one connects"
+vxl block-attach disks $images/raw.img,raw,xvda,rw
+netns-blk-front "$VIFROST_RUN_DIR/guests/$domid.sock" 51712 hammer 20000 17 > /run/log/front 2>&1 &
+front=$!
+wait_for 5 grep -q connected /run/log/front
+sleep 0.2
+kill -KILL $front
+wait $front && fail "it was not killed"
+closed() { blkback 51712 '.state == "Closed" or .state == "InitWait"' > /dev/null; }
+wait_for 5 closed || fail "still connected: $(blkback 51712 .state)"
+front 51712 write 0 8 3 flush read 0 8 3
+vxl block-detach disks xvda
+
 echo "a guest that dies in the middle leaves no image open"
 vxl block-attach disks format=qcow2,vdev=xvda,access=rw,target=$images/disk.qcow2
 front 51712 hammer 10000 13 > /run/log/front 2>&1 &
