@@ -6,7 +6,6 @@
 #include <grp.h>
 #include <linux/close_range.h>
 #include <linux/sched.h>
-#include <poll.h>
 #include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -18,10 +17,8 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
-#define START_MS 5000
 #define COPY_MAX (1ll << 30) /* bytes of a kernel or ramdisk */
 #define FD_HIGH	 128	     /* above all numbers that QEMU is given */
 #define NR_FDS	 (HVM_MAX_FILES + HVM_MAX_NICS)
@@ -29,12 +26,13 @@
 /* From the child to us, when it does not come to execute QEMU. */
 struct report {
 	int32_t error;
-	char what[32];
+	char why[ENGINE_WHY];
 };
 
 /* Descriptors and the numbers that they are to have in QEMU. */
 struct fds {
 	int fd[NR_FDS], number[NR_FDS];
+	const char *copy[NR_FDS]; /* its path, where QEMU is to have a copy */
 	unsigned int nr;
 	int qmp[2], log[2], report[2]; /* ours, QEMU's */
 };
@@ -73,46 +71,15 @@ int hvm_open_file(const char *path, bool writable, char why[ENGINE_WHY])
 	return fd;
 }
 
-/* One that QEMU's user may open once more by /proc/self/fd. */
-static int copy_file(const char *path, char why[ENGINE_WHY])
-{
-	int from = hvm_open_file(path, false, why), to, rc = 0;
-	off_t at = 0;
-	struct stat st;
-
-	if (from < 0)
-		return from;
-	to = memfd_create("vifrost-hvm", MFD_CLOEXEC | MFD_ALLOW_SEALING);
-	if (to < 0 || fstat(from, &st) < 0)
-		rc = -errno;
-	else if (!S_ISREG(st.st_mode) || !st.st_size || st.st_size > COPY_MAX)
-		rc = -EINVAL;
-	while (!rc && at < st.st_size) {
-		ssize_t n = sendfile(to, from, &at, (size_t)(st.st_size - at));
-
-		if (n <= 0 && (n == 0 || errno != EINTR))
-			rc = n ? -errno : -EIO;
-	}
-	if (!rc && fcntl(to, F_ADD_SEALS, F_SEAL_WRITE | F_SEAL_GROW | F_SEAL_SHRINK) < 0)
-		rc = -errno;
-	if (rc) {
-		snprintf(why, ENGINE_WHY, "%.160s cannot be read: %s", path,
-			 rc == -EINVAL ? "a file of 1 byte to 1 GiB is wanted" : strerror(-rc));
-		close_fd(&to);
-	}
-	close(from);
-	return rc ? rc : to;
-}
-
 static int open_files(const struct hvm_args *args, struct fds *fds, char why[ENGINE_WHY])
 {
 	for (unsigned int i = 0; i < args->nr_files; i++) {
 		const struct hvm_file *f = &args->files[i];
-		int fd = f->copy ? copy_file(f->path, why)
-				 : hvm_open_file(f->path, f->writable, why);
+		int fd = hvm_open_file(f->path, f->writable, why);
 
 		if (fd < 0)
 			return fd;
+		fds->copy[fds->nr] = f->copy ? f->path : NULL;
 		fds->number[fds->nr] = f->fd;
 		fds->fd[fds->nr++] = fd;
 	}
@@ -133,19 +100,63 @@ static int open_files(const struct hvm_args *args, struct fds *fds, char why[ENG
 static int open_sockets(struct fds *fds)
 {
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds->qmp) < 0 ||
-	    pipe2(fds->log, O_CLOEXEC | O_NONBLOCK) < 0 || pipe2(fds->report, O_CLOEXEC) < 0)
+	    pipe2(fds->log, O_CLOEXEC | O_NONBLOCK) < 0 ||
+	    pipe2(fds->report, O_CLOEXEC | O_NONBLOCK) < 0)
 		return -errno;
 	return 0;
 }
 
-static void fail(const struct fds *fds, const char *what)
+/* @hint: "", or what follows the cause. */
+static void fail_hint(const struct fds *fds, const char *what, const char *hint)
 {
 	struct report report = { .error = errno ? errno : EIO };
 
-	snprintf(report.what, sizeof(report.what), "%s", what);
+	snprintf(report.why, sizeof(report.why), "%.160s: %s%s", what, strerror(report.error),
+		 hint);
+	/* In one piece: a pipe takes so much, and it is empty. */
 	if (write(fds->report[1], &report, sizeof(report)) < 0)
 		_exit(2);
 	_exit(1);
+}
+
+static void fail(const struct fds *fds, const char *what)
+{
+	fail_hint(fds, what, "");
+}
+
+/* One that QEMU's user may open once more by /proc/self/fd. It may take its time: here it holds up nobody. */
+static int copy_file(int from)
+{
+	int to = memfd_create("vifrost-hvm", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	off_t at = 0;
+	struct stat st;
+
+	if (to < 0 || fstat(from, &st) < 0)
+		return -1;
+	errno = EINVAL;
+	if (!S_ISREG(st.st_mode) || !st.st_size || st.st_size > COPY_MAX)
+		return -1;
+	while (at < st.st_size) {
+		ssize_t n = sendfile(to, from, &at, (size_t)(st.st_size - at));
+
+		if (n == 0)
+			errno = EIO;
+		if (n <= 0 && (n == 0 || errno != EINTR))
+			return -1;
+	}
+	return fcntl(to, F_ADD_SEALS, F_SEAL_WRITE | F_SEAL_GROW | F_SEAL_SHRINK) < 0 ? -1 : to;
+}
+
+static void copy_files(struct fds *fds)
+{
+	for (unsigned int i = 0; i < fds->nr; i++) {
+		int copy = fds->copy[i] ? copy_file(fds->fd[i]) : fds->fd[i];
+
+		if (copy < 0)
+			fail_hint(fds, fds->copy[i],
+				  errno == EINVAL ? "; a file of 1 byte to 1 GiB is wanted" : "");
+		fds->fd[i] = copy;
+	}
 }
 
 /* Everything to its number, through numbers that are nobody's. */
@@ -205,13 +216,14 @@ static void child_main(const struct hvm_start *s, struct fds *fds)
 		fail(fds, "/dev/null");
 	if (s->cpus && sched_setaffinity(0, sizeof(cpu_set_t), s->cpus) < 0)
 		fail(fds, "cpus");
+	copy_files(fds);
 	place_fds(fds, null_fd);
 	umask(077);
 	errno = -drop_privileges(s->uid);
 	if (errno)
 		fail(fds, "privileges");
 	execve(program, (char *const *)s->args->argv, (char *const *)s->args->env);
-	fail(fds, "");
+	fail_hint(fds, program, errno == ENOENT ? "; install the package qemu-system-x86" : "");
 }
 
 /* Without libc's wrappers, whose locks another thread might hold; there is none, and will be none. */
@@ -229,31 +241,18 @@ static pid_t clone_process(int cgroup_fd, int *pidfd)
 	return (pid_t)syscall(SYS_clone3, &args, sizeof(args));
 }
 
-/* An end of file says that QEMU is executed. */
-static int await_exec(const struct hvm_start *s, const struct fds *fds, char why[ENGINE_WHY])
+/* An end of file says that QEMU is executed, or that the process has died without a word. */
+int hvm_start_report(int report_fd, char why[ENGINE_WHY])
 {
-	struct pollfd p = { .fd = fds->report[0], .events = POLLIN };
 	struct report report;
-	ssize_t n;
+	ssize_t n = read(report_fd, &report, sizeof(report));
 
-	if (poll(&p, 1, START_MS) <= 0) {
-		snprintf(why, ENGINE_WHY, "QEMU did not start within %d s", START_MS / 1000);
-		return -ETIMEDOUT;
-	}
-	n = read(fds->report[0], &report, sizeof(report));
-	if (n == 0)
-		return 0;
-	if (n != sizeof(report)) {
-		snprintf(why, ENGINE_WHY, "QEMU's process died while starting");
+	if (n <= 0)
+		return n == 0 ? 0 : errno == EAGAIN ? 1 : -errno;
+	if (n != sizeof(report))
 		return -EIO;
-	}
-	report.what[sizeof(report.what) - 1] = '\0';
-	if (report.what[0])
-		snprintf(why, ENGINE_WHY, "%s: %s", report.what, strerror(report.error));
-	else
-		snprintf(why, ENGINE_WHY, "%.120s: %s%s", s->args->program, strerror(report.error),
-			 report.error == ENOENT ? "; install the package qemu-system-x86" : "");
-	return -report.error;
+	snprintf(why, ENGINE_WHY, "%.*s", ENGINE_WHY - 1, report.why);
+	return report.error > 0 ? -report.error : -EIO;
 }
 
 static void close_fds(struct fds *fds)
@@ -282,14 +281,7 @@ static int run(struct hvm_start *s, struct fds *fds, char why[ENGINE_WHY])
 		snprintf(why, ENGINE_WHY, "QEMU's process: %s", strerror(-rc));
 		return rc;
 	}
-	close_fd(&fds->report[1]);
-	rc = await_exec(s, fds, why);
-	if (rc < 0) {
-		syscall(SYS_pidfd_send_signal, s->pidfd, SIGKILL, NULL, 0);
-		waitpid(s->pid, NULL, 0);
-		close_fd(&s->pidfd);
-	}
-	return rc;
+	return 0;
 }
 
 int hvm_start(struct hvm_start *s, char why[ENGINE_WHY])
@@ -297,7 +289,7 @@ int hvm_start(struct hvm_start *s, char why[ENGINE_WHY])
 	struct fds fds = { .qmp = { -1, -1 }, .log = { -1, -1 }, .report = { -1, -1 } };
 	int rc;
 
-	s->qmp_fd = s->log_fd = s->pidfd = -1;
+	s->qmp_fd = s->log_fd = s->report_fd = s->pidfd = -1;
 	rc = open_files(s->args, &fds, why);
 	if (rc < 0)
 		goto out;
@@ -311,7 +303,8 @@ int hvm_start(struct hvm_start *s, char why[ENGINE_WHY])
 		goto out;
 	s->qmp_fd = fds.qmp[0];
 	s->log_fd = fds.log[0];
-	fds.qmp[0] = fds.log[0] = -1;
+	s->report_fd = fds.report[0];
+	fds.qmp[0] = fds.log[0] = fds.report[0] = -1;
 out:
 	close_fds(&fds);
 	return rc;

@@ -20,14 +20,20 @@ struct hvm_start {
 	const cpu_set_t *cpus; /* NULL: any */
 	uid_t uid;	       /* and gid */
 	/* Out; the caller's. */
-	int qmp_fd; /* our end */
-	int log_fd; /* what QEMU prints, non-blocking; what nobody reads is lost */
+	int qmp_fd;    /* our end */
+	int log_fd;    /* what QEMU prints, non-blocking; what nobody reads is lost */
+	int report_fd; /* of hvm_start_report() */
 	int pidfd;
 	pid_t pid;
 };
 
-/* @why: which file, TAP or program, and what is wrong with it. On failure nothing is left. */
+/*
+ * Waits for nothing. @why: which file or TAP, and what is wrong with it. On failure nothing is left; what
+ * the process fails of before QEMU is executed is told by hvm_start_report(), and then it ends.
+ */
 int hvm_start(struct hvm_start *s, char why[ENGINE_WHY]);
+/* Return: 0: QEMU is executed; 1: not yet, nor has it failed; -errno with @why. Once told, it is told no more. */
+int hvm_start_report(int report_fd, char why[ENGINE_WHY]);
 
 /* For a disk, by us: a regular file or block device. Return: descriptor; -errno with @why. */
 int hvm_open_file(const char *path, bool writable, char why[ENGINE_WHY]);

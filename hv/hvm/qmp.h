@@ -2,7 +2,7 @@
 /*
  * A client of QEMU's machine protocol (docs/interop/qmp-spec in QEMU): one JSON object a line. QEMU
  * runs what a guest may have taken over: what it says is bounded, and trusted with nothing but
- * that guest. One thread, the loop's. Nothing blocks but qmp_settle().
+ * that guest. One thread, the loop's. Nothing blocks.
  */
 #ifndef HV_HVM_QMP_H
 #define HV_HVM_QMP_H
@@ -51,13 +51,9 @@ void qmp_destroy(struct qmp *q);
 int qmp_call(struct qmp *q, const char *command, json_t *arguments, int fd, qmp_reply_fn *reply,
 	     void *arg);
 
-/**
- * qmp_settle() - Outside of the loop, wait until all calls are answered
- * @alive_fd:	Readable when there is nobody left to answer
- * Return: 0; -ETIMEDOUT; -EPIPE: closed, and the calls failed.
- */
-int qmp_settle(struct qmp *q, int alive_fd, unsigned int timeout_ms);
-/* Take in all that is there, up to the end of file. */
+/* Not from the end of the connection on: within answers that fail of it, too. */
+bool qmp_is_open(const struct qmp *q);
+/* Take in what is there, up to the end of file, and no more than a socket holds. */
 void qmp_drain(struct qmp *q);
 
 #endif

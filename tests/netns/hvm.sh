@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
 # Timeout: 240
-# Cost: 60
+# Cost: 68
 # Domains of type hvm: Debian's kernel on machines that QEMU emulates, without KVM, so that this runs anywhere.
 #
 #	h1, e1000 ------ vif<n>.0-emu --+
@@ -296,6 +296,82 @@ for order in dc cd; do
 	vxl destroy "boot-$order"
 done
 
+# Nobody waits for a QEMU that takes its time to start: one that only starts when it may.
+cat > /run/slow-qemu <<-'END'
+	#!/bin/bash
+	until [ -e /run/go ]; do sleep 0.1; done
+	exec /usr/bin/qemu-system-x86_64 "$@"
+END
+chmod 755 /run/slow-qemu
+# $1 name; lines of xl.cfg on stdin. A machine that prints P and panics, or, with boot="d", prints D.
+small_cfg() {
+	cat > "/run/log/$1.cfg" <<-END
+		name = "$1"
+		builder = "hvm"
+		memory = 16
+		boot = "c"
+		disk = [ "file:/run/panic.img,hda,w", "file:/run/cd.iso,hdc:cdrom,r" ]
+		vnc = 0
+		serial = "pty"
+		$(cat)
+	END
+}
+{
+	# mov dx, 0x3f8; mov al, 'P'; out dx, al; mov al, '\n'; out dx, al; mov dx, 0x505; mov al, 1; out dx, al; hlt
+	printf '\xba\xf8\x03\xb0P\xee\xb0\x0a\xee\xba\x05\x05\xb0\x01\xee\xf4\xeb\xfd' | dd bs=510 conv=sync status=none
+	printf '\x55\xaa'
+} > /run/panic.img
+truncate -s 1M /run/panic.img
+small_cfg slow <<< $'boot = "d"\ndevice_model_override = "/run/slow-qemu"'
+vxl create -q /run/log/slow.cfg &
+create=$!
+wait_for 5 vxl domid slow > /dev/null
+# It is asked while it waits; another comes and goes; paused and let go, it has its way when it runs.
+timeout 5 vxl list > /dev/null
+small_cfg other <<< 'boot = "d"'
+timeout 20 vxl create -q /run/log/other.cfg
+vxl destroy other
+vxl pause slow
+vxl unpause slow
+kill -0 $create
+touch /run/go
+wait $create
+wait_for 20 grep -q '^D' "$(console_log slow)"
+vxl destroy slow
+# Destroyed, or left by its vifrost-hvd, while it starts: nothing is left of it.
+rm /run/go
+vxl create -q /run/log/slow.cfg > /run/log/out 2>&1 &
+create=$!
+wait_for 5 vxl domid slow > /dev/null
+slow=$(guest_pid slow)
+vxl destroy slow
+not wait $create
+wait_for 5 not kill -0 "$slow" 2> /dev/null
+vxl create -q /run/log/slow.cfg > /run/log/out 2>&1 &
+create=$!
+wait_for 5 vxl domid slow > /dev/null
+slow=$(guest_pid slow)
+daemon_stop vifrost-hvd KILL
+daemon_start vifrost-hvd
+not wait $create
+wait_for 5 gone slow
+wait_for 5 not kill -0 "$slow" 2> /dev/null
+
+# A guest's panic and its QEMU's death are crashes: on_crash says what comes of them.
+panics() { grep -c '^P' "$(console_log panic)"; }
+panicked() { [ "$(panics)" -gt 1 ]; }
+small_cfg panic <<< 'on_crash = "restart"'
+vxl create -q /run/log/panic.cfg
+wait_for 30 panicked
+vxl destroy panic
+vxl dmesg | grep -q '(panic) has shut down: crash'
+small_cfg kept <<< $'boot = "d"\non_crash = "preserve"'
+vxl create -q /run/log/kept.cfg
+kill -KILL "$(guest_pid kept)"
+is_crashed() { [ "$(vxl list kept | awk 'NR == 2 { print $5 }')" = ---sc- ]; }
+wait_for 5 is_crashed
+vxl destroy kept
+
 # What QEMU cannot do is said by vxl create, and nothing is left.
 refused() {
 	local pattern=$1
@@ -312,5 +388,12 @@ refused 'QEMU: .*keymap' 'keymap="xx"'
 refused 'no-such-qemu: No such file' 'device_model_override="/run/no-such-qemu"'
 ip tuntap add taken-emu mode tap
 refused 'taken-emu cannot be made' 'vif=["vifname=taken"]'
+printf '#!/bin/bash\nexit 3\n' > /run/dead-qemu
+printf '#!/bin/bash\necho "{}" >&3; sleep 60\n' > /run/mad-qemu
+chmod 755 /run/dead-qemu /run/mad-qemu
+refused 'QEMU ended with status 3' 'device_model_override="/run/dead-qemu"'
+refused 'QEMU sent something that is no QMP message' 'device_model_override="/run/mad-qemu"'
+: > /run/empty
+refused '/run/empty: Invalid argument; a file of 1 byte to 1 GiB is wanted' 'ramdisk="/run/empty"'
 ip link delete taken-emu
 test_end

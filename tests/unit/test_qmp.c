@@ -3,11 +3,13 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -287,25 +289,70 @@ static void test_descriptor(void **state)
 	end(&p);
 }
 
-static void test_settle(void **state)
+/* Values within values, an endless string, an id of any number: one line each. */
+static void test_monsters(void **state)
 {
-	struct peer p;
-	int alive[2];
+	static const struct {
+		const char *head;
+		char fill;
+	} monsters[] = { { "", '[' },
+			 { "{\"a\":", '[' },
+			 { "{\"event\":\"", 'x' },
+			 { "{\"id\":", '9' },
+			 { "{\"error\":{\"desc\":\"", '\\' } };
+	char *line = malloc(QMP_LINE_MAX);
 
 	(void)state;
-	assert_int_equal(pipe(alive), 0);
-	start(&p, false);
-	assert_int_equal(qmp_settle(p.qmp, alive[0], 30), -ETIMEDOUT);
-	assert_int_equal(
-		write(p.fd, GREETING "{\"return\": {}, \"id\": 1}\n", strlen(GREETING) + 24),
-		(ssize_t)strlen(GREETING) + 24);
-	assert_int_equal(qmp_settle(p.qmp, alive[0], 1000), 0);
-	assert_int_equal(qmp_call(p.qmp, "stop", NULL, -1, reply, &p), 0);
-	assert_int_equal(write(alive[1], "x", 1), 1);
-	assert_int_equal(qmp_settle(p.qmp, alive[0], 1000), -EPIPE);
-	assert_int_equal(p.nr_replies, 1);
-	close(alive[0]);
-	close(alive[1]);
+	for (size_t i = 0; i < sizeof(monsters) / sizeof(*monsters); i++) {
+		size_t size = QMP_LINE_MAX - 1, sent = 0;
+		struct peer p;
+
+		memset(line, monsters[i].fill, size);
+		memcpy(line, monsters[i].head, strlen(monsters[i].head));
+		line[size - 1] = '\n';
+		greet(&p);
+		assert_int_equal(qmp_call(p.qmp, "stop", NULL, -1, reply, &p), 0);
+		while (sent < size) {
+			ssize_t n = send(p.fd, line + sent, size - sent, MSG_DONTWAIT);
+
+			sent += n > 0 ? (size_t)n : 0;
+			loop_turn(p.loop, 0);
+		}
+		turn(&p);
+		assert_int_equal(p.nr_closed, 1);
+		assert_int_equal(p.nr_replies, 1);
+		assert_string_equal(p.events, "");
+		end(&p);
+	}
+	free(line);
+}
+
+/* Events without an end, as fast as they can be written: whoever reads them has turns for others. */
+static void test_flood(void **state)
+{
+	static const char events[] = "{\"event\":\"A\"}\n{\"event\":\"A\"}\n{\"event\":\"A\"}\n";
+	struct peer p;
+	pid_t pid;
+
+	(void)state;
+	greet(&p);
+	pid = fork();
+	if (pid == 0) {
+		close(p.ours);
+		while (send(p.fd, events, sizeof(events) - 1, MSG_NOSIGNAL) > 0)
+			;
+		_exit(0);
+	}
+	alarm(60);
+	for (int i = 0; i < 3; i++) {
+		assert_true(loop_turn(p.loop, 1000) > 0);
+		qmp_drain(p.qmp);
+	}
+	alarm(0);
+	assert_int_equal(p.nr_closed, 0);
+	assert_memory_equal(p.events, "A;A;A;", 6);
+	kill(pid, SIGKILL);
+	waitpid(pid, NULL, 0);
 	end(&p);
 }
 
@@ -316,7 +363,7 @@ int main(void)
 		cmocka_unit_test(test_bad_lines), cmocka_unit_test(test_long_line),
 		cmocka_unit_test(test_end),	  cmocka_unit_test(test_too_many),
 		cmocka_unit_test(test_resumed),	  cmocka_unit_test(test_descriptor),
-		cmocka_unit_test(test_settle),
+		cmocka_unit_test(test_monsters),  cmocka_unit_test(test_flood),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

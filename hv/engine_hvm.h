@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Between the files of the engine "hvm": its row, its start, what QEMU says, and what is plugged in. */
+#ifndef HV_ENGINE_HVM_H
+#define HV_ENGINE_HVM_H
+
+#include "base/log.h"
+#include "hv/engine_priv.h"
+#include "hv/hvm/hvm_start.h"
+#include "hv/hvm/qmp.h"
+
+#define HVM_LAUNCH_MAGIC 0x314d5648u
+#define HVM_CONFIG_MAX	 65536
+#define HVM_LOG_LINE	 256
+#define HVM_FDSET_FIRST	 1000 /* of media; those of the start have their descriptor's number */
+
+/* Kept beside the record; QEMU does not have it. */
+struct hvm_launch {
+	uint32_t magic;
+	uint32_t has_reason, reason; /* as QEMU said */
+	uint32_t next_fdset;
+	uint64_t kill_at_ms; /* CLOCK_MONOTONIC; 0: not asked to end */
+	uint32_t vnc_port;   /* 0: none */
+	char vnc_address[64];
+	char tty[64];
+	char config[HVM_CONFIG_MAX];
+};
+
+struct hvm_domain {
+	struct engine_domain *d;
+	struct qmp *qmp;
+	struct loop_fd log_watcher;
+	struct loop_timer grace;
+	char line[HVM_LOG_LINE];
+	size_t nr_line;
+	char first[HVM_LOG_LINE]; /* line that QEMU printed */
+	struct log_limit limit;
+	/* Until it is started. */
+	struct loop_timer start_timer; /* its time is up; or, when settled, it is to be told */
+	int report_fd;		       /* of hvm_start() */
+	bool settled;		       /* its start's calls are answered */
+	bool stands;		       /* until it is told "cont" */
+	char refused[ENGINE_WHY];      /* why its start has failed */
+	struct hvm_nic vhost[HVM_MAX_NICS];
+	unsigned int nr_vhost;
+};
+
+/* engine_hvm_start.c: QEMU's process, until what it is made of is there. */
+bool hvm_has_kvm(void);
+int hvm_build_args(const json_t *config, const char *tty, uint16_t domid, bool paused,
+		   struct hvm_args *args, char why[ENGINE_WHY]);
+/* As engine_ops has them. */
+int hvm_engine_start(struct engine_domain *d, const struct engine_config *c,
+		     const struct cgroup_join *join, bool paused, char why[ENGINE_WHY]);
+void hvm_why_not(struct engine_domain *d, char why[ENGINE_WHY]);
+/* Of @h->start_timer. */
+void hvm_start_timer(void *arg);
+
+/* engine_hvm_control.c: what QEMU says, by QMP and on its standard error. */
+int hvm_listen(struct engine_domain *d, bool restored);
+void hvm_forget(struct engine_domain *d);
+/* Its power button's time, from d->launch. */
+int hvm_set_grace(struct hvm_domain *h);
+unsigned int hvm_end_reason(struct engine_domain *d);
+/* Take in what it has said and nobody has heard yet. */
+void hvm_hear_out(struct hvm_domain *h);
+/* How its process ended, as the end of a sentence. */
+void hvm_how_it_ended(const struct engine_domain *d, char text[ENGINE_WHY]);
+
+/* engine_hvm_device.c */
+/* A card whose frames are vifrost-netback's. */
+int hvm_plug_vhost(struct hvm_domain *h, const struct hvm_nic *nic);
+
+#endif

@@ -1,0 +1,286 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* What vifrost-hvd makes of what QEMU says and of how it ends. A child that sleeps is its process. */
+#include <errno.h>
+#include <fcntl.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+#include <xen/sched.h>
+
+#include "base/clock.h"
+#include "hv/engine_hvm.h"
+
+#define DOMID	7
+#define WAIT_MS 5000
+
+struct fixture {
+	struct loop *loop;
+	struct engine *engine;
+	struct engine_domain *d;
+	int qemu, log; /* its ends */
+	pid_t pid;
+	char dir[64];
+	unsigned int nr_stopped, nr_started, reason;
+	char why[ENGINE_WHY];
+};
+
+static void stopped(void *arg, uint16_t domid, unsigned int reason)
+{
+	struct fixture *f = arg;
+
+	assert_int_equal(domid, DOMID);
+	f->nr_stopped++;
+	f->reason = reason;
+}
+
+static void started(void *arg, uint16_t domid, const char *why)
+{
+	struct fixture *f = arg;
+
+	assert_int_equal(domid, DOMID);
+	f->nr_started++;
+	snprintf(f->why, sizeof(f->why), "%s", why ? why : "");
+}
+
+static int shared(size_t size)
+{
+	int fd = memfd_create("test", MFD_CLOEXEC);
+
+	assert_true(fd >= 0);
+	assert_int_equal(ftruncate(fd, (off_t)size), 0);
+	return fd;
+}
+
+static void make_process(struct fixture *f)
+{
+	int pair[2], log[2];
+
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), 0);
+	assert_int_equal(pipe2(log, O_CLOEXEC | O_NONBLOCK), 0);
+	f->d->fds[PART_CONTROL] = pair[0];
+	f->qemu = pair[1];
+	f->d->fds[PART_LOG] = log[0];
+	f->log = log[1];
+	f->pid = fork();
+	if (f->pid == 0) {
+		pause();
+		_exit(0);
+	}
+	f->d->fds[PART_FIRST] = (int)syscall(SYS_pidfd_open, f->pid, 0);
+	assert_true(f->d->fds[PART_FIRST] >= 0);
+}
+
+static int setup(void **state)
+{
+	struct fixture *f = calloc(1, sizeof(*f));
+	struct engine_hooks hooks = { stopped, started, f };
+
+	snprintf(f->dir, sizeof(f->dir), "/tmp/vf.hvm.XXXXXX");
+	assert_non_null(mkdtemp(f->dir));
+	assert_int_equal(loop_create(&f->loop), 0);
+	assert_int_equal(engine_create(&(struct engine_params){ .loop = f->loop, .rundir = f->dir },
+				       &f->engine),
+			 0);
+	engine_set_hooks(f->engine, &hooks);
+	f->d = engine_domain_alloc(f->engine, DOMID);
+	f->d->ops = engine_ops_find("hvm");
+	f->d->fds[PART_STATE] = shared(sizeof(struct engine_record));
+	f->d->fds[PART_LAUNCH] = shared(sizeof(struct hvm_launch));
+	assert_int_equal(engine_domain_map(f->d), 0);
+	assert_int_equal(engine_domain_map_launch(f->d), 0);
+	f->d->record->state = ENGINE_RUNNING;
+	make_process(f);
+	*state = f;
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	struct fixture *f = *state;
+
+	engine_destroy(f->engine);
+	loop_destroy(f->loop);
+	kill(f->pid, SIGKILL);
+	waitpid(f->pid, NULL, 0);
+	close(f->qemu);
+	close(f->log);
+	rmdir(f->dir);
+	free(f);
+	return 0;
+}
+
+static void listen_as(struct fixture *f, bool restored)
+{
+	assert_int_equal(hvm_listen(f->d, restored), 0);
+	assert_int_equal(engine_domain_watch(f->d), 0);
+}
+
+static void say(struct fixture *f, const char *text)
+{
+	assert_int_equal(write(f->qemu, text, strlen(text)), (ssize_t)strlen(text));
+	while (loop_turn(f->loop, 0) > 0)
+		;
+}
+
+/* Until the end of its process has been seen. */
+static void await_end(struct fixture *f)
+{
+	uint64_t deadline = clock_ms() + WAIT_MS;
+
+	while (!f->nr_stopped && !f->nr_started && clock_ms() < deadline)
+		loop_turn(f->loop, 100);
+}
+
+#define EVENT(name, data) "{\"event\": \"" name "\", \"data\": " data "}\r\n"
+
+/* What it says before it ends, its end, and what that is to the toolstack. */
+static const struct {
+	const char *said;
+	int signo;
+	unsigned int reason;
+} ends[] = {
+	{ EVENT("SHUTDOWN", "{\"guest\": true, \"reason\": \"guest-shutdown\"}"), SIGKILL,
+	  SHUTDOWN_poweroff },
+	{ EVENT("SHUTDOWN", "{\"guest\": true, \"reason\": \"guest-reset\"}"), SIGTERM,
+	  SHUTDOWN_reboot },
+	{ EVENT("SHUTDOWN", "{\"guest\": false, \"reason\": \"host-signal\"}"), SIGTERM,
+	  SHUTDOWN_poweroff },
+	{ EVENT("GUEST_PANICKED", "{\"action\": \"poweroff\"}")
+		  EVENT("SHUTDOWN", "{\"guest\": true, \"reason\": \"guest-shutdown\"}"),
+	  SIGTERM, SHUTDOWN_crash },
+	{ EVENT("SHUTDOWN", "{\"guest\": true, \"reason\": \"guest-panic\"}"), SIGTERM,
+	  SHUTDOWN_crash },
+	/* The first of two is what counts; one of an unknown cause is none. */
+	{ EVENT("SHUTDOWN", "{\"reason\": \"guest-reset\"}")
+		  EVENT("SHUTDOWN", "{\"reason\": \"guest-shutdown\"}"),
+	  SIGTERM, SHUTDOWN_reboot },
+	{ EVENT("SHUTDOWN", "{\"reason\": \"no-such\"}") EVENT("SHUTDOWN", "[]")
+		  EVENT("SHUTDOWN", "{\"reason\": 5}") "{\"event\": \"SHUTDOWN\"}\n",
+	  SIGTERM, SHUTDOWN_crash },
+	/* Killed, out of the blue. */
+	{ "", SIGKILL, SHUTDOWN_crash },
+	{ EVENT("STOP", "{}"), SIGABRT, SHUTDOWN_crash },
+	/* What is no QMP ends it. */
+	{ "SHUTDOWN\nSHUTDOWN\n", 0, SHUTDOWN_crash },
+	{ EVENT("SHUTDOWN", "{\"reason\": \"guest-shutdown\"}") "[]\n", 0, SHUTDOWN_poweroff },
+};
+
+static void how_it_ends(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < sizeof(ends) / sizeof(*ends); i++) {
+		void *own;
+		struct fixture *f;
+
+		setup(&own);
+		f = own;
+		listen_as(f, true);
+		say(f, ends[i].said);
+		if (ends[i].signo)
+			kill(f->pid, ends[i].signo);
+		await_end(f);
+		if (f->nr_stopped != 1 || f->reason != ends[i].reason)
+			fail_msg("%s: stopped %u times, reason %u", ends[i].said, f->nr_stopped,
+				 f->reason);
+		assert_int_equal(f->d->record->state, ENGINE_STOPPED);
+		teardown(&own);
+	}
+}
+
+/* An answer to a call of its start that says no, an end, a line that is none: why it does not start. */
+static const struct {
+	const char *said, *printed, *why;
+	bool dies;
+} failures[] = {
+	{ "", "qemu-system-x86_64: -drive x: no such\n", "QEMU: -drive x: no such", true },
+	{ "", "a\033[2J\n", "QEMU: a?[2J", true },
+	{ "", "", "QEMU was killed by signal 9 (Killed)", true },
+	{ "{\"QMP\": {}}\n{\"retu", "", "QEMU was killed by signal 9 (Killed)", true },
+	{ "{\"QMP\": {}}\nnonsense\n", "", "QEMU sent a line that is no JSON object", false },
+	{ "{\"QMP\": {}}\n{}\n", "", "QEMU sent something that is no QMP message", false },
+};
+
+static void why_it_does_not_start(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < sizeof(failures) / sizeof(*failures); i++) {
+		void *own;
+		struct fixture *f;
+
+		setup(&own);
+		f = own;
+		f->d->record->starting = 1;
+		listen_as(f, false);
+		assert_int_equal(write(f->log, failures[i].printed, strlen(failures[i].printed)),
+				 (ssize_t)strlen(failures[i].printed));
+		say(f, failures[i].said);
+		if (failures[i].dies)
+			kill(f->pid, SIGKILL);
+		await_end(f);
+		assert_int_equal(f->nr_started, 1);
+		assert_string_equal(f->why, failures[i].why);
+		assert_int_equal(f->nr_stopped, 0);
+		assert_int_equal(f->d->record->state, ENGINE_STOPPED);
+		teardown(&own);
+	}
+}
+
+/* Its predecessor has ended amidst its start. */
+static void a_start_that_is_left(void **state)
+{
+	struct fixture *f = *state;
+
+	f->d->record->starting = 1;
+	listen_as(f, true);
+	await_end(f);
+	assert_int_equal(f->nr_started, 1);
+	assert_string_equal(f->why, "vifrost-hvd ended while it was starting");
+}
+
+/* Paused while it starts: it is told when it has. */
+static void paused_meanwhile(void **state)
+{
+	struct fixture *f = *state;
+	char text[256] = "";
+
+	f->d->record->starting = 1;
+	listen_as(f, false);
+	assert_int_equal(engine_pause(f->engine, DOMID, NULL, NULL), 0);
+	say(f, "{\"QMP\": {}}\n");
+	assert_true(recv(f->qemu, text, sizeof(text) - 1, MSG_DONTWAIT) > 0);
+	assert_null(strstr(text, "stop"));
+	((struct hvm_domain *)f->d->own)->settled = true;
+	hvm_start_timer(f->d->own);
+	assert_int_equal(f->nr_started, 1);
+	assert_string_equal(f->why, "");
+	say(f, "");
+	memset(text, 0, sizeof(text));
+	assert_true(recv(f->qemu, text, sizeof(text) - 1, MSG_DONTWAIT) > 0);
+	assert_non_null(strstr(text, "\"stop\""));
+}
+
+#define TEST(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(how_it_ends),
+		cmocka_unit_test(why_it_does_not_start),
+		TEST(a_start_that_is_left),
+		TEST(paused_meanwhile),
+	};
+
+	log_init("test", LOG_LEVEL_ERR);
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
