@@ -110,6 +110,10 @@ static void test_guide(void **state)
 }
 
 /* What an argument vector must have, or ("!...") must not. */
+#define DEVICES                                                                                    \
+	"disk=['/a,raw,hda,rw','/b,raw,vdb,rw','/c.iso,raw,hdc,ro,cdrom']\n"                       \
+	"vif=['model=e1000','model=e1000']"
+
 static const struct {
 	const char *text, *parts[4];
 } good[] = {
@@ -135,11 +139,37 @@ static const struct {
 	{ "acpi=0\nhpet=0\napic=0\npae=0", { "acpi=off,hpet=off", "-cpu max,apic=off,pae=off" } },
 	{ "vif=['model=vhost-user']", { "mode=control -S", "!netdev", "!virtio" } },
 	{ "localtime=0", { "-rtc base=utc" } },
+	{ "localtime=1", { "-rtc base=localtime", "!base=utc" } },
+	/* 64 numbers a letter, in the order of boot=; within one, in that of the devices. */
+	{ "boot='cdn'\n" DEVICES,
+	  { "drive=disk-hda-node,bootindex=1", "drive=disk-hdc-node,bootindex=67",
+	    "netdev=net0,bootindex=132", "drive=disk-vdb-node,bootindex=2" } },
+	{ "boot='ndc'\n" DEVICES,
+	  { "drive=disk-hda-node,bootindex=129", "drive=disk-hdc-node,bootindex=67",
+	    "netdev=net0,bootindex=4", "netdev=net1,bootindex=5" } },
+	{ "boot='d'\n" DEVICES,
+	  { "disk-hdc-node,bootindex=1", "drive=disk-hda-node -",
+	    "netdev=net0,romfile= ", "-boot strict=on" } },
+	{ "boot='n'\n" DEVICES,
+	  { "netdev=net1,bootindex=2", "drive=disk-hda-node -", "drive=disk-hdc-node -" } },
+	{ DEVICES,
+	  { "drive=disk-hda-node,bootindex=1", "drive=disk-hdc-node,bootindex=67",
+	    "netdev=net0,romfile= " } },
 	{ "usb=1", { "piix3-usb-uhci,id=usb", "!usb-tablet" } },
+	{ "usb=0", { "!usb-uhci", "usb=off" } },
+	{ "usb=0\nusbdevice='tablet'", { "piix3-usb-uhci,id=usb", "usb-tablet,bus=usb.0" } },
+	{ "usb=1\nusbdevice='mouse'\nusbversion=2",
+	  { "-device usb-ehci,id=usb", "usb-mouse,bus=usb.0" } },
 	{ "usbversion=3\nusbdevice=['mouse','keyboard']",
 	  { "nec-usb-xhci", "usb-mouse,bus=usb.0", "usb-kbd,bus=usb.0" } },
 	{ "serial='none'", { "!isa-serial", "!chardev serial" } },
+	{ "serial='pty'",
+	  { "-chardev serial,id=console,path=/dev/pts/9", "isa-serial,chardev=console" } },
 	{ "sdl=1", { "-display sdl,gl=off", "!-vnc" } },
+	{ "sdl=1\nopengl=1", { "-display sdl,gl=on", "!-vnc" } },
+	{ "sdl=1\nvnc=1", { "-display sdl,gl=off", "-vnc none" } },
+	{ "sdl=0\nvnc=0", { "-display none", "!sdl", "!-vnc" } },
+	{ "sdl=1\nvnc=1\nnographic=1", { "-display none", "!sdl", "!-vnc" } },
 	{ "vnc=0", { "-display none", "!-vnc" } },
 	{ "nographic=1", { "-display none", "!VGA" } },
 	{ "vga='cirrus'\nkeymap='de'", { "-device cirrus-vga", "-k de" } },
@@ -258,6 +288,67 @@ static void test_commas(void **state)
 	json_decref(config);
 }
 
+/* Where an X server is, and who may use it: QEMU's environment has nothing else. */
+static void test_sdl(void **state)
+{
+	static const struct {
+		const char *text, *env[2];
+	} cases[] = {
+		{ "vnc=1", { NULL } },
+		{ "sdl=1", { "DISPLAY=:0" } },
+		{ "sdl=1\ndisplay=':7'\nxauthority='/root/.Xauthority'",
+		  { "DISPLAY=:7", "XAUTHORITY=/root/.Xauthority" } },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+		json_t *config = config_of(cases[i].text);
+		struct hvm_args args;
+		char why[ENGINE_WHY];
+		unsigned int nr = 0;
+
+		assert_int_equal(hvm_args_build(config, &host, false, &args, why), 0);
+		for (; nr < 2 && cases[i].env[nr]; nr++)
+			assert_string_equal(args.env[nr], cases[i].env[nr]);
+		assert_int_equal(args.nr_env, nr);
+		assert_null(args.env[nr]);
+		hvm_args_fini(&args);
+		json_decref(config);
+	}
+}
+
+/* A key that there is none of, or a value that no key has: where it stands in the file. */
+static void test_unknown(void **state)
+{
+	static const struct {
+		const char *text;
+		unsigned int line, column;
+		const char *hint;
+	} cases[] = {
+		{ "usbdevices='tablet'\n", 4, 1, "usbdevice" },
+		{ "memory=64\n  local_time=1\n", 5, 3, "localtime" },
+		{ "vnc=1 \nsdll=1\n", 5, 1, "sdl" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+		struct diags diags = { 0 };
+		json_t *config = NULL;
+		char *whole;
+
+		assert_true(asprintf(&whole, "%s%s", HEAD, cases[i].text) > 0);
+		assert_int_not_equal(
+			xlcfg_parse("f", whole, strlen(whole), NULL, 0, &diags, &config), 0);
+		assert_int_equal(diags.nr, 1);
+		assert_int_equal(diags.v[0].line, cases[i].line);
+		assert_int_equal(diags.v[0].column, cases[i].column);
+		assert_non_null(strstr(diags.v[0].hint, cases[i].hint));
+		assert_null(config);
+		diags_fini(&diags);
+		free(whole);
+	}
+}
+
 /* vnclisten=, vncdisplay= and vncunused=. */
 static void test_vnc(void **state)
 {
@@ -313,6 +404,7 @@ int main(void)
 		cmocka_unit_test(test_guide), cmocka_unit_test(test_good),
 		cmocka_unit_test(test_bad),   cmocka_unit_test(test_commas),
 		cmocka_unit_test(test_vnc),   cmocka_unit_test(test_kvm),
+		cmocka_unit_test(test_sdl),   cmocka_unit_test(test_unknown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
