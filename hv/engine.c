@@ -371,6 +371,14 @@ int engine_ask(struct engine *e, uint16_t domid, const struct engine_question *q
 	return d->record->state == ENGINE_CREATED ? -EINVAL : d->ops->ask(d, q);
 }
 
+unsigned int engine_copied(struct engine *e, uint16_t domid,
+			   struct engine_round rounds[ENGINE_MAX_ROUNDS])
+{
+	struct engine_domain *d = engine_find(e, domid);
+
+	return d && d->ops->copied && d->launch ? d->ops->copied(d, rounds) : 0;
+}
+
 int engine_info(struct engine *e, uint16_t domid, struct engine_info *info)
 {
 	struct engine_domain *d = engine_find(e, domid);

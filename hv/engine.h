@@ -139,10 +139,13 @@ enum engine_what {
 	ENGINE_TRIGGER,	   /* arg: enum engine_trigger, vcpu */
 	ENGINE_DUMP_CORE,  /* fd */
 	ENGINE_MAX_MEMORY, /* value: bytes */
-	ENGINE_SAVE,	   /* fd; after SHUTDOWN_suspend */
+	ENGINE_SAVE,	   /* fd; after SHUTDOWN_suspend; arg: 1: what ENGINE_COPY has left */
 	ENGINE_RESUME,	   /* after SHUTDOWN_suspend: it goes on, as if that had been cancelled */
 	ENGINE_PAUSE,	   /* engine_pause() asks this and the next */
 	ENGINE_UNPAUSE,
+	/* fd: a FIFO, not blocking: its memory, while it runs; answered when little is left, which is noted on */
+	ENGINE_COPY,
+	ENGINE_COPY_END, /* it is not; where it was not, nothing happens */
 };
 
 enum engine_trigger {
@@ -165,6 +168,18 @@ struct engine_question {
 
 /* Ask a domain with a kernel of its own. -EOPNOTSUPP: others; -errno: done() is not called. */
 int engine_ask(struct engine *engine, uint16_t domid, const struct engine_question *question);
+
+#define ENGINE_MAX_ROUNDS 16
+
+/* In which memory was sent by ENGINE_COPY; the last by ENGINE_SAVE. */
+struct engine_round {
+	uint64_t pages;
+	unsigned int ms;
+};
+
+/* Return: how many there were when it was copied last. */
+unsigned int engine_copied(struct engine *engine, uint16_t domid,
+			   struct engine_round rounds[ENGINE_MAX_ROUNDS]);
 int engine_rename(struct engine *engine, uint16_t domid, const char *name);
 
 int engine_info(struct engine *engine, uint16_t domid, struct engine_info *info);

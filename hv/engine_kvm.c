@@ -202,7 +202,7 @@ static unsigned int end_reason(struct engine_domain *d)
 		.prepare = prepare, .start = start, .pause = set_paused, .shutdown = shut_down,    \
 		.set_cpus = kvm_set_cpus, .vcpu = kvm_vcpu, .ask = kvm_ask,                        \
 		.control = kvm_control, .look = kvm_look, .why_not = kvm_why_not,                  \
-		.end_reason = end_reason,                                                          \
+		.end_reason = end_reason, .copied = kvm_copied,                                    \
 	}
 
 const struct engine_ops engine_pvh = KVM_ROW("pvh");

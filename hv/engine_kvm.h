@@ -34,6 +34,7 @@ void kvm_look(struct engine_domain *d);
 void kvm_why_not(struct engine_domain *d, char why[ENGINE_WHY]);
 int kvm_set_cpus(struct engine_domain *d, const cpu_set_t *cpus, const cpu_set_t *vcpu_cpus,
 		 unsigned int nr);
+unsigned int kvm_copied(struct engine_domain *d, struct engine_round rounds[ENGINE_MAX_ROUNDS]);
 int kvm_vcpu(struct engine_domain *d, unsigned int vcpu, struct engine_vcpu *out);
 
 #endif

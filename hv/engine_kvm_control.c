@@ -27,7 +27,8 @@ static const uint32_t operations[] = {
 	[ENGINE_TRIGGER] = KVM_CONTROL_TRIGGER,	      [ENGINE_DUMP_CORE] = KVM_CONTROL_DUMP_CORE,
 	[ENGINE_MAX_MEMORY] = KVM_CONTROL_MAX_MEMORY, [ENGINE_SAVE] = KVM_CONTROL_SAVE,
 	[ENGINE_RESUME] = KVM_CONTROL_RESUME,	      [ENGINE_PAUSE] = KVM_CONTROL_PAUSE,
-	[ENGINE_UNPAUSE] = KVM_CONTROL_UNPAUSE,
+	[ENGINE_UNPAUSE] = KVM_CONTROL_UNPAUSE,	      [ENGINE_COPY] = KVM_CONTROL_COPY,
+	[ENGINE_COPY_END] = KVM_CONTROL_COPY_END,
 };
 
 _Static_assert((int)ENGINE_TRIGGER_NMI == (int)KVM_TRIGGER_NMI &&
@@ -36,6 +37,7 @@ _Static_assert((int)ENGINE_TRIGGER_NMI == (int)KVM_TRIGGER_NMI &&
 		       (int)ENGINE_TRIGGER_POWER == (int)KVM_TRIGGER_POWER &&
 		       (int)ENGINE_TRIGGER_CRASH == (int)KVM_TRIGGER_CRASH,
 	       "triggers are passed on as they are");
+_Static_assert(ENGINE_MAX_ROUNDS == KVM_LAUNCH_MAX_ROUNDS, "all of them");
 
 int kvm_ask(struct engine_domain *d, const struct engine_question *q)
 {
@@ -181,6 +183,18 @@ void kvm_look(struct engine_domain *d)
 	r->reason = reason_of(d);
 	r->has_reason = 1;
 	r->state = ENGINE_STOPPED;
+}
+
+unsigned int kvm_copied(struct engine_domain *d, struct engine_round rounds[ENGINE_MAX_ROUNDS])
+{
+	const struct kvm_launch *l = d->launch;
+	uint32_t nr = __atomic_load_n(&l->copy.nr_rounds, __ATOMIC_ACQUIRE);
+
+	if (nr > ENGINE_MAX_ROUNDS)
+		nr = ENGINE_MAX_ROUNDS;
+	for (uint32_t i = 0; i < nr; i++)
+		rounds[i] = (struct engine_round){ l->copy.rounds[i].pages, l->copy.rounds[i].ms };
+	return nr;
 }
 
 /* A thread's of the runner, not another's whose number it says, or has when the runner is gone. */

@@ -110,6 +110,8 @@ struct engine_ops {
 			unsigned int nr);
 	int (*vcpu)(struct engine_domain *d, unsigned int vcpu, struct engine_vcpu *out);
 	int (*ask)(struct engine_domain *d, const struct engine_question *q);
+	unsigned int (*copied)(struct engine_domain *d,
+			       struct engine_round rounds[ENGINE_MAX_ROUNDS]);
 	/* PART_CONTROL is readable, which the common part then watches. */
 	void (*control)(struct engine_domain *d);
 	/* What has it come to while nobody looked? Only the record is to be changed. */

@@ -18,9 +18,10 @@ static int copy(struct vk_call *call, void *host, uint64_t va, size_t size, bool
 		mem = vk_mem(call->dom, gpa, n);
 		if (!mem)
 			return -EFAULT;
-		if (to_guest)
+		if (to_guest) {
 			memcpy(mem, p, n);
-		else
+			vk_dirtied(call->dom, gpa);
+		} else
 			memcpy(p, mem, n);
 		va += n;
 		p += n;

@@ -14,6 +14,8 @@
 #define MSI_NMI	 0x400u
 #define MSI_INIT 0x500u
 
+#define LATER 1 /* it answers itself, and keeps the descriptor */
+
 static void send_reply(const struct kvm_control_reply *reply)
 {
 	unixsock_send(KVM_LAUNCH_CONTROL, reply, sizeof(*reply), NULL, 0);
@@ -64,14 +66,67 @@ static int do_trigger(struct vk_runner *r, const struct kvm_control_request *req
 	return -EINVAL;
 }
 
+void vk_control_copy_end(struct vk_runner *r, int rc)
+{
+	uint32_t id = r->copy_id;
+
+	vk_copy_end(r->copy);
+	r->copy = NULL;
+	r->copy_id = 0;
+	if (id)
+		send_reply(&(struct kvm_control_reply){
+			.magic = KVM_CONTROL_MAGIC, .id = id, .status = rc });
+}
+
+static void copied(void *arg, int rc)
+{
+	struct vk_runner *r = arg;
+
+	if (rc < 0) {
+		vk_control_copy_end(r, rc);
+		return;
+	}
+	send_reply(&(struct kvm_control_reply){ .magic = KVM_CONTROL_MAGIC, .id = r->copy_id });
+	r->copy_id = 0;
+}
+
+static int do_copy(struct vk_runner *r, const struct kvm_control_request *req, int fd)
+{
+	struct vk_copy_params params = {
+		.vm = r->vm, .loop = r->loop, .fd = fd, .done = copied, .arg = r
+	};
+	int rc;
+
+	if (r->copy)
+		return -EBUSY;
+	if (r->is_shut_down || fd < 0)
+		return -EINVAL;
+	rc = vk_copy_start(&params, &r->copy);
+	if (rc < 0)
+		return rc;
+	r->copy_id = req->id;
+	return LATER;
+}
+
+static int do_copy_end(struct vk_runner *r, const struct kvm_control_request *req, int fd)
+{
+	(void)req;
+	(void)fd;
+	vk_control_copy_end(r, -ECANCELED);
+	return 0;
+}
+
 static int do_save(struct vk_runner *r, const struct kvm_control_request *req, int fd)
 {
 	int rc;
 
-	(void)req;
 	if (!r->suspended || fd < 0)
 		return -EINVAL;
-	rc = vk_image_save(r->vm, fd);
+	if (!req->arg)
+		rc = vk_image_save(r->vm, fd);
+	else
+		rc = r->copy ? vk_copy_finish(r->copy, fd) : -EPIPE;
+	vk_control_copy_end(r, -ECANCELED);
 	/* Who asks does not wait for disks; a FIFO has none. */
 	return rc || !fsync(fd) || errno == EINVAL ? rc : -errno;
 }
@@ -95,6 +150,7 @@ static int do_resume(struct vk_runner *r, const struct kvm_control_request *req,
 	(void)fd;
 	if (!r->suspended)
 		return -EINVAL;
+	vk_control_copy_end(r, -ECANCELED);
 	r->is_shut_down = r->suspended = false;
 	r->vm->cpu[r->vm->suspender].cancelled = true;
 	r->vm->has_reason = false;
@@ -125,6 +181,8 @@ static int (*const requests[KVM_CONTROL_NR_OPS])(struct vk_runner *r,
 	[KVM_CONTROL_SAVE] = do_save,
 	[KVM_CONTROL_RESUME] = do_resume,
 	[KVM_CONTROL_MAX_MEMORY] = do_max_memory,
+	[KVM_CONTROL_COPY] = do_copy,
+	[KVM_CONTROL_COPY_END] = do_copy_end,
 };
 
 void vk_control_ready(void *arg, uint32_t events)
@@ -148,6 +206,8 @@ void vk_control_ready(void *arg, uint32_t events)
 	reply.status = req.op < KVM_CONTROL_NR_OPS && requests[req.op]
 			       ? requests[req.op](r, &req, nr_fds ? fd : -1)
 			       : -EOPNOTSUPP;
+	if (reply.status == LATER)
+		return;
 	send_reply(&reply);
 out:
 	if (n > 0 && nr_fds)

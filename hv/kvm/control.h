@@ -24,13 +24,22 @@ enum kvm_control_op {
 	KVM_CONTROL_DUMP_CORE, /* fd: an ELF core is written to it; vCPUs stand still meanwhile */
 	/*
 	 * fd: the domain's state, hv/kvm/image.h, is written to it. Only after SHUTDOWN_suspend,
-	 * else -EINVAL; the domain stays as it is, to be resumed or killed.
+	 * else -EINVAL; the domain stays as it is, to be resumed or killed. arg: 1: what KVM_CONTROL_COPY has not sent
+	 * yet, -EPIPE: there was none, or it has failed meanwhile; 0: all of it.
 	 */
 	KVM_CONTROL_SAVE,
 	/* After SHUTDOWN_suspend: the guest goes on, told that it was cancelled. -EINVAL. */
 	KVM_CONTROL_RESUME,
 	/* value: bytes; what the guest has stays its own. -EINVAL: over what the memfd holds. */
 	KVM_CONTROL_MAX_MEMORY,
+	/*
+	 * fd, not blocking, of a FIFO: the domain's memory is written to it while it runs, hv/kvm/copy.h. Answered when
+	 * little is left, which KVM_CONTROL_SAVE sends, or when it cannot be: -EPIPE: nobody reads, -ECANCELED: the guest has
+	 * shut down, or so it was asked. -EBUSY: there is one. Until then other requests are answered before.
+	 */
+	KVM_CONTROL_COPY,
+	/* No more of that; KVM_CONTROL_RESUME is as good. Where there is none, 0 as well. */
+	KVM_CONTROL_COPY_END,
 	KVM_CONTROL_NR_OPS,
 	/* Replies to unknown ones: -EOPNOTSUPP. */
 };

@@ -62,7 +62,14 @@ static int attach(struct vk_dom *dom)
 	    dom->memory_size < kvm_launch_span(dom->ram))
 		return -EPROTO;
 	rc = map(dom->memory_fd, dom->memory_size, &dom->memory);
-	return rc < 0 ? rc : map(dom->pages_fd, (size_t)CORE_NR_PAGES * VK_PAGE, &dom->pages);
+	if (rc < 0)
+		return rc;
+	dom->pages_size = core_pages_size(reply.nr_pages);
+	rc = map(dom->pages_fd, dom->pages_size, &dom->pages);
+	if (rc < 0)
+		return rc;
+	dom->dirty = (void *)(dom->pages + (size_t)CORE_PAGE_DIRTY * VK_PAGE);
+	return 0;
 }
 
 static void init_vcpus(struct vk_dom *dom)
@@ -136,7 +143,7 @@ void vk_dom_destroy(struct vk_dom *dom)
 	if (dom->memory)
 		munmap(dom->memory, dom->memory_size);
 	if (dom->pages)
-		munmap(dom->pages, (size_t)CORE_NR_PAGES * VK_PAGE);
+		munmap(dom->pages, dom->pages_size);
 	if (dom->shared)
 		munmap(dom->shared, VK_PAGE);
 	for (size_t i = 0; i < sizeof(fds) / sizeof(fds[0]); i++)

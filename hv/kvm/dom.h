@@ -27,6 +27,7 @@
 
 #include "hv/builder/builder.h"
 #include "hv/core.h"
+#include "hv/core_dirty.h"
 #include "hv/hypercall.h"
 #include "hv/kvm/launch.h"
 
@@ -96,7 +97,9 @@ struct vk_dom {
 	uint64_t memory_size;  /* of the memfd */
 	uint64_t ram, low_ram; /* bytes in all, and below the hole */
 	uint8_t *pages;	       /* the core's second memfd */
+	size_t pages_size;
 	int pages_fd;
+	struct core_dirty *dirty;	    /* in it */
 	const struct builder_range *memmap; /* as the guest was told; borrowed */
 	unsigned int nr_memmap;
 	int shared_fd; /* shared_info: one page */
@@ -149,6 +152,11 @@ bool vk_dom_upcall_pending(const struct vk_dom *dom, unsigned int vcpu);
 void *vk_mem(const struct vk_dom *dom, uint64_t gpa, uint32_t size);
 bool vk_is_ram(const struct vk_dom *dom, uint64_t gfn);
 uint64_t vk_nr_pages(const struct vk_dom *dom);
+/* We, not a vCPU, have written to the page of RAM at @gpa: KVM's log of written pages does not have it. */
+static inline void vk_dirtied(const struct vk_dom *dom, uint64_t gpa)
+{
+	core_dirty_mark(dom->dirty, gpa / VK_PAGE);
+}
 
 /* One hypercall. Return: what the guest gets in RAX. */
 struct vk_call {

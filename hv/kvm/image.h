@@ -8,7 +8,8 @@
  * shared_info, upcall vectors, timers; nor its rings with xenstore and console, which are idle: whoever is at
  * their other end begins anew as well.
  *
- * Pages that are not named are zero. A page may be named more than once: the last one counts.
+ * Pages that are not named are zero. A page may be named more than once: the last one counts. So what is sent of a
+ * domain that still runs, hv/kvm/copy.h, is an image as well.
  */
 #ifndef HV_KVM_IMAGE_H
 #define HV_KVM_IMAGE_H
@@ -46,6 +47,8 @@ enum vk_record_type {
 	VK_RECORD_LAPIC,
 	VK_RECORD_MSRS, /* KVM: kvm_msr_entry, as many as there are */
 	VK_RECORD_EVENTS,
+	/* address: Xen's system time, instead of the head's, which is that of a copy's begin */
+	VK_RECORD_CLOCK,
 	VK_RECORD_NR_TYPES,
 };
 

@@ -13,7 +13,7 @@
 #include <sched.h>
 #include <stdint.h>
 
-#define KVM_LAUNCH_MAGIC 0x314b5656u /* "VVK1": changes with the layout */
+#define KVM_LAUNCH_MAGIC 0x324b5656u /* "VVK2": changes with the layout */
 
 /* The runner's descriptors. Nothing else is open but 0 to 2; its log lines go to 2. */
 #define KVM_LAUNCH_FD	     3	/* this, read-write, KVM_LAUNCH_SIZE */
@@ -78,6 +78,18 @@ struct kvm_launch_stats {
 	uint64_t balloon_pages;	    /* given back by the guest and not taken again */
 };
 
+#define KVM_LAUNCH_MAX_ROUNDS 16
+
+/* Of the last copy of the running domain, hv/kvm/copy.h. */
+struct kvm_launch_copy {
+	uint32_t
+		nr_rounds; /* that are over, with the one after the suspend; at most KVM_LAUNCH_MAX_ROUNDS */
+	struct {
+		uint32_t ms;
+		uint64_t pages; /* sent */
+	} rounds[KVM_LAUNCH_MAX_ROUNDS];
+};
+
 struct kvm_launch {
 	uint32_t magic;
 	/* Written by the runner. */
@@ -86,6 +98,7 @@ struct kvm_launch {
 	char why[KVM_LAUNCH_WHY]; /* cause and cure, one sentence */
 	struct kvm_launch_vcpu vcpu[KVM_LAUNCH_MAX_VCPUS];
 	struct kvm_launch_stats stats;
+	struct kvm_launch_copy copy;
 	/* Written before the start. */
 	uint32_t flags;	   /* enum kvm_launch_flag */
 	uint32_t uid, gid; /* to become, when started by root; 0: stay what we are */

@@ -14,6 +14,7 @@ static int map_at(struct vk_dom *dom, uint64_t gfn, int fd, uint64_t offset)
 	if (mmap(at, VK_PAGE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED | MAP_NORESERVE, fd,
 		 (off_t)offset) == MAP_FAILED)
 		return -errno;
+	vk_dirtied(dom, gfn * VK_PAGE);
 	return 0;
 }
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* An image, of anybody's making, into a domain that has not run yet. */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,7 +16,8 @@ struct reader {
 	struct vk_vm *vm;
 	int fd;
 	char *why;
-	uint8_t *data;			     /* VK_RECORD_MAX bytes */
+	uint8_t *data; /* VK_RECORD_MAX bytes */
+	uint64_t clock_ns;
 	uint32_t seen[KVM_LAUNCH_MAX_VCPUS]; /* bits by type */
 };
 
@@ -62,7 +64,7 @@ static int set_tsc(struct reader *r, uint32_t khz)
 	return 0;
 }
 
-static int read_head(struct reader *r, uint64_t *clock_ns_out)
+static int read_head(struct reader *r)
 {
 	struct vk_image_head head;
 	int rc = read_all(r, &head, sizeof(head));
@@ -75,7 +77,7 @@ static int read_head(struct reader *r, uint64_t *clock_ns_out)
 	if (head.max_vcpus != r->vm->nr_cpus || head.max_memory != r->vm->dom->ram)
 		return say(r->why, -EINVAL,
 			   "has other vCPUs or memory than its configuration says");
-	*clock_ns_out = head.clock_ns;
+	r->clock_ns = head.clock_ns;
 	return set_tsc(r, head.tsc_khz);
 }
 
@@ -105,14 +107,25 @@ static int restore_memmap(struct reader *r, const struct vk_record *record)
 	return 0;
 }
 
+/* What came of it before it was given back; nothing does for one that was saved at once. */
+static int punch(struct vk_dom *dom, uint64_t start, uint64_t end)
+{
+	if (start < end &&
+	    fallocate(dom->memory_fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
+		      (off_t)(start * VK_PAGE), (off_t)((end - start) * VK_PAGE)) < 0)
+		return -errno;
+	return 0;
+}
+
 static int restore_given_back(struct reader *r, const struct vk_record *record)
 {
 	struct vk_dom *dom = r->vm->dom;
-	uint64_t bytes = dom->memory_size / VK_PAGE / 8 + 1;
+	uint64_t bytes = dom->memory_size / VK_PAGE / 8 + 1, start = 0, end = 0;
+	int rc = 0;
 
 	if (record->address > bytes || record->size > bytes - record->address)
 		return -EINVAL;
-	for (uint64_t i = 0; i < record->size * 8; i++) {
+	for (uint64_t i = 0; !rc && i < record->size * 8; i++) {
 		uint64_t gfn = record->address * 8 + i;
 		uint8_t bit = (uint8_t)(1u << gfn % 8);
 
@@ -120,9 +133,14 @@ static int restore_given_back(struct reader *r, const struct vk_record *record)
 			continue;
 		dom->out[gfn / 8] |= bit;
 		dom->nr_out++;
+		if (gfn != end) {
+			rc = punch(dom, start, end);
+			start = gfn;
+		}
+		end = gfn + 1;
 	}
 	dom->launch->stats.balloon_pages = dom->nr_out;
-	return 0;
+	return rc < 0 ? rc : punch(dom, start, end);
 }
 
 /* What the guest has seen so far; KVM refuses what this host cannot do only when it is used. */
@@ -144,6 +162,14 @@ static int restore_cpuid(struct reader *r, const struct vk_record *record)
 	return 0;
 }
 
+static int restore_clock(struct reader *r, const struct vk_record *record)
+{
+	if (record->size)
+		return -EINVAL;
+	r->clock_ns = record->address;
+	return 0;
+}
+
 static int restore_cpu(struct reader *r, const struct vk_record *record)
 {
 	if (record->vcpu >= r->vm->nr_cpus)
@@ -152,10 +178,11 @@ static int restore_cpu(struct reader *r, const struct vk_record *record)
 	return vk_cpu_restore(&r->vm->cpu[record->vcpu], record, r->data);
 }
 
-static int (*const wholes[VK_RECORD_MP_STATE])(struct reader *r, const struct vk_record *record) = {
+static int (*const wholes[VK_RECORD_NR_TYPES])(struct reader *r, const struct vk_record *record) = {
 	[VK_RECORD_MEMMAP] = restore_memmap,
 	[VK_RECORD_GIVEN_BACK] = restore_given_back,
 	[VK_RECORD_CPUID] = restore_cpuid,
+	[VK_RECORD_CLOCK] = restore_clock,
 };
 
 static int restore_record(struct reader *r, const struct vk_record *record)
@@ -170,10 +197,10 @@ static int restore_record(struct reader *r, const struct vk_record *record)
 	rc = read_all(r, r->data, record->size);
 	if (rc < 0)
 		return rc;
-	if (record->type >= VK_RECORD_MP_STATE && record->type < VK_RECORD_NR_TYPES)
+	if (record->type >= VK_RECORD_MP_STATE && record->type <= VK_RECORD_EVENTS)
 		rc = restore_cpu(r, record);
 	else
-		rc = record->type < VK_RECORD_MP_STATE && wholes[record->type]
+		rc = record->type < VK_RECORD_NR_TYPES && wholes[record->type]
 			     ? wholes[record->type](r, record)
 			     : -EINVAL;
 	if (rc < 0) {
@@ -187,7 +214,7 @@ static int restore_record(struct reader *r, const struct vk_record *record)
 /* A vCPU with half of its state would run off somewhere. */
 static int check_whole(struct reader *r)
 {
-	const uint32_t all = (1u << VK_RECORD_NR_TYPES) - (1u << VK_RECORD_MP_STATE);
+	const uint32_t all = (1u << (VK_RECORD_EVENTS + 1)) - (1u << VK_RECORD_MP_STATE);
 
 	for (unsigned int i = 0; i < r->vm->nr_cpus; i++) {
 		struct kvm_mp_state state;
@@ -204,8 +231,7 @@ int vk_image_restore(struct vk_vm *vm, int fd, uint64_t *clock_ns_out, char *why
 {
 	struct reader r = { .vm = vm, .fd = fd, .why = why, .data = malloc(VK_RECORD_MAX) };
 	struct vk_record record = { 0 };
-	int rc = r.data ? read_head(&r, clock_ns_out)
-			: say(why, -ENOMEM, "needs more memory than there is");
+	int rc = r.data ? read_head(&r) : say(why, -ENOMEM, "needs more memory than there is");
 
 	/*
 	 * As Xen has it for a new domain. A guest that has suspended itself unmasks anew what it listens to (Linux:
@@ -220,6 +246,7 @@ int vk_image_restore(struct vk_vm *vm, int fd, uint64_t *clock_ns_out, char *why
 	}
 	if (!rc)
 		rc = check_whole(&r);
+	*clock_ns_out = r.clock_ns;
 	free(r.data);
 	return rc;
 }

@@ -178,6 +178,9 @@ static void shutdown_ready(void *arg, uint32_t events)
 	if (r->is_shut_down || !r->vm->has_reason)
 		return;
 	vk_vm_stop(r->vm, VK_STOP_SHUTDOWN);
+	/* But of one that is over, and waits for just that. */
+	if (r->copy_id || r->vm->reason != SHUTDOWN_suspend)
+		vk_control_copy_end(r, -ECANCELED);
 	r->is_shut_down = true;
 	r->suspended = r->vm->reason == SHUTDOWN_suspend;
 	r->launch->reason = r->vm->reason;

@@ -68,5 +68,6 @@ int vk_trap_page(struct vk_vm *vm, uint64_t value)
 		memcpy(page + (size_t)i * STUB, i == STUB_IRET ? ud2 : stub,
 		       i == STUB_IRET ? sizeof(ud2) : sizeof(stub));
 	}
+	vk_dirtied(vm->dom, value);
 	return 0;
 }

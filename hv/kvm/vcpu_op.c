@@ -97,6 +97,7 @@ static int64_t register_info(struct vk_call *call, void *arg)
 	/* The edge for what was pending has gone to the old place. */
 	__atomic_store_n(&info->evtchn_upcall_pending, 0, __ATOMIC_SEQ_CST);
 	__atomic_store_n(&info->evtchn_pending_sel, 0, __ATOMIC_SEQ_CST);
+	/* What is written here from now on is not said each time: vk_copy_finish() has this page always. */
 	v->info = info;
 	v->info_gpa = gpa;
 	vk_evtchn_refresh(dom, (unsigned int)call->arg[1]);

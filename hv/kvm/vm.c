@@ -15,11 +15,11 @@
 #define TSS_ADDRESS	 0xfffbd000ul
 #define IDENTITY_ADDRESS 0xfffbc000ull
 
-enum { SLOT_LOW, SLOT_HIGH, SLOT_SPECIAL, SLOT_PAGES };
-
-int vk_slot(struct vk_vm *vm, uint32_t slot, uint64_t gpa, uint64_t size, void *at)
+static int set_slot(struct vk_vm *vm, uint32_t slot, uint32_t flags, uint64_t gpa, uint64_t size,
+		    void *at)
 {
 	struct kvm_userspace_memory_region region = { .slot = slot,
+						      .flags = flags,
 						      .guest_phys_addr = gpa,
 						      .memory_size = size,
 						      .userspace_addr = (uintptr_t)at };
@@ -37,7 +37,7 @@ static int place(void *arg, uint64_t gfn, void *page)
 
 		if (vm->slot_gfn[i] != wanted)
 			continue;
-		rc = vk_slot(vm, SLOT_PAGES + i, gfn * VK_PAGE, page ? VK_PAGE : 0, page);
+		rc = set_slot(vm, VK_SLOT_PAGES + i, 0, gfn * VK_PAGE, page ? VK_PAGE : 0, page);
 		if (!rc)
 			vm->slot_gfn[i] = page ? gfn : VK_NO_GFN;
 		return rc;
@@ -172,18 +172,24 @@ int vk_vm_create(int kvm_fd, struct kvm_launch *launch, struct vk_vm **vm_out, c
 	return 0;
 }
 
-static int add_memory(struct vk_vm *vm)
+int vk_vm_set_ram(struct vk_vm *vm, uint32_t flags)
 {
 	struct vk_dom *dom = vm->dom;
-	int rc = vk_slot(vm, SLOT_LOW, 0, dom->low_ram, dom->memory);
+	int rc = set_slot(vm, VK_SLOT_LOW, flags, 0, dom->low_ram, dom->memory);
 
 	if (!rc && dom->ram > dom->low_ram)
-		rc = vk_slot(vm, SLOT_HIGH, KVM_LAUNCH_HOLE_END, dom->ram - dom->low_ram,
-			     dom->memory + KVM_LAUNCH_HOLE_END);
-	if (!rc)
-		rc = vk_slot(vm, SLOT_SPECIAL, (uint64_t)VK_GFN_STORE * VK_PAGE, 2ull * VK_PAGE,
-			     dom->pages + (size_t)CORE_PAGE_STORE * VK_PAGE);
+		rc = set_slot(vm, VK_SLOT_HIGH, flags, KVM_LAUNCH_HOLE_END, dom->ram - dom->low_ram,
+			      dom->memory + KVM_LAUNCH_HOLE_END);
 	return rc;
+}
+
+static int add_memory(struct vk_vm *vm)
+{
+	int rc = vk_vm_set_ram(vm, 0);
+
+	return rc ? rc
+		  : set_slot(vm, VK_SLOT_SPECIAL, 0, (uint64_t)VK_GFN_STORE * VK_PAGE,
+			     2ull * VK_PAGE, vm->dom->pages + (size_t)CORE_PAGE_STORE * VK_PAGE);
 }
 
 int vk_vm_populate(struct vk_vm *vm, struct vk_dom *dom, char *why)

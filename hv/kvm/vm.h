@@ -67,6 +67,7 @@ struct vk_vm {
 	unsigned int nr_cpus;		/* that are made */
 	uint64_t slot_gfn[VK_NR_PAGES]; /* of slots for pages beyond RAM */
 	struct builder_range memmap[BUILDER_MAX_MEMMAP];
+	bool clears_dirty; /* vk_dirty_clear() does something */
 
 	int epoll_fd, quit_fd; /* of the event thread */
 	pthread_t events;
@@ -101,6 +102,17 @@ void vk_vm_shutdown(struct vk_vm *vm, unsigned int cpu, unsigned int reason);
 /* Once a second: has nothing happened, are all vCPUs looked at. True: all have halted for good. */
 bool vk_vm_all_halted(struct vk_vm *vm);
 
+/*
+ * Have KVM note the pages of RAM that vCPUs write to, or no more. Bits are by page of guest-physical memory, bit N
+ * % 64 of word N / 64. Where KVM can (5.7), all are noted at first, and a page is noted again only after vk_dirty_clear().
+ */
+int vk_dirty_start(struct vk_vm *vm);
+void vk_dirty_stop(struct vk_vm *vm);
+/* Add those that are noted to @bits. */
+int vk_dirty_get(struct vk_vm *vm, uint64_t *bits);
+/* Before the pages of @bits from @first on are copied; @first and @nr: multiples of 64. */
+int vk_dirty_clear(struct vk_vm *vm, uint64_t first, uint64_t nr, const uint64_t *bits);
+
 /* To a file, from its begin, as an ELF core. vCPUs stand still. */
 int vk_dump_core(struct vk_vm *vm, int fd);
 
@@ -108,7 +120,9 @@ extern const struct vk_machine_ops vk_vm_ops;
 
 /* ---- Between the files of the machine ---- */
 
-int vk_slot(struct vk_vm *vm, uint32_t slot, uint64_t gpa, uint64_t size, void *at);
+enum vk_slot { VK_SLOT_LOW, VK_SLOT_HIGH, VK_SLOT_SPECIAL, VK_SLOT_PAGES };
+/* The two of RAM; @flags: KVM_MEM_*. */
+int vk_vm_set_ram(struct vk_vm *vm, uint32_t flags);
 void vk_cpu_kick(struct vk_cpu *cpu);
 /* Its upcall, of whichever kind the guest wants. */
 void vk_cpu_upcall(struct vk_cpu *cpu);

@@ -147,6 +147,7 @@ static void test_hostile(void **state)
 		{ VK_RECORD_REGS, UINT32_MAX, 0, sizeof(struct kvm_regs) },
 		{ 0, 0, 0, 0 },
 		{ VK_RECORD_NR_TYPES, 0, 0, 0 },
+		{ VK_RECORD_CLOCK, 0, 5, 8 },
 		{ UINT32_MAX, 0, 0, UINT64_MAX },
 		{ VK_RECORD_XSAVE, 0, 0, VK_RECORD_MAX + 1 },
 		{ VK_RECORD_END, 0, 0, 0 }, /* no memory map */
@@ -154,6 +155,44 @@ static void test_hostile(void **state)
 
 	for (size_t i = 0; i < sizeof(records) / sizeof(records[0]); i++)
 		refuse(f, &records[i], 4 * VK_PAGE);
+}
+
+static void put(struct fixture *f, uint32_t type, uint64_t address, const void *data, uint64_t size)
+{
+	const struct vk_record record = { .type = type, .address = address, .size = size };
+
+	assert_int_equal(vk_image_put(f->fd, &record, data), 0);
+}
+
+/* As of a domain that ran when it was sent: pages come again, and the clock at the end. What comes again is checked again. */
+static void test_again(void **state)
+{
+	struct fixture *f = *state;
+	uint8_t pages[2 * VK_PAGE];
+	off_t end;
+
+	memset(pages, 0x11, sizeof(pages));
+	assert_int_equal(vk_image_put_head(&f->vm_from, f->fd), 0);
+	for (int i = 0; i < 100; i++)
+		put(f, VK_RECORD_MEMORY, 7 * VK_PAGE, pages, sizeof(pages));
+	memset(pages, 0x22, sizeof(pages));
+	put(f, VK_RECORD_MEMORY, 8 * VK_PAGE, pages, VK_PAGE);
+	memset(pages, 0, sizeof(pages));
+	put(f, VK_RECORD_MEMORY, 6 * VK_PAGE, pages, sizeof(pages));
+	end = lseek(f->fd, 0, SEEK_CUR);
+	put(f, VK_RECORD_CLOCK, 12345, NULL, 0);
+	assert_int_equal(vk_image_put_state(&f->vm_from, f->fd), 0);
+	assert_int_equal(restore(f), 0);
+	assert_int_equal(f->clock_ns, 12345);
+	assert_int_equal(f->to.dom->memory[7 * VK_PAGE], 0);
+	assert_int_equal(f->to.dom->memory[8 * VK_PAGE], 0x22);
+	assert_int_equal(f->to.dom->memory[9 * VK_PAGE], 0);
+	assert_int_equal(ftruncate(f->fd, end), 0);
+	assert_int_equal(lseek(f->fd, 0, SEEK_END), end);
+	put(f, VK_RECORD_MEMORY, f->to.dom->ram - VK_PAGE, pages, sizeof(pages));
+	assert_int_equal(vk_image_put_state(&f->vm_from, f->fd), 0);
+	assert_int_equal(restore(f), -EINVAL);
+	assert_non_null(strstr(f->why, "memory that it cannot have"));
 }
 
 static void test_other(void **state)
@@ -180,7 +219,7 @@ static void test_other(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = { T(test_back), T(test_cut), T(test_hostile),
-					    T(test_other) };
+					    T(test_again), T(test_other) };
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
