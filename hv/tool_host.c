@@ -58,6 +58,12 @@ int tool_host_ask(struct tool_host *h, uint16_t domid, const struct engine_quest
 	return engine_ask(h->engine, domid, q);
 }
 
+unsigned int tool_host_copied(struct tool_host *h, uint16_t domid,
+			      struct engine_round rounds[ENGINE_MAX_ROUNDS])
+{
+	return engine_copied(h->engine, domid, rounds);
+}
+
 int tool_host_sched(struct tool_host *h, uint16_t domid, unsigned int weight, unsigned int cap)
 {
 	return engine_sched(h->engine, domid, weight, cap);

@@ -58,6 +58,8 @@ int tool_host_set_cpus(struct tool_host *h, uint16_t domid, const cpu_set_t *cpu
 		       const cpu_set_t *vcpu_cpus, unsigned int nr);
 int tool_host_vcpu(struct tool_host *h, uint16_t domid, unsigned int vcpu, struct engine_vcpu *out);
 int tool_host_ask(struct tool_host *h, uint16_t domid, const struct engine_question *q);
+unsigned int tool_host_copied(struct tool_host *h, uint16_t domid,
+			      struct engine_round rounds[ENGINE_MAX_ROUNDS]);
 /* Its share of busy CPUs, 1 to 65535 with 256 as normal; per cent of a CPU, 0: no bound. */
 int tool_host_sched(struct tool_host *h, uint16_t domid, unsigned int weight, unsigned int cap);
 int tool_host_info(struct tool_host *h, uint16_t domid, struct tool_host_info *info);

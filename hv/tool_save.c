@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * Suspend, save, resume: the guest is asked to suspend itself, its runner writes what it is, then it is
- * destroyed, or goes on. Until that is done, whatever fails has the guest go on where it was.
+ * destroyed, or goes on. Until that is done, whatever fails has the guest go on where it was. Live, its runner
+ * writes most of its memory before it is asked.
  */
 #include "hv/tool_save.h"
 
@@ -15,6 +16,7 @@
 
 #include <xen/sched.h>
 
+#include "base/clock.h"
 #include "hv/tool_saved.h"
 
 enum save_after { AFTER_DESTROY, AFTER_RESUME, AFTER_PAUSE, AFTER_STAY };
@@ -24,10 +26,12 @@ struct tool_save {
 	uint16_t domid;
 	struct rpc_call *call;
 	struct loop_timer timer;
-	bool suspending; /* the guest has yet to suspend itself */
-	bool to_file;	 /* fd is @temporary, to become @path */
-	bool has_fd;	 /* there is something to write */
-	int fd;		 /* -1: none, or the runner's alone */
+	bool live, copying;    /* its memory is written while it runs; that is not over */
+	bool suspending;       /* the guest has yet to suspend itself */
+	uint64_t suspended_ms; /* when it has; 0: not yet */
+	bool to_file;	       /* fd is @temporary, to become @path */
+	bool has_fd;	       /* there is something to write */
+	int fd;		       /* -1: none, or the runner's alone */
 	enum save_after after;
 	int rc; /* what it has failed of, while the guest is resumed */
 	char why[TOOL_WHY];
@@ -39,6 +43,28 @@ static void close_file(struct tool_save *s)
 	if (s->fd >= 0)
 		close(s->fd);
 	s->fd = -1;
+}
+
+/* For who has asked for a stream: how it went. */
+static json_t *result_of(const struct tool_save *s)
+{
+	struct engine_round rounds[ENGINE_MAX_ROUNDS];
+	unsigned int nr = s->live ? tool_host_copied(&s->tool->host, s->domid, rounds) : 0;
+	json_t *list = json_array();
+
+	for (unsigned int i = 0; i < nr; i++)
+		json_array_append_new(list,
+				      json_pack("{s:I, s:I}", "pages", (json_int_t)rounds[i].pages,
+						"ms", (json_int_t)rounds[i].ms));
+	return json_pack("{s:o, s:I}", "rounds", list, "suspended-ms", (json_int_t)s->suspended_ms);
+}
+
+/* Its runner notes no more what is written to. */
+static void stop_copy(struct tool_save *s)
+{
+	const struct engine_question q = { .what = ENGINE_COPY_END, .fd = -1 };
+
+	tool_host_ask(&s->tool->host, s->domid, &q);
 }
 
 /* Frees @s. */
@@ -56,10 +82,14 @@ static void finish(struct tool_save *s, int rc, const char *why)
 			   : why && *why ? why
 					 : strerror(-rc));
 	close_file(s);
+	if (d && rc && s->live)
+		stop_copy(s);
 	if (s->to_file && rc)
 		unlink(s->temporary);
 	loop_timer_del(&s->timer);
-	if (s->call)
+	if (s->call && !rc && s->has_fd && !s->to_file && s->after == AFTER_STAY)
+		rpc_reply(s->call, result_of(s));
+	else if (s->call)
 		tool_rpc_answer(s->call, rc, why);
 	free(s);
 }
@@ -165,7 +195,7 @@ static void written(void *arg, int rc)
 static void write_out(struct tool_save *s)
 {
 	struct engine_question q = {
-		.what = ENGINE_SAVE, .fd = s->fd, .done = written, .done_arg = s
+		.what = ENGINE_SAVE, .arg = s->live, .fd = s->fd, .done = written, .done_arg = s
 	};
 	int rc;
 
@@ -178,7 +208,10 @@ static void write_out(struct tool_save *s)
 		resume(s);
 		return;
 	}
-	rc = tool_host_ask(&s->tool->host, s->domid, &q);
+	/* From here on its runner waits for who reads. */
+	rc = s->live && fcntl(s->fd, F_SETFL, 0) < 0 ? -errno : 0;
+	if (!rc)
+		rc = tool_host_ask(&s->tool->host, s->domid, &q);
 	/* Who reads a FIFO sees its end when the runner is done. */
 	close_file(s);
 	if (rc)
@@ -207,6 +240,20 @@ struct loop_timer *tool_save_timer(struct tool_domain *d)
 	return &d->save->timer;
 }
 
+/* The engine has its answer still to give. */
+static void forget(struct tool_domain *d, int rc, const char *why)
+{
+	struct tool_save *s = d->save;
+	struct rpc_call *call = s->call;
+
+	d->save = NULL;
+	s->call = NULL;
+	s->tool = NULL;
+	s->suspending = false;
+	if (call)
+		tool_rpc_answer(call, rc, why);
+}
+
 bool tool_save_ended(struct tool_domain *d)
 {
 	struct tool_save *s = d->save;
@@ -221,10 +268,13 @@ bool tool_save_ended(struct tool_domain *d)
 		resume(s);
 		return true;
 	}
+	if (s && s->copying)
+		forget(d, -ECANCELED, "the guest has shut down instead");
 	if (!s || !s->suspending)
 		return false;
 	loop_timer_del(&s->timer);
 	if (d->reason == SHUTDOWN_suspend) {
+		s->suspended_ms = clock_ms();
 		write_out(s);
 		return true;
 	}
@@ -234,22 +284,12 @@ bool tool_save_ended(struct tool_domain *d)
 
 void tool_save_gone(struct tool_domain *d)
 {
-	struct tool_save *s = d->save;
-	struct rpc_call *call;
+	const char *why = "the domain has gone meanwhile";
 
-	if (!s)
-		return;
-	if (s->suspending) {
-		finish(s, -EPIPE, "the domain has gone meanwhile");
-		return;
-	}
-	/* The engine has its answer still to give. */
-	d->save = NULL;
-	call = s->call;
-	s->call = NULL;
-	s->tool = NULL;
-	if (call)
-		tool_rpc_answer(call, -EPIPE, "the domain has gone meanwhile");
+	if (d->save && d->save->suspending)
+		finish(d->save, -EPIPE, why);
+	else if (d->save)
+		forget(d, -EPIPE, why);
 }
 
 /* Whether @d can be suspended, or is, as @s needs it. */
@@ -309,26 +349,67 @@ static int open_stream(struct tool_save *s, char why[TOOL_WHY])
 	if (s->fd < 0)
 		return -errno;
 	if (!fstat(s->fd, &st) && S_ISFIFO(st.st_mode))
-		return fcntl(s->fd, F_SETFL, 0) < 0 ? -errno : 0;
+		return !s->live && fcntl(s->fd, F_SETFL, 0) < 0 ? -errno : 0;
 	snprintf(why, TOOL_WHY, "'stream' cannot be used, allowed: a FIFO");
 	return -EINVAL;
 }
 
-static int start(struct tool_domain *d, struct tool_save *s, char why[TOOL_WHY])
+static int suspend(struct tool_domain *d, struct tool_save *s, char why[TOOL_WHY])
 {
 	int rc;
 
-	d->unsuspend = false;
-	d->save = s;
-	if (d->state == TOOL_SHUTDOWN) {
-		write_out(s);
-		return 0;
-	}
 	s->suspending = true;
 	rc = loop_timer_add(d->tool->loop, &s->timer, not_suspended, s);
 	if (!rc)
 		rc = loop_timer_set(&s->timer, TOOL_SUSPEND_MS, 0);
 	return rc ? rc : tool_domain_ask(d, &tool_suspend, false, why);
+}
+
+/* Most of its memory is written, or what is written is read by nobody any more. */
+static void copied(void *arg, int rc)
+{
+	struct tool_save *s = arg;
+	struct tool_domain *d = s->tool ? tool_find(s->tool, s->domid) : NULL;
+	char why[TOOL_WHY] = "";
+
+	s->copying = false;
+	if (!s->tool) {
+		close_file(s);
+		free(s);
+		return;
+	}
+	if (rc == -EPIPE)
+		snprintf(why, sizeof(why), "nobody reads what is written of the running guest");
+	if (!rc)
+		rc = d ? suspend(d, s, why) : -EPIPE;
+	if (rc)
+		finish(s, rc, why);
+}
+
+static int copy(struct tool_domain *d, struct tool_save *s)
+{
+	const struct engine_question q = {
+		.what = ENGINE_COPY, .fd = s->fd, .done = copied, .done_arg = s
+	};
+	int rc = tool_host_ask(&d->tool->host, d->domid, &q);
+
+	s->copying = !rc;
+	return rc;
+}
+
+static int start(struct tool_domain *d, struct tool_save *s, char why[TOOL_WHY])
+{
+	d->unsuspend = false;
+	d->save = s;
+	if (d->state != TOOL_SHUTDOWN)
+		return s->live ? copy(d, s) : suspend(d, s, why);
+	/* It stands still already. */
+	s->live = false;
+	s->suspended_ms = clock_ms();
+	if (s->fd >= 0 && !s->to_file && fcntl(s->fd, F_SETFL, 0) < 0)
+		return -errno;
+	write_out(s);
+	return 0;
 }
 
 static void begin(struct tool_domain *d, struct rpc_call *call, struct tool_save *s, int rc,
@@ -415,6 +496,7 @@ void tool_save_save(void *arg, struct rpc_call *call)
 	if (!s)
 		return;
 	snprintf(s->path, sizeof(s->path), "%s", path);
+	s->live = stream && json_is_true(json_object_get(params, "live"));
 	rc = check(d, true, why);
 	if (!rc) {
 		s->has_fd = true;

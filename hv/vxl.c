@@ -68,7 +68,7 @@ static const struct cli_option restore_options[] = {
 };
 
 static const struct cli_option migrate_options[] = {
-	{ 0, "live", NULL, "refused: the guest stands still while it moves" },
+	{ 0, "live", NULL, "send most of its memory while it still runs" },
 	{ 0, "config", "FILE", "of vifrost-relocation, instead of its own" },
 	{ 0 },
 };

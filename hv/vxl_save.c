@@ -107,15 +107,9 @@ int vxl_migrate(const struct cli_command *cmd, struct cli_parsed *parsed)
 	const char *config = vxl_option(cmd, parsed, "config");
 	char program[PATH_MAX] = "";
 	ssize_t n = readlink("/proc/self/exe", program, sizeof(program) - 32);
-	char *argv[9];
+	char *argv[10];
 	int nr = 0;
 
-	if (vxl_option(cmd, parsed, "live")) {
-		fputs("vxl: --live: a guest cannot be copied while it runs yet; without --live it stands still "
-		      "while it moves\n",
-		      stderr);
-		return VXL_FAILED;
-	}
 	argv[nr++] = "vifrost-relocation";
 	argv[nr++] = "--run-dir";
 	argv[nr++] = (char *)vxl_rundir();
@@ -124,6 +118,8 @@ int vxl_migrate(const struct cli_command *cmd, struct cli_parsed *parsed)
 		argv[nr++] = (char *)config;
 	}
 	argv[nr++] = "send";
+	if (vxl_option(cmd, parsed, "live"))
+		argv[nr++] = "--live";
 	argv[nr++] = parsed->args[0];
 	argv[nr++] = parsed->args[1];
 	argv[nr] = NULL;

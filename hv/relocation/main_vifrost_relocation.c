@@ -15,10 +15,15 @@ static const struct cli_option options[] = {
 	{ 0 },
 };
 
+static const struct cli_option send_options[] = {
+	{ 'l', "live", NULL, "send most of its memory while it still runs" },
+	{ 0 },
+};
+
 static const struct cli_command commands[] = {
 	{ "serve", NULL, "receive domains from other hosts", NULL, 0, 0, serve, NULL },
-	{ "send", "DOMAIN HOST[:PORT]", "move a domain to another host: vxl migrate", NULL, 2, 2,
-	  send_one, NULL },
+	{ "send", "DOMAIN HOST[:PORT]", "move a domain to another host: vxl migrate", send_options,
+	  2, 2, send_one, NULL },
 	{ 0 },
 };
 
@@ -65,7 +70,8 @@ static int send_one(const struct cli_command *cmd, struct cli_parsed *parsed)
 
 	(void)cmd;
 	return status ? status
-		      : relocation_send_domain(rundir, &conf, parsed->args[0], parsed->args[1]);
+		      : relocation_send_domain(rundir, &conf, parsed->args[0], parsed->args[1],
+					       cli_value(parsed, "live") != NULL);
 }
 
 int main(int argc, char **argv)

@@ -9,7 +9,7 @@
  *	sender					receiver
  *	{magic, version, config, cpu}	->
  *					<-	{}, or {"error": why} and the end, as in all its answers
- *	(here the guest suspends itself)
+ *	(here the guest suspends itself; live, after most of its memory has been sent)
  *	state, in pieces; an empty one	->
  *					<-	{} it has been restored, and is paused
  *	{}				->
@@ -110,8 +110,8 @@ int relocation_fifo(const char *rundir, bool writing, char path[PATH_MAX]);
 /* ---- The programs; they return exit statuses ---- */
 
 int relocation_serve(const char *rundir, const struct relocation_conf *conf);
-/* @domain: id or name. */
+/* @domain: id or name. @live: most of its memory is sent while it still runs. */
 int relocation_send_domain(const char *rundir, const struct relocation_conf *conf,
-			   const char *domain, const char *host);
+			   const char *domain, const char *host, bool live);
 
 #endif

@@ -23,8 +23,10 @@ struct departure {
 	const char *rundir;
 	int domid;
 	json_t *config;
+	bool live;
 	bool suspended, committed; /* it is to be resumed on failure; and may run there */
-	uint64_t bytes;
+	uint64_t suspended_ms;	   /* when */
+	uint64_t bytes, down_ms;
 	char why[RELOCATION_WHY];
 };
 
@@ -160,17 +162,34 @@ static int pump(struct departure *d, int fifo, struct relocation_ask *save)
 	return rc;
 }
 
+/* What vifrost-hvd says of how it went. */
+static void take_result(struct departure *d, const json_t *result)
+{
+	const json_t *round;
+	size_t i;
+
+	d->suspended_ms = (uint64_t)json_integer_value(json_object_get(result, "suspended-ms"));
+	json_array_foreach (json_object_get(result, "rounds"), i, round)
+		fprintf(stderr, "Round %zu: %lld pages in %lld ms%s\n", i + 1,
+			(long long)json_integer_value(json_object_get(round, "pages")),
+			(long long)json_integer_value(json_object_get(round, "ms")),
+			i + 1 == json_array_size(json_object_get(result, "rounds")) ? ", suspended"
+										    : "");
+}
+
 static int send_state(struct departure *d)
 {
 	struct relocation_ask *save;
+	json_t *result = NULL;
 	char path[PATH_MAX], why[RELOCATION_WHY];
 	int fifo = relocation_fifo(d->rundir, false, path), rc, saved;
 
 	if (fifo < 0)
 		return say(d, fifo, strerror(-fifo));
-	rc = relocation_ask_start(
-		d->rundir, "domain.save",
-		json_pack("{s:i, s:s, s:b}", "domid", d->domid, "path", path, "stream", 1), &save);
+	rc = relocation_ask_start(d->rundir, "domain.save",
+				  json_pack("{s:i, s:s, s:b, s:b}", "domid", d->domid, "path", path,
+					    "stream", 1, "live", d->live),
+				  &save);
 	if (rc) {
 		say(d, rc, strerror(-rc));
 	} else {
@@ -180,11 +199,14 @@ static int send_state(struct departure *d)
 			close(fifo);
 			fifo = -1;
 		}
-		saved = relocation_ask_finish(save, -1, NULL, why);
+		saved = relocation_ask_finish(save, -1, &result, why);
 		d->suspended = !saved;
+		if (!saved)
+			take_result(d, result);
 		if (!rc && saved)
 			rc = say(d, saved, why);
 	}
+	json_decref(result);
 	if (fifo >= 0)
 		close(fifo);
 	unlink(path);
@@ -204,6 +226,7 @@ static int commit(struct departure *d)
 	/* It says itself that it does not run there. */
 	if (rc == -EREMOTEIO)
 		d->committed = false;
+	d->down_ms = clock_ms() - d->suspended_ms;
 	return rc ? link_rc(d, rc)
 		  : relocation_call(d->rundir, "domain.destroy",
 				    json_pack("{s:i}", "domid", d->domid), NULL, d->why);
@@ -228,9 +251,9 @@ static void roll_back(struct departure *d)
 }
 
 int relocation_send_domain(const char *rundir, const struct relocation_conf *conf,
-			   const char *domain, const char *host)
+			   const char *domain, const char *host, bool live)
 {
-	struct departure d = { .conf = conf, .rundir = rundir };
+	struct departure d = { .conf = conf, .rundir = rundir, .live = live };
 	uint64_t start = clock_ms();
 	int rc;
 
@@ -248,9 +271,10 @@ int relocation_send_domain(const char *rundir, const struct relocation_conf *con
 		fprintf(stderr, "vxl: migration to %s failed: %s\n", host, d.why);
 		roll_back(&d);
 	} else {
-		fprintf(stderr, "Migration successful: %llu MiB in %llu ms\n",
+		fprintf(stderr,
+			"Migration successful: %llu MiB in %llu ms, of which it stood still for %llu\n",
 			(unsigned long long)(d.bytes >> 20),
-			(unsigned long long)(clock_ms() - start));
+			(unsigned long long)(clock_ms() - start), (unsigned long long)d.down_ms);
 	}
 	if (d.linked)
 		relocation_link_close(&d.link);

@@ -80,7 +80,7 @@ guest() {
 	vxl create "/run/$1.cfg"
 	guest_up "$1"
 }
-guest_up() { wait_for "${2:-90}" guest_answers "$1"; }
+guest_up() { wait_for "${2:-240}" guest_answers "$1"; }
 guest_answers() { [ -n "$(xs "/local/domain/$(domid "$1")/data/rc")" ]; }
 
 # in_guest NAME COMMAND...: a shell command there; its output and its exit status, 124 when it takes over 60 s.

@@ -291,6 +291,118 @@ static void a_stream_stays_for_its_asker(void **state)
 	assert_false(f->engine.domains[2].exists);
 }
 
+/* A copy that has begun: its pipe's reading end. */
+static int begin_copy(struct fixture *f, struct call *c, struct fake_domain *d)
+{
+	char fifo[128];
+	int fd;
+
+	snprintf(fifo, sizeof(fifo), "%s/fifo", f->dir);
+	unlink(fifo);
+	assert_int_equal(mkfifo(fifo, 0600), 0);
+	fd = open(fifo, O_RDONLY | O_NONBLOCK);
+	d->asked.what = ENGINE_TRIGGER;
+	ask_write(f, "/local/domain/1/control/shutdown", "");
+	call_begin(f, c, "domain.save",
+		   json_pack("{s:i, s:s, s:b, s:b}", "domid", 1, "path", fifo, "stream", 1, "live",
+			     1));
+	turn_until(f, (unsigned int *)&d->asked.what, ENGINE_COPY);
+	/* The runner must not wait for who reads. */
+	assert_true(fcntl(d->asked.fd, F_GETFL) & O_NONBLOCK);
+	node_is(f, "/local/domain/1/control/shutdown", "");
+	return fd;
+}
+
+static void live(void **state)
+{
+	struct fixture *f = *state;
+	struct fake_domain *d = linux_guest(f, true);
+	json_t *result, *rounds;
+	struct call c;
+	int fd = begin_copy(f, &c, d);
+
+	call_refused(f, "domain.suspend", json_pack("{s:i}", "domid", 1), "busy", "already");
+	answer(d, ENGINE_COPY, 0);
+	turn_until_asked(f);
+	tool_domain_ended(f->tool, 1, SHUTDOWN_suspend);
+	assert_int_equal(d->asked.arg, 1);
+	answer(d, ENGINE_SAVE, 0);
+	result = call_finish(f, &c, 0);
+	rounds = json_object_get(result, "rounds");
+	assert_int_equal(json_array_size(rounds), 2);
+	assert_int_equal(json_integer_value(json_object_get(json_array_get(rounds, 0), "pages")),
+			 1000);
+	assert_true(json_integer_value(json_object_get(result, "suspended-ms")) > 0);
+	json_decref(result);
+	assert_int_equal(tool_find(f->tool, 1)->state, TOOL_SHUTDOWN);
+	close(fd);
+}
+
+/* Whatever fails, it runs, and what it writes is noted no more. */
+static void live_failures(void **state)
+{
+	struct fixture *f = *state;
+	struct fake_domain *d = linux_guest(f, true);
+	struct tool_domain *t = tool_find(f->tool, 1);
+	struct call c;
+	int fd = begin_copy(f, &c, d);
+
+	answer(d, ENGINE_COPY, -EPIPE);
+	assert_int_equal(d->asked.what, ENGINE_COPY_END);
+	refused_with(f, &c, "nobody reads");
+	assert_int_equal(t->state, TOOL_RUNNING);
+	node_is(f, "/local/domain/1/control/shutdown", "");
+	close(fd);
+	/* It does not do what it is asked. */
+	fd = begin_copy(f, &c, d);
+	answer(d, ENGINE_COPY, 0);
+	turn_until_asked(f);
+	assert_int_equal(loop_timer_set(tool_save_timer(t), 1, 0), 0);
+	assert_true(call_turn(f, &c, 10000));
+	refused_with(f, &c, "not suspended itself in time");
+	assert_int_equal(d->asked.what, ENGINE_COPY_END);
+	assert_int_equal(t->state, TOOL_RUNNING);
+	t->unsuspend = false;
+	close(fd);
+	/* Its last round cannot be sent. */
+	fd = begin_copy(f, &c, d);
+	answer(d, ENGINE_COPY, 0);
+	turn_until_asked(f);
+	tool_domain_ended(f->tool, 1, SHUTDOWN_suspend);
+	answer(d, ENGINE_SAVE, -EPIPE);
+	answer(d, ENGINE_RESUME, 0);
+	refused_with(f, &c, "");
+	assert_int_equal(t->state, TOOL_RUNNING);
+	close(fd);
+	/* It cannot be copied at all. */
+	f->engine.fail_ask = -EOPNOTSUPP;
+	call_refused(f, "domain.save",
+		     json_pack("{s:i, s:s, s:b, s:b}", "domid", 1, "path", "/dev/null", "stream", 1,
+			       "live", 1),
+		     "invalid", "a FIFO");
+	f->engine.fail_ask = 0;
+	/* It is powered off meanwhile, and destroyed; the runner says so only then. */
+	fd = begin_copy(f, &c, d);
+	tool_domain_ended(f->tool, 1, SHUTDOWN_poweroff);
+	refused_with(f, &c, "shut down instead");
+	assert_false(d->exists);
+	answer(d, ENGINE_COPY, -EPIPE);
+	close(fd);
+}
+
+static void a_copied_one_is_destroyed(void **state)
+{
+	struct fixture *f = *state;
+	struct fake_domain *d = linux_guest(f, true);
+	struct call c;
+	int fd = begin_copy(f, &c, d);
+
+	call_drop(f, "domain.destroy", json_pack("{s:i}", "domid", 1));
+	refused_with(f, &c, "gone meanwhile");
+	answer(d, ENGINE_COPY, -EPIPE);
+	close(fd);
+}
+
 static int file_of(const void *data, size_t size)
 {
 	int fd = memfd_create("saved", 0);
@@ -352,6 +464,10 @@ int main(void)
 		cmocka_unit_test_setup_teardown(suspend_and_resume, fixture_setup,
 						fixture_teardown),
 		cmocka_unit_test_setup_teardown(a_stream_stays_for_its_asker, fixture_setup,
+						fixture_teardown),
+		cmocka_unit_test_setup_teardown(live, fixture_setup, fixture_teardown),
+		cmocka_unit_test_setup_teardown(live_failures, fixture_setup, fixture_teardown),
+		cmocka_unit_test_setup_teardown(a_copied_one_is_destroyed, fixture_setup,
 						fixture_teardown),
 		cmocka_unit_test(damaged_files),
 	};
