@@ -19,7 +19,9 @@ struct vk_copy {
 	int fd;
 	void (*done)(void *arg, int rc);
 	void *arg;
-	bool over; /* the rounds */
+	bool over; /* the rounds: the guest suspends itself, */
+	bool last; /* or has */
+	struct loop_timer tail;
 
 	unsigned int round;	     /* from 0 */
 	uint64_t *todo, nr_words;    /* a bit for each page of this round, */
@@ -85,7 +87,7 @@ static int note_anew(struct vk_copy *c)
 {
 	uint64_t first = c->page / CLEAR_PAGES * CLEAR_PAGES, nr = CLEAR_PAGES;
 
-	if (c->over || c->page < c->cleared)
+	if (c->last || c->page < c->cleared)
 		return 0;
 	if (nr > c->nr_words * 64 - first)
 		nr = c->nr_words * 64 - first;
@@ -144,13 +146,16 @@ static void begin_round(struct vk_copy *c)
 	c->start_ms = clock_ms();
 }
 
-static void round_over(struct vk_copy *c)
+/* What is sent while the guest suspends itself counts as one. */
+static void round_over(struct vk_copy *c, bool next)
 {
 	struct kvm_launch_copy *said = &c->vm->launch->copy;
 
-	said->rounds[c->round].pages = c->sent;
-	said->rounds[c->round].ms = (uint32_t)(clock_ms() - c->start_ms);
+	said->rounds[c->round].pages += c->sent;
+	said->rounds[c->round].ms += (uint32_t)(clock_ms() - c->start_ms);
 	c->sent_ever += c->sent;
+	if (!next)
+		return;
 	c->round++;
 	__atomic_store_n(&said->nr_rounds, c->round, __ATOMIC_RELEASE);
 }
@@ -181,25 +186,28 @@ static bool enough(const struct vk_copy *c, uint64_t left)
 	       c->sent_ever >= VK_COPY_TIMES * vk_nr_pages(c->vm->dom);
 }
 
-static int next_round(struct vk_copy *c)
+/* @sent: all of the last one is. */
+static int next_round(struct vk_copy *c, bool sent)
 {
 	uint64_t left = 0;
 	int rc;
 
-	round_over(c);
-	memset(c->todo, 0, c->nr_words * sizeof(*c->todo));
+	round_over(c, !c->over);
+	if (sent)
+		memset(c->todo, 0, c->nr_words * sizeof(*c->todo));
 	rc = take_dirty(c);
 	if (rc < 0)
 		return rc;
 	for (uint64_t i = 0; i < c->nr_words; i++)
 		left += (uint64_t)__builtin_popcountll(c->todo[i]);
-	c->over = enough(c, left);
-	c->left = left;
-	if (c->over)
-		/* That nobody reads any more is heard without asking for it. */
-		return loop_fd_set(&c->watcher, 0);
 	begin_round(c);
-	return 0;
+	c->over = c->over || enough(c, left);
+	c->left = left;
+	if (!c->over || left > VK_COPY_FEW)
+		return loop_fd_set(&c->watcher, EPOLLOUT);
+	/* That nobody reads any more is heard without asking for it. */
+	rc = loop_fd_set(&c->watcher, 0);
+	return rc ? rc : loop_timer_set(&c->tail, VK_COPY_TAIL_MS, 0);
 }
 
 static int write_some(struct vk_copy *c)
@@ -217,24 +225,39 @@ static int write_some(struct vk_copy *c)
 	return 0;
 }
 
+/* @was_over: as it was before @rc came of something. */
+static void step_done(struct vk_copy *c, bool was_over, int rc)
+{
+	if (rc < 0) {
+		loop_fd_del(&c->watcher);
+		loop_timer_del(&c->tail);
+	}
+	if (rc < 0 || c->over != was_over)
+		c->done(c->arg, rc);
+}
+
 static void ready(void *arg, uint32_t events)
 {
 	struct vk_copy *c = arg;
 	bool was_over = c->over;
 	int rc;
 
-	if (c->over)
-		rc = events & (EPOLLERR | EPOLLHUP) ? -EPIPE : 0;
+	if (events & EPOLLERR)
+		rc = -EPIPE;
 	else if (c->len)
 		rc = write_some(c);
 	else if (seek(c))
 		rc = fill(c);
 	else
-		rc = next_round(c);
-	if (rc < 0)
-		loop_fd_del(&c->watcher);
-	if (rc < 0 || c->over != was_over)
-		c->done(c->arg, rc);
+		rc = next_round(c, true);
+	step_done(c, was_over, rc);
+}
+
+static void look_again(void *arg)
+{
+	struct vk_copy *c = arg;
+
+	step_done(c, true, next_round(c, false));
 }
 
 static void all_todo(struct vk_copy *c)
@@ -260,7 +283,7 @@ int vk_copy_start(const struct vk_copy_params *params, struct vk_copy **copy_out
 	c->arg = params->arg;
 	c->nr_words = (kvm_launch_span(dom->ram) / VK_PAGE + 63) / 64;
 	c->todo = calloc(c->nr_words, sizeof(*c->todo));
-	params->vm->launch->copy.nr_rounds = 0;
+	params->vm->launch->copy = (struct kvm_launch_copy){ 0 };
 	if (!c->todo)
 		rc = -ENOMEM;
 	else
@@ -269,6 +292,8 @@ int vk_copy_start(const struct vk_copy_params *params, struct vk_copy **copy_out
 	c->begin_ms = c->start_ms;
 	if (!rc)
 		rc = loop_fd_add(params->loop, &c->watcher, c->fd, EPOLLOUT, ready, c);
+	if (!rc)
+		rc = loop_timer_add(params->loop, &c->tail, look_again, c);
 	if (!rc)
 		rc = vk_image_put_head(c->vm, c->fd);
 	if (!rc) {
@@ -297,25 +322,50 @@ static void add_infos(struct vk_copy *c)
 	}
 }
 
+/* What the loop has begun to write. */
+static int flush(struct vk_copy *c, int fd)
+{
+	size_t head = sizeof(c->record), at = c->at < head ? head : c->at;
+	int rc = 0;
+
+	if (!c->len)
+		return 0;
+	if (c->at < head)
+		rc = file_write_all(fd, (const uint8_t *)&c->record + c->at, head - c->at);
+	if (!rc)
+		rc = file_write_all(fd, c->piece + (at - head), c->len - at);
+	c->len = 0;
+	return rc;
+}
+
 int vk_copy_finish(struct vk_copy *c, int fd)
 {
-	int rc = c->over ? take_dirty(c) : -EPIPE;
+	int rc = c->over ? flush(c, fd) : -EPIPE;
 
+	/* Of a round that was under way. */
+	memset(c->todo, 0, c->page / 64 * sizeof(*c->todo));
+	if (c->page % 64)
+		c->todo[c->page / 64] &= ~0ull << c->page % 64;
+	if (!rc)
+		rc = take_dirty(c);
 	if (rc < 0)
 		return rc;
+	if (c->sent || c->vm->launch->copy.rounds[c->round].pages)
+		round_over(c, true);
+	c->last = true;
 	add_infos(c);
 	begin_round(c);
 	while (!rc && seek(c)) {
 		rc = fill(c);
 		if (!rc && c->len)
-			rc = vk_image_put(fd, &c->record, c->piece);
+			rc = flush(c, fd);
 	}
 	if (!rc)
 		rc = vk_image_put(fd,
 				  &(struct vk_record){ .type = VK_RECORD_CLOCK,
 						       .address = vk_clock_now(c->vm) },
 				  NULL);
-	round_over(c);
+	round_over(c, true);
 	return rc < 0 ? rc : vk_image_put_state(c->vm, fd);
 }
 
@@ -326,6 +376,7 @@ void vk_copy_end(struct vk_copy *c)
 	vk_dirty_stop(c->vm);
 	core_dirty_set(c->vm->dom->dirty, c->vm->dom->memory_size / VK_PAGE, false);
 	loop_fd_del(&c->watcher);
+	loop_timer_del(&c->tail);
 	if (c->fd >= 0)
 		close(c->fd);
 	free(c->todo);

@@ -8,8 +8,9 @@
  *	after the third, a round has left no fewer than the one before, or
  *	VK_COPY_ROUNDS were sent, or VK_COPY_TIMES its memory.
  *
- * Then the guest is to suspend itself, and vk_copy_finish() sends the rest: hv/kvm/image.h is what comes of it. One
- * thread, the loop's; vCPUs are never waited for.
+ * Then the guest is to suspend itself, for which it writes to some hundred pages more. While it does so these are sent
+ * as well, whenever there are VK_COPY_FEW; vk_copy_finish() sends the rest. hv/kvm/image.h is what comes of it.
+ * One thread, the loop's; vCPUs are never waited for.
  */
 #ifndef HV_KVM_COPY_H
 #define HV_KVM_COPY_H
@@ -19,7 +20,8 @@
 
 #define VK_COPY_FEW	64u
 #define VK_COPY_LEFT_MS 20u
-#define VK_COPY_ROUNDS	(KVM_LAUNCH_MAX_ROUNDS - 1u)
+#define VK_COPY_ROUNDS	(KVM_LAUNCH_MAX_ROUNDS - 2u)
+#define VK_COPY_TAIL_MS 10u /* between two looks while the guest suspends itself */
 #define VK_COPY_TIMES	3u
 
 struct vk_copy;

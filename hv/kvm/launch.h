@@ -82,8 +82,8 @@ struct kvm_launch_stats {
 
 /* Of the last copy of the running domain, hv/kvm/copy.h. */
 struct kvm_launch_copy {
-	uint32_t
-		nr_rounds; /* that are over, with the one after the suspend; at most KVM_LAUNCH_MAX_ROUNDS */
+	/* That are over; then come what was sent while the guest suspended itself, if anything, and after that. */
+	uint32_t nr_rounds;
 	struct {
 		uint32_t ms;
 		uint64_t pages; /* sent */

@@ -16,6 +16,8 @@
 #include "base/parse.h"
 #include "hv/relocation/relocation.h"
 
+#define LIVE_FIFO_SIZE (128 << 10)
+
 struct departure {
 	struct relocation_link link;
 	bool linked;
@@ -186,6 +188,9 @@ static int send_state(struct departure *d)
 
 	if (fifo < 0)
 		return say(d, fifo, strerror(-fifo));
+	/* What it holds when the guest has suspended itself, that waits for. */
+	if (d->live)
+		fcntl(fifo, F_SETPIPE_SZ, LIVE_FIFO_SIZE);
 	rc = relocation_ask_start(d->rundir, "domain.save",
 				  json_pack("{s:i, s:s, s:b, s:b}", "domid", d->domid, "path", path,
 					    "stream", 1, "live", d->live),
