@@ -21,7 +21,7 @@
 
 static int fail(char *why, int rc, const char *text, const char *detail)
 {
-	snprintf(why, NB_REASON_MAX, "%s%s (%s)", text, detail, strerror(-rc));
+	snprintf(why, XB_WHY_MAX, "%s%s (%s)", text, detail, strerror(-rc));
 	return rc;
 }
 
@@ -55,19 +55,19 @@ static int read_ahead(struct nb_vif *vif, char *why)
 		"rx-ring-ref",	   "event-channel-tx",	 "event-channel-rx",	   "event-channel",
 		"ctrl-ring-ref",   "event-channel-ctrl",
 	};
-	struct nb_key keys[NB_AHEAD_MAX];
+	struct xb_key keys[XB_AHEAD_MAX];
 	unsigned int nr = 0;
 	int rc;
 
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
-		keys[nr++] = (struct nb_key){ NB_FRONTEND, names[i] };
+		keys[nr++] = (struct xb_key){ XB_FRONTEND, names[i] };
 	for (size_t i = 0; i < sizeof(flag_keys) / sizeof(flag_keys[0]); i++)
-		keys[nr++] = (struct nb_key){ NB_FRONTEND, flag_keys[i].key };
+		keys[nr++] = (struct xb_key){ XB_FRONTEND, flag_keys[i].key };
 	_Static_assert(sizeof(names) / sizeof(names[0]) +
 				       sizeof(flag_keys) / sizeof(flag_keys[0]) <=
-			       NB_AHEAD_MAX,
+			       XB_AHEAD_MAX,
 		       "room for all keys");
-	rc = nb_xb_read_ahead(vif, keys, nr);
+	rc = xb_read_ahead(&vif->dev, keys, nr);
 	return rc ? fail(why, rc, "frontend keys", "") : 0;
 }
 
@@ -78,7 +78,7 @@ static int read_features(struct nb_vif *vif, struct nb_features *f, char *why)
 	int rc;
 
 	memset(f, 0, sizeof(*f));
-	rc = nb_xb_read_default(vif, NB_FRONTEND, "request-rx-copy", 1, 0, &value);
+	rc = xb_read_default(&vif->dev, XB_FRONTEND, "request-rx-copy", 1, 0, &value);
 	if (rc)
 		return fail(why, rc, "frontend key ", "request-rx-copy");
 	if (!value)
@@ -86,12 +86,12 @@ static int read_features(struct nb_vif *vif, struct nb_features *f, char *why)
 	for (i = 0; i < sizeof(flag_keys) / sizeof(flag_keys[0]); i++) {
 		const struct flag_key *k = &flag_keys[i];
 
-		rc = nb_xb_read_default(vif, NB_FRONTEND, k->key, 1, k->absent, &value);
+		rc = xb_read_default(&vif->dev, XB_FRONTEND, k->key, 1, k->absent, &value);
 		if (rc)
 			return fail(why, rc, "frontend key ", k->key);
 		*((bool *)(void *)f + k->offset) = k->inverted ? !value : value;
 	}
-	rc = nb_xb_read_default(vif, NB_FRONTEND, "xdp-headroom", NB_HEADROOM_MAX, 0, &value);
+	rc = xb_read_default(&vif->dev, XB_FRONTEND, "xdp-headroom", NB_HEADROOM_MAX, 0, &value);
 	if (rc)
 		return fail(why, rc, "frontend key ", "xdp-headroom");
 	f->headroom = (uint16_t)value;
@@ -115,7 +115,7 @@ static int read_refs(struct nb_vif *vif, const char *dir, struct nb_queue_refs *
 
 #define READ(name, field)                                                                          \
 	(snprintf(key, sizeof(key), "%s%s", dir, name),                                            \
-	 nb_xb_read_u32(vif, NB_FRONTEND, key, UINT32_MAX, &refs->field))
+	 xb_read_u32(&vif->dev, XB_FRONTEND, key, UINT32_MAX, &refs->field))
 	rc = READ("tx-ring-ref", from_ref);
 	if (!rc)
 		rc = READ("rx-ring-ref", to_ref);
@@ -135,14 +135,14 @@ static int read_refs(struct nb_vif *vif, const char *dir, struct nb_queue_refs *
 static int read_nr_queues(struct nb_vif *vif, uint32_t *nr, char *why)
 {
 	/* Not only what we offer: the frontend may have read another backend's offer. */
-	int rc = nb_xb_read_default(vif, NB_FRONTEND, "multi-queue-num-queues", NB_MAX_QUEUES, 1,
-				    nr);
+	int rc = xb_read_default(&vif->dev, XB_FRONTEND, "multi-queue-num-queues", NB_MAX_QUEUES, 1,
+				 nr);
 
 	if (!rc && !*nr)
 		rc = -ERANGE;
 	/* But the policy's holds for all that were offered it; one in service keeps what it has. */
 	if (!rc && vif->offer.queues && *nr > vif->offer.queues && !vif->steering.restarted) {
-		snprintf(why, NB_REASON_MAX,
+		snprintf(why, XB_WHY_MAX,
 			 "the frontend takes %u queues, the policy lets it have %u", *nr,
 			 vif->offer.queues);
 		return -ERANGE;
@@ -232,14 +232,14 @@ static int connect_queue(struct nb_vif *vif, unsigned int id, char *why)
 	if (!id || q->shares_port)
 		q->port_fd = vif->port_fd;
 	q->id = id;
-	q->hv = vif->nb->hv;
+	q->hv = vif->nb->xb.hv;
 	q->features = &vif->features;
 	q->steering = &vif->steering;
 	q->credit = &vif->credit;
 	q->gref_max = vif->nb->config.max_grefs;
 	q->alert = on_alert;
 	q->owner = vif;
-	rc = nb_queue_connect(q, vif->domid, &refs, &text);
+	rc = nb_queue_connect(q, vif->dev.domid, &refs, &text);
 	return rc ? fail(why, rc, text, "") : 0;
 }
 
@@ -250,21 +250,21 @@ static int connect_ctrl(struct nb_vif *vif, bool *have_out, char *why)
 	int rc;
 
 	*have_out = false;
-	rc = nb_xb_read_u32(vif, NB_FRONTEND, "ctrl-ring-ref", UINT32_MAX, &ref);
+	rc = xb_read_u32(&vif->dev, XB_FRONTEND, "ctrl-ring-ref", UINT32_MAX, &ref);
 	if (rc == -ENOENT)
 		return 0;
 	if (!rc)
-		rc = nb_xb_read_u32(vif, NB_FRONTEND, "event-channel-ctrl", UINT32_MAX, &port);
+		rc = xb_read_u32(&vif->dev, XB_FRONTEND, "event-channel-ctrl", UINT32_MAX, &port);
 	if (rc)
 		return fail(why, rc, "frontend key ", "ctrl-ring-ref or event-channel-ctrl");
-	rc = nb_queue_connect_ctrl(&vif->queues[0], vif->domid, ref, port, &text);
+	rc = nb_queue_connect_ctrl(&vif->queues[0], vif->dev.domid, ref, port, &text);
 	*have_out = !rc;
 	return rc ? fail(why, rc, text, "") : 0;
 }
 
 static void note_path(const struct nb_vif *vif, unsigned int queue, char path[PATH_MAX])
 {
-	snprintf(path, PATH_MAX, "%s/%s-%u", vif->nb->config.notes, vif->name, queue);
+	snprintf(path, PATH_MAX, "%s/%s-%u", vif->nb->config.notes, vif->dev.name, queue);
 }
 
 /* Without notes, the next one serves these rings as well, only slower. */
@@ -274,16 +274,16 @@ static void note_grefs(struct nb_vif *vif)
 
 	for (unsigned int i = 0; vif->nb->config.notes && i < vif->nr_queues; i++) {
 		struct nb_queue *q = &vif->queues[i];
-		struct nb_gref_owner owner = { .domid = vif->domid };
+		struct nb_gref_owner owner = { .domid = vif->dev.domid };
 		int rc;
 
-		snprintf(owner.generation, sizeof(owner.generation), "%s", vif->generation);
+		snprintf(owner.generation, sizeof(owner.generation), "%s", vif->dev.generation);
 		owner.from_ref = q->from_page.ref;
 		owner.to_ref = q->to_page.ref;
 		note_path(vif, i, path);
 		rc = nb_gref_note(q, path, &owner, vif->steering.restarted);
 		if (rc)
-			log_limited(&vif->log_limit, "%s: %s", path, strerror(-rc));
+			log_limited(&vif->dev.log_limit, "%s: %s", path, strerror(-rc));
 	}
 }
 
@@ -370,6 +370,7 @@ int nb_vif_connect(struct nb_vif *vif, char *why)
 	vif->queues = calloc(nr, sizeof(vif->queues[0]));
 	if (!vif->queues)
 		return fail(why, -ENOMEM, "no memory", "");
+	vif->dev.connected = true;
 	vif->nr_queues = vif->steering.nr_queues = nr;
 	for (i = 0; i < nr; i++)
 		vif->queues[i].port_fd = -1;
@@ -415,6 +416,7 @@ void nb_vif_disconnect(struct nb_vif *vif)
 	free(vif->queues);
 	vif->queues = NULL;
 	vif->nr_queues = 0;
+	vif->dev.connected = false;
 }
 
 int nb_vif_reconfigure(struct nb_vif *vif, char *why)
@@ -422,7 +424,7 @@ int nb_vif_reconfigure(struct nb_vif *vif, char *why)
 	uint32_t headroom;
 	int rc;
 
-	rc = nb_xb_read_default(vif, NB_FRONTEND, "xdp-headroom", NB_HEADROOM_MAX, 0, &headroom);
+	rc = xb_read_default(&vif->dev, XB_FRONTEND, "xdp-headroom", NB_HEADROOM_MAX, 0, &headroom);
 	if (rc)
 		return fail(why, rc, "frontend key ", "xdp-headroom");
 	if (headroom == vif->features.headroom)
@@ -434,14 +436,14 @@ int nb_vif_reconfigure(struct nb_vif *vif, char *why)
 
 int nb_vif_read_rate(struct nb_vif *vif)
 {
-	char text[64], why[NB_REASON_MAX];
+	char text[64], why[XB_WHY_MAX];
 	struct nb_rate rate;
 	int rc;
 
 	if (vif->rate_known)
 		return 0;
-	rc = nb_xb_read_text(vif, NB_BACKEND, "rate", text, sizeof(text));
-	if (nb_xb_failed(rc))
+	rc = xb_read_text(&vif->dev, XB_BACKEND, "rate", text, sizeof(text));
+	if (xb_failed(rc))
 		return rc;
 	vif->rate_known = true;
 	vif->rate_rc = rc == -ENOENT ? nb_rate_parse(NULL, &rate) : rc;
@@ -453,7 +455,7 @@ int nb_vif_read_rate(struct nb_vif *vif)
 	if (vif->queues && rate.usec && !vif->credit.rate.usec) {
 		stop_queues(vif);
 		if (start_queues(vif, true, why))
-			nb_trouble(vif, why);
+			xb_trouble(&vif->dev, why);
 	}
 	__atomic_store_n(&vif->credit.rate.bytes, rate.bytes, __ATOMIC_RELAXED);
 	__atomic_store_n(&vif->credit.rate.usec, rate.usec, __ATOMIC_RELAXED);
@@ -465,16 +467,16 @@ static bool is_name_of_another(const struct nb_vif *vif, const char *name)
 	unsigned int domid, devid;
 	char end;
 
-	return strcmp(name, vif->name) && sscanf(name, "vif%u.%u%c", &domid, &devid, &end) == 2;
+	return strcmp(name, vif->dev.name) && sscanf(name, "vif%u.%u%c", &domid, &devid, &end) == 2;
 }
 
 /* The name that the guest's configuration gives the port, or the usual one. */
 static int read_port_name(struct nb_vif *vif, char *why)
 {
 	char name[IFNAMSIZ];
-	int rc = nb_xb_read_text(vif, NB_BACKEND, "vifname", name, sizeof(name));
+	int rc = xb_read_text(&vif->dev, XB_BACKEND, "vifname", name, sizeof(name));
 
-	memcpy(vif->port_name, vif->name, sizeof(vif->name));
+	memcpy(vif->port_name, vif->dev.name, sizeof(vif->dev.name));
 	if (rc == -ENOENT || (!rc && !name[0]))
 		return 0;
 	/* What the kernel takes for the name of a device: dev_valid_name(). */
@@ -497,13 +499,13 @@ static int open_plane(struct nb_vif *vif, char *why)
 	int rc;
 
 	if (!plane->ops) {
-		snprintf(why, NB_REASON_MAX,
+		snprintf(why, XB_WHY_MAX,
 			 "datapath: dpdk, but this vifrost-netback has no switch of its own: set "
 			 "datapath: tap");
 		return -EOPNOTSUPP;
 	}
-	snprintf(why, NB_REASON_MAX, "the datapath cannot make its port");
-	rc = plane->ops->open(plane->ctx, vif->domid, vif->devid, vif->port_name, vif->mtu,
+	snprintf(why, XB_WHY_MAX, "the datapath cannot make its port");
+	rc = plane->ops->open(plane->ctx, vif->dev.domid, vif->dev.devid, vif->port_name, vif->mtu,
 			      &vif->plane_port, &vif->ifindex, why);
 	if (!rc)
 		vif->plane = plane;
@@ -517,7 +519,7 @@ int nb_vif_open_port(struct nb_vif *vif, char *why)
 
 	if (nb_vif_has_port(vif))
 		return 0;
-	rc = nb_xb_read_default(vif, NB_BACKEND, "mtu", MTU_MAX, MTU_DEFAULT, &vif->mtu);
+	rc = xb_read_default(&vif->dev, XB_BACKEND, "mtu", MTU_MAX, MTU_DEFAULT, &vif->mtu);
 	if (!rc && vif->mtu < 68)
 		rc = -ERANGE;
 	if (rc)

@@ -34,7 +34,7 @@ static const char *const names[NB_NR_DATAPATHS] = {
 
 const char *nb_datapath_name(const struct nb_vif *vif)
 {
-	if (vif->elsewhere)
+	if (vif->dev.elsewhere)
 		return names[vif->datapath >= NB_DATAPATH_PMD ? vif->datapath : NB_DATAPATH_KERNEL];
 	return names[vif->datapath > NB_DATAPATH_KERNEL ? vif->datapath : NB_DATAPATH_TAP];
 }
@@ -49,32 +49,32 @@ bool nb_datapath_is_mine(const struct netback *nb, uint16_t domid, uint32_t devi
 static int read_wanted(struct nb_vif *vif, enum nb_datapath *wanted_out)
 {
 	char text[16];
-	int rc = nb_xb_read_text(vif, NB_BACKEND, "vifrost-datapath", text, sizeof(text));
+	int rc = xb_read_text(&vif->dev, XB_BACKEND, "vifrost-datapath", text, sizeof(text));
 
 	*wanted_out = NB_DATAPATH_UNSET;
 	for (unsigned int i = NB_DATAPATH_TAP; !rc && i < NB_NR_DATAPATHS; i++)
 		if (!strcmp(text, names[i]))
 			*wanted_out = (enum nb_datapath)i;
-	if (rc != -ENOENT && !nb_xb_failed(rc) && *wanted_out == NB_DATAPATH_UNSET &&
+	if (rc != -ENOENT && !xb_failed(rc) && *wanted_out == NB_DATAPATH_UNSET &&
 	    !vif->nb->config.only)
-		nb_trouble(
-			vif,
+		xb_trouble(
+			&vif->dev,
 			"vifrost-datapath is none of 'tap', 'kernel', 'dpdk', 'pmd', 'emu', 'vhost'");
-	return nb_xb_failed(rc) ? rc : 0;
+	return xb_failed(rc) ? rc : 0;
 }
 
 /* Bind or unbind the kernel's driver. -EAGAIN: is tried again soon. */
 static int bind_kernel(struct nb_vif *vif, bool on)
 {
-	char why[NB_REASON_MAX];
-	int rc = nb_kernel_bind(sysfs(vif), vif->domid, vif->devid, on);
+	char why[XB_WHY_MAX];
+	int rc = nb_kernel_bind(sysfs(vif), vif->dev.domid, vif->dev.devid, on);
 
 	if (!rc) {
 		vif->nr_tries = 0;
 		return 0;
 	}
 	if (vif->nr_tries < TRIES_MAX) {
-		nb_look_again(vif,
+		xb_look_again(&vif->dev,
 			      clock_ns() + ((uint64_t)TRY_FIRST_MS << vif->nr_tries) * 1000000);
 		vif->nr_tries++;
 		return -EAGAIN;
@@ -88,7 +88,7 @@ static int bind_kernel(struct nb_vif *vif, bool on)
 		snprintf(why, sizeof(why),
 			 "xen-netback cannot be %s (%s): see dmesg; then detach and attach it",
 			 on ? "bound" : "unbound", strerror(-rc));
-	nb_trouble(vif, why);
+	xb_trouble(&vif->dev, why);
 	return rc;
 }
 
@@ -102,7 +102,7 @@ static bool is_open(uint32_t state)
 static bool too_many_queues(struct nb_vif *vif)
 {
 	unsigned int max = nb_kernel_max_queues(sysfs(vif));
-	char why[NB_REASON_MAX];
+	char why[XB_WHY_MAX];
 
 	if (!max || vif->nr_queues <= max)
 		return false;
@@ -111,38 +111,38 @@ static bool too_many_queues(struct nb_vif *vif)
 		"datapath: kernel, but the guest uses %u queues and xen-netback takes %u: raise its "
 		"max_queues in /sys" MAX_QUEUES_DIR ", or detach and attach the vif",
 		vif->nr_queues, max);
-	nb_trouble(vif, why);
+	xb_trouble(&vif->dev, why);
 	return true;
 }
 
 static void give_to_kernel(struct nb_vif *vif)
 {
-	if (!vif->elsewhere && too_many_queues(vif))
+	if (!vif->dev.elsewhere && too_many_queues(vif))
 		return;
 	nb_vif_disconnect(vif);
 	nb_vif_release_port(vif);
-	vif->elsewhere = true;
+	vif->dev.elsewhere = true;
 	if (!nb_kernel_loaded(sysfs(vif))) {
-		nb_trouble(vif, "datapath: kernel, but xen-netback is not loaded: 'modprobe "
-				"xen-netback', or set datapath: tap");
+		xb_trouble(&vif->dev, "datapath: kernel, but xen-netback is not loaded: 'modprobe "
+				      "xen-netback', or set datapath: tap");
 		return;
 	}
-	if (!is_open(vif->store_state) || !vif->online)
+	if (!is_open(vif->dev.store_state) || !vif->dev.online)
 		return;
-	if (nb_kernel_bound(sysfs(vif), vif->domid, vif->devid) || !bind_kernel(vif, true))
-		nb_trouble_over(vif);
+	if (nb_kernel_bound(sysfs(vif), vif->dev.domid, vif->dev.devid) || !bind_kernel(vif, true))
+		xb_trouble_over(&vif->dev);
 }
 
 /* Another program's: nothing of ours is left, and nothing of its is touched. */
 static void leave(struct nb_vif *vif)
 {
-	if (vif->elsewhere)
+	if (vif->dev.elsewhere)
 		return;
 	nb_vif_disconnect(vif);
 	nb_vif_release_port(vif);
-	nb_trouble_over(vif);
-	vif->disabled = false;
-	vif->elsewhere = true;
+	xb_trouble_over(&vif->dev);
+	vif->dev.disabled = false;
+	vif->dev.elsewhere = true;
 }
 
 /* By another plane of ours than so far: as a successor would begin. */
@@ -152,26 +152,27 @@ static void change_plane(struct nb_vif *vif)
 		return;
 	nb_vif_disconnect(vif);
 	nb_vif_release_port(vif);
-	vif->taken = vif->new_area = true;
+	vif->dev.taken = vif->dev.new_area = true;
 }
 
 static void take_over(struct nb_vif *vif)
 {
-	bool bound = sysfs(vif) && nb_kernel_bound(sysfs(vif), vif->domid, vif->devid);
+	bool bound = sysfs(vif) && nb_kernel_bound(sysfs(vif), vif->dev.domid, vif->dev.devid);
 	bool serving = nb_vif_has_port(vif);
 
 	if (bound && serving)
-		nb_trouble(vif, "xen-netback was bound to it while in service: unbound again");
+		xb_trouble(&vif->dev,
+			   "xen-netback was bound to it while in service: unbound again");
 	if (bound && bind_kernel(vif, false)) {
-		vif->elsewhere = !serving;
+		vif->dev.elsewhere = !serving;
 		return;
 	}
-	if (serving || (!vif->elsewhere && !bound))
+	if (serving || (!vif->dev.elsewhere && !bound))
 		return;
-	log_debug("%s: taken over from another", vif->name);
-	nb_trouble_over(vif);
-	vif->elsewhere = false;
-	vif->taken = vif->new_area = true;
+	log_debug("%s: taken over from another", vif->dev.name);
+	xb_trouble_over(&vif->dev);
+	vif->dev.elsewhere = false;
+	vif->dev.taken = vif->dev.new_area = true;
 }
 
 /* Without a key: a vif in service stays whose it is, a new one is the kernel's where that can be. */
@@ -179,8 +180,8 @@ static bool kernels_by_default(const struct nb_vif *vif)
 {
 	if (!sysfs(vif) || !nb_kernel_loaded(sysfs(vif)) || nb_vif_has_port(vif))
 		return false;
-	return vif->elsewhere || nb_kernel_bound(sysfs(vif), vif->domid, vif->devid) ||
-	       vif->store_state <= XenbusStateInitialising || !is_open(vif->store_state);
+	return vif->dev.elsewhere || nb_kernel_bound(sysfs(vif), vif->dev.domid, vif->dev.devid) ||
+	       vif->dev.store_state <= XenbusStateInitialising || !is_open(vif->dev.store_state);
 }
 
 /* Whoever has a plane of its own for it serves it; a plain backend does all but those of others. */
@@ -202,9 +203,9 @@ static void begin_anew(struct nb_vif *vif, enum nb_datapath wanted)
 	if (plane_of(wanted) == plane_of(vif->datapath))
 		return;
 	change_plane(vif);
-	if (vif->disabled && !vif->queues) {
-		vif->disabled = false;
-		nb_trouble_over(vif);
+	if (vif->dev.disabled && !vif->queues) {
+		vif->dev.disabled = false;
+		xb_trouble_over(&vif->dev);
 	}
 }
 
@@ -227,7 +228,7 @@ int nb_datapath_settle(struct nb_vif *vif)
 	else if (wanted == NB_DATAPATH_KERNEL)
 		give_to_kernel(vif);
 	else if (wanted == NB_DATAPATH_UNSET && kernels_by_default(vif))
-		vif->elsewhere = true;
+		vif->dev.elsewhere = true;
 	else
 		take_over(vif);
 	return 0;
@@ -236,10 +237,10 @@ int nb_datapath_settle(struct nb_vif *vif)
 int nb_datapath_contest(struct nb_vif *vif)
 {
 	uint64_t now = clock_ns();
-	char why[NB_REASON_MAX];
+	char why[XB_WHY_MAX];
 
-	if (vif->store_state == nb_vif_written_state(vif) || !vif->online || vif->dead ||
-	    vif->disabled)
+	if (vif->dev.store_state == xb_written_state(&vif->dev) || !vif->dev.online ||
+	    vif->dev.dead || vif->dev.disabled)
 		return 0;
 	if (now - vif->contest_ns > CONTEST_WINDOW_NS) {
 		vif->contest_ns = now;
@@ -247,15 +248,15 @@ int nb_datapath_contest(struct nb_vif *vif)
 	}
 	vif->nr_contested++;
 	if (++vif->nr_contests > CONTESTS_MAX) {
-		nb_vif_disable(vif, "another backend serves it too: end that (a second backend "
-				    "daemon?), then detach and attach the vif");
+		xb_fail(&vif->dev, "another backend serves it too: end that (a second backend "
+				   "daemon?), then detach and attach the vif");
 		return 0;
 	}
 	snprintf(
 		why, sizeof(why),
 		"another backend wrote its state (%s), which was put right: xen-netback, loaded while "
 		"the vif was in service? If the guest has closed the vif, detach and attach it",
-		nb_state_name(vif->store_state));
-	nb_trouble(vif, why);
-	return nb_xb_write_state(vif, nb_vif_written_state(vif), vif->state == XenbusStateInitWait);
+		xb_state_name(vif->dev.store_state));
+	xb_trouble(&vif->dev, why);
+	return xb_write_state(&vif->dev, vif->dev.state == XenbusStateInitWait);
 }

@@ -6,10 +6,12 @@
  * for ever: a daemon that died must not keep guests from their networks.
  */
 #include <errno.h>
+#include <stddef.h>
 #include <string.h>
 
 #include "base/clock.h"
 #include "base/parse.h"
+#include "netback/kernel_driver.h"
 #include "netback/vif.h"
 
 #define KEY	    "vifrost-offer"
@@ -62,16 +64,16 @@ static int wait_for_it(struct nb_vif *vif)
 {
 	uint64_t now = clock_ns();
 	uint32_t decides = 0;
-	int rc = nb_xb_read_default(vif, NB_HOST, KEY_HOST, 1, 0, &decides);
+	int rc = xb_read_default(&vif->dev, XB_HOST, KEY_HOST, 1, 0, &decides);
 
-	if (nb_xb_failed(rc))
+	if (xb_failed(rc))
 		return rc;
 	if (!vif->offer_wait_ns)
 		vif->offer_wait_ns = now + PATIENCE_NS;
 	vif->offer_known = rc || !decides || now >= vif->offer_wait_ns ||
-			   vif->state != XenbusStateInitialising;
+			   vif->dev.state != XenbusStateInitialising;
 	if (!vif->offer_known)
-		nb_look_again(vif, vif->offer_wait_ns);
+		xb_look_again(&vif->dev, vif->offer_wait_ns);
 	return 0;
 }
 
@@ -88,37 +90,90 @@ static void limit(const struct nb_vif *vif, struct nb_offer *offer)
 	offer->no_gso |= vif->nb->config.no_gso;
 }
 
-int nb_offer_read(struct nb_vif *vif, bool *changed_out)
+int nb_offer_read(struct nb_vif *vif)
 {
 	struct nb_offer offer = { 0 };
 	char text[TEXT_MAX];
 	int rc = 0;
 
-	*changed_out = false;
+	vif->dev.stale = false;
 	/* One in service has been offered what it has. */
-	if (vif->queues || vif->elsewhere)
+	if (vif->queues || vif->dev.elsewhere)
 		return 0;
 	limit(vif, &vif->offer);
-	rc = nb_xb_read_text(vif, NB_BACKEND, KEY, text, sizeof(text));
-	if (nb_xb_failed(rc))
+	rc = xb_read_text(&vif->dev, XB_BACKEND, KEY, text, sizeof(text));
+	if (xb_failed(rc))
 		return rc;
-	if (rc == -ENOENT)
-		return vif->offer_known ? 0 : wait_for_it(vif);
+	if (rc == -ENOENT) {
+		rc = vif->offer_known ? 0 : wait_for_it(vif);
+		vif->dev.hold_offer = !vif->offer_known;
+		return rc;
+	}
 	if (!rc)
 		rc = nb_offer_parse(text, &offer);
 	if (rc) {
-		nb_trouble(vif, KEY " is not understood: all is offered");
+		xb_trouble(&vif->dev, KEY " is not understood: all is offered");
 		offer = (struct nb_offer){ 0 };
 	}
 	limit(vif, &offer);
 	vif->offer_known = true;
-	*changed_out = vif->state == XenbusStateInitWait && !is_same(&offer, &vif->offer);
+	vif->dev.hold_offer = false;
+	vif->dev.stale = vif->dev.state == XenbusStateInitWait && !is_same(&offer, &vif->offer);
 	vif->offer = offer;
 	return 0;
 }
 
-bool nb_offer_is_awaited(const struct nb_vif *vif)
+struct offer {
+	const char *key;
+	unsigned int value;
+	size_t unless; /* of a bool of struct nb_offer that turns it off; NEVER: none */
+};
+
+#define NEVER SIZE_MAX
+
+/* multicast-control is sampled when the frontend connects: no feature-dynamic-multicast-control. */
+static const struct offer offers[] = {
+	{ "feature-sg", 1, offsetof(struct nb_offer, no_sg) },
+	{ "feature-gso-tcpv4", 1, offsetof(struct nb_offer, no_gso) },
+	{ "feature-gso-tcpv6", 1, offsetof(struct nb_offer, no_gso) },
+	{ "feature-ipv6-csum-offload", 1, offsetof(struct nb_offer, no_csum) },
+	{ "feature-rx-copy", 1, NEVER },
+	{ "feature-multicast-control", 1, NEVER },
+	{ "feature-split-event-channels", 1, NEVER },
+	{ "feature-ctrl-ring", 1, NEVER },
+	{ "feature-xdp-headroom", 1, NEVER },
+	{ "carrier", 1, NEVER },
+};
+
+#define NR_OFFERS (sizeof(offers) / sizeof(offers[0]))
+
+/* No more than the kernel's driver would offer, so that it can have the vif later. */
+static unsigned int max_queues(const struct nb_vif *vif)
 {
-	return !vif->offer_known && vif->state == XenbusStateInitialising && !vif->dead &&
-	       vif->online;
+	const struct netback *nb = vif->nb;
+	unsigned int ours = vif->offer.queues && vif->offer.queues < nb->config.max_queues
+				    ? vif->offer.queues
+				    : nb->config.max_queues;
+	const char *sysfs = nb->config.sysfs;
+	unsigned int max = sysfs && nb_kernel_loaded(sysfs) ? nb_kernel_max_queues(sysfs) : 0;
+
+	return max && max < ours ? max : ours;
+}
+
+static bool is_offered(const struct nb_vif *vif, const struct offer *o)
+{
+	return o->unless == NEVER || !*(const bool *)((const char *)&vif->offer + o->unless);
+}
+
+unsigned int nb_offer_list(const struct nb_vif *vif, struct xb_feature f[XB_FEATURES_MAX])
+{
+	unsigned int nr = 0;
+
+	_Static_assert(NR_OFFERS + 2 <= XB_FEATURES_MAX, "room for all");
+	for (size_t i = 0; i < NR_OFFERS; i++)
+		f[nr++] = (struct xb_feature){ offers[i].key,
+					       is_offered(vif, &offers[i]) ? offers[i].value : 0 };
+	f[nr++] = (struct xb_feature){ "multi-queue-max-queues", max_queues(vif) };
+	f[nr++] = (struct xb_feature){ "feature-no-csum-offload", vif->offer.no_csum };
+	return nr;
 }

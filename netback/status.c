@@ -128,15 +128,15 @@ static json_t *features(const struct nb_features *f)
 
 static const char *reason(const struct nb_vif *vif)
 {
-	if (vif->reason[0])
-		return vif->reason;
-	if (vif->dead)
+	if (vif->dev.reason[0])
+		return vif->dev.reason;
+	if (vif->dev.dead)
 		return "the domain is gone";
-	if (vif->elsewhere)
+	if (vif->dev.elsewhere)
 		return "";
-	if (vif->state == XenbusStateInitWait && !vif->hotplug_connected)
+	if (vif->dev.state == XenbusStateInitWait && !vif->hotplug_connected)
 		return "waiting for hotplug-status";
-	if (vif->state == XenbusStateInitWait)
+	if (vif->dev.state == XenbusStateInitWait)
 		return "waiting for the frontend";
 	return "";
 }
@@ -144,12 +144,13 @@ static const char *reason(const struct nb_vif *vif)
 static json_t *vif_status(const struct nb_vif *vif)
 {
 	json_t *j = json_pack("{s:s, s:s, s:i, s:i, s:s, s:s, s:s, s:b, s:b, s:b, s:s, s:i, s:i}",
-			      "name", vif->name, "device", vif->port_name, "domid", (int)vif->domid,
-			      "devid", (int)vif->devid, "datapath", nb_datapath_name(vif), "state",
-			      nb_state_name(vif->state), "frontend-state",
-			      nb_state_name(vif->frontend_state), "online", vif->online, "disabled",
-			      vif->disabled, "carrier", vif->carrier, "reason", reason(vif),
-			      "ifindex", (int)vif->ifindex, "mtu", (int)vif->mtu);
+			      "name", vif->dev.name, "device", vif->port_name, "domid",
+			      (int)vif->dev.domid, "devid", (int)vif->dev.devid, "datapath",
+			      nb_datapath_name(vif), "state", xb_state_name(vif->dev.state),
+			      "frontend-state", xb_state_name(vif->dev.frontend_state), "online",
+			      vif->dev.online, "disabled", vif->dev.disabled, "carrier",
+			      vif->carrier, "reason", reason(vif), "ifindex", (int)vif->ifindex,
+			      "mtu", (int)vif->mtu);
 	const struct nb_rate *rate = &vif->credit.rate;
 	json_t *queues = json_array(), *from = json_object(), *to = json_object();
 
@@ -179,9 +180,9 @@ json_t *netback_status(const struct netback *nb)
 	json_t *vifs = json_array();
 	const struct list *l;
 
-	for (l = nb->all.next; l != &nb->all; l = l->next)
-		json_array_append_new(vifs, vif_status(list_entry(l, struct nb_vif, all)));
+	for (l = nb->xb.all.next; l != &nb->xb.all; l = l->next)
+		json_array_append_new(vifs, vif_status(list_entry(l, struct nb_vif, dev.all)));
 	return json_pack("{s:i, s:b, s:I, s:o}", "workers", (int)nb->nr_workers, "xenstore",
-			 nb->hv->store != NULL, "xenstore-lost", (json_int_t)nb->store_lost, "vifs",
-			 vifs);
+			 nb->xb.hv->store != NULL, "xenstore-lost", (json_int_t)nb->xb.store_lost,
+			 "vifs", vifs);
 }

@@ -11,7 +11,6 @@
 #include "hv/block/vbd.h"
 
 #define XEN_BATCHES 240u /* hv/xen_gnttab.c has room for 256 a thread */
-#define RETRY_MS    100
 
 static void on_again(void *arg, uint32_t events)
 {
@@ -22,49 +21,12 @@ static void on_again(void *arg, uint32_t events)
 	(void)events;
 	if (read(bb->again_fd, &count, sizeof(count)) < 0)
 		return;
-	list_for_each_safe (&bb->all, l, next) {
-		struct blk_vbd *vbd = list_entry(l, struct blk_vbd, all);
+	list_for_each_safe (&bb->xb.all, l, next) {
+		struct blk_vbd *vbd = list_entry(l, struct blk_vbd, dev.all);
 
-		if (vbd->connected && vbd->more)
+		if (vbd->dev.connected && vbd->more)
 			blk_vbd_run(vbd);
 	}
-}
-
-/* The store again, after vifrost-hvd was restarted. */
-static void on_retry(void *arg)
-{
-	struct blkback *bb = arg;
-	uint16_t domid;
-
-	if (bb->hv->open_store(bb->hv))
-		return;
-	loop_timer_set(&bb->retry, 0, 0);
-	/* Any call makes the seam take up its event channels with the new server. */
-	bb->hv->domain->list(bb->hv, &domid, 1);
-	log_notice("connected to xenstore again");
-	if (blk_xb_start(bb)) {
-		loop_fd_del(&bb->store_watcher);
-		hv_store_close(bb->hv->store);
-		bb->hv->store = NULL;
-		loop_timer_set(&bb->retry, RETRY_MS, RETRY_MS);
-	}
-}
-
-static void on_look(void *arg)
-{
-	blk_xb_run(arg);
-}
-
-static int watch(struct blkback *bb)
-{
-	int rc;
-
-	if (!bb->loop)
-		return 0;
-	rc = loop_fd_add(bb->loop, &bb->again_watcher, bb->again_fd, EPOLLIN, on_again, bb);
-	if (!rc)
-		rc = loop_timer_add(bb->loop, &bb->retry, on_retry, bb);
-	return rc ? rc : loop_timer_add(bb->loop, &bb->look, on_look, bb);
 }
 
 int blkback_create(const struct blkback_config *config, struct loop *loop, struct blkback **bb_out)
@@ -76,16 +38,14 @@ int blkback_create(const struct blkback_config *config, struct loop *loop, struc
 	if (!bb)
 		return -ENOMEM;
 	bb->config = *config;
-	bb->hv = config->hv;
-	bb->loop = loop;
-	bb->budget.max = bb->hv->is_xen ? XEN_BATCHES : UINT_MAX;
-	list_init(&bb->all);
-	list_init(&bb->dirty);
+	bb->budget.max = config->hv->is_xen ? XEN_BATCHES : UINT_MAX;
 	blk_qsd_stop_all(config->rundir);
 	bb->again_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	rc = bb->again_fd < 0 ? -errno : watch(bb);
+	rc = bb->again_fd < 0 ? -errno : 0;
+	if (!rc && loop)
+		rc = loop_fd_add(loop, &bb->again_watcher, bb->again_fd, EPOLLIN, on_again, bb);
 	if (!rc)
-		rc = blk_xb_start(bb);
+		rc = xb_start(&bb->xb, &blk_vbd_class, config->hv, loop);
 	if (rc) {
 		blkback_destroy(bb);
 		bb = NULL;
@@ -98,11 +58,7 @@ void blkback_destroy(struct blkback *bb)
 {
 	if (!bb)
 		return;
-	blk_xb_stop(bb);
-	while (!list_empty(&bb->all))
-		blk_vbd_destroy(list_entry(bb->all.next, struct blk_vbd, all), true);
-	loop_timer_del(&bb->retry);
-	loop_timer_del(&bb->look);
+	xb_stop(&bb->xb);
 	loop_fd_del(&bb->again_watcher);
 	if (bb->again_fd >= 0)
 		close(bb->again_fd);
@@ -113,12 +69,12 @@ void blkback_turn(struct blkback *bb)
 {
 	struct list *l, *next;
 
-	blk_xb_run(bb);
-	list_for_each_safe (&bb->all, l, next) {
-		struct blk_vbd *vbd = list_entry(l, struct blk_vbd, all);
+	xb_run(&bb->xb);
+	list_for_each_safe (&bb->xb.all, l, next) {
+		struct blk_vbd *vbd = list_entry(l, struct blk_vbd, dev.all);
 
-		for (int i = 0; i < 100 && vbd->connected && blk_vbd_run(vbd); i++)
+		for (int i = 0; i < 100 && vbd->dev.connected && blk_vbd_run(vbd); i++)
 			;
 	}
-	blk_xb_run(bb);
+	xb_run(&bb->xb);
 }

@@ -39,14 +39,14 @@ static void split_params(struct blk_vbd *vbd, const char **path)
 static int read_texts(struct blk_vbd *vbd, char why[BLK_WHY_MAX])
 {
 	char mode[8] = "", type[16] = "";
-	int rc = blk_xb_read_text(vbd, BLK_BACKEND, "params", vbd->params, sizeof(vbd->params));
+	int rc = xb_read_path(&vbd->dev, XB_BACKEND, "params", vbd->params, sizeof(vbd->params));
 
 	if (rc)
 		return fail(why, rc, "backend key ", "params");
-	rc = blk_xb_read_text(vbd, BLK_BACKEND, "mode", mode, sizeof(mode));
+	rc = xb_read_text(&vbd->dev, XB_BACKEND, "mode", mode, sizeof(mode));
 	if (rc && rc != -ENOENT)
 		return fail(why, rc, "backend key ", "mode");
-	rc = blk_xb_read_text(vbd, BLK_BACKEND, "device-type", type, sizeof(type));
+	rc = xb_read_text(&vbd->dev, XB_BACKEND, "device-type", type, sizeof(type));
 	if (rc && rc != -ENOENT)
 		return fail(why, rc, "backend key ", "device-type");
 	vbd->cdrom = !strcmp(type, "cdrom");
@@ -64,14 +64,14 @@ int blk_vbd_open_image(struct blk_vbd *vbd, char why[BLK_WHY_MAX])
 
 	if (rc)
 		return rc;
-	rc = blk_xb_read_default(vbd, BLK_BACKEND, "removable", 1, 0, &removable);
+	rc = xb_read_default(&vbd->dev, XB_BACKEND, "removable", 1, 0, &removable);
 	if (!rc)
-		rc = blk_xb_read_default(vbd, BLK_BACKEND, "discard-enable", 1, 1, &discard);
+		rc = xb_read_default(&vbd->dev, XB_BACKEND, "discard-enable", 1, 1, &discard);
 	if (rc)
 		return fail(why, rc, "backend key ", "removable or discard-enable");
 	vbd->removable = removable;
 	/* As short as it can be: a socket is named so. */
-	snprintf(name, sizeof(name), "%u.%x", vbd->domid, vbd->devid);
+	snprintf(name, sizeof(name), "%u.%x", vbd->dev.domid, vbd->dev.devid);
 	split_params(vbd, &spec.path);
 	if (vbd->cdrom && !*spec.path)
 		return -ENOMEDIUM;
@@ -85,7 +85,7 @@ int blk_vbd_open_image(struct blk_vbd *vbd, char why[BLK_WHY_MAX])
 static int read_abi(struct blk_vbd *vbd, enum blk_abi *abi_out, char why[BLK_WHY_MAX])
 {
 	char text[32];
-	int rc = blk_xb_read_text(vbd, BLK_FRONTEND, "protocol", text, sizeof(text));
+	int rc = xb_read_text(&vbd->dev, XB_FRONTEND, "protocol", text, sizeof(text));
 
 	*abi_out = BLK_ABI_X86_64;
 	if (rc == -ENOENT || (!rc && !strcmp(text, "x86_64-abi")))
@@ -101,12 +101,12 @@ static int read_refs(struct blk_vbd *vbd, struct blk_queue_refs *refs, char why[
 {
 	uint32_t order;
 	char key[24];
-	int rc = blk_xb_read_u32(vbd, BLK_FRONTEND, "ring-page-order",
-				 vbd->bb->config.max_ring_order, &order);
+	int rc = xb_read_u32(&vbd->dev, XB_FRONTEND, "ring-page-order",
+			     vbd->bb->config.max_ring_order, &order);
 
 	if (rc == -ENOENT) {
 		refs->nr_pages = 1;
-		rc = blk_xb_read_u32(vbd, BLK_FRONTEND, "ring-ref", UINT32_MAX, &refs->refs[0]);
+		rc = xb_read_u32(&vbd->dev, XB_FRONTEND, "ring-ref", UINT32_MAX, &refs->refs[0]);
 		/* Of one page, some write it as the others. */
 		if (rc != -ENOENT)
 			return rc ? fail(why, rc, "frontend key ", "ring-ref") : 0;
@@ -118,7 +118,7 @@ static int read_refs(struct blk_vbd *vbd, struct blk_queue_refs *refs, char why[
 	refs->nr_pages = 1u << order;
 	for (unsigned int i = 0; i < refs->nr_pages; i++) {
 		snprintf(key, sizeof(key), "ring-ref%u", i);
-		rc = blk_xb_read_u32(vbd, BLK_FRONTEND, key, UINT32_MAX, &refs->refs[i]);
+		rc = xb_read_u32(&vbd->dev, XB_FRONTEND, key, UINT32_MAX, &refs->refs[i]);
 		if (rc)
 			return fail(why, rc, "frontend key ", key);
 	}
@@ -132,7 +132,7 @@ static int read_frontend(struct blk_vbd *vbd, struct blk_queue_refs *refs, char 
 
 	if (rc)
 		return rc;
-	rc = blk_xb_read_default(vbd, BLK_FRONTEND, "multi-queue-num-queues", 1, 1, &nr_queues);
+	rc = xb_read_default(&vbd->dev, XB_FRONTEND, "multi-queue-num-queues", 1, 1, &nr_queues);
 	if (!rc && !nr_queues)
 		rc = -ERANGE;
 	if (rc)
@@ -140,7 +140,7 @@ static int read_frontend(struct blk_vbd *vbd, struct blk_queue_refs *refs, char 
 	rc = read_refs(vbd, refs, why);
 	if (rc)
 		return rc;
-	rc = blk_xb_read_u32(vbd, BLK_FRONTEND, "event-channel", UINT32_MAX, &refs->port);
+	rc = xb_read_u32(&vbd->dev, XB_FRONTEND, "event-channel", UINT32_MAX, &refs->port);
 	return rc ? fail(why, rc, "frontend key ", "event-channel") : 0;
 }
 
@@ -162,10 +162,10 @@ static void feed_starved(struct blkback *bb)
 	if (!bb->budget.is_short || bb->budget.used >= bb->budget.max)
 		return;
 	bb->budget.is_short = false;
-	list_for_each (&bb->all, l) {
-		struct blk_vbd *vbd = list_entry(l, struct blk_vbd, all);
+	list_for_each (&bb->xb.all, l) {
+		struct blk_vbd *vbd = list_entry(l, struct blk_vbd, dev.all);
 
-		vbd->more |= vbd->connected && vbd->queue.starved;
+		vbd->more |= vbd->dev.connected && vbd->queue.starved;
 	}
 	kick(bb);
 }
@@ -183,7 +183,7 @@ static bool after_run(struct blk_vbd *vbd, bool more)
 		snprintf(text, sizeof(text), "%.200s: a request failed: %s", vbd->params,
 			 strerror(-vbd->queue.io_rc));
 		vbd->queue.io_rc = 0;
-		blk_vbd_trouble(vbd, text);
+		xb_trouble(&vbd->dev, text);
 	}
 	blk_vbd_check(vbd);
 	feed_starved(bb);
@@ -214,7 +214,8 @@ static void quieten(struct blk_vbd *vbd)
 	unsigned int nr = vbd->queue.nr_idle_events - STORM_EVENTS;
 	uint64_t ms = nr < 9 ? (uint64_t)STORM_TICK_MS << nr : STORM_MAX_MS;
 
-	if (!vbd->quiet.watcher.loop && loop_timer_add(vbd->bb->loop, &vbd->quiet, on_quiet, vbd))
+	if (!vbd->quiet.watcher.loop &&
+	    loop_timer_add(vbd->bb->xb.loop, &vbd->quiet, on_quiet, vbd))
 		return;
 	if (!loop_timer_set(&vbd->quiet, ms < STORM_MAX_MS ? ms : STORM_MAX_MS, 0))
 		loop_fd_set(&vbd->event_watcher, 0);
@@ -226,13 +227,13 @@ static void on_event(void *arg, uint32_t events)
 
 	(void)events;
 	after_run(vbd, blk_queue_event(&vbd->queue));
-	if (vbd->connected && vbd->queue.nr_idle_events > STORM_EVENTS)
+	if (vbd->dev.connected && vbd->queue.nr_idle_events > STORM_EVENTS)
 		quieten(vbd);
 }
 
 static int watch(struct blk_vbd *vbd)
 {
-	struct loop *loop = vbd->bb->loop;
+	struct loop *loop = vbd->bb->xb.loop;
 	int rc;
 
 	if (!loop)
@@ -244,7 +245,7 @@ static int watch(struct blk_vbd *vbd)
 
 int blk_vbd_connect(struct blk_vbd *vbd, char why[BLK_WHY_MAX])
 {
-	struct blk_queue_refs refs = { .domid = vbd->domid };
+	struct blk_queue_refs refs = { .domid = vbd->dev.domid };
 	struct blkback *bb = vbd->bb;
 	const char *text = "no memory";
 	char below[64];
@@ -253,11 +254,11 @@ int blk_vbd_connect(struct blk_vbd *vbd, char why[BLK_WHY_MAX])
 	rc = read_frontend(vbd, &refs, why);
 	if (rc)
 		return rc;
-	memcpy(refs.generation, vbd->generation, sizeof(refs.generation));
-	snprintf(below, sizeof(below), RUNDIR_BLKBACK "/%s.ring", vbd->name);
+	memcpy(refs.generation, vbd->dev.generation, sizeof(refs.generation));
+	snprintf(below, sizeof(below), RUNDIR_BLKBACK "/%s.ring", vbd->dev.name);
 	rundir_file(vbd->note_path, bb->config.rundir, below);
 	memset(&vbd->queue, 0, sizeof(vbd->queue));
-	vbd->queue.hv = bb->hv;
+	vbd->queue.hv = bb->xb.hv;
 	vbd->queue.image = &vbd->image;
 	vbd->queue.budget = &bb->budget;
 	vbd->queue.engine = bb->config.engine;
@@ -266,7 +267,7 @@ int blk_vbd_connect(struct blk_vbd *vbd, char why[BLK_WHY_MAX])
 	rc = blk_queue_connect(&vbd->queue, &refs, &text);
 	if (rc)
 		return fail(why, rc, text, "");
-	vbd->connected = true;
+	vbd->dev.connected = true;
 	rc = watch(vbd);
 	if (rc) {
 		blk_vbd_disconnect(vbd, vbd->restarted);
@@ -284,9 +285,9 @@ void blk_vbd_disconnect(struct blk_vbd *vbd, bool leave)
 	loop_fd_del(&vbd->io_watcher);
 	loop_timer_del(&vbd->quiet);
 	vbd->more = false;
-	if (vbd->connected)
+	if (vbd->dev.connected)
 		blk_queue_disconnect(&vbd->queue);
-	vbd->connected = false;
+	vbd->dev.connected = false;
 	if (!leave && vbd->note_path[0]) {
 		unlink(vbd->note_path);
 		vbd->note_path[0] = '\0';

@@ -36,13 +36,13 @@ static json_t *counters(const struct blk_stats *s)
 
 static const char *reason(const struct blk_vbd *vbd)
 {
-	if (vbd->reason[0])
-		return vbd->reason;
-	if (vbd->dead)
+	if (vbd->dev.reason[0])
+		return vbd->dev.reason;
+	if (vbd->dev.dead)
 		return "the domain is gone";
 	if (vbd->image_since_ns)
 		return "waiting for the image";
-	if (vbd->state == XenbusStateInitWait)
+	if (vbd->dev.state == XenbusStateInitWait)
 		return "waiting for the frontend";
 	return "";
 }
@@ -59,15 +59,15 @@ static json_t *image_status(const struct blk_vbd *vbd)
 static json_t *vbd_status(const struct blk_vbd *vbd)
 {
 	json_t *j = json_pack(
-		"{s:s, s:i, s:i, s:s, s:s, s:s, s:s, s:b, s:b, s:b, s:s}", "name", vbd->name,
-		"domid", (int)vbd->domid, "devid", (int)vbd->devid, "params", vbd->params, "format",
-		vbd->format, "state", blk_state_name(vbd->state), "frontend-state",
-		blk_state_name(vbd->frontend_state), "read-only", vbd->readonly, "online",
-		vbd->online, "disabled", vbd->disabled, "reason", reason(vbd));
+		"{s:s, s:i, s:i, s:s, s:s, s:s, s:s, s:b, s:b, s:b, s:s}", "name", vbd->dev.name,
+		"domid", (int)vbd->dev.domid, "devid", (int)vbd->dev.devid, "params", vbd->params,
+		"format", vbd->format, "state", xb_state_name(vbd->dev.state), "frontend-state",
+		xb_state_name(vbd->dev.frontend_state), "read-only", vbd->readonly, "online",
+		vbd->dev.online, "disabled", vbd->dev.disabled, "reason", reason(vbd));
 
 	if (vbd->image.fd >= 0)
 		json_object_set_new(j, "image", image_status(vbd));
-	if (vbd->connected) {
+	if (vbd->dev.connected) {
 		json_object_set_new(j, "engine", json_string(vbd->queue.io->ops->name));
 		json_object_set_new(j, "ring", ring_status(&vbd->queue));
 		json_object_set_new(j, "counters", counters(&vbd->queue.stats));
@@ -80,9 +80,9 @@ json_t *blkback_status(const struct blkback *bb)
 	json_t *disks = json_array();
 	const struct list *l;
 
-	for (l = bb->all.next; l != &bb->all; l = l->next)
-		json_array_append_new(disks, vbd_status(list_entry(l, struct blk_vbd, all)));
-	return json_pack("{s:b, s:I, s:i, s:o}", "xenstore", bb->hv->store != NULL, "xenstore-lost",
-			 (json_int_t)bb->store_lost, "in-work", (int)bb->budget.used, "disks",
-			 disks);
+	for (l = bb->xb.all.next; l != &bb->xb.all; l = l->next)
+		json_array_append_new(disks, vbd_status(list_entry(l, struct blk_vbd, dev.all)));
+	return json_pack("{s:b, s:I, s:i, s:o}", "xenstore", bb->xb.hv->store != NULL,
+			 "xenstore-lost", (json_int_t)bb->xb.store_lost, "in-work",
+			 (int)bb->budget.used, "disks", disks);
 }

@@ -111,8 +111,8 @@ static void turn(struct world *w)
 	struct nb_vif *vif = host_the_vif(w->h);
 
 	/* As if the time for it had come. */
-	if (vif && vif->look_at_ns)
-		vif->look_at_ns = 1;
+	if (vif && vif->dev.look_at_ns)
+		vif->dev.look_at_ns = 1;
 	w->f.real = real;
 	w->h->r.hv->store = &w->f.store;
 	netback_turn(w->h->nb);
@@ -141,7 +141,7 @@ static bool life(const char *error, unsigned int n)
 	host_publish(w.h);
 	expect(&w, 4);
 	turn(&w);
-	assert_int_equal(host_the_vif(w.h)->reason[0], 0);
+	assert_int_equal(host_the_vif(w.h)->dev.reason[0], 0);
 	host_assert_passes_frames(w.h);
 	host_be(w.h, "online", "0");
 	host_be(w.h, "state", "5");
@@ -188,12 +188,12 @@ static void refused_until_the_quota_is_raised(void **state)
 		for (int k = 0; k < 5; k++)
 			turn(&w);
 		assert_int_equal(host_be_state(w.h), 1);
-		assert_non_null(strstr(host_the_vif(w.h)->reason, "xenstore refuses"));
+		assert_non_null(strstr(host_the_vif(w.h)->dev.reason, "xenstore refuses"));
 		/* It is to be looked at again without an event. */
-		assert_true(host_the_vif(w.h)->look_at_ns);
+		assert_true(host_the_vif(w.h)->dev.look_at_ns);
 		w.f.fail_in = 0;
 		expect(&w, 2);
-		assert_int_equal(host_the_vif(w.h)->reason[0], 0);
+		assert_int_equal(host_the_vif(w.h)->dev.reason[0], 0);
 
 		host_be(w.h, "hotplug-status", "connected");
 		host_fresh_rings(w.h);

@@ -147,7 +147,7 @@ static void test_broken_ring(void **state)
 	hv_guest_evtchn_notify(&r->ch);
 	blkback_turn(r->bb);
 	assert_int_equal(blk_rig_number(r, false, "state"), XenbusStateClosing);
-	assert_false(blk_rig_vbd(r)->connected);
+	assert_false(blk_rig_vbd(r)->dev.connected);
 	/* It stays out of service until it starts over. */
 	blk_rig_key(r, true, "state", "4");
 	blk_rig_expect_state(r, XenbusStateClosing);
@@ -192,9 +192,9 @@ static void test_bad_keys(void **state)
 		blk_rig_publish_frontend(r);
 		blk_rig_key(r, true, bad[i].key, bad[i].value);
 		blkback_turn(r->bb);
-		assert_false(blk_rig_vbd(r)->connected);
-		assert_true(blk_rig_vbd(r)->disabled);
-		assert_non_null(strstr(blk_rig_vbd(r)->reason, " "));
+		assert_false(blk_rig_vbd(r)->dev.connected);
+		assert_true(blk_rig_vbd(r)->dev.disabled);
+		assert_non_null(strstr(blk_rig_vbd(r)->dev.reason, " "));
 		blk_rig_key(r, true, "state", "6");
 		blk_rig_expect_state(r, XenbusStateClosed);
 		blk_rig_key(r, true, bad[i].key, NULL);
@@ -235,10 +235,10 @@ static void assert_hotplug(struct blk_rig *r, const char *status, const char *re
 	struct blk_vbd *vbd = blk_rig_vbd(r);
 	char text[BLK_WHY_MAX];
 
-	assert_int_equal(blk_xb_read_text(vbd, BLK_BACKEND, "hotplug-status", text, sizeof(text)),
+	assert_int_equal(xb_read_text(&vbd->dev, XB_BACKEND, "hotplug-status", text, sizeof(text)),
 			 0);
 	assert_string_equal(text, status);
-	assert_int_equal(blk_xb_read_text(vbd, BLK_BACKEND, "hotplug-error", text, sizeof(text)),
+	assert_int_equal(xb_read_text(&vbd->dev, XB_BACKEND, "hotplug-error", text, sizeof(text)),
 			 0);
 	assert_non_null(strstr(text, reason));
 }
@@ -247,7 +247,7 @@ static void assert_hotplug(struct blk_rig *r, const char *status, const char *re
 static void look_now(struct blk_rig *r)
 {
 	usleep(2000);
-	blk_rig_vbd(r)->look_at_ns = 1;
+	blk_rig_vbd(r)->dev.look_at_ns = 1;
 	blkback_turn(r->bb);
 }
 
@@ -342,8 +342,8 @@ static void test_domain_dies(void **state)
 
 	connect_all(r);
 	vbd = blk_rig_vbd(r);
-	vbd->dead = true;
-	blk_xb_mark(vbd);
+	vbd->dev.dead = true;
+	xb_mark(&vbd->dev);
 	blk_rig_expect_state(r, XenbusStateClosed);
 	assert_int_equal(vbd->image.fd, -1);
 }
@@ -428,33 +428,16 @@ static void test_status(void **state)
 	json_decref(status);
 }
 
-static void test_next_states(void **state)
-{
-	(void)state;
-	/* Every wish is answered within four steps. */
-	for (int cur = 0; cur < BLK_NR_STATES; cur++)
-		for (int want = 0; want < BLK_NR_STATES; want++) {
-			enum xenbus_state s = (enum xenbus_state)cur;
-
-			for (int i = 0; i < 4; i++)
-				s = blk_vbd_next_state(s, (enum xenbus_state)want);
-			assert_int_equal(blk_vbd_next_state(s, (enum xenbus_state)want), s);
-		}
-}
-
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_offers),	    TEST(test_read_only),
-		TEST(test_detach),	    TEST(test_reconnect),
-		TEST(test_broken_ring),	    TEST(test_bad_keys),
-		TEST(test_state_sequences), TEST(test_bad_images),
-		TEST(test_locks),	    TEST(test_lock_of_qemu),
-		TEST(test_domain_dies),	    TEST(test_made_anew),
-		TEST(test_restart),	    TEST(test_restart_closing),
-		TEST(test_status),	    cmocka_unit_test(test_next_states),
+		TEST(test_offers),	    TEST(test_read_only),	TEST(test_detach),
+		TEST(test_reconnect),	    TEST(test_broken_ring),	TEST(test_bad_keys),
+		TEST(test_state_sequences), TEST(test_bad_images),	TEST(test_locks),
+		TEST(test_lock_of_qemu),    TEST(test_domain_dies),	TEST(test_made_anew),
+		TEST(test_restart),	    TEST(test_restart_closing), TEST(test_status),
 	};
 
 	return cmocka_run_group_tests_name("vbd", tests, NULL, NULL);

@@ -90,12 +90,12 @@ static void expect_error(struct host *h, const char *part)
 	rc = hv_store_read(host_store(h), 0, path, &error, NULL);
 	if (!part) {
 		assert_int_equal(rc, -ENOENT);
-		assert_string_equal(host_the_vif(h)->reason, "");
+		assert_string_equal(host_the_vif(h)->dev.reason, "");
 		return;
 	}
 	assert_int_equal(rc, 0);
 	assert_non_null(strstr(error, part));
-	assert_string_equal(error, host_the_vif(h)->reason);
+	assert_string_equal(error, host_the_vif(h)->dev.reason);
 	free(error);
 }
 
@@ -173,7 +173,7 @@ static void without_the_driver_a_vif_is_ours_at_once(void **state)
 
 	restart(d);
 	host_go_online(&d->h);
-	assert_false(host_the_vif(&d->h)->elsewhere);
+	assert_false(host_the_vif(&d->h)->dev.elsewhere);
 	expect_error(&d->h, NULL);
 }
 
@@ -193,7 +193,7 @@ static void with_the_driver_a_vif_waits_for_its_key(void **state)
 	host_expect_state(h, 2);
 	host_be(h, "state", "4");
 	host_expect_state(h, 4);
-	assert_true(host_the_vif(h)->elsewhere);
+	assert_true(host_the_vif(h)->dev.elsewhere);
 	assert_int_equal(host_ports.nr_open, 0);
 	expect_written(d, "unbind", false);
 
@@ -211,7 +211,7 @@ static void with_the_driver_a_vif_waits_for_its_key(void **state)
 	set_bound(d, false);
 	host_be(h, "vifrost-datapath", "tap");
 	host_expect_state(h, 4);
-	assert_false(host_the_vif(h)->elsewhere);
+	assert_false(host_the_vif(h)->dev.elsewhere);
 	assert_int_equal(host_ports.nr_open, 1);
 	assert_true(host_ports.carrier);
 	host_assert_passes_frames(h);
@@ -239,7 +239,7 @@ static void a_vif_in_service_goes_to_the_kernel_and_back(void **state)
 	host_expect_state(h, 2);
 	host_be(h, "state", "4");
 	host_expect_state(h, 4);
-	assert_true(host_the_vif(h)->elsewhere);
+	assert_true(host_the_vif(h)->dev.elsewhere);
 
 	set_bound(d, false);
 	host_be(h, "vifrost-datapath", "tap");
@@ -381,7 +381,7 @@ static void a_second_backend_is_not_fought_for_ever(void **state)
 	host_expect_state(h, 5);
 	expect_error(h, "another backend serves it too");
 	assert_null(host_the_vif(h)->queues);
-	assert_string_equal(nb_xb_find(h->nb, h->r.domid, 1)->reason, "");
+	assert_string_equal(nb_vif_find(h->nb, h->r.domid, 1)->dev.reason, "");
 	/* The guest may start over. */
 	host_fe(h, "state", "6");
 	netback_turn(h->nb);
@@ -646,8 +646,8 @@ static void a_state_that_the_store_refuses_is_written_again(void **state)
 	host_store(h)->ops = &ops;
 	store_is_full = true;
 	host_expect_state(h, 2);
-	assert_non_null(strstr(host_the_vif(h)->reason, "xenstore refuses"));
-	assert_non_null(strstr(host_the_vif(h)->reason, strerror(ENOSPC)));
+	assert_non_null(strstr(host_the_vif(h)->dev.reason, "xenstore refuses"));
+	assert_non_null(strstr(host_the_vif(h)->dev.reason, strerror(ENOSPC)));
 	/* The rings are served all the same. */
 	host_assert_passes_frames(h);
 	store_is_full = false;

@@ -92,7 +92,7 @@ static void a_frontend_that_takes_more_is_refused(void **state)
 	host_publish(h);
 	host_expect_state(h, 5);
 	assert_non_null(
-		strstr(host_the_vif(h)->reason, "takes 3 queues, the policy lets it have 2"));
+		strstr(host_the_vif(h)->dev.reason, "takes 3 queues, the policy lets it have 2"));
 }
 
 static void waits_for_who_has_said_to_tell(void **state)

@@ -176,7 +176,7 @@ static void a_vif_in_service_changes_planes(void **state)
 		host_expect_state(h, 4);
 		expect_told("stop close ");
 		assert_true(host_ports.exists);
-		assert_string_equal(host_the_vif(h)->reason, "");
+		assert_string_equal(host_the_vif(h)->dev.reason, "");
 		host_assert_passes_frames(h);
 	}
 }
@@ -205,10 +205,10 @@ static void what_is_missing_is_said(void **state)
 	host_be(h, "vifrost-datapath", "dpdk");
 	host_add_device(h);
 	host_expect_state(h, 6);
-	assert_non_null(strstr(host_the_vif(h)->reason, "no switch of its own"));
+	assert_non_null(strstr(host_the_vif(h)->dev.reason, "no switch of its own"));
 	host_be(h, "vifrost-datapath", "tap");
 	host_expect_state(h, 2);
-	assert_string_equal(host_the_vif(h)->reason, "");
+	assert_string_equal(host_the_vif(h)->dev.reason, "");
 	assert_int_equal(host_ports.nr_open, 1);
 }
 
@@ -221,7 +221,7 @@ static void what_a_plane_refuses_is_said(void **state)
 	host_be(h, "vifrost-datapath", "dpdk");
 	host_add_device(h);
 	host_expect_state(h, 6);
-	assert_string_equal(host_the_vif(h)->reason, "no memory left for ports: give it more");
+	assert_string_equal(host_the_vif(h)->dev.reason, "no memory left for ports: give it more");
 	expect_told("");
 }
 
@@ -237,7 +237,7 @@ static void a_bad_frontend_loses_its_vif_only(void **state)
 	netback_turn(h->nb);
 	netback_turn(h->nb);
 	expect_told("stop ");
-	assert_true(host_the_vif(h)->disabled);
+	assert_true(host_the_vif(h)->dev.disabled);
 }
 
 static void another_programs_vif_is_left_alone(void **state)
@@ -249,7 +249,7 @@ static void another_programs_vif_is_left_alone(void **state)
 	host_be(h, "vifrost-datapath", "pmd");
 	netback_turn(h->nb);
 	assert_false(host_ports.exists);
-	assert_true(host_the_vif(h)->elsewhere);
+	assert_true(host_the_vif(h)->dev.elsewhere);
 	assert_string_equal(nb_datapath_name(host_the_vif(h)), "pmd");
 	/* Whatever happens there. */
 	host_be(h, "state", "5");

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* A vif's life: every pair of states, what frontends write into their area, detach, death, restart. */
+/* A vif's life: what frontends write into their area, detach, death, restart. */
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -16,33 +16,6 @@
 #include "base/log.h"
 #include "netback/vif.h"
 #include "tests/util/nb_host.h"
-
-static void every_pair_of_states_is_reached(void **state)
-{
-	(void)state;
-	for (int cur = 0; cur < NB_NR_STATES; cur++) {
-		for (int want = 0; want < NB_NR_STATES; want++) {
-			enum xenbus_state s = (enum xenbus_state)cur, n;
-			int steps;
-
-			for (steps = 0; (n = nb_vif_next_state(s, (enum xenbus_state)want)) != s;
-			     steps++) {
-				assert_true(steps < 4);
-				/* Rings are only mapped on the way from InitWait, and let go of in Closing. */
-				if (n == XenbusStateConnected)
-					assert_int_equal(s, XenbusStateInitWait);
-				if (s == XenbusStateConnected)
-					assert_int_equal(n, XenbusStateClosing);
-				s = n;
-			}
-			if (want == XenbusStateInitWait || want == XenbusStateConnected ||
-			    want == XenbusStateClosed)
-				assert_true(
-					s == (enum xenbus_state)want ||
-					(want == XenbusStateInitWait && s == XenbusStateInitWait));
-		}
-	}
-}
 
 static void hotplug_connect_and_detach(void **state)
 {
@@ -184,11 +157,11 @@ static void bad_keys_are_refused_and_said(void **state)
 			host_fe(h, keys[i], values[k]);
 			netback_turn(h->nb);
 			assert_true(host_be_state(h) == 5 || host_be_state(h) == 6);
-			assert_true(host_the_vif(h)->disabled);
-			assert_non_null(strstr(host_the_vif(h)->reason, keys[i]));
+			assert_true(host_the_vif(h)->dev.disabled);
+			assert_non_null(strstr(host_the_vif(h)->dev.reason, keys[i]));
 			snprintf(path, sizeof(path), "error/backend/vif/%u/0/error", h->r.domid);
 			assert_int_equal(hv_store_read(host_store(h), 0, path, &error, NULL), 0);
-			assert_string_equal(error, host_the_vif(h)->reason);
+			assert_string_equal(error, host_the_vif(h)->dev.reason);
 			free(error);
 			host_fe(h, "state", "6");
 			netback_turn(h->nb);
@@ -215,7 +188,7 @@ static void queues_and_channels_must_agree(void **state)
 	host_fe(h, "state", "4");
 	netback_turn(h->nb);
 	assert_int_not_equal(host_be_state(h), 4);
-	assert_non_null(strstr(host_the_vif(h)->reason, "queue-0/tx-ring-ref"));
+	assert_non_null(strstr(host_the_vif(h)->dev.reason, "queue-0/tx-ring-ref"));
 	host_fe(h, "state", "6");
 	netback_turn(h->nb);
 	host_fe(h, "state", "1");
@@ -223,7 +196,7 @@ static void queues_and_channels_must_agree(void **state)
 	host_fe(h, "multi-queue-num-queues", "17");
 	host_fe(h, "state", "4");
 	netback_turn(h->nb);
-	assert_non_null(strstr(host_the_vif(h)->reason, "multi-queue-num-queues"));
+	assert_non_null(strstr(host_the_vif(h)->dev.reason, "multi-queue-num-queues"));
 	host_fe(h, "state", "6");
 	netback_turn(h->nb);
 	host_fe(h, "state", "1");
@@ -232,7 +205,7 @@ static void queues_and_channels_must_agree(void **state)
 	host_fe(h, "event-channel", "77");
 	host_fe(h, "state", "4");
 	netback_turn(h->nb);
-	assert_non_null(strstr(host_the_vif(h)->reason, "event channel"));
+	assert_non_null(strstr(host_the_vif(h)->dev.reason, "event channel"));
 }
 
 static void a_fatal_ring_disables_only_until_the_frontend_starts_over(void **state)
@@ -244,7 +217,7 @@ static void a_fatal_ring_disables_only_until_the_frontend_starts_over(void **sta
 	hv_guest_evtchn_notify(&h->r.from_ch);
 	netback_turn(h->nb);
 	host_expect_state(h, 5);
-	assert_non_null(strstr(host_the_vif(h)->reason, "producer"));
+	assert_non_null(strstr(host_the_vif(h)->dev.reason, "producer"));
 	/* T060: flipping states does not bring it back. */
 	host_fe(h, "state", "3");
 	host_expect_state(h, 5);
@@ -256,7 +229,7 @@ static void a_fatal_ring_disables_only_until_the_frontend_starts_over(void **sta
 	host_expect_state(h, 6);
 	host_fe(h, "state", "1");
 	host_expect_state(h, 2);
-	assert_string_equal(host_the_vif(h)->reason, "");
+	assert_string_equal(host_the_vif(h)->dev.reason, "");
 	host_fresh_rings(h);
 	host_fe(h, "state", "4");
 	host_expect_state(h, 4);
@@ -377,7 +350,7 @@ static void workers_have_threads_of_their_own(void **state)
 				usleep(1000);
 				netback_turn(h->nb);
 			}
-			assert_non_null(strstr(host_the_vif(h)->reason, "producer"));
+			assert_non_null(strstr(host_the_vif(h)->dev.reason, "producer"));
 		}
 		host_fe(h, "state", "6");
 		host_expect_state(h, 6);
@@ -488,7 +461,7 @@ static void a_taken_name_is_an_error(void **state)
 	host_ports.taken = true;
 	host_add_device(h);
 	netback_turn(h->nb);
-	assert_non_null(strstr(host_the_vif(h)->reason, "another device"));
+	assert_non_null(strstr(host_the_vif(h)->dev.reason, "another device"));
 	assert_int_not_equal(host_be_state(h), 2);
 }
 
@@ -499,39 +472,8 @@ static void a_malformed_rate_is_refused(void **state)
 	host_be(h, "rate", "12x,3");
 	host_add_device(h);
 	netback_turn(h->nb);
-	assert_non_null(strstr(host_the_vif(h)->reason, "rate"));
+	assert_non_null(strstr(host_the_vif(h)->dev.reason, "rate"));
 	assert_int_equal(host_ports.nr_open, 0);
-}
-
-static void paths_are_parsed_strictly(void **state)
-{
-	static const char *const bad[] = { "backend/vif",
-					   "backend/vif/",
-					   "backend/vif/1",
-					   "backend/vif/x/0",
-					   "backend/vif/1/x",
-					   "backend/vif/-1/0",
-					   "backend/vif/40000/0",
-					   "backend/vif/1/65536",
-					   "backend/vif/99999999999999/0",
-					   "/local/domain/1/device/vbd/0/state",
-					   "/local/domain//device/vif/0",
-					   "@releaseDomain",
-					   "" };
-	uint16_t domid;
-	uint32_t devid;
-	const char *key;
-
-	(void)state;
-	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
-		assert_false(nb_xb_parse_path(bad[i], &domid, &devid, &key));
-	assert_true(nb_xb_parse_path("backend/vif/7/2/state", &domid, &devid, &key));
-	assert_int_equal(domid, 7);
-	assert_int_equal(devid, 2);
-	assert_string_equal(key, "state");
-	assert_true(nb_xb_parse_path("/local/domain/3/device/vif/1/state", &domid, &devid, &key));
-	assert_int_equal(domid, 3);
-	assert_int_equal(devid, 1);
 }
 
 static void status_tells_all(void **state)
@@ -557,8 +499,6 @@ int main(void)
 {
 #define T(fn) cmocka_unit_test_setup_teardown(fn, host_setup, host_teardown)
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(every_pair_of_states_is_reached),
-		cmocka_unit_test(paths_are_parsed_strictly),
 		T(hotplug_connect_and_detach),
 		T(detach_does_not_wait_for_a_frontend_that_never_came),
 		T(detach_of_a_closed_vif_is_answered),

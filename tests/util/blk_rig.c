@@ -253,7 +253,7 @@ void blk_rig_go(struct blk_rig *r)
 		for (int i = 0; i < 1000; i++) {
 			blkback_turn(r->bb);
 			vbd = blk_rig_vbd(r);
-			if (!vbd || !vbd->connected || !vbd->queue.nr_busy)
+			if (!vbd || !vbd->dev.connected || !vbd->queue.nr_busy)
 				return;
 			poll(&(struct pollfd){ vbd->queue.io->fd, POLLIN, 0 }, 1, 1000);
 		}
@@ -385,5 +385,5 @@ void blk_rig_expect_state(struct blk_rig *r, int state)
 
 struct blk_vbd *blk_rig_vbd(struct blk_rig *r)
 {
-	return blk_xb_find(r->bb, r->domid, BLK_RIG_DEVID);
+	return blk_vbd_find(r->bb, r->domid, BLK_RIG_DEVID);
 }

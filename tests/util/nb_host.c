@@ -126,7 +126,7 @@ void host_expect_state(struct host *h, int state)
 
 struct nb_vif *host_the_vif(struct host *h)
 {
-	return nb_xb_find(h->nb, h->r.domid, 0);
+	return nb_vif_find(h->nb, h->r.domid, 0);
 }
 
 void host_start_with(struct host *h, unsigned int nr_workers)
