@@ -107,16 +107,16 @@ struct world {
 /* Netback alone meets the failure. */
 static void turn(struct world *w)
 {
-	struct hv_store *real = w->h->r.hv->store;
+	struct hv_store *real = w->h->r.c.hv->store;
 	struct nb_vif *vif = host_the_vif(w->h);
 
 	/* As if the time for it had come. */
 	if (vif && vif->dev.look_at_ns)
 		vif->dev.look_at_ns = 1;
 	w->f.real = real;
-	w->h->r.hv->store = &w->f.store;
+	w->h->r.c.hv->store = &w->f.store;
 	netback_turn(w->h->nb);
-	w->h->r.hv->store = real;
+	w->h->r.c.hv->store = real;
 }
 
 /* In a few turns, the one that fails among them. */

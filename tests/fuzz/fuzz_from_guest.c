@@ -128,7 +128,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	rig_go(&r);
 	rig_disconnect(&r);
 	for (unsigned int i = 0; i < RIG_NR_PAGES; i++)
-		if (hv_guest_grant_end(r.guest, r.from_refs[i]))
+		if (hv_guest_grant_end(r.c.guest, r.from_refs[i]))
 			abort();
 	rig_fini(&r);
 	return 0;

@@ -388,7 +388,7 @@ static void test_readonly_grant(void **state)
 	uint32_t ref;
 
 	fill_page(r, 0, 0xc0ffee);
-	assert_int_equal(hv_guest_grant(r->guest, 0, r->pages, true, &ref), 0);
+	assert_int_equal(hv_guest_grant(r->c.guest, 0, r->pages, true, &ref), 0);
 	cmd.segments[0] = (struct blk_segment){ ref, 0, 7 };
 	blk_rig_put(r, &cmd);
 	blk_rig_go(r);
@@ -399,7 +399,7 @@ static void test_readonly_grant(void **state)
 	blk_rig_go(r);
 	blk_rig_expect(r, 1, BLKIF_RSP_OKAY);
 	assert_int_equal(stored(r, 3), 0xc0ffee);
-	assert_int_equal(hv_guest_grant_end(r->guest, ref), 0);
+	assert_int_equal(hv_guest_grant_end(r->c.guest, ref), 0);
 }
 
 static void test_impossible_producer(void **state)

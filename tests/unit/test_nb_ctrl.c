@@ -181,10 +181,10 @@ static void hash_is_toeplitz_and_goes_along(void **state)
 
 static bool in_use(struct rig *r, uint32_t *ref, void *page, bool readonly)
 {
-	int rc = hv_guest_grant_end(r->guest, *ref);
+	int rc = hv_guest_grant_end(r->c.guest, *ref);
 
 	if (!rc)
-		assert_int_equal(hv_guest_grant(r->guest, 0, page, readonly, ref), 0);
+		assert_int_equal(hv_guest_grant(r->c.guest, 0, page, readonly, ref), 0);
 	return rc;
 }
 
@@ -206,8 +206,8 @@ static void pages_are_kept_mapped(void **state)
 	assert_int_equal(data, 512);
 	assert_int_equal(rig_ctrl(&r, XEN_NETIF_CTRL_TYPE_GET_GREF_MAPPING_SIZE, 1, 0, 0, NULL),
 			 XEN_NETIF_CTRL_STATUS_INVALID_PARAMETER);
-	assert_int_equal(hv_guest_pages_alloc(r.guest, 1, &page), 0);
-	assert_int_equal(hv_guest_grant(r.guest, 0, page, true, &ro), 0);
+	assert_int_equal(hv_guest_pages_alloc(r.c.guest, 1, &page), 0);
+	assert_int_equal(hv_guest_grant(r.c.guest, 0, page, true, &ro), 0);
 
 	list[0] = (struct xen_netif_gref){ .ref = ro, .flags = XEN_NETIF_CTRLF_GREF_readonly };
 	list[1] = (struct xen_netif_gref){ .ref = r.to_refs[1] };
@@ -285,7 +285,7 @@ static void pages_are_noted(void **state)
 
 	for (int round = 0; round < 2; round++) {
 		rig_disconnect(&r);
-		assert_int_equal(nb_queue_connect(&r.queue, r.domid, &r.refs, &why), 0);
+		assert_int_equal(nb_queue_connect(&r.queue, r.c.domid, &r.refs, &why), 0);
 		assert_int_equal(r.queue.nr_gref_pages, 0);
 		assert_int_equal(nb_gref_note(&r.queue, path, &owner, true), 0);
 		assert_int_equal(r.queue.nr_gref_pages, 3);
@@ -297,14 +297,14 @@ static void pages_are_noted(void **state)
 	/* Never more than may be. */
 	rig_disconnect(&r);
 	r.queue.gref_max = 2;
-	assert_int_equal(nb_queue_connect(&r.queue, r.domid, &r.refs, &why), 0);
+	assert_int_equal(nb_queue_connect(&r.queue, r.c.domid, &r.refs, &why), 0);
 	assert_int_equal(nb_gref_note(&r.queue, path, &owner, true), 0);
 	assert_int_equal(r.queue.nr_gref_pages, 2);
 	/* Another connection's, or not asked for: nothing, and nothing is left of it. */
 	for (int round = 0; round < 3; round++) {
 		rig_disconnect(&r);
 		other.from_ref = round == 0;
-		assert_int_equal(nb_queue_connect(&r.queue, r.domid, &r.refs, &why), 0);
+		assert_int_equal(nb_queue_connect(&r.queue, r.c.domid, &r.refs, &why), 0);
 		assert_int_equal(nb_gref_note(&r.queue, path, &other, round != 1), 0);
 		assert_int_equal(r.queue.nr_gref_pages, 0);
 	}

@@ -58,7 +58,7 @@ static void set_bound(struct dom0 *d, bool bound)
 {
 	char dir[64], link[80];
 
-	snprintf(dir, sizeof(dir), BUS "/devices/vif-%u-0", d->h.r.domid);
+	snprintf(dir, sizeof(dir), BUS "/devices/vif-%u-0", d->h.r.c.domid);
 	snprintf(link, sizeof(link), "%s/driver", dir);
 	make_dir(d, dir);
 	unlink(in_sysfs(d, link));
@@ -77,7 +77,7 @@ static void expect_written(struct dom0 *d, const char *file, bool written)
 	assert_true(read(fd, text, sizeof(text) - 1) >= 0);
 	close(fd);
 	if (written)
-		snprintf(device, sizeof(device), "vif-%u-0", d->h.r.domid);
+		snprintf(device, sizeof(device), "vif-%u-0", d->h.r.c.domid);
 	assert_string_equal(text, device);
 }
 
@@ -86,7 +86,7 @@ static void expect_error(struct host *h, const char *part)
 	char path[64], *error = NULL;
 	int rc;
 
-	snprintf(path, sizeof(path), "error/backend/vif/%u/0/error", h->r.domid);
+	snprintf(path, sizeof(path), "error/backend/vif/%u/0/error", h->r.c.domid);
 	rc = hv_store_read(host_store(h), 0, path, &error, NULL);
 	if (!part) {
 		assert_int_equal(rc, -ENOENT);
@@ -137,7 +137,7 @@ static int teardown(void **state)
 	char device[64];
 
 	set_bound(d, false);
-	snprintf(device, sizeof(device), BUS "/devices/vif-%u-0", d->h.r.domid);
+	snprintf(device, sizeof(device), BUS "/devices/vif-%u-0", d->h.r.c.domid);
 	rmdir(in_sysfs(d, device));
 	unlink(in_sysfs(d, "module/xen_netback/parameters/max_queues"));
 	rmdir(in_sysfs(d, "module/xen_netback/parameters"));
@@ -252,7 +252,7 @@ static uint32_t offered_queues(struct host *h)
 	char path[64];
 	uint32_t nr = 0;
 
-	snprintf(path, sizeof(path), "backend/vif/%u/0/multi-queue-max-queues", h->r.domid);
+	snprintf(path, sizeof(path), "backend/vif/%u/0/multi-queue-max-queues", h->r.c.domid);
 	assert_int_equal(hv_store_read_u32(host_store(h), 0, path, 99, &nr), 0);
 	return nr;
 }
@@ -370,7 +370,7 @@ static void a_second_backend_is_not_fought_for_ever(void **state)
 	char other[64];
 
 	host_go_online(h);
-	snprintf(other, sizeof(other), "backend/vif/%u/1/state", h->r.domid);
+	snprintf(other, sizeof(other), "backend/vif/%u/1/state", h->r.c.domid);
 	hv_store_write(host_store(h), 0, other, "1", 1);
 	netback_turn(h->nb);
 	for (int i = 0; i < 5; i++) {
@@ -381,7 +381,7 @@ static void a_second_backend_is_not_fought_for_ever(void **state)
 	host_expect_state(h, 5);
 	expect_error(h, "another backend serves it too");
 	assert_null(host_the_vif(h)->queues);
-	assert_string_equal(nb_vif_find(h->nb, h->r.domid, 1)->dev.reason, "");
+	assert_string_equal(nb_vif_find(h->nb, h->r.c.domid, 1)->dev.reason, "");
 	/* The guest may start over. */
 	host_fe(h, "state", "6");
 	netback_turn(h->nb);
@@ -510,7 +510,7 @@ static void *share(struct host *h, uint32_t *ref)
 {
 	void *page;
 
-	assert_int_equal(hv_guest_share(h->r.guest, 0, 1, false, &page, ref), 0);
+	assert_int_equal(hv_guest_share(h->r.c.guest, 0, 1, false, &page, ref), 0);
 	return page;
 }
 
@@ -531,7 +531,7 @@ static void queues_share_a_port(void **state)
 	for (int i = 0; i < 8; i++) {
 		uint32_t ref;
 
-		assert_int_equal(hv_guest_evtchn_alloc(h->r.guest, 0, &ch[i]), 0);
+		assert_int_equal(hv_guest_evtchn_alloc(h->r.c.guest, 0, &ch[i]), 0);
 		from[i] = share(h, &ref);
 		snprintf(key, sizeof(key), "queue-%d/tx-ring-ref", i);
 		host_fe_u32(h, key, ref);
@@ -569,7 +569,7 @@ static void queues_share_a_port(void **state)
 	host_fe(h, "state", "6");
 	host_expect_state(h, 6);
 	for (int i = 0; i < 8; i++)
-		hv_guest_evtchn_free(h->r.guest, &ch[i]);
+		hv_guest_evtchn_free(h->r.c.guest, &ch[i]);
 }
 
 static void a_rate_changes_in_service(void **state)

@@ -37,7 +37,7 @@ static uint32_t offered(struct host *h, const char *key)
 	char path[96];
 	uint32_t value = 99;
 
-	snprintf(path, sizeof(path), "backend/vif/%u/0/%s", h->r.domid, key);
+	snprintf(path, sizeof(path), "backend/vif/%u/0/%s", h->r.c.domid, key);
 	assert_int_equal(hv_store_read_u32(host_store(h), 0, path, 98, &value), 0);
 	return value;
 }

@@ -271,7 +271,7 @@ static void a_program_may_serve_one_vif(void **state)
 	struct nb_only only;
 	struct host *h = *state;
 
-	only = (struct nb_only){ .domid = h->r.domid, .devid = 0 };
+	only = (struct nb_only){ .domid = h->r.c.domid, .devid = 0 };
 	h->only = &only;
 	restart(h);
 	host_add_device(h);

@@ -545,7 +545,7 @@ static void what_lends_is_not_copied_twice(void **state)
 					       .copies = true };
 	enum { WHOLE, TAGGED, COMPLETED, CUT, SMALL, NR };
 	struct pair *p = *state;
-	struct hv hv = *p->to.hv;
+	struct hv hv = *p->to.c.hv;
 
 	copier.real = hv.gnt;
 	hv.gnt = &ops;
@@ -603,7 +603,7 @@ static void what_lends_is_not_copied_twice(void **state)
 		}
 		assert_int_equal(at, size);
 	}
-	p->to.queue.hv = p->to.hv;
+	p->to.queue.hv = p->to.c.hv;
 }
 
 int main(void)

@@ -159,7 +159,7 @@ static void bad_keys_are_refused_and_said(void **state)
 			assert_true(host_be_state(h) == 5 || host_be_state(h) == 6);
 			assert_true(host_the_vif(h)->dev.disabled);
 			assert_non_null(strstr(host_the_vif(h)->dev.reason, keys[i]));
-			snprintf(path, sizeof(path), "error/backend/vif/%u/0/error", h->r.domid);
+			snprintf(path, sizeof(path), "error/backend/vif/%u/0/error", h->r.c.domid);
 			assert_int_equal(hv_store_read(host_store(h), 0, path, &error, NULL), 0);
 			assert_string_equal(error, host_the_vif(h)->dev.reason);
 			free(error);
@@ -269,7 +269,7 @@ static void a_reused_domid_is_another_domain(void **state)
 	struct host *h = *state;
 	char path[64];
 
-	snprintf(path, sizeof(path), "/local/domain/%u/vm", h->r.domid);
+	snprintf(path, sizeof(path), "/local/domain/%u/vm", h->r.c.domid);
 	assert_int_equal(hv_store_write(host_store(h), 0, path, "/vm/a", 5), 0);
 	host_go_online(h);
 	/* Gone and made anew before we look, down to the same keys. */
@@ -288,9 +288,9 @@ static void a_dead_domain_is_let_go_of(void **state)
 	struct host *h = *state;
 
 	host_go_online(h);
-	hv_guest_evtchn_free(h->r.guest, &h->r.from_ch);
-	xs_server_release(h->r.xs, h->r.domid);
-	assert_int_equal(core_domain_destroy(h->r.core, h->r.domid), 0);
+	hv_guest_evtchn_free(h->r.c.guest, &h->r.from_ch);
+	xs_server_release(h->r.c.xs, h->r.c.domid);
+	assert_int_equal(core_domain_destroy(h->r.c.core, h->r.c.domid), 0);
 	host_expect_state(h, 6);
 	assert_false(host_ports.exists);
 	assert_null(host_the_vif(h)->queues);
@@ -308,7 +308,7 @@ static void a_restart_changes_nothing_in_the_store(void **state)
 	assert_int_equal(host_be_state(h), 4);
 
 	/* A frame that waited, and a watch that would see any write. */
-	snprintf(path, sizeof(path), "backend/vif/%u/0/state", h->r.domid);
+	snprintf(path, sizeof(path), "backend/vif/%u/0/state", h->r.c.domid);
 	assert_int_equal(hv_store_watch(host_store(h), path, "spy"), 0);
 	host_start(h);
 	assert_int_equal(host_be_state(h), 4);
@@ -366,11 +366,11 @@ static void r_ctrl_init(struct host *h, uint32_t *ref)
 {
 	void *page;
 
-	assert_int_equal(hv_guest_pages_alloc(h->r.guest, 1, &page), 0);
-	assert_int_equal(hv_guest_grant(h->r.guest, 0, page, false, ref), 0);
+	assert_int_equal(hv_guest_pages_alloc(h->r.c.guest, 1, &page), 0);
+	assert_int_equal(hv_guest_grant(h->r.c.guest, 0, page, false, ref), 0);
 	h->r.ctrl = page;
 	h->r.ctrl->req_event = h->r.ctrl->rsp_event = 1;
-	assert_int_equal(hv_guest_evtchn_alloc(h->r.guest, 0, &h->r.ctrl_ch), 0);
+	assert_int_equal(hv_guest_evtchn_alloc(h->r.c.guest, 0, &h->r.ctrl_ch), 0);
 }
 
 static void ctrl(struct host *h, uint16_t type, uint32_t d0, uint32_t d1, uint32_t d2)
@@ -391,8 +391,8 @@ static void *shared_page(struct host *h, uint32_t *ref)
 {
 	void *page;
 
-	assert_int_equal(hv_guest_pages_alloc(h->r.guest, 1, &page), 0);
-	assert_int_equal(hv_guest_grant(h->r.guest, 0, page, false, ref), 0);
+	assert_int_equal(hv_guest_pages_alloc(h->r.c.guest, 1, &page), 0);
+	assert_int_equal(hv_guest_grant(h->r.c.guest, 0, page, false, ref), 0);
 	return page;
 }
 
@@ -410,8 +410,8 @@ static void frames_are_steered_between_queues(void **state)
 
 	r_ctrl_init(h, &ctrl_ref);
 	from->req_event = from->rsp_event = to->req_event = to->rsp_event = 1;
-	assert_int_equal(hv_guest_evtchn_alloc(h->r.guest, 0, &from_ch), 0);
-	assert_int_equal(hv_guest_evtchn_alloc(h->r.guest, 0, &to_ch), 0);
+	assert_int_equal(hv_guest_evtchn_alloc(h->r.c.guest, 0, &from_ch), 0);
+	assert_int_equal(hv_guest_evtchn_alloc(h->r.c.guest, 0, &to_ch), 0);
 	host_add_device(h);
 	host_be(h, "hotplug-status", "connected");
 	host_expect_state(h, 2);

@@ -20,38 +20,13 @@
 
 #define PAGE 4096u
 
-static void must(int rc)
-{
-	if (rc < 0)
-		__builtin_trap();
-}
-
-static void *grant_pages(struct blk_rig *r, unsigned int nr, uint32_t *refs)
-{
-	uint8_t *pages;
-	void *p;
-
-	must(hv_guest_pages_alloc(r->guest, nr, &p));
-	pages = p;
-	for (unsigned int i = 0; i < nr; i++)
-		must(hv_guest_grant(r->guest, 0, pages + (size_t)i * PAGE, false, &refs[i]));
-	return pages;
-}
-
-static int open_store(void *arg, uint16_t domid, struct hv_store **store_out)
-{
-	struct blk_rig *r = arg;
-
-	return domid ? -ENOSYS : xs_server_store(r->xs, store_out);
-}
-
 static void make_image(struct blk_rig *r)
 {
 	uint8_t *bytes = malloc(BLK_RIG_IMAGE);
 	FILE *f;
 
 	snprintf(r->folder, sizeof(r->folder), "/tmp/vf-blk.XXXXXX");
-	must(mkdtemp(r->folder) && bytes ? 0 : -1);
+	rig_must(mkdtemp(r->folder) && bytes ? 0 : -1);
 	snprintf(r->image, sizeof(r->image), "%s/disk.img", r->folder);
 	for (size_t i = 0; i < BLK_RIG_IMAGE; i += 4) {
 		uint32_t sector = (uint32_t)(i / 512);
@@ -59,8 +34,8 @@ static void make_image(struct blk_rig *r)
 		memcpy(bytes + i, &sector, 4);
 	}
 	f = fopen(r->image, "we");
-	must(f && fwrite(bytes, BLK_RIG_IMAGE, 1, f) == 1 ? 0 : -1);
-	must(fclose(f));
+	rig_must(f && fwrite(bytes, BLK_RIG_IMAGE, 1, f) == 1 ? 0 : -1);
+	rig_must(fclose(f));
 	free(bytes);
 }
 
@@ -81,33 +56,21 @@ static uint8_t *slot(struct blk_rig *r, uint32_t index)
 
 void blk_rig_init(struct blk_rig *r, enum blk_abi abi, unsigned int nr_pages, uint32_t first)
 {
-	int to_guest, from_guest;
-
 	memset(r, 0, sizeof(*r));
 	r->disk.fd = -1;
 	r->abi = abi;
 	r->nr_pages = nr_pages;
 	make_image(r);
-	must(loop_create(&r->loop));
-	must(xs_server_create_private(r->loop, &r->xs));
-	must(core_create(NULL, &r->core));
-	core_set_hooks(r->core, &(struct core_hooks){ .store_open = open_store, .arg = r });
-	must(core_domain_create(r->core, 4, &r->domid));
-	must(hv_core_local(r->core, &r->hv));
-	must(core_evtchn_fds(r->core, r->domid, CORE_PORT_STORE, &to_guest, &from_guest));
-	must(xs_server_introduce(r->xs, r->domid,
-				 core_domain_page(r->core, r->domid, CORE_PAGE_STORE), from_guest,
-				 to_guest, false));
-	must(hv_guest_attach_local(r->core, r->domid, &r->guest));
-	r->ring = grant_pages(r, nr_pages, r->ring_refs);
-	r->pages = grant_pages(r, BLK_RIG_PAGES, r->refs);
-	must(hv_guest_evtchn_alloc(r->guest, 0, &r->ch));
+	core_rig_init(&r->c);
+	r->ring = core_rig_grant(&r->c, nr_pages, r->ring_refs);
+	r->pages = core_rig_grant(&r->c, BLK_RIG_PAGES, r->refs);
+	rig_must(hv_guest_evtchn_alloc(r->c.guest, 0, &r->ch));
 	for (r->nr_slots = 1; r->nr_slots * 2 * slot_size(r) + 64 <= nr_pages * PAGE;)
 		r->nr_slots *= 2;
 	*blk_rig_index(r, 0) = *blk_rig_index(r, 2) = first;
 	*blk_rig_index(r, 1) = *blk_rig_index(r, 3) = first + 1;
 	r->req_prod = r->rsp_cons = first;
-	r->config = (struct blkback_config){ .hv = r->hv,
+	r->config = (struct blkback_config){ .hv = r->c.hv,
 					     .rundir = r->folder,
 					     .max_ring_order = BLK_RING_ORDER_MAX };
 }
@@ -119,19 +82,15 @@ void blk_rig_fini(struct blk_rig *r)
 	blk_rig_disconnect(r);
 	blk_rig_stop(r);
 	for (unsigned int i = 0; i < BLK_RIG_PAGES; i++)
-		must(hv_guest_grant_end(r->guest, r->refs[i]));
+		rig_must(hv_guest_grant_end(r->c.guest, r->refs[i]));
 	for (unsigned int i = 0; i < r->nr_pages; i++)
-		must(hv_guest_grant_end(r->guest, r->ring_refs[i]));
-	hv_guest_evtchn_free(r->guest, &r->ch);
-	hv_guest_detach(r->guest);
-	r->hv->close(r->hv);
-	xs_server_destroy(r->xs);
-	core_destroy(r->core);
-	loop_destroy(r->loop);
+		rig_must(hv_guest_grant_end(r->c.guest, r->ring_refs[i]));
+	hv_guest_evtchn_free(r->c.guest, &r->ch);
+	core_rig_fini(&r->c);
 	unlink(r->image);
 	snprintf(path, sizeof(path), "%s/note", r->folder);
 	unlink(path);
-	snprintf(path, sizeof(path), "%s/%s/vbd%u.%u.ring", r->folder, RUNDIR_BLKBACK, r->domid,
+	snprintf(path, sizeof(path), "%s/%s/vbd%u.%u.ring", r->folder, RUNDIR_BLKBACK, r->c.domid,
 		 BLK_RIG_DEVID);
 	unlink(path);
 	snprintf(path, sizeof(path), "%s/%s", r->folder, RUNDIR_BLKBACK);
@@ -144,7 +103,7 @@ int blk_rig_connect(struct blk_rig *r, const char *note, bool restarted)
 	struct blk_image_spec spec = {
 		.path = r->image, .format = "raw", .rundir = r->folder, .name = "rig"
 	};
-	struct blk_queue_refs refs = { .domid = r->domid,
+	struct blk_queue_refs refs = { .domid = r->c.domid,
 				       .abi = r->abi,
 				       .nr_pages = r->nr_pages,
 				       .port = r->ch.local_port,
@@ -155,11 +114,11 @@ int blk_rig_connect(struct blk_rig *r, const char *note, bool restarted)
 	int rc;
 
 	if (r->disk.fd < 0)
-		must(blk_image_open(&r->disk, &spec, why));
+		rig_must(blk_image_open(&r->disk, &spec, why));
 	r->budget.max = r->budget.max ? r->budget.max : 1000;
 	memcpy(refs.refs, r->ring_refs, sizeof(refs.refs));
 	snprintf(path, sizeof(path), "%s/%s", r->folder, note ? note : "");
-	r->queue = (struct blk_queue){ .hv = r->hv,
+	r->queue = (struct blk_queue){ .hv = r->c.hv,
 				       .image = &r->disk,
 				       .budget = &r->budget,
 				       .engine = r->config.engine,
@@ -257,7 +216,7 @@ void blk_rig_go(struct blk_rig *r)
 				return;
 			poll(&(struct pollfd){ vbd->queue.io->fd, POLLIN, 0 }, 1, 1000);
 		}
-		must(-1);
+		rig_must(-1);
 	}
 	while (blk_queue_event(&r->queue) || r->queue.nr_busy)
 		poll(&(struct pollfd){ r->queue.io->fd, POLLIN, 0 }, 1, 1000);
@@ -291,8 +250,8 @@ void blk_rig_sector(struct blk_rig *r, uint64_t sector, uint8_t out[512])
 {
 	int fd = open(r->image, O_RDONLY | O_CLOEXEC);
 
-	must(fd);
-	must(pread(fd, out, 512, (off_t)(sector * 512)) == 512 ? 0 : -1);
+	rig_must(fd);
+	rig_must(pread(fd, out, 512, (off_t)(sector * 512)) == 512 ? 0 : -1);
 	close(fd);
 }
 
@@ -301,8 +260,8 @@ void blk_rig_start(struct blk_rig *r)
 	char path[PATH_MAX];
 
 	rundir_file(path, r->folder, RUNDIR_BLKBACK);
-	must(rundir_create(path));
-	must(blkback_create(&r->config, NULL, &r->bb));
+	rig_must(rundir_create(path));
+	rig_must(blkback_create(&r->config, NULL, &r->bb));
 }
 
 void blk_rig_stop(struct blk_rig *r)
@@ -315,7 +274,7 @@ static void key_path(const struct blk_rig *r, bool frontend, const char *key, ch
 {
 	snprintf(path, 160,
 		 frontend ? "/local/domain/%u/device/vbd/%u%s%s" : "backend/vbd/%u/%u%s%s",
-		 r->domid, BLK_RIG_DEVID, *key ? "/" : "", key);
+		 r->c.domid, BLK_RIG_DEVID, *key ? "/" : "", key);
 }
 
 void blk_rig_key(struct blk_rig *r, bool frontend, const char *key, const char *value)
@@ -324,9 +283,9 @@ void blk_rig_key(struct blk_rig *r, bool frontend, const char *key, const char *
 
 	key_path(r, frontend, key, path);
 	if (value)
-		must(hv_store_write(r->hv->store, 0, path, value, strlen(value)));
+		rig_must(hv_store_write(r->c.hv->store, 0, path, value, strlen(value)));
 	else
-		hv_store_rm(r->hv->store, 0, path);
+		hv_store_rm(r->c.hv->store, 0, path);
 }
 
 void blk_rig_key_u32(struct blk_rig *r, bool frontend, const char *key, uint32_t value)
@@ -343,15 +302,15 @@ int64_t blk_rig_number(struct blk_rig *r, bool frontend, const char *key)
 	uint32_t value;
 
 	key_path(r, frontend, key, path);
-	return hv_store_read_u32(r->hv->store, 0, path, UINT32_MAX, &value) ? -1 : (int64_t)value;
+	return hv_store_read_u32(r->c.hv->store, 0, path, UINT32_MAX, &value) ? -1 : (int64_t)value;
 }
 
 void blk_rig_add(struct blk_rig *r, const char *params, const char *mode)
 {
 	char path[64];
 
-	snprintf(path, sizeof(path), "/local/domain/%u/vm", r->domid);
-	must(hv_store_write(r->hv->store, 0, path, "/vm/1", 5));
+	snprintf(path, sizeof(path), "/local/domain/%u/vm", r->c.domid);
+	rig_must(hv_store_write(r->c.hv->store, 0, path, "/vm/1", 5));
 	blk_rig_key(r, true, "state", "1");
 	blk_rig_key(r, false, "params", params ? params : r->image);
 	blk_rig_key(r, false, "mode", mode);
@@ -385,5 +344,5 @@ void blk_rig_expect_state(struct blk_rig *r, int state)
 
 struct blk_vbd *blk_rig_vbd(struct blk_rig *r)
 {
-	return blk_vbd_find(r->bb, r->domid, BLK_RIG_DEVID);
+	return blk_vbd_find(r->bb, r->c.domid, BLK_RIG_DEVID);
 }

@@ -11,9 +11,7 @@
 #include <xen/io/blkif.h>
 
 #include "hv/block/vbd.h"
-#include "hv/core.h"
-#include "hv/guest.h"
-#include "hv/xenstore/xs_server.h"
+#include "tests/util/core_rig.h"
 
 #define BLK_RIG_DEVID	51712u /* xvda */
 #define BLK_RIG_PAGES	300u   /* of data */
@@ -21,12 +19,7 @@
 #define BLK_RIG_IMAGE	((size_t)BLK_RIG_SECTORS * 512)
 
 struct blk_rig {
-	struct loop *loop;
-	struct xs_server *xs;
-	struct core *core;
-	struct hv *hv;
-	struct hv_guest *guest;
-	uint16_t domid;
+	struct core_rig c;
 	char folder[64], image[96];
 
 	/* The frontend's. */

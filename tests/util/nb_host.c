@@ -75,7 +75,7 @@ static const struct nb_port_ops fake_ops = { port_open, port_add_queue, port_off
 
 struct hv_store *host_store(struct host *h)
 {
-	return h->r.hv->store;
+	return h->r.c.hv->store;
 }
 
 void host_write_key(struct host *h, bool frontend, const char *key, const char *value)
@@ -84,7 +84,7 @@ void host_write_key(struct host *h, bool frontend, const char *key, const char *
 
 	snprintf(path, sizeof(path),
 		 frontend ? "/local/domain/%u/device/vif/0%s%s" : "backend/vif/%u/0%s%s",
-		 h->r.domid, *key ? "/" : "", key);
+		 h->r.c.domid, *key ? "/" : "", key);
 	if (value)
 		assert_int_equal(hv_store_write(host_store(h), 0, path, value, strlen(value)), 0);
 	else
@@ -114,7 +114,7 @@ int host_be_state(struct host *h)
 	char path[64];
 	uint32_t state;
 
-	snprintf(path, sizeof(path), "backend/vif/%u/0/state", h->r.domid);
+	snprintf(path, sizeof(path), "backend/vif/%u/0/state", h->r.c.domid);
 	return hv_store_read_u32(host_store(h), 0, path, 99, &state) ? -1 : (int)state;
 }
 
@@ -126,14 +126,14 @@ void host_expect_state(struct host *h, int state)
 
 struct nb_vif *host_the_vif(struct host *h)
 {
-	return nb_vif_find(h->nb, h->r.domid, 0);
+	return nb_vif_find(h->nb, h->r.c.domid, 0);
 }
 
 void host_start_with(struct host *h, unsigned int nr_workers)
 {
 	struct netback_config config = { .nr_workers = nr_workers,
 					 .max_queues = 4,
-					 .hv = h->r.hv,
+					 .hv = h->r.c.hv,
 					 .port_ops = &fake_ops,
 					 .ports = &host_ports,
 					 .sysfs = h->sysfs,

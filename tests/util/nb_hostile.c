@@ -460,7 +460,7 @@ static void check_answers(struct rig *r, const union netif_tx_sring_entry *asked
 static void expect_no_grant_in_use(struct rig *r)
 {
 	for (unsigned int i = 0; i < RIG_NR_PAGES; i++)
-		assert_int_equal(hv_guest_grant_end(r->guest, r->from_refs[i]), 0);
+		assert_int_equal(hv_guest_grant_end(r->c.guest, r->from_refs[i]), 0);
 }
 
 static void run_program(const struct program *p, uint32_t first)
@@ -609,7 +609,7 @@ static void rings_that_cannot_be(void **state)
 	ref = r.refs.from_ref;
 	r.refs.from_ref = 0xfffff;
 	assert_int_not_equal(rig_connect(&r), 0);
-	assert_int_equal(hv_guest_grant(r.guest, 0, r.from, true, &r.refs.from_ref), 0);
+	assert_int_equal(hv_guest_grant(r.c.guest, 0, r.from, true, &r.refs.from_ref), 0);
 	assert_int_not_equal(rig_connect(&r), 0);
 	r.refs.from_ref = ref;
 	r.from->req_prod = NB_RING_SIZE + 1;

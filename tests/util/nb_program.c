@@ -265,7 +265,7 @@ unsigned long nb_program_run(const uint8_t *data, size_t size)
 	for (unsigned int i = 0; i < 2; i++) {
 		rig_disconnect(&p.rigs[i]);
 		for (unsigned int k = 0; k < RIG_NR_PAGES; k++)
-			check(!hv_guest_grant_end(p.rigs[i].guest, p.rigs[i].from_refs[k]));
+			check(!hv_guest_grant_end(p.rigs[i].c.guest, p.rigs[i].from_refs[k]));
 		rig_fini(&p.rigs[i]);
 	}
 	rig_mode = RIG_PORT;

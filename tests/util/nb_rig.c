@@ -19,12 +19,6 @@
 enum rig_mode rig_mode;
 void (*rig_poller)(struct rig *r);
 
-static void must(int rc)
-{
-	if (rc < 0)
-		__builtin_trap();
-}
-
 static void on_alert(struct nb_queue *q)
 {
 	struct rig *r = q->owner;
@@ -32,58 +26,30 @@ static void on_alert(struct nb_queue *q)
 	r->nr_alerts++;
 }
 
-static void *grant_pages(struct rig *r, unsigned int nr, uint32_t *refs)
-{
-	uint8_t *pages;
-	void *p;
-
-	must(hv_guest_pages_alloc(r->guest, nr, &p));
-	pages = p;
-	for (unsigned int i = 0; i < nr; i++)
-		must(hv_guest_grant(r->guest, 0, pages + i * NB_PAGE_SIZE, false, &refs[i]));
-	return pages;
-}
-
-static int open_store(void *arg, uint16_t domid, struct hv_store **store_out)
-{
-	struct rig *r = arg;
-
-	return domid ? -ENOSYS : xs_server_store(r->xs, store_out);
-}
-
 void rig_init(struct rig *r, uint32_t first)
 {
-	int size = 4 << 20, to_guest, from_guest;
+	int size = 4 << 20;
 
 	memset(r, 0, sizeof(*r));
-	must(loop_create(&r->loop));
-	must(xs_server_create_private(r->loop, &r->xs));
-	must(core_create(NULL, &r->core));
-	core_set_hooks(r->core, &(struct core_hooks){ .store_open = open_store, .arg = r });
-	must(core_domain_create(r->core, 4, &r->domid));
-	must(hv_core_local(r->core, &r->hv));
-	must(core_evtchn_fds(r->core, r->domid, CORE_PORT_STORE, &to_guest, &from_guest));
-	must(xs_server_introduce(r->xs, r->domid,
-				 core_domain_page(r->core, r->domid, CORE_PAGE_STORE), from_guest,
-				 to_guest, false));
-	must(hv_guest_attach_local(r->core, r->domid, &r->guest));
+	core_rig_init(&r->c);
 
-	must(socketpair(AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, r->port));
+	rig_must(socketpair(AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, r->port));
 	for (int i = 0; i < 2; i++)
-		must(setsockopt(r->port[i], SOL_SOCKET, SO_SNDBUFFORCE, &size, sizeof(size)) < 0
-			     ? setsockopt(r->port[i], SOL_SOCKET, SO_SNDBUF, &size, sizeof(size))
-			     : 0);
+		rig_must(
+			setsockopt(r->port[i], SOL_SOCKET, SO_SNDBUFFORCE, &size, sizeof(size)) < 0
+				? setsockopt(r->port[i], SOL_SOCKET, SO_SNDBUF, &size, sizeof(size))
+				: 0);
 
-	r->from = grant_pages(r, 1, &r->refs.from_ref);
-	r->to = grant_pages(r, 1, &r->refs.to_ref);
+	r->from = core_rig_grant(&r->c, 1, &r->refs.from_ref);
+	r->to = core_rig_grant(&r->c, 1, &r->refs.to_ref);
 	r->from->req_prod = r->from->rsp_prod = first;
 	r->from->req_event = r->from->rsp_event = first + 1;
 	r->to->req_prod = r->to->rsp_prod = first;
 	r->to->req_event = r->to->rsp_event = first + 1;
 	r->from_prod = r->from_cons = r->to_prod = r->to_cons = first;
-	r->from_pages = grant_pages(r, RIG_NR_PAGES, r->from_refs);
-	r->to_pages = grant_pages(r, NB_RING_SIZE, r->to_refs);
-	must(hv_guest_evtchn_alloc(r->guest, 0, &r->from_ch));
+	r->from_pages = core_rig_grant(&r->c, RIG_NR_PAGES, r->from_refs);
+	r->to_pages = core_rig_grant(&r->c, NB_RING_SIZE, r->to_refs);
+	rig_must(hv_guest_evtchn_alloc(r->c.guest, 0, &r->from_ch));
 	r->refs.from_port = r->refs.to_port = r->from_ch.local_port;
 
 	r->features = (struct nb_features){ .sg = true,
@@ -93,10 +59,10 @@ void rig_init(struct rig *r, uint32_t first)
 					    .csum_v6 = true,
 					    .rx_notify = true,
 					    .mtu = 1500 };
-	must(nb_worker_create(false, &r->worker));
+	rig_must(nb_worker_create(false, &r->worker));
 	r->batch = nb_batch_create();
 	r->waiting = malloc(sizeof(*r->waiting));
-	must(r->batch && r->waiting ? 0 : -ENOMEM);
+	rig_must(r->batch && r->waiting ? 0 : -ENOMEM);
 	r->waiting->size = 0;
 }
 
@@ -108,7 +74,7 @@ static void keep_mapped(struct rig *r, const uint32_t *refs, unsigned int nr, bo
 		grefs[i] = (struct xen_netif_gref){
 			.ref = refs[i], .flags = readonly ? XEN_NETIF_CTRLF_GREF_readonly : 0
 		};
-	must(nb_gref_add(&r->queue, grefs, nr));
+	rig_must(nb_gref_add(&r->queue, grefs, nr));
 }
 
 static int attach(struct rig *r)
@@ -128,14 +94,14 @@ int rig_connect(struct rig *r)
 	memset(&r->queue, 0, sizeof(r->queue));
 	r->steering.nr_queues = 1;
 	r->steering.queues[0] = &r->queue;
-	r->queue.hv = r->hv;
+	r->queue.hv = r->c.hv;
 	r->queue.features = &r->features;
 	r->queue.steering = &r->steering;
 	r->queue.port_fd = r->port[1];
 	r->queue.gref_max = 512;
 	r->queue.alert = on_alert;
 	r->queue.owner = r;
-	rc = nb_queue_connect(&r->queue, r->domid, &r->refs, &why);
+	rc = nb_queue_connect(&r->queue, r->c.domid, &r->refs, &why);
 	return rc ? rc : attach(r);
 }
 
@@ -143,14 +109,15 @@ void rig_connect_ctrl(struct rig *r)
 {
 	const char *why;
 
-	r->ctrl = grant_pages(r, 1, &r->ctrl_ref);
+	r->ctrl = core_rig_grant(&r->c, 1, &r->ctrl_ref);
 	r->ctrl->req_event = r->ctrl->rsp_event = 1;
-	r->ctrl_data = grant_pages(r, 1, &r->ctrl_data_ref);
-	must(hv_guest_evtchn_alloc(r->guest, 0, &r->ctrl_ch));
+	r->ctrl_data = core_rig_grant(&r->c, 1, &r->ctrl_data_ref);
+	rig_must(hv_guest_evtchn_alloc(r->c.guest, 0, &r->ctrl_ch));
 	nb_worker_detach(&r->queue);
-	must(nb_queue_connect_ctrl(&r->queue, r->domid, r->ctrl_ref, r->ctrl_ch.local_port, &why));
+	rig_must(nb_queue_connect_ctrl(&r->queue, r->c.domid, r->ctrl_ref, r->ctrl_ch.local_port,
+				       &why));
 	if (rig_mode == RIG_PORT)
-		must(nb_worker_attach(r->worker, &r->queue));
+		rig_must(nb_worker_attach(r->worker, &r->queue));
 }
 
 void rig_disconnect(struct rig *r)
@@ -168,14 +135,10 @@ void rig_fini(struct rig *r)
 	free(r->waiting);
 	close(r->port[0]);
 	close(r->port[1]);
-	hv_guest_evtchn_free(r->guest, &r->from_ch);
+	hv_guest_evtchn_free(r->c.guest, &r->from_ch);
 	if (r->ctrl)
-		hv_guest_evtchn_free(r->guest, &r->ctrl_ch);
-	hv_guest_detach(r->guest);
-	r->hv->close(r->hv);
-	xs_server_destroy(r->xs);
-	core_destroy(r->core);
-	loop_destroy(r->loop);
+		hv_guest_evtchn_free(r->c.guest, &r->ctrl_ch);
+	core_rig_fini(&r->c);
 }
 
 void rig_put(struct rig *r, const netif_tx_request_t *req)
@@ -235,7 +198,7 @@ static void to_port(struct rig *r, const struct nb_view *v)
 	iov[0] = (struct iovec){ &vnet, sizeof(vnet) };
 	for (unsigned int i = 0; i < v->nr_frags; i++)
 		iov[2 + i] = (struct iovec){ (void *)(uintptr_t)v->frags[i].ptr, v->frags[i].len };
-	must((int)writev(r->port[1], iov, 2 + v->nr_frags));
+	rig_must((int)writev(r->port[1], iov, 2 + v->nr_frags));
 }
 
 static bool from_port(struct rig *r)
@@ -373,7 +336,7 @@ void rig_port_give(struct rig *r, const struct virtio_net_hdr *vnet, const void 
 	struct iovec iov[2] = { { (void *)(uintptr_t)(vnet ? vnet : &plain), sizeof(*vnet) },
 				{ (void *)(uintptr_t)data, size } };
 
-	must((int)writev(r->port[0], iov, 2));
+	rig_must((int)writev(r->port[0], iov, 2));
 	rig_run(r);
 }
 
@@ -496,7 +459,7 @@ size_t rig_tcp(uint8_t *out, int version, size_t payload, bool good_csum)
 		out[l4 + 20 + i] = (uint8_t)(i * 7 + i / 251);
 	if (good_csum) {
 		nb_frame_parse(out, size < NB_HEADER_MAX ? size : NB_HEADER_MAX, size, &f);
-		must(nb_frame_request_csum(out, &f, &vnet));
+		rig_must(nb_frame_request_csum(out, &f, &vnet));
 		iov = (struct iovec){ out, size };
 		sum = (uint16_t)~nb_frame_sum(&iov, 1, l4, size - l4);
 		out[l4 + 16] = (uint8_t)(sum >> 8);

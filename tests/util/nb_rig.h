@@ -7,10 +7,8 @@
 #ifndef TESTS_UTIL_NB_RIG_H
 #define TESTS_UTIL_NB_RIG_H
 
-#include "hv/core.h"
-#include "hv/guest.h"
-#include "hv/xenstore/xs_server.h"
 #include "netback/worker.h"
+#include "tests/util/core_rig.h"
 
 #define RIG_NR_PAGES 64u /* for frames to send; as many receive pages as the ring has slots */
 
@@ -31,12 +29,7 @@ struct rig_frame {
 };
 
 struct rig {
-	struct loop *loop;
-	struct xs_server *xs;
-	struct core *core;
-	struct hv *hv;
-	struct hv_guest *guest;
-	uint16_t domid;
+	struct core_rig c;
 	int port[2]; /* ours, the queue's */
 
 	netif_tx_sring_t *from;
