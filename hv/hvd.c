@@ -6,10 +6,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "base/cli.h"
-#include "base/log.h"
+#include "base/daemon.h"
 #include "base/rpc.h"
-#include "base/rundir.h"
 #include "hv/core.h"
 #include "hv/engine_host.h"
 #include "hv/hvd_hypercall.h"
@@ -213,23 +211,12 @@ int hvd_run(const char *rundir)
 {
 	struct loop *loop = NULL;
 	struct hvd *hvd = NULL;
-	pid_t holder = 0;
-	int rc, pidfd;
+	int rc, pidfd, status = daemon_folder(rundir, NULL);
 
-	rc = rundir_create(rundir);
-	if (rc < 0) {
-		log_err("%s: %s", rundir, strerror(-rc));
-		return CLI_UNAVAILABLE;
-	}
-	pidfd = pidfile_take(rundir, "vifrost-hvd", &holder);
-	if (pidfd == -EBUSY) {
-		log_err("another is running in %s, process %d", rundir, (int)holder);
-		return CLI_BUSY;
-	}
-	if (pidfd < 0) {
-		log_err("%s: %s", rundir, strerror(-pidfd));
-		return CLI_UNAVAILABLE;
-	}
+	if (!status)
+		status = daemon_lock(rundir, "vifrost-hvd", "", &pidfd);
+	if (status)
+		return status;
 	rc = loop_create(&loop);
 	if (!rc)
 		rc = loop_stop_on_signals(loop);

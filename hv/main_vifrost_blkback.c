@@ -1,26 +1,21 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-#include <errno.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <unistd.h>
 
-#include "base/cli.h"
-#include "base/log.h"
+#include "base/daemon.h"
 #include "base/rpc.h"
-#include "base/rundir.h"
 #include "hv/block/blkback.h"
 #include "hv/block/ring.h"
 
 #define KERNEL_DRIVER "/sys/bus/xen-backend/drivers/vbd"
 
 static const struct cli_option options[] = {
-	{ 0, "run-dir", "DIR",
-	  "where the daemons meet (default $VIFROST_RUN_DIR or " RUNDIR_DEFAULT ")" },
+	DAEMON_OPTION_RUN_DIR,
 	{ 0, "engine", "NAME",
 	  "how images are read and written: io_uring, thread (default: io_uring, where the kernel "
 	  "has it)" },
-	{ 'v', "verbose", NULL, "log state changes too" },
+	DAEMON_OPTION_VERBOSE,
 	{ 0 },
 };
 
@@ -50,17 +45,6 @@ static const struct rpc_method methods[] = {
 	{ "status", rpc_status },
 	{ NULL, NULL },
 };
-
-/* A disk takes five descriptors. */
-static void raise_fd_limit(void)
-{
-	struct rlimit limit;
-
-	if (getrlimit(RLIMIT_NOFILE, &limit))
-		return;
-	limit.rlim_cur = limit.rlim_max;
-	setrlimit(RLIMIT_NOFILE, &limit);
-}
 
 static int run(struct service *s, const struct blkback_config *config)
 {
@@ -92,37 +76,18 @@ out:
 	return rc;
 }
 
-/* CLI_*. */
-static int prepare(const char *rundir, char folder[PATH_MAX])
-{
-	int rc = rundir_create(rundir), fd;
-	pid_t holder;
-
-	rundir_file(folder, rundir, RUNDIR_BLKBACK);
-	if (!rc)
-		rc = rundir_create(folder);
-	if (rc) {
-		log_err("%s: %s", folder, strerror(-rc));
-		return CLI_UNAVAILABLE;
-	}
-	/* Held until we end. */
-	fd = pidfile_take(rundir, program.name, &holder);
-	if (fd == -EBUSY)
-		log_err("another is running in %s, pid %d", rundir, (int)holder);
-	else if (fd < 0)
-		log_err("%s: %s", rundir, strerror(-fd));
-	return fd == -EBUSY ? CLI_BUSY : fd < 0 ? CLI_UNAVAILABLE : CLI_OK;
-}
-
 static int start(const char *rundir, enum blk_io_engine engine)
 {
 	struct blkback_config config = { .rundir = rundir,
 					 .engine = engine,
 					 .max_ring_order = BLK_RING_ORDER_MAX };
-	char folder[PATH_MAX], why[HV_WHY_MAX];
+	char why[HV_WHY_MAX];
 	struct service s = { 0 };
-	int status = prepare(rundir, folder);
+	int status = daemon_folder(rundir, RUNDIR_BLKBACK), lock;
 
+	/* Held until we end. */
+	if (!status)
+		status = daemon_lock(rundir, program.name, "", &lock);
 	if (status)
 		return status;
 	if (hv_connect(rundir, &config.hv, why)) {
@@ -159,19 +124,15 @@ int main(int argc, char **argv)
 	enum blk_io_engine engine;
 	struct cli_parsed parsed;
 	char rundir[RUNDIR_MAX];
-	int status = cli_parse(&program, argc, argv, &parsed);
+	int status = daemon_begin(&program, LOG_LEVEL_INFO, argc, argv, &parsed, rundir);
 
 	if (status >= 0)
 		return status;
-	log_init(program.name, cli_value(&parsed, "verbose") ? LOG_LEVEL_DEBUG : LOG_LEVEL_INFO);
 	if (!read_engine(cli_value(&parsed, "engine"), &engine)) {
 		fprintf(stderr, "%s: --engine: allowed: io_uring, thread\n", program.name);
 		return CLI_USAGE;
 	}
-	if (rundir_resolve(cli_value(&parsed, "run-dir"), rundir)) {
-		fprintf(stderr, "%s: --run-dir: a short absolute path is wanted\n", program.name);
-		return CLI_USAGE;
-	}
-	raise_fd_limit();
+	/* A disk takes five. */
+	daemon_raise_fd_limit();
 	return start(rundir, engine);
 }

@@ -3,9 +3,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "base/cli.h"
-#include "base/log.h"
-#include "base/rundir.h"
+#include "base/daemon.h"
 #include "hv/hv.h"
 #include "hv/hvd.h"
 
@@ -26,18 +24,12 @@ int main(int argc, char **argv)
 {
 	struct cli_parsed parsed;
 	char rundir[RUNDIR_MAX];
-	int rc = cli_parse(&program, argc, argv, &parsed);
+	int status = daemon_begin(&program, LOG_LEVEL_NOTICE, argc, argv, &parsed, rundir);
 
-	if (rc >= 0)
-		return rc;
-	log_init(program.name, LOG_LEVEL_NOTICE);
+	if (status >= 0)
+		return status;
 	/* What our starter left open is no business of a guest's processes. */
 	close_range(STDERR_FILENO + 1, ~0u, CLOSE_RANGE_CLOEXEC);
-	rc = rundir_resolve(cli_value(&parsed, "run-dir"), rundir);
-	if (rc < 0) {
-		log_err("--run-dir: %s", strerror(-rc));
-		return CLI_USAGE;
-	}
 	/* There, Vifrost's other daemons serve the guests of Xen. */
 	if (hv_xen_is_dom0() && !strcmp(rundir, RUNDIR_DEFAULT)) {
 		log_err("this is a Xen's domain 0, whose guests are xl's; to make a host of its own within "

@@ -6,18 +6,15 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "base/cli.h"
 #include "base/clock.h"
-#include "base/log.h"
+#include "base/daemon.h"
 #include "base/parse.h"
 #include "base/rpc.h"
-#include "base/rundir.h"
 #include "base/unixsock.h"
 #include "netback/handover.h"
 #include "netback/netback.h"
@@ -32,8 +29,7 @@
 	4096 /* a queue: those of its two rings, and what net_xenfront shares among its queues */
 
 static const struct cli_option options[] = {
-	{ 0, "run-dir", "DIR",
-	  "where the daemons meet (default $VIFROST_RUN_DIR or " RUNDIR_DEFAULT ")" },
+	DAEMON_OPTION_RUN_DIR,
 	{ 0, "workers", "N", "threads that move frames (default: 1, from four cores on 2)" },
 	{ 0, "queues", "N",
 	  "queues offered to each vif (default: as many as workers, at least 2)" },
@@ -41,7 +37,7 @@ static const struct cli_option options[] = {
 	  "pages of each queue that a guest may have kept mapped (default: 4096)" },
 	{ 0, "take-over", NULL,
 	  "take the place of the one that runs, without a frame lost; the same as SIGHUP to it" },
-	{ 'v', "verbose", NULL, "log state changes too" },
+	DAEMON_OPTION_VERBOSE,
 	{ 0 },
 };
 
@@ -110,17 +106,6 @@ static unsigned int nr_cores(void)
 	cpu_set_t set;
 
 	return sched_getaffinity(0, sizeof(set), &set) ? 1 : (unsigned int)CPU_COUNT(&set);
-}
-
-/* A vif takes five descriptors or more. */
-static void raise_fd_limit(void)
-{
-	struct rlimit limit;
-
-	if (getrlimit(RLIMIT_NOFILE, &limit))
-		return;
-	limit.rlim_cur = limit.rlim_max;
-	setrlimit(RLIMIT_NOFILE, &limit);
 }
 
 /* Whoever takes over has come: we stop where we are. */
@@ -344,20 +329,13 @@ static int take_over(struct service *s)
 /* What must be ours alone. CLI_*. */
 static int take_locks(struct service *s, const struct netback_config *config)
 {
-	pid_t holder;
+	const char *cure = s->wants_all ? ", which cannot hand over: end it first"
+					: ": --take-over takes its place";
+	int status = s->pidfile < 0 ? daemon_lock(s->rundir, program.name, cure, &s->pidfile)
+				    : CLI_OK;
 
-	if (s->pidfile < 0)
-		s->pidfile = pidfile_take(s->rundir, program.name, &holder);
-	if (s->pidfile == -EBUSY) {
-		log_err("another is running in %s, pid %d%s", s->rundir, (int)holder,
-			s->wants_all ? ", which cannot hand over: end it first"
-				     : ": --take-over takes its place");
-		return CLI_BUSY;
-	}
-	if (s->pidfile < 0) {
-		log_err("%s: %s", s->rundir, strerror(-s->pidfile));
-		return CLI_UNAVAILABLE;
-	}
+	if (status)
+		return status;
 	if (config->hv->is_xen && s->xen_lock < 0)
 		s->xen_lock = lock_xen();
 	if (config->hv->is_xen && s->xen_lock < 0) {
@@ -429,11 +407,9 @@ static int start(struct service *s, struct netback_config *config)
 	int rc;
 
 	/* On a real Xen whoever comes first makes it. */
-	rc = rundir_create(s->rundir);
-	if (rc) {
-		log_err("%s: %s", s->rundir, strerror(-rc));
-		return CLI_UNAVAILABLE;
-	}
+	rc = daemon_folder(s->rundir, NULL);
+	if (rc)
+		return rc;
 	rundir_file(s->notes, s->rundir, RUNDIR_NETBACK_NOTES);
 	rc = rundir_create(s->notes);
 	if (rc)
@@ -491,11 +467,10 @@ int main(int argc, char **argv)
 	char rundir[RUNDIR_MAX];
 	/* On two cores a second one only takes time from the guests: measured with iperf3. */
 	uint32_t nr_workers = nr_cores() < 4 ? 1 : 2, nr_queues, nr_grefs = GREFS_MAX;
-	int status = cli_parse(&program, argc, argv, &parsed);
+	int status = daemon_begin(&program, LOG_LEVEL_INFO, argc, argv, &parsed, rundir);
 
 	if (status >= 0)
 		return status;
-	log_init(program.name, cli_value(&parsed, "verbose") ? LOG_LEVEL_DEBUG : LOG_LEVEL_INFO);
 	if (!take_number(&parsed, "workers", WORKERS_MAX, &nr_workers))
 		return CLI_USAGE;
 	nr_queues = nr_workers < QUEUES_MAX ? nr_workers : QUEUES_MAX;
@@ -505,11 +480,8 @@ int main(int argc, char **argv)
 		return CLI_USAGE;
 	if (!take_number(&parsed, "keep-mapped", GREFS_MAX, &nr_grefs))
 		return CLI_USAGE;
-	if (rundir_resolve(cli_value(&parsed, "run-dir"), rundir)) {
-		fprintf(stderr, "%s: --run-dir: a short absolute path is wanted\n", program.name);
-		return CLI_USAGE;
-	}
-	raise_fd_limit();
+	/* A vif takes five or more. */
+	daemon_raise_fd_limit();
 	config.nr_workers = nr_workers;
 	config.max_queues = nr_queues;
 	config.max_grefs = nr_grefs;

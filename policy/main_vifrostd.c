@@ -3,10 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/cli.h"
-#include "base/log.h"
+#include "base/daemon.h"
 #include "base/parse.h"
-#include "base/rundir.h"
 #include "policy/vifrostd.h"
 
 static const struct cli_option options[] = {
@@ -30,11 +28,10 @@ int main(int argc, char **argv)
 	struct cli_parsed parsed;
 	char rundir[RUNDIR_MAX];
 	const char *fault;
-	int status = cli_parse(&program, argc, argv, &parsed);
+	int status = daemon_begin(&program, LOG_LEVEL_NOTICE, argc, argv, &parsed, rundir);
 
 	if (status >= 0)
 		return status;
-	log_init("vifrostd", cli_count(&parsed, "verbose") ? LOG_LEVEL_DEBUG : LOG_LEVEL_NOTICE);
 	fault = getenv("VIFROST_FAULT_POINT");
 	opts.fault_stops = fault && !strncmp(fault, "stop-", 5);
 	if (opts.fault_stops)
@@ -42,10 +39,6 @@ int main(int argc, char **argv)
 	if (fault && parse_u32(fault, 100000, &opts.fault_at)) {
 		log_err("VIFROST_FAULT_POINT=%s: a number up to 100000, \"stop-\" before it or not",
 			fault);
-		return CLI_USAGE;
-	}
-	if (rundir_resolve(cli_value(&parsed, "run-dir"), rundir)) {
-		log_err("--run-dir: an absolute path of at most %d characters", RUNDIR_MAX - 1);
 		return CLI_USAGE;
 	}
 	opts.rundir = rundir;
