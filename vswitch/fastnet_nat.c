@@ -2,6 +2,7 @@
 #include "vswitch/fastnet_nat.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 
@@ -54,41 +55,48 @@ static const struct vs_network *first_of(const struct vs_wanted *w, const struct
 
 /* ---- Ports ---- */
 
-/* The ports from @*first on that are nobody's end before the return value; @first is moved behind others'. */
-static uint32_t take_free(const struct vs_wanted *w, uint32_t *first)
+static int by_first(const void *a, const void *b)
 {
-	size_t nr = w->nr_forwards + w->management.nr_services, i = 0;
-	uint32_t end = UINT16_MAX + 1;
+	return ((const struct vs_port_range *)a)->first - ((const struct vs_port_range *)b)->first;
+}
 
-	while (i < nr) {
-		const struct vs_port_range *r =
-			i < w->nr_forwards ? &w->forwards[i].ports
-					   : &w->management.services[i - w->nr_forwards].ports;
+/* What forwards and services of the host listen at, in order. NULL: no memory. */
+static struct vs_port_range *list_taken(const struct vs_wanted *w, size_t *nr_out)
+{
+	struct vs_port_range *taken = calloc(w->nr_forwards + w->management.nr_services + 1,
+					     sizeof(taken[0]));
+	size_t nr = 0;
 
-		i++;
-		if (r->first <= *first && r->last >= *first) {
-			*first = r->last + 1u;
-			end = UINT16_MAX + 1;
-			i = 0;
-		} else if (r->first > *first && r->first < end) {
-			end = r->first;
-		}
-	}
-	return end;
+	if (!taken)
+		return NULL;
+	for (size_t i = 0; i < w->nr_forwards; i++)
+		taken[nr++] = w->forwards[i].ports;
+	for (size_t i = 0; i < w->management.nr_services; i++)
+		taken[nr++] = w->management.services[i].ports;
+	qsort(taken, nr, sizeof(taken[0]), by_first);
+	*nr_out = nr;
+	return taken;
 }
 
 /* The widest of those that no forward and no service of the host listens at. */
 static bool find_pool(const struct vs_wanted *w, struct vs_port_range *pool)
 {
-	uint32_t best = 0;
+	uint32_t free_from = FASTNET_POOL_FIRST, best = 0;
+	size_t nr = 0;
+	struct vs_port_range *taken = list_taken(w, &nr);
 
-	for (uint32_t first = FASTNET_POOL_FIRST, end; first <= UINT16_MAX; first = end) {
-		end = take_free(w, &first);
-		if (first < end && end - first > best) {
-			best = end - first;
-			*pool = (struct vs_port_range){ (uint16_t)first, (uint16_t)(end - 1) };
+	for (size_t i = 0; taken && i <= nr; i++) {
+		uint32_t first = i < nr ? taken[i].first : UINT16_MAX + 1;
+
+		if (first > free_from && first - free_from > best) {
+			best = first - free_from;
+			*pool = (struct vs_port_range){ (uint16_t)free_from,
+							(uint16_t)(first - 1) };
 		}
+		if (i < nr && taken[i].last >= free_from)
+			free_from = taken[i].last + 1u;
 	}
+	free(taken);
 	return best >= POOL_MIN;
 }
 
