@@ -96,6 +96,8 @@ for format in raw qcow2; do
 	blkback 51712 '.counters == null or .counters.failed.image == 0' > /dev/null
 	vxl block-detach disks xvda
 done
+# A program that has ended has closed its disk, so the detach does not wait for the image to be let go of.
+wait_for 5 no_qsd
 qemu-img check -q $images/disk.qcow2
 
 echo "asked to detach, the guest is served until it lets go; one that does not loses it"
