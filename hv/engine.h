@@ -50,6 +50,7 @@ struct engine_config {
 	const struct json_t *config;
 	/* pvh, pv: files of the host; ramdisk may be NULL; cmdline is the guest's kernel's. */
 	const char *kernel, *ramdisk, *cmdline;
+	bool kernel_later; /* these three are known at its start only */
 	/* pvh: it goes on from a saved state, hv/kvm/image.h, read from @image_fd, borrowed. */
 	bool restore;
 	int image_fd;

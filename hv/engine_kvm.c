@@ -35,8 +35,9 @@ static int check_numbers(const struct engine_config *c, char why[ENGINE_WHY])
 {
 	unsigned int most = c->max_vcpus ? c->max_vcpus : c->nr_vcpus;
 
-	if (!c->kernel) {
-		snprintf(why, ENGINE_WHY, "kernel: a domain of type \"%s\" needs one", c->type);
+	if (!c->kernel && !c->kernel_later) {
+		snprintf(why, ENGINE_WHY,
+			 "kernel: a domain of type \"%s\" needs one, or a bootloader", c->type);
 		return -EINVAL;
 	}
 	if (!c->nr_vcpus || most < c->nr_vcpus || most > KVM_LAUNCH_MAX_VCPUS) {
@@ -136,7 +137,8 @@ static int prepare(struct engine_domain *d, const struct engine_config *c, const
 	memcpy(l->uuid, c->uuid, sizeof(l->uuid));
 	for (uint32_t i = 0; c->vcpu_cpus && i < l->max_vcpus; i++)
 		l->cpus[i] = c->vcpu_cpus[i];
-	set_modules(l, c);
+	if (c->kernel)
+		set_modules(l, c);
 	return 0;
 }
 
@@ -150,8 +152,9 @@ static int start(struct engine_domain *d, const struct engine_config *c,
 	if (rc < 0)
 		return rc;
 	l->flags = (paused ? KVM_LAUNCH_PAUSED : 0) | (c->restore ? KVM_LAUNCH_RESTORE : 0);
-	if (c->restore)
-		l->nr_modules = 0;
+	l->nr_modules = 0;
+	if (!c->restore)
+		set_modules(l, c);
 	if (d->engine->runner_fd < 0)
 		rc = d->engine->runner_fd = engine_open_beside("vifrost-kvm", why);
 	if (rc >= 0)

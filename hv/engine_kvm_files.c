@@ -125,7 +125,7 @@ int kvm_files_open(const struct engine_config *c, struct kvm_files *files, char 
 		if (!rc)
 			rc = files->kernel = open_image("xen-shim", shim, why);
 	}
-	if (rc >= 0) {
+	if (rc >= 0 && c->kernel) {
 		int *fd = pv ? &files->modules[module++] : &files->kernel;
 
 		rc = *fd = open_image("kernel", c->kernel, why);

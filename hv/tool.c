@@ -109,12 +109,14 @@ void tool_domain_free(struct tool_domain *d)
 		free(w);
 	}
 	tool_save_gone(d);
+	boot_free(d->boot);
 	if (d->create_call)
 		rpc_fail(d->create_call, "gone", "domain %u is gone", d->domid);
 	loop_timer_del(&d->grace);
 	list_remove(&d->node);
 	json_decref(d->config);
 	json_decref(d->updated);
+	json_decref(d->booted);
 	free(d);
 }
 

@@ -54,6 +54,8 @@ static const struct {
 	{ "root", JSON_STRING, 0, 0 },
 	{ "kernel", JSON_STRING, 0, 0 },
 	{ "ramdisk", JSON_STRING, 0, 0 },
+	{ "bootloader", JSON_STRING, 0, 0 },
+	{ "bootloader_args", JSON_ARRAY, 0, 0 },
 	{ "cmdline", JSON_STRING, 0, 0 },
 	{ "extra", JSON_STRING, 0, 0 },
 	{ "ip", JSON_STRING, 0, 0 },
@@ -185,6 +187,7 @@ static void read_uuid(const json_t *config, uint8_t uuid[16])
 static int read_machine(const json_t *config, struct tool_spec *spec, char why[TOOL_WHY])
 {
 	struct engine_config *e = &spec->engine;
+	int rc;
 
 	if (!strcmp(e->type, "ns")) {
 		e->vcpu_cpus = NULL;
@@ -198,7 +201,13 @@ static int read_machine(const json_t *config, struct tool_spec *spec, char why[T
 	e->root = NULL;
 	e->cmdline = spec->cmdline;
 	read_uuid(config, e->uuid);
-	return tool_cmdline(config, spec->cmdline, why);
+	rc = tool_cmdline(config, spec->cmdline, why);
+	if (rc || !strcmp(e->type, "hvm") || !tool_boot_wanted(config))
+		return rc;
+	/* Those of the config are names in its image. */
+	e->kernel = e->ramdisk = NULL;
+	e->kernel_later = true;
+	return tool_boot_check(config, why);
 }
 
 int tool_spec_read(const json_t *config, struct tool_spec *spec, char why[TOOL_WHY])

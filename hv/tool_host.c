@@ -81,6 +81,7 @@ int tool_host_info(struct tool_host *h, uint16_t domid, struct tool_host_info *i
 			 : e.state == ENGINE_RUNNING ? TOOL_HOST_RUNNING
 						     : TOOL_HOST_PAUSED,
 		.reason = e.reason,
+		.created = e.state == ENGINE_CREATED,
 		.generation = core_domain_generation(h->core, domid),
 		.cpu_ns = e.cpu_ns,
 		.pid = e.pid,

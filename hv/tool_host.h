@@ -32,6 +32,7 @@ struct tool_host_info {
 	uint32_t generation; /* tells it from any other domain of its number */
 	uint64_t cpu_ns;
 	pid_t pid;
+	bool created;		   /* nothing has been started in it yet */
 	bool own_kernel, starting; /* as engine_info has them */
 };
 

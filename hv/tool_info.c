@@ -55,7 +55,9 @@ json_t *tool_created_json(struct tool_domain *d)
 	char cmdline[TOOL_CMDLINE], why[TOOL_WHY];
 	json_t *o = json_pack("{s:i, s:O}", "domid", (int)d->domid, "config", d->config);
 
-	if (!ns && !tool_cmdline(d->config, cmdline, why))
+	if (d->booted)
+		json_object_set(o, "bootloader", d->booted);
+	else if (!ns && !tool_cmdline(d->config, cmdline, why))
 		json_object_set_new(o, "cmdline", json_string(cmdline));
 	return o;
 }

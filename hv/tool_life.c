@@ -77,7 +77,7 @@ static void unmake(struct tool *tool, uint16_t domid, const char *uuid)
 	tool_record_drop(tool, domid);
 }
 
-static void set_sched(struct tool_domain *d)
+void tool_domain_set_sched(struct tool_domain *d)
 {
 	unsigned int weight = tool_config_number(d->config, "cpu_weight", TOOL_WEIGHT);
 	unsigned int cap = tool_config_number(d->config, "cap", 0);
@@ -106,6 +106,7 @@ static int write_features(const struct tool_domain *d)
 static int make_domain(struct tool *tool, json_t *config, struct tool_spec *spec, bool paused,
 		       struct tool_domain **d_out, char why[TOOL_WHY])
 {
+	bool boots = spec->engine.kernel_later && !spec->engine.restore;
 	struct tool_domain *d = NULL;
 	uint16_t domid;
 	int rc = engine_make(tool, &spec->engine, &domid, why);
@@ -117,11 +118,15 @@ static int make_domain(struct tool *tool, json_t *config, struct tool_spec *spec
 		rc = tool_store_domain(tool, d);
 	if (!rc && spec->engine.restore)
 		rc = write_features(d);
-	if (!rc)
+	if (!rc) {
+		d->booting = boots && !paused;
 		rc = tool_record_save(d);
+	}
 	if (rc)
 		snprintf(why, TOOL_WHY, "its records cannot be written in %.99s: %s%s",
 			 tool->rundir, strerror(-rc), rc == -ENOSPC ? "; make room there" : "");
+	else if (boots)
+		rc = tool_boot_start(d, spec->cmdline, paused, why);
 	else
 		rc = tool_host_start(&tool->host, domid, &spec->engine, paused, why);
 	if (rc >= 0)
@@ -132,7 +137,8 @@ static int make_domain(struct tool *tool, json_t *config, struct tool_spec *spec
 		unmake(tool, domid, tool_config_text(config, "uuid", NULL));
 		return rc;
 	}
-	set_sched(d);
+	if (!boots)
+		tool_domain_set_sched(d);
 	*d_out = d;
 	return rc;
 }
@@ -275,6 +281,8 @@ void tool_domain_destroy(struct tool_domain *d, bool restart)
 	d->sweeping = true;
 	tool_record_save(d);
 	tool_save_gone(d);
+	boot_free(d->boot);
+	d->boot = NULL;
 	tool_host_destroy(&d->tool->host, d->domid);
 	list_for_each_safe (&d->devices, n, next) {
 		struct tool_device *v = list_entry(n, struct tool_device, node);

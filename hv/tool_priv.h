@@ -10,6 +10,7 @@
 
 #include "base/list.h"
 #include "base/log.h"
+#include "hv/boot.h"
 #include "hv/store.h"
 #include "hv/tool.h"
 
@@ -90,6 +91,10 @@ struct tool_domain {
 	struct list devices, waiters;
 	struct tool_save *save; /* tool_save.c; NULL: none */
 	bool unsuspend;		/* it was asked to suspend itself, and nobody wants that any more */
+	struct boot *boot;	/* it is made, and its bootloader runs; NULL: no */
+	bool booting;		/* as above, and whoever finds it so starts it again */
+	bool boot_paused;
+	json_t *booted;		      /* what the bootloader has found; NULL: nothing */
 	struct rpc_call *create_call; /* who waits for its start; NULL: nobody */
 	struct loop_timer grace;      /* then it is ended, having been asked to end */
 	unsigned int grace_reason;
@@ -194,7 +199,17 @@ void tool_emulated_started(struct tool_domain *d);
 /* Something in the area of @v, which is emulated and not closing, has changed. */
 void tool_emulated_changed(struct tool_device *v);
 
+/* tool_boot.c */
+/* Whether the kernel of a domain of @config is in its image. */
+bool tool_boot_wanted(const json_t *config);
+/* -EINVAL with @why: it cannot be. */
+int tool_boot_check(const json_t *config, char why[TOOL_WHY]);
+/* Look for it there; @cmdline: for it, beside what is there. 1: tool_domain_started() follows; -errno with @why. */
+int tool_boot_start(struct tool_domain *d, const char *cmdline, bool paused, char why[TOOL_WHY]);
+
 /* tool_life.c */
+/* Its weight and cap; its processes are there. */
+void tool_domain_set_sched(struct tool_domain *d);
 /* @config: borrowed. Return: 0; 1: it starts, tool_domain_started() follows; -EEXIST the name is taken; -EINVAL; -errno; with @why. */
 int tool_domain_create(struct tool *tool, const json_t *config, bool paused,
 		       struct tool_domain **d_out, char why[TOOL_WHY]);

@@ -91,6 +91,7 @@ static void say_made(const json_t *made)
 	static const char *const keys[] = { "type",   "kernel", "ramdisk", "init",
 					    "memory", "maxmem", "vcpus",   "cpus" };
 	const json_t *config = json_object_get(made, "config"), *device;
+	const json_t *boot = json_object_get(made, "bootloader");
 	size_t i;
 
 	printf("Domain %u: name %s, uuid %s\n", (unsigned int)vxl_number(made, "domid", 0),
@@ -103,6 +104,11 @@ static void say_made(const json_t *made)
 			printf("  %s %s\n", keys[i], text);
 		free(text);
 	}
+	if (boot)
+		printf("  %s found in the image: a kernel of %lld bytes, a ramdisk of %lld bytes\n"
+		       "  command line: %s\n",
+		       vxl_text(boot, "program"), (long long)vxl_number(boot, "kernel-size", 0),
+		       (long long)vxl_number(boot, "ramdisk-size", 0), vxl_text(boot, "cmdline"));
 	if (*vxl_text(made, "cmdline"))
 		printf("  command line: %s\n", vxl_text(made, "cmdline"));
 	json_array_foreach (json_object_get(config, "vif"), i, device)

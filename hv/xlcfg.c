@@ -146,6 +146,32 @@ static json_t *build_words(struct builder *b, const struct xlcfg_key *key,
 	return words;
 }
 
+static json_t *build_args(struct builder *b, const struct xlcfg_key *key,
+			  const struct xlcfg_value *v)
+{
+	static const char spaces[] = " \t\n";
+	json_t *words, *word;
+	const char *p;
+
+	if (v->list)
+		return build_words(b, key, v);
+	words = json_array();
+	for (p = v->text + strspn(v->text, spaces); *p; p += strspn(p, spaces)) {
+		size_t len = strcspn(p, spaces);
+
+		word = json_stringn(p, len);
+		if (!word) {
+			fail(b, v, 0, "allowed: UTF-8", "the value of '%s' cannot be read",
+			     key->name);
+			json_decref(words);
+			return NULL;
+		}
+		json_array_append_new(words, word);
+		p += len;
+	}
+	return words;
+}
+
 static json_t *cpus_value(struct builder *b, const struct xlcfg_key *key,
 			  const struct xlcfg_value *v)
 {
@@ -221,7 +247,7 @@ static json_t *(*const builders[])(struct builder *b, const struct xlcfg_key *ke
 	[KEY_STRING] = build_string, [KEY_TEXT] = build_string,	  [KEY_NUMBER] = build_number,
 	[KEY_BOOL] = build_number,   [KEY_CHOICE] = build_choice, [KEY_COMMAND] = build_command,
 	[KEY_CPUS] = build_cpus,     [KEY_VIFS] = build_devices,  [KEY_DISKS] = build_devices,
-	[KEY_WORDS] = build_words,
+	[KEY_WORDS] = build_words,   [KEY_ARGS] = build_args,
 };
 
 /* type=, else what builder= means, else pv as xl. */

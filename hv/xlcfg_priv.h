@@ -79,6 +79,7 @@ enum xlcfg_key_type {
 	KEY_CHOICE,
 	KEY_COMMAND, /* a string or a list of strings */
 	KEY_WORDS,   /* the same, an array in any case */
+	KEY_ARGS,    /* the same, a string taken apart at its spaces */
 	KEY_CPUS,
 	KEY_VIFS,
 	KEY_DISKS,

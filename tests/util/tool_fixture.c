@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -47,10 +48,11 @@ int tool_host_create(struct tool_host *h, const struct engine_config *config, ui
 	d = &e->domains[e->last];
 	d->info.generation = 1000u + e->last;
 	d->info.own_kernel = pvh;
+	d->info.created = true;
 	d->restored = config->restore;
 	if (pvh) {
 		snprintf(d->cmdline, sizeof(d->cmdline), "%s", config->cmdline);
-		snprintf(d->kernel, sizeof(d->kernel), "%s", config->kernel);
+		snprintf(d->kernel, sizeof(d->kernel), "%s", config->kernel ? config->kernel : "");
 		d->max_memory_mib = config->max_memory_mib;
 		d->max_vcpus = config->max_vcpus;
 	}
@@ -61,13 +63,20 @@ int tool_host_create(struct tool_host *h, const struct engine_config *config, ui
 int tool_host_start(struct tool_host *h, uint16_t domid, const struct engine_config *config,
 		    bool paused, char why[ENGINE_WHY])
 {
-	(void)config;
+	struct fake_domain *d = fake(h, domid);
+	struct stat st;
+
 	if (h->engine->fail_start) {
 		snprintf(why, ENGINE_WHY, "made to fail");
 		return h->engine->fail_start;
 	}
-	fake(h, domid)->info.state = paused ? TOOL_HOST_PAUSED : TOOL_HOST_RUNNING;
-	return fake(h, domid)->info.own_kernel;
+	d->info.created = false;
+	if (config->kernel_later && !stat(config->kernel, &st))
+		d->kernel_size = (uint64_t)st.st_size;
+	if (config->kernel_later)
+		snprintf(d->cmdline, sizeof(d->cmdline), "%s", config->cmdline);
+	d->info.state = paused ? TOOL_HOST_PAUSED : TOOL_HOST_RUNNING;
+	return d->info.own_kernel;
 }
 
 void tool_host_destroy(struct tool_host *h, uint16_t domid)

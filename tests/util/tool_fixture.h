@@ -19,6 +19,7 @@ struct fake_domain {
 	struct tool_host_info info;
 	cpu_set_t cpus, vcpu_cpus[8];
 	char cmdline[256], kernel[64];
+	uint64_t kernel_size; /* bytes, of one that it was started with */
 	unsigned int max_memory_mib, max_vcpus, weight, cap;
 	struct engine_question asked; /* last; its done() is the test's to call */
 	engine_done *paused;	      /* with slow_pause: the test's to call */
