@@ -181,7 +181,8 @@ void blk_req_prepare(struct blk_req *r, struct blk_queue *q, const struct blk_ra
 
 	blk_cmd_decode(q->ring.abi, raw, &cmd);
 	r->id = cmd.id;
-	r->op = cmd.op;
+	/* What it does, which Linux compares, whatever it came as. */
+	r->op = cmd.op == BLKIF_OP_INDIRECT ? cmd.indirect_op : cmd.op;
 	r->status = BLKIF_RSP_OKAY;
 	r->fail = BLK_FAIL_NONE;
 	r->nr_steps = r->step = r->nr_ops = r->nr_iov = r->iov_at = r->nr_tries = 0;
