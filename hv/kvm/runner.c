@@ -154,6 +154,9 @@ static int load(struct vk_runner *r)
 	for (size_t i = 0; i < sizeof(maps) / sizeof(maps[0]); i++)
 		if (maps[i].data)
 			munmap(maps[i].data, maps[i].size);
+	/* They may be in memory, and nobody else has them any more. */
+	for (uint32_t i = 0; i <= l->nr_modules && i <= KVM_LAUNCH_MAX_MODULES; i++)
+		close(KVM_LAUNCH_KERNEL + (int)i);
 	return rc;
 }
 
