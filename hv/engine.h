@@ -201,4 +201,18 @@ int engine_change_medium(struct engine *engine, uint16_t domid, const char *vdev
 			 const char *format, void (*done)(void *arg, const char *error), void *arg,
 			 char why[ENGINE_WHY]);
 
+/**
+ * engine_nic_attach() - One more card for an hvm domain that runs
+ * @vif:	As one of its config's, with devid
+ * @done:	Called once, from the loop or at the domain's end, when 0 is returned; @error NULL: it is there
+ * Return: 0; -EAGAIN: vifrost-netback does not listen for it; -errno; with @why.
+ */
+int engine_nic_attach(struct engine *engine, uint16_t domid, const struct json_t *vif,
+		      void (*done)(void *arg, const char *error), void *arg, char why[ENGINE_WHY]);
+/* Ask the guest to let go of a card. @done: as above, when it has; its link is then gone. */
+int engine_nic_detach(struct engine *engine, uint16_t domid, unsigned int devid,
+		      void (*done)(void *arg, const char *error), void *arg);
+/* Its link is taken away, whatever the guest holds; one that is waited for is done with. */
+void engine_nic_cut(struct engine *engine, uint16_t domid, unsigned int devid);
+
 #endif

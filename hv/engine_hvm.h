@@ -25,6 +25,14 @@ struct hvm_launch {
 	char config[HVM_CONFIG_MAX];
 };
 
+/* A card that is being taken out. */
+struct hvm_unplug {
+	struct hvm_domain *h;
+	unsigned int devid;
+	void (*done)(void *arg, const char *error); /* NULL: free */
+	void *arg;
+};
+
 struct hvm_domain {
 	struct engine_domain *d;
 	struct qmp *qmp;
@@ -42,6 +50,7 @@ struct hvm_domain {
 	char refused[ENGINE_WHY];      /* why its start has failed */
 	struct hvm_nic vhost[HVM_MAX_NICS];
 	unsigned int nr_vhost;
+	struct hvm_unplug unplugs[HVM_MAX_NICS];
 };
 
 /* engine_hvm_start.c: QEMU's process, until what it is made of is there. */
@@ -66,8 +75,17 @@ void hvm_hear_out(struct hvm_domain *h);
 /* How its process ended, as the end of a sentence. */
 void hvm_how_it_ended(const struct engine_domain *d, char text[ENGINE_WHY]);
 
+/* engine_hvm_nic.c: cards that are plugged in, and taken out, by QMP. */
+/*
+ * One whose frames are vifrost-netback's. QEMU stands still until it has connected to that, which listens once
+ * the policy has placed the vif. @reply: of the last call; NULL: nobody waits.
+ */
+int hvm_plug_vhost(struct hvm_domain *h, const struct hvm_nic *nic, qmp_reply_fn *reply, void *arg);
+/* The guest has let go of the device with id @device. */
+void hvm_unplugged(struct hvm_domain *h, const char *device);
+
 /* engine_hvm_device.c */
-/* A card whose frames are vifrost-netback's. */
-int hvm_plug_vhost(struct hvm_domain *h, const struct hvm_nic *nic);
+/* NULL: it is none of type hvm, or does not run. */
+struct engine_domain *hvm_find(struct engine *e, uint16_t domid);
 
 #endif

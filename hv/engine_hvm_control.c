@@ -85,6 +85,11 @@ static void qmp_event(void *arg, const char *name, const json_t *data)
 		l->has_reason = 1;
 	} else if (!strcmp(name, "SHUTDOWN") && !l->has_reason) {
 		take_shutdown(h->d, data);
+	} else if (!strcmp(name, "DEVICE_DELETED")) {
+		const char *device = json_string_value(json_object_get(data, "device"));
+
+		if (device)
+			hvm_unplugged(h, device);
 	}
 }
 
@@ -158,6 +163,9 @@ void hvm_forget(struct engine_domain *d)
 	if (!h)
 		return;
 	qmp_destroy(h->qmp);
+	for (unsigned int i = 0; i < HVM_MAX_NICS; i++)
+		if (h->unplugs[i].done)
+			h->unplugs[i].done(h->unplugs[i].arg, "QEMU has ended");
 	loop_fd_del(&h->log_watcher);
 	loop_timer_del(&h->grace);
 	loop_timer_del(&h->start_timer);

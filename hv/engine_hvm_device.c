@@ -1,64 +1,14 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* What is plugged into a running machine by QMP: cards, media; and where its screen is. */
+/* A running machine's media, changed by QMP; and where its screen is. */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-#include "base/rundir.h"
 #include "hv/engine_hvm.h"
 
-static void vhost_path(const struct engine_domain *d, unsigned int devid, char path[PATH_MAX])
-{
-	char name[64];
-
-	snprintf(name, sizeof(name), "%s/vif%u.%u.sock", RUNDIR_VHOST, d->domid, devid);
-	rundir_file(path, d->engine->rundir, name);
-}
-
-/* Without KVM, QEMU 7.2 dies of a vhost-user card that has MSI-X. */
-static json_t *plain_virtio(json_t *device)
-{
-	if (device && !hvm_has_kvm())
-		json_object_set_new(device, "vectors", json_integer(0));
-	return device;
-}
-
-/*
- * QEMU stands still until it has connected to vifrost-netback, which listens once the policy has placed the vif:
- * nobody waits for the answers. Should it never be, the domain does not run, and "vxl network-list" says why.
- */
-int hvm_plug_vhost(struct hvm_domain *h, const struct hvm_nic *nic)
-{
-	char socket_id[32], net[32], id[32], path[PATH_MAX];
-	int rc;
-
-	vhost_path(h->d, nic->devid, path);
-	snprintf(socket_id, sizeof(socket_id), "vhost%u", nic->devid);
-	snprintf(net, sizeof(net), "net%u", nic->devid);
-	snprintf(id, sizeof(id), "nic%u", nic->devid);
-	rc = qmp_call(h->qmp, "chardev-add",
-		      json_pack("{s:s, s:{s:s, s:{s:{s:s, s:{s:s}}, s:b, s:i}}}", "id", socket_id,
-				"backend", "type", "socket", "data", "addr", "type", "unix", "data",
-				"path", path, "server", 0, "reconnect", 1),
-		      -1, NULL, NULL);
-	if (!rc)
-		rc = qmp_call(h->qmp, "netdev_add",
-			      json_pack("{s:s, s:s, s:s}", "type", "vhost-user", "id", net,
-					"chardev", socket_id),
-			      -1, NULL, NULL);
-	if (!rc)
-		rc = qmp_call(
-			h->qmp, "device_add",
-			plain_virtio(json_pack("{s:s, s:s, s:s, s:s*, s:s}", "driver",
-					       "virtio-net-pci", "id", id, "netdev", net, "mac",
-					       nic->mac[0] ? nic->mac : NULL, "romfile", "")),
-			-1, NULL, NULL);
-	return rc;
-}
-
-static struct engine_domain *find_hvm(struct engine *e, uint16_t domid)
+struct engine_domain *hvm_find(struct engine *e, uint16_t domid)
 {
 	struct engine_domain *d = engine_find(e, domid);
 
@@ -67,7 +17,7 @@ static struct engine_domain *find_hvm(struct engine *e, uint16_t domid)
 
 int engine_screen(struct engine *e, uint16_t domid, char address[64], unsigned int *port_out)
 {
-	const struct engine_domain *d = find_hvm(e, domid);
+	const struct engine_domain *d = hvm_find(e, domid);
 	const struct hvm_launch *l = d ? d->launch : NULL;
 
 	if (!l || !l->vnc_port)
@@ -129,7 +79,7 @@ int engine_change_medium(struct engine *e, uint16_t domid, const char *vdev, con
 			 const char *format, void (*done)(void *arg, const char *error), void *arg,
 			 char why[ENGINE_WHY])
 {
-	struct engine_domain *d = find_hvm(e, domid);
+	struct engine_domain *d = hvm_find(e, domid);
 	json_t *disk = json_pack("{s:s}", "vdev", vdev);
 	struct medium_change *m = malloc(sizeof(*m));
 	char id[32];

@@ -80,7 +80,7 @@ static int plug_all(struct hvm_domain *h)
 	int rc = 0;
 
 	for (unsigned int i = 0; i < h->nr_vhost && !rc; i++)
-		rc = hvm_plug_vhost(h, &h->vhost[i]);
+		rc = hvm_plug_vhost(h, &h->vhost[i], NULL, NULL);
 	return rc;
 }
 

@@ -177,12 +177,13 @@ static void forget_config(struct tool_device *v)
 	}
 }
 
-/* Both ends are closed, or the time is up. Frees @v. */
-static void gone(struct tool_device *v, bool forced)
+void tool_device_gone(struct tool_device *v, bool forced)
 {
 	struct tool_domain *d = v->domain;
 	bool dying = d->state == TOOL_DYING;
 
+	if (v->emulated && !dying)
+		tool_emulated_gone(v);
 	tool_store_device_remove(d->tool, v);
 	if (v->call)
 		rpc_reply(v->call,
@@ -206,13 +207,20 @@ static void attach_failed(struct tool_device *v, const char *why)
 		   tool_name(v->domain), v->kind->name, v->devid, why);
 }
 
+void tool_device_failed(struct tool_device *v, const char *why)
+{
+	if (v->attach_call)
+		attach_failed(v, why);
+	tool_device_detach(v, TOOL_CLOSE_MS, NULL);
+}
+
 static void timed_out(void *arg)
 {
 	struct tool_device *v = arg;
 	char backend[TOOL_PATH];
 
 	if (v->closing) {
-		gone(v, true);
+		tool_device_gone(v, true);
 	} else if (v->attach_call) {
 		tool_device_path(backend, v, true);
 		attach_failed(v, tool_store_number(v->domain->tool, backend, "state") <=
@@ -240,6 +248,10 @@ static void look_at_hotplug(struct tool_device *v)
 	snprintf(path, sizeof(path), "%s/hotplug-status", backend);
 	if (hv_store_read(tool->store, 0, path, &status, NULL))
 		return;
+	if (!strcmp(status, "connected") && v->plugging) {
+		free(status);
+		return;
+	}
 	if (!strcmp(status, "connected")) {
 		loop_timer_set(&v->timer, 0, 0);
 		rpc_reply(v->attach_call, v->kind->json(v));
@@ -288,12 +300,13 @@ void tool_device_detach(struct tool_device *v, unsigned int timeout_ms, struct r
 	}
 	rc = tool_store_device_close(tool, v, &state);
 	/* Nobody has taken up a backend that still initialises, and nobody but us an emulated one. */
-	if (rc || v->emulated || state == XenbusStateClosed || state == XenbusStateInitialising) {
-		gone(v, rc && rc != -ENOENT);
+	if (v->emulated ? !tool_emulated_detach(v)
+			: rc || state == XenbusStateClosed || state == XenbusStateInitialising) {
+		tool_device_gone(v, rc && rc != -ENOENT);
 		return;
 	}
 	if (set_timer(v, timeout_ms))
-		gone(v, true);
+		tool_device_gone(v, true);
 }
 
 static void look_at_close(struct tool_device *v)
@@ -304,7 +317,7 @@ static void look_at_close(struct tool_device *v)
 	tool_device_path(backend, v, true);
 	state = tool_store_number(v->domain->tool, backend, "state");
 	if (state == XenbusStateClosed || state < 0)
-		gone(v, false);
+		tool_device_gone(v, false);
 }
 
 /* "/local/domain/0/backend/<kind>/<domid>/<devid>..." */
@@ -323,12 +336,18 @@ void tool_device_changed(struct tool *tool, const char *path)
 		if (!strcmp((*kind)->name, name))
 			v = tool_device_find(d, *kind, devid);
 
-	if (v && v->closing)
-		look_at_close(v);
-	else if (v && v->attach_call)
-		look_at_hotplug(v);
-	else if (v && v->emulated)
+	if (v && v->closing) {
+		/* An emulated one's states are ours. */
+		if (!v->emulated)
+			look_at_close(v);
+		return;
+	}
+	if (v && v->emulated) {
 		tool_emulated_changed(v);
+		v = tool_device_find(d, &tool_kind_vif, devid);
+	}
+	if (v && v->attach_call && !v->closing)
+		look_at_hotplug(v);
 }
 
 void tool_program_gone(struct tool *tool, uint16_t domid)

@@ -112,3 +112,21 @@ int tool_host_change_medium(struct tool_host *h, uint16_t domid, const char *vde
 {
 	return engine_change_medium(h->engine, domid, vdev, path, format, done, arg, why);
 }
+
+int tool_host_nic_attach(struct tool_host *h, uint16_t domid, const json_t *vif,
+			 void (*done)(void *arg, const char *error), void *arg,
+			 char why[ENGINE_WHY])
+{
+	return engine_nic_attach(h->engine, domid, vif, done, arg, why);
+}
+
+int tool_host_nic_detach(struct tool_host *h, uint16_t domid, unsigned int devid,
+			 void (*done)(void *arg, const char *error), void *arg)
+{
+	return engine_nic_detach(h->engine, domid, devid, done, arg);
+}
+
+void tool_host_nic_cut(struct tool_host *h, uint16_t domid, unsigned int devid)
+{
+	engine_nic_cut(h->engine, domid, devid);
+}

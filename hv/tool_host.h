@@ -14,6 +14,8 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include <jansson.h>
+
 #include "hv/core.h"
 #include "hv/engine.h"
 #include "hv/xenstore/xs_server.h"
@@ -71,5 +73,13 @@ int tool_host_screen(struct tool_host *h, uint16_t domid, char address[64], unsi
 int tool_host_change_medium(struct tool_host *h, uint16_t domid, const char *vdev, const char *path,
 			    const char *format, void (*done)(void *arg, const char *error),
 			    void *arg, char why[ENGINE_WHY]);
+
+/* As the engine's. */
+int tool_host_nic_attach(struct tool_host *h, uint16_t domid, const json_t *vif,
+			 void (*done)(void *arg, const char *error), void *arg,
+			 char why[ENGINE_WHY]);
+int tool_host_nic_detach(struct tool_host *h, uint16_t domid, unsigned int devid,
+			 void (*done)(void *arg, const char *error), void *arg);
+void tool_host_nic_cut(struct tool_host *h, uint16_t domid, unsigned int devid);
 
 #endif

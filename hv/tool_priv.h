@@ -60,6 +60,8 @@ struct tool_device {
 	unsigned int devid;
 	json_t *config; /* with devid; shared with the domain's config */
 	bool emulated; /* QEMU's: no frontend speaks to its backend, the toolstack does all of both */
+	bool plugging; /* emulated: it is not in the running machine yet */
+	bool plug_sent;
 	bool closing;
 	struct loop_timer timer;
 	struct rpc_call *call;	      /* who asked for the detach; NULL: nobody waits */
@@ -190,14 +192,24 @@ int tool_device_attach(struct tool_domain *d, const struct tool_kind *kind, json
 void tool_device_await(struct tool_device *v, unsigned int timeout_ms, struct rpc_call *call);
 /* @call: answered when it is gone; may be NULL. */
 void tool_device_detach(struct tool_device *v, unsigned int timeout_ms, struct rpc_call *call);
+/* Whoever waits for it is told, and it is detached, which may be at once: then @v is gone. */
+void tool_device_failed(struct tool_device *v, const char *why);
+/* Both ends of one that is being detached are closed, or the time is up: @forced. Frees @v. */
+void tool_device_gone(struct tool_device *v, bool forced);
 /* Something changed in a backend area. */
 void tool_device_changed(struct tool *tool, const char *path);
 
 /* tool_emulated.c */
 /* Its process runs: the links of its cards are there. */
 void tool_emulated_started(struct tool_domain *d);
-/* Something in the area of @v, which is emulated and not closing, has changed. */
+/* Something in the area of @v, which is emulated and not closing, has changed. @v may be gone then. */
 void tool_emulated_changed(struct tool_device *v);
+/* Plug @v, which is emulated and has its areas, into its machine. On failure, with @why, it is to be detached. */
+int tool_emulated_attach(struct tool_device *v, char why[TOOL_WHY]);
+/* Have the guest let go of it. Return: whether tool_device_gone() will follow. */
+bool tool_emulated_detach(struct tool_device *v);
+/* Nobody waits any longer for that, or it is done. */
+void tool_emulated_gone(struct tool_device *v);
 
 /* tool_boot.c */
 /* Whether the kernel of a domain of @config is in its image. */

@@ -5,15 +5,16 @@
 
 #include "hv/tool_priv.h"
 
-/* What an emulated machine is made of stays until it is made anew. */
-static bool refuse_emulated(const struct tool_domain *d, struct rpc_call *call)
+/* An emulated machine's disks stay until it is made anew. */
+static bool refuse_disk(const struct tool_domain *d, const struct tool_kind *kind,
+			struct rpc_call *call)
 {
-	if (strcmp(tool_config_text(d->config, "type", "pv"), "hvm"))
+	if (!kind->applies || kind->applies(d->config))
 		return false;
-	rpc_fail(
-		call, "unsupported",
-		"domain %u is of type \"hvm\": its devices change with its config and its next start",
-		d->domid);
+	rpc_fail(call, "unsupported",
+		 "domain %u is of type \"hvm\": its disks change with its config and its next "
+		 "start; media of CD drives by cd-insert",
+		 d->domid);
 	return true;
 }
 
@@ -33,11 +34,16 @@ void tool_rpc_attach(struct tool *tool, struct rpc_call *call, const struct tool
 		rpc_fail(call, "invalid", "domain %u is not running", d->domid);
 		return;
 	}
-	if (refuse_emulated(d, call))
+	if (refuse_disk(d, kind, call))
 		return;
 	config = json_deep_copy(json_object_get(rpc_params(call), param));
 	rc = tool_device_attach(d, kind, config, &v, why);
 	json_decref(config);
+	if (!rc && v->emulated) {
+		rc = tool_emulated_attach(v, why);
+		if (rc)
+			tool_device_detach(v, TOOL_CLOSE_MS, NULL);
+	}
 	timeout_ms = tool_config_number(rpc_params(call), "timeout-ms", 0);
 	if (rc)
 		tool_rpc_answer(call, rc, why);
@@ -54,7 +60,7 @@ void tool_rpc_detach(struct tool *tool, struct rpc_call *call, const struct tool
 	json_t *params = rpc_params(call);
 	struct tool_device *v;
 
-	if (!d || refuse_emulated(d, call))
+	if (!d || refuse_disk(d, kind, call))
 		return;
 	v = json_is_integer(json_object_get(params, "devid"))
 		    ? tool_device_find(d, kind, tool_config_number(params, "devid", UINT_MAX))

@@ -46,7 +46,8 @@ struct hvm_nic {
 	int fd; /* of the TAP; -1: it is plugged in by QMP, and its frames are vifrost-netback's */
 	char mac[18];		 /* "": QEMU's own */
 	unsigned int devid, mtu; /* 0: 1500 */
-	bool vnet_hdr;
+	bool vnet_hdr, vhost;
+	const char *device; /* QEMU's driver */
 	char name[16];
 };
 
@@ -82,6 +83,9 @@ struct hvm_args {
 int hvm_args_build(const json_t *config, const struct hvm_host *host, bool paused,
 		   struct hvm_args *args, char why[ENGINE_WHY]);
 void hvm_args_fini(struct hvm_args *args);
+/* One card of vif=, for a machine that runs. As hvm_args_build(). */
+int hvm_nic_read(const json_t *vif, const struct hvm_host *host, struct hvm_nic *nic,
+		 char why[ENGINE_WHY]);
 
 /* The id of a CD drive's device and the driver of a format, for QMP. NULL: there is none such. */
 const char *hvm_disk_driver(const char *format);

@@ -61,12 +61,11 @@ static void name_nic(struct hvm_builder *b, const json_t *vif, struct hvm_nic *n
 		memcpy(nic->name, name, strlen(name) + 1);
 }
 
-static void put_nic(struct hvm_builder *b, const json_t *vif)
+static void read_nic(struct hvm_builder *b, const json_t *vif, unsigned int fallback_devid,
+		     struct hvm_nic *nic)
 {
 	const struct nic_model *model = find_model(b, vif);
-	struct hvm_nic *nic = &b->args->nics[b->args->nr_nics];
-	const char *mac = hvm_text(vif, "mac", NULL), *boot;
-	char boot_text[32], mtu[32] = "";
+	const char *mac = hvm_text(vif, "mac", NULL);
 	uint8_t bytes[MAC_LEN];
 
 	/* Its other half, a paravirtual device, would need Xen's platform device in the guest. */
@@ -74,23 +73,45 @@ static void put_nic(struct hvm_builder *b, const json_t *vif)
 		hvm_refuse(b, "vif",
 			   "type=vif is for guests with Xen's drivers; write type=ioemu, "
 			   "fastest with model=virtio-net");
-	nic->fd = model->vhost ? -1 : hvm_take_fd(b);
+	nic->fd = -1;
+	nic->device = model->device;
+	nic->vhost = model->vhost;
 	nic->vnet_hdr = model->vnet_hdr;
-	nic->devid = hvm_number(b, vif, "devid", 0, DEVID_MAX, b->args->nr_nics);
+	nic->devid = hvm_number(b, vif, "devid", 0, DEVID_MAX, fallback_devid);
 	nic->mtu = hvm_number(b, vif, "mtu", 68, 65535, 0);
 	name_nic(b, vif, nic);
 	if (mac && parse_mac(mac, bytes))
 		hvm_refuse(b, "vif", "mac \"%.20s\": allowed: 00:16:3e:12:34:56", mac);
+	snprintf(nic->mac, sizeof(nic->mac), "%.17s", mac ? mac : "");
+}
+
+int hvm_nic_read(const json_t *vif, const struct hvm_host *host, struct hvm_nic *nic,
+		 char why[ENGINE_WHY])
+{
+	struct hvm_builder b = { vif, host, NULL, false, why, 0, 0 };
+
+	*nic = (struct hvm_nic){ 0 };
+	read_nic(&b, vif, 0, nic);
+	return b.rc;
+}
+
+static void put_nic(struct hvm_builder *b, const json_t *vif)
+{
+	struct hvm_nic *nic = &b->args->nics[b->args->nr_nics];
+	char boot_text[32], mtu[32] = "";
+	const char *boot;
+
+	read_nic(b, vif, b->args->nr_nics, nic);
+	b->args->nr_nics++;
+	if (nic->vhost)
+		return;
+	nic->fd = hvm_take_fd(b);
 	if (nic->mtu && nic->vnet_hdr)
 		snprintf(mtu, sizeof(mtu), ",host_mtu=%u", nic->mtu);
-	snprintf(nic->mac, sizeof(nic->mac), "%.17s", mac ? mac : "");
-	b->args->nr_nics++;
-	if (model->vhost)
-		return;
 	boot = hvm_boot(b, 'n', boot_text);
 	hvm_put(b, "-netdev", "tap,id=net%u,fd=%d", nic->devid, nic->fd);
-	hvm_put(b, "-device", "%s,id=nic%u,netdev=net%u%s%s%s%s", model->device, nic->devid,
-		nic->devid, mac ? ",mac=" : "", mac ? mac : "", mtu, *boot ? boot : ",romfile=");
+	hvm_put(b, "-device", "%s,id=nic%u,netdev=net%u%s%s%s%s", nic->device, nic->devid,
+		nic->devid, nic->mac[0] ? ",mac=" : "", nic->mac, mtu, *boot ? boot : ",romfile=");
 }
 
 void hvm_put_nics(struct hvm_builder *b)

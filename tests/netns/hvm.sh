@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
-# Timeout: 240
-# Cost: 68
+# Timeout: 300
+# Cost: 80
 # Domains of type hvm: Debian's kernel on machines that QEMU emulates, without KVM, so that this runs anywhere.
 #
 #	h1, e1000 ------ vif<n>.0-emu --+
@@ -131,8 +131,10 @@ cat > /run/policy.yaml <<-END
 	profiles: { lan: { anti-spoof: strict } }
 	guests:
 	  h1: { vifs: [ { devid: 0, network: xenbr0, addresses: [192.0.2.61] } ] }
-	  h3: { vifs: [ { devid: 0, network: fast0, addresses: [10.9.0.63] } ] }
-	  h2: { vifs: [ { devid: 0, network: xenbr0, addresses: [192.0.2.62] } ] }
+	  h3:
+	    vifs: [ { devid: 0, network: fast0, addresses: [10.9.0.63] }, { devid: 1, network: fast0, addresses: [10.9.0.73] } ]
+	  h2:
+	    vifs: [ { devid: 0, network: xenbr0, addresses: [192.0.2.62] }, { devid: 1, network: xenbr0, addresses: [192.0.2.72] } ]
 END
 vifrost apply /run/policy.yaml
 kernel=$image/vmlinux
@@ -187,6 +189,39 @@ for guest in h1 h2; do
 	in_hvm $guest ip addr del 192.0.2.99/24 dev eth0
 	lan_ping "192.0.2.6${guest#h}"
 done
+assert_no_drift
+
+# One more card for a running guest, and out again: $1 guest, $2 its new address, $3 a host of its network; the rest: vif.
+has_card() { in_hvm "$1" test -e /sys/class/net/eth1; }
+plug_and_pull() {
+	local guest=$1 address=$2 host=$3 link
+	shift 3
+	link=vif$(vxl domid "$guest").1
+	vxl network-attach "$guest" mac=00:16:3e:00:00:70 "$@"
+	wait_for 10 has_card "$guest"
+	in_hvm "$guest" "ip link set eth0 down; ip link set eth1 up && ip addr add $address/24 dev eth1"
+	wait_for 10 hvm_ping "$guest" "$host"
+	vif_says "$guest" "select(.devid == 1) | .state == \"connected\""
+	in_hvm "$guest" ip addr add "${address%.*}.98/24" dev eth1
+	not in_hvm "$guest" ping -c 1 -W 1 -I "${address%.*}.98" "$host" > /dev/null
+	in_hvm "$guest" ip link set eth0 up
+	vxl network-detach "$guest" 1
+	not has_card "$guest"
+	not ip link show "$link-emu" > /dev/null 2>&1
+	not xenstore-exists "/local/domain/0/backend/vif/${link//[a-z]/}" 2> /dev/null
+	vxl dmesg > /run/log/out
+	grep -q "($guest): vif 1 detached$" /run/log/out
+	not grep 'vif 1 detached by force' /run/log/out
+}
+plug_and_pull h2 192.0.2.72 $LAB_LAN4 model=e1000 bridge=xenbr0
+lan_ping 192.0.2.62
+# A card of the same number once more; one that cannot be made leaves nothing.
+plug_and_pull h2 192.0.2.72 $LAB_LAN4 model=virtio-net bridge=xenbr0
+ip tuntap add taken-emu mode tap
+not vxl network-attach h2 vifname=taken bridge=xenbr0 2> /run/log/out
+grep -q 'taken-emu cannot be made' /run/log/out
+ip link delete taken-emu
+[ "$(vxl network-list h2 | wc -l)" = 2 ]
 assert_no_drift
 
 # Stopped, and on.
@@ -269,6 +304,8 @@ in_hvm h3 ip addr del 10.9.0.99/24 dev eth0
 vifrost explain -j "$vif" | jq -e '.dropped | add > 0' > /dev/null
 # Sums are made on both ways, of frames as long as may be.
 ping -c 1 -W 2 -s 1472 -M 'do' 10.9.0.63 > /dev/null
+plug_and_pull h3 10.9.0.73 10.9.0.1 model=vhost-user bridge=fast0
+wait_for 5 ping -c 1 -W 1 10.9.0.63
 echo 'seq 20000 | nc -l -p 99 > /dev/null; true' > "$(console_tty h3)"
 wait_for 10 has_all_lines
 daemon_stop vifrost-netback KILL

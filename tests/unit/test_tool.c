@@ -163,8 +163,8 @@ static void refusals_change_nothing(void **state)
 	call_refused(f, "domain.create", json_pack("{s:O}", "config", web), "exists",
 		     "Domain with uuid");
 	json_object_del(web, "uuid");
-	json_object_set_new(web, "type", json_string("hvm"));
-	call_refused(f, "domain.create", json_pack("{s:O}", "config", web), "unsupported", "hvm");
+	json_object_set_new(web, "type", json_string("vmx"));
+	call_refused(f, "domain.create", json_pack("{s:O}", "config", web), "unsupported", "vmx");
 	json_object_set_new(web, "type", json_string("ns"));
 	json_object_set_new(web, "memory", json_string("lots"));
 	call_refused(f, "domain.create", json_pack("{s:O}", "config", web), "invalid", "'memory'");

@@ -35,7 +35,7 @@ int tool_host_create(struct tool_host *h, const struct engine_config *config, ui
 	bool pvh = !strcmp(config->type, "pvh");
 	struct fake_domain *d;
 
-	if (strcmp(config->type, "ns") && !pvh) {
+	if (strcmp(config->type, "ns") && strcmp(config->type, "hvm") && !pvh) {
 		snprintf(why, ENGINE_WHY, "no engine for type \"%s\"", config->type);
 		return -EOPNOTSUPP;
 	}
@@ -343,4 +343,48 @@ int tool_host_change_medium(struct tool_host *h, uint16_t domid, const char *vde
 	(void)arg;
 	snprintf(why, ENGINE_WHY, "no machine");
 	return -EINVAL;
+}
+
+int tool_host_nic_attach(struct tool_host *h, uint16_t domid, const json_t *vif,
+			 void (*done)(void *arg, const char *error), void *arg,
+			 char why[ENGINE_WHY])
+{
+	struct fake_domain *d = fake(h, domid);
+
+	if (h->engine->fail_nic) {
+		snprintf(why, ENGINE_WHY, "made to fail");
+		return h->engine->fail_nic;
+	}
+	d->nr_plugged++;
+	d->nic = (struct fake_nic){ (unsigned int)json_integer_value(json_object_get(vif, "devid")),
+				    done, arg };
+	return 0;
+}
+
+int tool_host_nic_detach(struct tool_host *h, uint16_t domid, unsigned int devid,
+			 void (*done)(void *arg, const char *error), void *arg)
+{
+	struct fake_domain *d = fake(h, domid);
+
+	if (h->engine->fail_nic)
+		return h->engine->fail_nic;
+	d->nr_asked_out++;
+	d->nic = (struct fake_nic){ devid, done, arg };
+	return 0;
+}
+
+/* Who waits for the card is told, as the engine does. */
+void tool_host_nic_cut(struct tool_host *h, uint16_t domid, unsigned int devid)
+{
+	struct fake_domain *d = fake(h, domid);
+	struct fake_nic nic;
+
+	if (!d)
+		return;
+	nic = d->nic;
+	d->nr_cut++;
+	if (!nic.done || nic.devid != devid)
+		return;
+	d->nic.done = NULL;
+	nic.done(nic.arg, "cut");
 }

@@ -15,6 +15,13 @@
 
 #define FAKE_DOMAINS 64
 
+/* A card that is being plugged in or taken out: done is the test's to call. */
+struct fake_nic {
+	unsigned int devid;
+	void (*done)(void *arg, const char *error);
+	void *arg;
+};
+
 struct fake_domain {
 	struct tool_host_info info;
 	cpu_set_t cpus, vcpu_cpus[8];
@@ -24,14 +31,16 @@ struct fake_domain {
 	struct engine_question asked; /* last; its done() is the test's to call */
 	engine_done *paused;	      /* with slow_pause: the test's to call */
 	void *paused_arg;
+	struct fake_nic nic;
+	unsigned int nr_plugged, nr_asked_out, nr_cut;
 	bool exists, shutdown_asked, restored;
 };
 
 struct engine {
 	struct fake_domain domains[FAKE_DOMAINS];
 	uint16_t last;
-	int fail_create, fail_start, fail_pause, fail_ask; /* -errno */
-	bool slow_pause;				   /* vCPUs do not stand still at once */
+	int fail_create, fail_start, fail_pause, fail_ask, fail_nic; /* -errno */
+	bool slow_pause; /* vCPUs do not stand still at once */
 };
 
 struct fixture {
