@@ -83,11 +83,22 @@ struct engine_info {
 /* 0 or -errno; -EPIPE: the domain has gone. */
 typedef void engine_done(void *arg, int rc);
 
+/* How often a vCPU has left its guest for the process that runs it. */
+struct engine_exits {
+	uint64_t all;	     /* the others are among these; 0: not known */
+	uint64_t hypercalls; /* timers are among these */
+	uint64_t timers;     /* single-shot timers that were set */
+	uint64_t kicks;	     /* forced by the process */
+	uint64_t io;	     /* ports */
+	uint64_t mmio;	     /* memory that is not there */
+};
+
 struct engine_vcpu {
 	bool online;
 	int cpu; /* where it runs, or ran last; -1: unknown */
 	bool running;
 	uint64_t cpu_ns;
+	struct engine_exits exits;
 };
 
 struct engine_hooks {

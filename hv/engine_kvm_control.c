@@ -225,6 +225,16 @@ int kvm_set_cpus(struct engine_domain *d, const cpu_set_t *cpus, const cpu_set_t
 	return 0;
 }
 
+static void read_exits(const struct kvm_launch_vcpu *v, struct engine_exits *out)
+{
+	out->all = __atomic_load_n(&v->exits, __ATOMIC_RELAXED);
+	out->hypercalls = __atomic_load_n(&v->hypercalls, __ATOMIC_RELAXED);
+	out->timers = __atomic_load_n(&v->timers, __ATOMIC_RELAXED);
+	out->kicks = __atomic_load_n(&v->kicks, __ATOMIC_RELAXED);
+	out->io = __atomic_load_n(&v->io, __ATOMIC_RELAXED);
+	out->mmio = __atomic_load_n(&v->mmio, __ATOMIC_RELAXED);
+}
+
 int kvm_vcpu(struct engine_domain *d, unsigned int vcpu, struct engine_vcpu *out)
 {
 	const struct kvm_launch *l = d->launch;
@@ -237,6 +247,7 @@ int kvm_vcpu(struct engine_domain *d, unsigned int vcpu, struct engine_vcpu *out
 		return -ENOENT;
 	tid = __atomic_load_n(&l->vcpu[vcpu].tid, __ATOMIC_ACQUIRE);
 	out->online = __atomic_load_n(&l->vcpu[vcpu].online, __ATOMIC_ACQUIRE);
+	read_exits(&l->vcpu[vcpu], &out->exits);
 	f = task_path(d, tid, "schedstat", path) ? fopen(path, "re") : NULL;
 	if (f && fscanf(f, "%llu", &ns) == 1)
 		out->cpu_ns = ns;

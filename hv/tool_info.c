@@ -138,11 +138,20 @@ json_t *tool_host_json(struct tool *tool)
 			 (int)getpid());
 }
 
+static json_t *exits_json(const struct engine_exits *e)
+{
+	return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I}", "all", (json_int_t)e->all, "hypercalls",
+			 (json_int_t)e->hypercalls, "timers", (json_int_t)e->timers, "kicks",
+			 (json_int_t)e->kicks, "io", (json_int_t)e->io, "mmio",
+			 (json_int_t)e->mmio);
+}
+
 static json_t *vcpu_json(struct tool_domain *d, unsigned int vcpu, const cpu_set_t *cpus,
 			 const struct tool_host_info *info)
 {
 	unsigned int nr = tool_config_vcpus(d->config);
-	struct engine_vcpu v;
+	struct engine_vcpu v = { .cpu = -1 };
+	json_t *json;
 	char text[1024];
 
 	xlcfg_format_cpus(cpus, (unsigned int)sysconf(_SC_NPROCESSORS_CONF), text, sizeof(text));
@@ -151,11 +160,14 @@ static json_t *vcpu_json(struct tool_domain *d, unsigned int vcpu, const cpu_set
 		v = (struct engine_vcpu){ .online = vcpu < nr,
 					  .cpu = -1,
 					  .cpu_ns = info->cpu_ns / (nr ? nr : 1) };
-	return json_pack("{s:s, s:i, s:i, s:b, s:b, s:b, s:i, s:I, s:s}", "name", tool_name(d),
+	json = json_pack("{s:s, s:i, s:i, s:b, s:b, s:b, s:i, s:I, s:s}", "name", tool_name(d),
 			 "domid", (int)d->domid, "vcpu", (int)vcpu, "online",
 			 v.online && d->state == TOOL_RUNNING, "paused",
 			 info->state == TOOL_HOST_PAUSED, "running", v.running, "cpu", v.cpu,
 			 "cpu-time-ns", (json_int_t)v.cpu_ns, "cpus", text);
+	if (v.exits.all)
+		json_object_set_new(json, "exits", exits_json(&v.exits));
+	return json;
 }
 
 json_t *tool_vcpus_json(struct tool_domain *d)

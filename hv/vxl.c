@@ -98,6 +98,11 @@ static const struct cli_option json_options[] = {
 	{ 0 },
 };
 
+static const struct cli_option vcpu_list_options[] = {
+	{ 0, "exits", NULL, "how often each has left its guest, of types pvh and pv" },
+	{ 0 },
+};
+
 static const struct cli_option pin_options[] = {
 	{ 'f', "force", NULL, "taken for xl's sake" },
 	{ 'i', "ignore-global-affinity-masks", NULL, "taken for xl's sake: there are none" },
@@ -194,8 +199,8 @@ static const struct cli_command commands[] = {
 	{ "block-list", "DOMAIN...", "list domains' disks", NULL, 1, -1, vxl_block_list, NULL },
 	{ "vncviewer", "DOMAIN", "view a domain's screen", vncviewer_options, 1, 1, vxl_vncviewer,
 	  NULL },
-	{ "vcpu-list", "[DOMAIN...]", "list domains' virtual CPUs", NULL, 0, -1, vxl_vcpu_list,
-	  NULL },
+	{ "vcpu-list", "[DOMAIN...]", "list domains' virtual CPUs", vcpu_list_options, 0, -1,
+	  vxl_vcpu_list, NULL },
 	{ "vcpu-pin", "DOMAIN VCPU|all CPUS [SOFT]", "choose the CPUs that a virtual CPU may use",
 	  pin_options, 3, 4, vxl_vcpu_pin, NULL },
 	{ "vcpu-set", "DOMAIN NUMBER", "let so many of a domain's virtual CPUs run",

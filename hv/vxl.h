@@ -74,6 +74,7 @@ void vxl_print_blocks_head(FILE *out);
 void vxl_print_blocks(const json_t *disks, FILE *out);
 void vxl_print_vcpus_head(FILE *out);
 void vxl_print_vcpus(const json_t *vcpus, FILE *out);
+void vxl_print_exits(const json_t *vcpus, FILE *out);
 void vxl_print_uptime(const json_t *domain, bool brief, int64_t now, FILE *out);
 void vxl_print_sched_head(FILE *out);
 void vxl_print_sched(const json_t *domains, FILE *out);

@@ -131,8 +131,9 @@ int vxl_vcpu_list(const struct cli_command *cmd, struct cli_parsed *parsed)
 	int status = parsed->nr_args ? vxl_collect("vcpu.list", parsed, &vcpus)
 				     : vxl_call("vcpu.list", json_object(), 0, &vcpus);
 
-	(void)cmd;
-	if (vcpus) {
+	if (vcpus && vxl_option(cmd, parsed, "exits")) {
+		vxl_print_exits(vcpus, stdout);
+	} else if (vcpus) {
 		vxl_print_vcpus_head(stdout);
 		vxl_print_vcpus(vcpus, stdout);
 	}

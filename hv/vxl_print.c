@@ -137,6 +137,30 @@ void vxl_print_vcpus(const json_t *vcpus, FILE *out)
 	}
 }
 
+void vxl_print_exits(const json_t *vcpus, FILE *out)
+{
+	static const char *const columns[] = {
+		"all", "hypercalls", "timers", "kicks", "io", "mmio"
+	};
+	const json_t *v;
+	size_t i;
+
+	fprintf(out, "%-32s %5s %5s %11s %11s %11s %11s %11s %11s\n", "Name", "ID", "VCPU", "Exits",
+		"Hypercalls", "Timers", "Kicks", "IO", "MMIO");
+	json_array_foreach (vcpus, i, v) {
+		const json_t *exits = json_object_get(v, "exits");
+
+		if (!exits)
+			continue;
+		fprintf(out, "%-32s %5u %5u", vxl_text(v, "name"),
+			(unsigned int)vxl_number(v, "domid", 0),
+			(unsigned int)vxl_number(v, "vcpu", 0));
+		for (size_t c = 0; c < sizeof(columns) / sizeof(*columns); c++)
+			fprintf(out, " %11lld", (long long)vxl_number(exits, columns[c], 0));
+		putc('\n', out);
+	}
+}
+
 void vxl_print_sched_head(FILE *out)
 {
 	fprintf(out, "Cpupool Pool-0: ratelimit=0us\n%-33s %4s %6s %4s\n", "Name", "ID", "Weight",

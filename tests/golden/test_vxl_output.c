@@ -117,6 +117,24 @@ static void vcpus(void **state)
 	json_decref(v);
 }
 
+static void exits(void **state)
+{
+	json_t *v = json_loads(
+		"[{\"name\":\"web1\",\"domid\":1,\"vcpu\":0,\"exits\":{\"all\":1916,\"hypercalls\":1583,"
+		"  \"timers\":900,\"kicks\":31,\"io\":12,\"mmio\":2}},"
+		" {\"name\":\"ns\",\"domid\":2,\"vcpu\":0}]",
+		0, NULL);
+	struct output o;
+
+	(void)state;
+	start(&o);
+	vxl_print_exits(v, o.file);
+	is(&o,
+	   "Name                                ID  VCPU       Exits  Hypercalls      Timers       Kicks          IO        MMIO\n"
+	   "web1                                 1     0        1916        1583         900          31          12           2\n");
+	json_decref(v);
+}
+
 static void sched(void **state)
 {
 	json_t *d = json_loads("[{\"domid\":0,\"name\":\"Domain-0\"},"
@@ -226,9 +244,9 @@ static void on_xen(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(list),	   cmocka_unit_test(networks), cmocka_unit_test(vcpus),
-		cmocka_unit_test(sched),   cmocka_unit_test(memory),   cmocka_unit_test(uptime),
-		cmocka_unit_test(details), cmocka_unit_test(on_xen),
+		cmocka_unit_test(list),	  cmocka_unit_test(networks), cmocka_unit_test(vcpus),
+		cmocka_unit_test(exits),  cmocka_unit_test(sched),    cmocka_unit_test(memory),
+		cmocka_unit_test(uptime), cmocka_unit_test(details),  cmocka_unit_test(on_xen),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

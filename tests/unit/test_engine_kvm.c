@@ -278,12 +278,16 @@ static void threads(void **state)
 	f->d->record->init_pid = getppid();
 	l->vcpu[0].tid = getpid();
 	l->vcpu[1].tid = -1;
+	l->vcpu[0].exits = 7;
+	l->vcpu[0].timers = 3;
 	assert_int_equal(kvm_set_cpus(f->d, &one, &one, 1), 0);
 	assert_int_equal(sched_getaffinity(0, sizeof(after), &after), 0);
 	assert_true(CPU_EQUAL(&before, &after));
 	assert_int_equal(engine_vcpu(f->engine, DOMID, 0, &v), 0);
 	assert_int_equal(v.cpu, -1);
 	assert_int_equal(v.cpu_ns, 0);
+	assert_int_equal(v.exits.all, 7);
+	assert_int_equal(v.exits.timers, 3);
 	assert_int_equal(engine_vcpu(f->engine, DOMID, 2, &v), -ENOENT);
 	assert_int_equal(CPU_COUNT(&l->cpus[0]), 1);
 }

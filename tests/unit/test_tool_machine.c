@@ -198,6 +198,9 @@ static void vcpus_and_memory(void **state)
 	assert_int_equal(
 		json_integer_value(json_object_get(json_array_get(list, 1), "cpu-time-ns")),
 		10000000000);
+	assert_int_equal(json_integer_value(json_object_get(
+				 json_object_get(json_array_get(list, 1), "exits"), "all")),
+			 11);
 	json_decref(list);
 	call_drop(f, "vcpu.pin", json_pack("{s:i, s:i, s:s}", "domid", 1, "vcpu", 2, "cpus", "0"));
 	assert_int_equal(CPU_COUNT(&d->vcpu_cpus[2]), 1);

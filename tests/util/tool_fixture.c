@@ -131,7 +131,11 @@ int tool_host_vcpu(struct tool_host *h, uint16_t domid, unsigned int vcpu, struc
 {
 	if (!fake(h, domid)->info.own_kernel)
 		return -EOPNOTSUPP;
-	*out = (struct engine_vcpu){ vcpu == 0, 1, vcpu == 0, 5000000000ull * (vcpu + 1) };
+	*out = (struct engine_vcpu){ .online = vcpu == 0,
+				     .cpu = 1,
+				     .running = vcpu == 0,
+				     .cpu_ns = 5000000000ull * (vcpu + 1),
+				     .exits = { .all = 10ull + vcpu, .hypercalls = 9 } };
 	return 0;
 }
 
