@@ -19,6 +19,12 @@ static bool is_writable(const json_t *disk)
 	return tool_config_text(disk, "access", "rw")[1] == 'w' && !is_cdrom(disk);
 }
 
+/* Others may write to it too. */
+static bool is_shared(const json_t *disk)
+{
+	return !strcmp(tool_config_text(disk, "access", "rw"), "rw!");
+}
+
 static int check_disk(const json_t *disk, char why[TOOL_WHY])
 {
 	static const char *const texts[] = { "target", "format", "vdev", "access", "devtype" };
@@ -77,7 +83,8 @@ static void write_backend(struct tool_area *a, const struct tool_device *v)
 	tool_area_put(a, "params", "%s%s%s", raw ? "" : format, raw ? "" : ":", target);
 	tool_area_put(a, "type", raw ? "phy" : "qdisk");
 	tool_area_put(a, "dev", "%s", tool_config_text(v->config, "vdev", ""));
-	tool_area_put(a, "mode", is_writable(v->config) ? "w" : "r");
+	tool_area_put(a, "mode", "%s%s", is_writable(v->config) ? "w" : "r",
+		      is_writable(v->config) && is_shared(v->config) ? "!" : "");
 	tool_area_put(a, "device-type", cdrom ? "cdrom" : "disk");
 	tool_area_put(a, "removable", "%d", cdrom);
 	tool_area_put(a, "bootable", "1");

@@ -105,10 +105,13 @@ static void set_access(struct disk_reader *r, const char *text)
 {
 	if (!strcmp(text, "ro") || !strcmp(text, "r"))
 		set(r, "access", "ro");
-	else if (!strcmp(text, "rw") || !strcmp(text, "w") || !strcmp(text, "w!"))
+	else if (!strcmp(text, "rw") || !strcmp(text, "w"))
 		set(r, "access", "rw");
+	/* As in old files: whoever else has it, the administrator says that it is fine. */
+	else if (!strcmp(text, "w!") || !strcmp(text, "rw!"))
+		set(r, "access", "rw!");
 	else if (*text)
-		fail(r, "allowed: ro, r, rw, w", "unknown disk access '%.64s'", text);
+		fail(r, "allowed: ro, r, rw, w, w!", "unknown disk access '%.64s'", text);
 }
 
 static void set_devtype(struct disk_reader *r, const char *text)

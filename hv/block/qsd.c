@@ -76,10 +76,11 @@ static char *dump(json_t *j)
 static int start(const struct blk_image_spec *spec, const char *driver, const char *socket)
 {
 	const char *discard = spec->no_discard ? "ignore" : "unmap";
-	char *dev = dump(json_pack("{s:s, s:s, s:b, s:s, s:{s:s, s:s, s:b, s:s}}", "node-name",
+	char *dev = dump(json_pack("{s:s, s:s, s:b, s:s, s:{s:s, s:s, s:b, s:s, s:s}}", "node-name",
 				   "disk", "driver", driver, "read-only", spec->readonly, "discard",
 				   discard, "file", "driver", "file", "filename", spec->path,
-				   "read-only", spec->readonly, "discard", discard));
+				   "read-only", spec->readonly, "discard", discard, "locking",
+				   spec->shared ? "off" : "auto"));
 	char *server = dump(json_pack("{s:{s:s, s:s}}", "addr", "type", "unix", "path", socket));
 	char *export = dump(json_pack("{s:s, s:s, s:s, s:s, s:b}", "type", "nbd", "id", "disk",
 				      "node-name", "disk", "name", NBD_EXPORT, "writable",

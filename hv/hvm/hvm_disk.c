@@ -65,6 +65,7 @@ static enum bus find_bus(const char *vdev, unsigned int *unit)
 /* Return: whether it has a medium. */
 static bool put_medium(struct hvm_builder *b, const json_t *disk, const char *id, bool read_only)
 {
+	bool shared = !strcmp(hvm_text(disk, "access", "rw"), "rw!");
 	const char *path = hvm_text(disk, "target", ""), *format = hvm_text(disk, "format", "raw");
 	const char *driver = hvm_disk_driver(format);
 	int fd;
@@ -80,9 +81,9 @@ static bool put_medium(struct hvm_builder *b, const json_t *disk, const char *id
 	hvm_put(b, "-add-fd", "fd=%d,set=%d", fd, fd);
 	hvm_put(b, "-blockdev",
 		"driver=%s,node-name=%s-file,filename=/dev/fdset/%d,read-only=%s,"
-		"auto-read-only=off,discard=unmap",
+		"auto-read-only=off,discard=unmap%s",
 		b->host->is_device && b->host->is_device(path) ? "host_device" : "file", id, fd,
-		read_only ? "on" : "off");
+		read_only ? "on" : "off", shared ? ",locking=off" : "");
 	hvm_put(b, "-blockdev", "driver=%s,node-name=%s-node,file=%s-file,read-only=%s", driver, id,
 		id, read_only ? "on" : "off");
 	return true;
@@ -164,8 +165,7 @@ void hvm_put_disks(struct hvm_builder *b)
 		if (vdev_taken(disks, i, vdev))
 			hvm_refuse(b, "disk", "vdev \"%.16s\" is another disk's", vdev);
 		hvm_disk_id(disk, id);
-		medium = put_medium(b, disk, id,
-				    cdrom || strcmp(hvm_text(disk, "access", "rw"), "rw"));
+		medium = put_medium(b, disk, id, cdrom || hvm_text(disk, "access", "rw")[1] != 'w');
 		if (!medium && !cdrom)
 			hvm_refuse(b, "disk", "vdev \"%.16s\" has no target", vdev);
 		put_device(b, disk, id, cdrom, medium);

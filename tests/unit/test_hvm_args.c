@@ -122,6 +122,8 @@ static const struct {
 	  { "e1000,id=nic0,netdev=net0,bootindex=1", "!romfile" } },
 	{ "vif=['model=virtio-net,mac=00:16:3e:00:00:01,mtu=9000']",
 	  { "virtio-net-pci,id=nic0,netdev=net0,mac=00:16:3e:00:00:01,host_mtu=9000,romfile=" } },
+	{ "disk=['/i,raw,hda,w!']",
+	  { "read-only=off,auto-read-only=off,discard=unmap,locking=off", "read-only=off" } },
 	{ "disk=['phy:/dev/vg/g,xvda,w']",
 	  { "driver=host_device,node-name=disk-xvda-file",
 	    "ide-hd,id=disk-xvda,bus=ide.0,unit=0" } },

@@ -15,9 +15,10 @@
 
 #define WEB "name='web'\ntype='ns'\ninit='x'\nmemory=64\n"
 
-static const char *const disks_of_web[] = { "phy:/dev/vg/root,xvda,w",
-					    "format=qcow2,vdev=xvdb1,access=ro,target=/a b,c.qcow2",
-					    "devtype=cdrom,vdev=hdc,target=" };
+static const char *const disks_of_web[] = {
+	"phy:/dev/vg/root,xvda,w", "format=qcow2,vdev=xvdb1,access=ro,target=/a b,c.qcow2",
+	"devtype=cdrom,vdev=hdc,target=", "/shared,raw,xvdz,w!"
+};
 
 static void node_is(struct fixture *f, const char *path, const char *want)
 {
@@ -94,6 +95,8 @@ static void areas(void **state)
 		{ BACKEND "51729/params", "qcow2:/a b,c.qcow2" },
 		{ BACKEND "51729/type", "qdisk" },
 		{ BACKEND "51729/mode", "r" },
+		{ BACKEND "51712/mode", "w" },
+		{ BACKEND "268441856/mode", "w!" },
 		{ BACKEND "5632/params", "" },
 		{ BACKEND "5632/device-type", "cdrom" },
 		{ BACKEND "5632/mode", "r" },
@@ -140,8 +143,8 @@ static void attach_and_detach(void **state)
 	write_node(f, FRONTEND "268439552/ring-ref", "8");
 	write_node(f, FRONTEND "268439552/event-channel", "12");
 	disks = call(f, "block.list", json_pack("{s:i}", "domid", 1));
-	assert_int_equal(json_array_size(disks), 4);
-	disk = json_array_get(disks, 3);
+	assert_int_equal(json_array_size(disks), 5);
+	disk = json_array_get(disks, 4);
 	assert_int_equal(json_integer_value(json_object_get(disk, "ring-ref")), 8);
 	assert_int_equal(json_integer_value(json_object_get(disk, "event-channel")), 12);
 	assert_int_equal(json_integer_value(json_object_get(disk, "handle")), 1);

@@ -66,6 +66,8 @@ static const struct {
 	{ "type='pv'\nip='1.2.3.4'\nnfs_root='/x'", "nfs_root", "\"/x\"" },
 	{ "type='pv'\ndisk=['phy:/dev/vg/x,xvda,w']", "disk",
 	  "[{\"target\":\"/dev/vg/x\",\"format\":\"raw\",\"vdev\":\"xvda\",\"access\":\"rw\"}]" },
+	{ "type='pv'\ndisk=['phy:/dev/vg/x,xvda,w!']", "disk",
+	  "[{\"target\":\"/dev/vg/x\",\"format\":\"raw\",\"vdev\":\"xvda\",\"access\":\"rw!\"}]" },
 	{ "type='pv'\ndisk=['/dev/vg/x,,hda']", "disk",
 	  "[{\"target\":\"/dev/vg/x\",\"format\":\"raw\",\"vdev\":\"hda\",\"access\":\"rw\"}]" },
 	{ "type='pv'\ndisk=['tap:aio:/a b,hdc:cdrom,r']", "disk",
