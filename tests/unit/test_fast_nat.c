@@ -218,6 +218,43 @@ static void test_not_ours(void **state)
 	assert_int_equal(stats().nr, 0);
 }
 
+/* However many, in whatever order, within each other or not: as one by one. */
+static void test_many_prefixes(void **state)
+{
+	json_t *doc = json_loads(DOC(FORWARDS), 0, NULL), *inside = json_array();
+	char text[64];
+
+	(void)state;
+	/* Every second /28 of 10.32.0.0/13 from its end, and what overlaps and touches. */
+	for (unsigned int i = 1u << 15; i--;) {
+		snprintf(text, sizeof(text), "10.%u.%u.%u/28", 32 + (i >> 12), i >> 4 & 255,
+			 (i & 15) << 4);
+		if (i % 2 == 0)
+			json_array_append_new(inside, json_string(text));
+	}
+	json_array_append_new(inside, json_string("10.32.0.16/29"));
+	json_array_append_new(inside, json_string("10.32.0.0/30"));
+	json_array_append_new(inside, json_string("255.255.255.255"));
+	json_object_set_new(doc, "inside", inside);
+	fast_nat_destroy(nat);
+	assert_int_equal(fast_nat_create(doc, &nat, why), 0);
+	json_decref(doc);
+	for (unsigned int i = 0; i < 1u << 19; i += 997) {
+		bool is_inside = (i >> 4) % 2 == 0 || (i >= 16 && i < 24);
+
+		snprintf(text, sizeof(text), "10.%u.%u.%u", 32 + (i >> 16), i >> 8 & 255, i & 255);
+		make(text, REMOTE, IPPROTO_UDP, 1, 2);
+		assert_int_equal(translate(OUT),
+				 is_inside ? FAST_NAT_TRANSLATED : FAST_NAT_UNTOUCHED);
+	}
+	make("10.32.0.20", REMOTE, IPPROTO_UDP, 1, 2);
+	assert_int_equal(translate(OUT), FAST_NAT_TRANSLATED);
+	make("10.31.255.255", REMOTE, IPPROTO_UDP, 1, 2);
+	assert_int_equal(translate(OUT), FAST_NAT_UNTOUCHED);
+	make("255.255.255.254", REMOTE, IPPROTO_UDP, 1, 2);
+	assert_int_equal(translate(OUT), FAST_NAT_UNTOUCHED);
+}
+
 /* A port of ours that nobody has is not the host's to refuse: it may be another's tomorrow. */
 static void test_wrong_answers(void **state)
 {
@@ -743,6 +780,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_out_and_back, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_sums, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_not_ours, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_many_prefixes, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_wrong_answers, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_10000_flows, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_limits, setup, teardown),

@@ -33,6 +33,22 @@ static bool is_in(const struct nat_prefix *v, unsigned int nr, uint32_t address)
 	return false;
 }
 
+static bool is_in_ranges(const struct nat_range *v, unsigned int nr, uint32_t address)
+{
+	unsigned int low = 0, high = nr;
+
+	address = ntohl(address);
+	while (low < high) {
+		unsigned int middle = low + (high - low) / 2;
+
+		if (v[middle].last < address)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low < nr && v[low].first <= address;
+}
+
 static const struct nat_pool *pool_of(const struct nat_config *c, uint32_t address)
 {
 	for (unsigned int i = 0; i < c->nr_pool; i++)
@@ -95,7 +111,8 @@ static uint16_t forward_port(const struct nat_forward *f, uint16_t to_port)
 
 static bool is_translated(const struct nat_config *c, const struct nat_tuple *t)
 {
-	return is_in(c->inside, c->nr_inside, t->from) && !is_in(c->direct, c->nr_direct, t->to);
+	return is_in_ranges(c->inside, c->nr_inside, t->from) &&
+	       !is_in_ranges(c->direct, c->nr_direct, t->to);
 }
 
 static bool is_kernels(const struct nat_config *c, const struct nat_tuple *t)

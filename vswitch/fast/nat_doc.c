@@ -50,17 +50,68 @@ static int read_prefixes(const json_t *list, struct nat_prefix *v, unsigned int 
 	size_t i;
 
 	if (list && !json_is_array(list))
-		return refuse(why,
-			      "\"inside\", \"direct\" and \"from\" have to be arrays of prefixes",
-			      NULL);
+		return refuse(why, "\"from\" has to be an array of prefixes", NULL);
 	json_array_foreach (list, i, item) {
 		int rc = i < max ? read_prefix(item, &v[i], why)
-				 : refuse(why, "more than 256 prefixes, or 4096 of forwards", NULL);
+				 : refuse(why,
+					  "more than 256 prefixes of a forward, or 4096 of all",
+					  NULL);
 
 		if (rc)
 			return rc;
 		*nr = (unsigned int)i + 1;
 	}
+	return 0;
+}
+
+static int compare_ranges(const void *left, const void *right)
+{
+	const struct nat_range *a = left, *b = right;
+
+	return a->first < b->first ? -1 : a->first > b->first;
+}
+
+/* In order, and each address once: it is looked up for every flow that begins. */
+static unsigned int merge_ranges(struct nat_range *v, size_t nr)
+{
+	unsigned int kept = 1;
+
+	qsort(v, nr, sizeof(*v), compare_ranges);
+	for (size_t i = 1; i < nr; i++) {
+		struct nat_range *last = &v[kept - 1];
+
+		if (v[i].first > last->last && v[i].first - last->last > 1)
+			v[kept++] = v[i];
+		else if (v[i].last > last->last)
+			last->last = v[i].last;
+	}
+	return kept;
+}
+
+static int read_ranges(const json_t *doc, const char *key, struct nat_range **out, unsigned int *nr,
+		       char *why)
+{
+	const json_t *list = json_object_get(doc, key), *item;
+	struct nat_prefix prefix;
+	size_t i, size = json_array_size(list);
+
+	if (list && !json_is_array(list))
+		return refuse(why, "it has to be an array of prefixes", key);
+	if (size > NAT_RANGES_MAX)
+		return refuse(why, "more than 65536 prefixes", key);
+	if (!size)
+		return 0;
+	*out = calloc(size, sizeof(**out));
+	if (!*out)
+		return refuse(why, "out of memory", key);
+	json_array_foreach (list, i, item) {
+		int rc = read_prefix(item, &prefix, why);
+
+		if (rc)
+			return rc;
+		(*out)[i] = (struct nat_range){ prefix.address, prefix.address | ~prefix.mask };
+	}
+	*nr = merge_ranges(*out, size);
 	return 0;
 }
 
@@ -260,11 +311,9 @@ static int read_doc(struct nat_config *c, const json_t *doc, char *why)
 	int rc = json_is_object(doc) ? 0 : refuse(why, "it has to be an object", NULL);
 
 	if (!rc)
-		rc = read_prefixes(json_object_get(doc, "inside"), c->inside, NAT_PREFIXES_MAX,
-				   &c->nr_inside, why);
+		rc = read_ranges(doc, "inside", &c->inside, &c->nr_inside, why);
 	if (!rc)
-		rc = read_prefixes(json_object_get(doc, "direct"), c->direct, NAT_PREFIXES_MAX,
-				   &c->nr_direct, why);
+		rc = read_ranges(doc, "direct", &c->direct, &c->nr_direct, why);
 	if (!rc)
 		rc = read_pool(c, doc, why);
 	if (!rc)
@@ -281,8 +330,11 @@ static int read_doc(struct nat_config *c, const json_t *doc, char *why)
 
 void nat_config_free(struct nat_config *c)
 {
-	if (c)
-		free(c->kernels);
+	if (!c)
+		return;
+	free(c->kernels);
+	free(c->inside);
+	free(c->direct);
 	free(c);
 }
 

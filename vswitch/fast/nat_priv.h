@@ -7,7 +7,8 @@
 #include "vswitch/fast/nat.h"
 
 #define NAT_POOL_MAX	 64
-#define NAT_PREFIXES_MAX 256
+#define NAT_PREFIXES_MAX 256   /* of a forward */
+#define NAT_RANGES_MAX	 65536 /* prefixes that are translated, or are not */
 #define NAT_FORWARDS_MAX 1024
 #define NAT_ALLOWED_MAX	 4096 /* prefixes of all forwards */
 
@@ -45,6 +46,11 @@ struct nat_prefix {
 	uint32_t address, mask; /* as numbers */
 };
 
+/* As numbers; lists of them are in order, and no two touch. */
+struct nat_range {
+	uint32_t first, last;
+};
+
 struct nat_pool {
 	uint32_t address; /* as in a frame */
 	uint16_t first, last;
@@ -67,7 +73,7 @@ struct nat_forward {
 };
 
 struct nat_config {
-	struct nat_prefix inside[NAT_PREFIXES_MAX], direct[NAT_PREFIXES_MAX];
+	struct nat_range *inside, *direct;
 	struct nat_pool pool[NAT_POOL_MAX];
 	struct nat_forward forwards[NAT_FORWARDS_MAX];
 	struct nat_prefix allowed[NAT_ALLOWED_MAX];
