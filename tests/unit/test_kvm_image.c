@@ -12,7 +12,20 @@
 
 #include <cmocka.h>
 
-#include "tests/util/vk_rig.h"
+#include "tests/util/fake_kvm.h"
+
+int ioctl(int fd, unsigned long request, ...);
+
+int ioctl(int fd, unsigned long request, ...)
+{
+	va_list ap;
+	void *arg;
+
+	va_start(ap, request);
+	arg = va_arg(ap, void *);
+	va_end(ap);
+	return fake_kvm_ioctl(fd, request, arg);
+}
 
 /* A machine without vCPUs needs no KVM. */
 struct fixture {
@@ -214,12 +227,119 @@ static void test_other(void **state)
 	assert_int_equal(restore(f), 0);
 }
 
+/* Machines of two vCPUs in place of those without. */
+static void give_vcpus(struct fixture *f, struct fake_kvm fakes[2])
+{
+	fake_kvm_create(&fakes[0], &f->from, 2);
+	fake_kvm_create(&fakes[1], &f->to, 2);
+	fakes[0].vm.memmap[0] = f->vm_from.memmap[0];
+	f->from.dom->memmap = fakes[0].vm.memmap;
+}
+
+static int restore_vcpus(struct fixture *f, struct fake_kvm *to)
+{
+	assert_int_equal(lseek(f->fd, 0, SEEK_SET), 0);
+	f->why[0] = '\0';
+	return vk_image_restore(&to->vm, f->fd, &f->clock_ns, f->why);
+}
+
+/* Where the @nr-th record of one vCPU is in the image; 0: there are fewer. */
+static off_t find_record(struct fixture *f, unsigned int nr, struct vk_record *record)
+{
+	off_t at = sizeof(struct vk_image_head);
+
+	while (pread(f->fd, record, sizeof(*record), at) == (ssize_t)sizeof(*record) &&
+	       record->type != VK_RECORD_END) {
+		if (record->type >= VK_RECORD_MP_STATE && record->type <= VK_RECORD_EVENTS && !nr--)
+			return at;
+		at += (off_t)(sizeof(*record) + record->size);
+	}
+	return 0;
+}
+
+static void put_at(struct fixture *f, const void *data, size_t size, off_t at)
+{
+	assert_int_equal(pwrite(f->fd, data, size, at), size);
+}
+
+static void test_vcpus(void **state)
+{
+	static struct fake_kvm fakes[2];
+	struct fixture *f = *state;
+	struct vk_record record;
+	unsigned int nr = 0;
+	off_t at;
+
+	give_vcpus(f, fakes);
+	assert_int_equal(vk_image_save(&fakes[0].vm, f->fd), 0);
+	assert_int_equal(restore_vcpus(f, &fakes[1]), 0);
+	/* Each of their records is needed, of its size, for a vCPU that is there. */
+	for (; (at = find_record(f, nr, &record)); nr++) {
+		struct vk_record bad[] = { record, record, record };
+
+		bad[0].vcpu = 2;
+		bad[1].vcpu = UINT32_MAX;
+		bad[2].vcpu ^= 1;
+		for (size_t i = 0; i < 3; i++) {
+			put_at(f, &bad[i], sizeof(record), at);
+			assert_int_equal(restore_vcpus(f, &fakes[1]), -EINVAL);
+			assert_non_null(strstr(f->why, "damaged"));
+		}
+		put_at(f, &record, sizeof(record), at);
+	}
+	assert_int_equal(nr, 2 * (VK_RECORD_EVENTS + 1 - VK_RECORD_MP_STATE));
+	assert_int_equal(restore_vcpus(f, &fakes[1]), 0);
+}
+
+static void test_vcpu_records(void **state)
+{
+	static const uint8_t zeros[VK_RECORD_MAX];
+	static struct fake_kvm fakes[2];
+	struct fixture *f = *state;
+
+	give_vcpus(f, fakes);
+	for (uint32_t type = VK_RECORD_MP_STATE; type <= VK_RECORD_EVENTS; type++) {
+		const uint64_t sizes[] = { type == VK_RECORD_MSRS ? 1 : 0, 7, VK_RECORD_MAX - 1,
+					   VK_RECORD_MAX, UINT64_MAX };
+
+		for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
+			struct vk_record record = { .type = type, .vcpu = 1, .size = sizes[i] };
+
+			assert_int_equal(ftruncate(f->fd, 0), 0);
+			assert_int_equal(lseek(f->fd, 0, SEEK_SET), 0);
+			assert_int_equal(vk_image_put_head(&fakes[0].vm, f->fd), 0);
+			assert_int_equal(write(f->fd, &record, sizeof(record)), sizeof(record));
+			assert_int_equal(write(f->fd, zeros, sizeof(zeros)), sizeof(zeros));
+			assert_int_equal(restore_vcpus(f, &fakes[1]), -EINVAL);
+			assert_non_null(strstr(f->why, "damaged"));
+		}
+	}
+}
+
+/* As many as its configuration says, whatever the image would like. */
+static void test_vcpu_counts(void **state)
+{
+	static const uint32_t counts[] = { 0, 1, 3, KVM_LAUNCH_MAX_VCPUS + 1, UINT32_MAX };
+	static struct fake_kvm fakes[2];
+	struct fixture *f = *state;
+
+	give_vcpus(f, fakes);
+	assert_int_equal(vk_image_save(&fakes[0].vm, f->fd), 0);
+	for (size_t i = 0; i < sizeof(counts) / sizeof(counts[0]); i++) {
+		put_at(f, &counts[i], sizeof(counts[i]), offsetof(struct vk_image_head, max_vcpus));
+		assert_int_equal(restore_vcpus(f, &fakes[1]), -EINVAL);
+		assert_non_null(strstr(f->why, "other vCPUs"));
+	}
+}
+
 #define T(name) cmocka_unit_test_setup_teardown(name, create, destroy)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = { T(test_back), T(test_cut), T(test_hostile),
-					    T(test_again), T(test_other) };
+	const struct CMUnitTest tests[] = { T(test_back),	  T(test_cut),
+					    T(test_hostile),	  T(test_again),
+					    T(test_other),	  T(test_vcpus),
+					    T(test_vcpu_records), T(test_vcpu_counts) };
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
