@@ -8,6 +8,7 @@
 
 /* Between two of its operations on so many pages a vCPU can be paused. As Xen's hypercalls go on, so do ours. */
 #define MAX_EXTENTS 1024u
+#define MAX_ORDER   9u /* as Xen has it for guests */
 
 static bool out_test(const struct vk_dom *dom, uint64_t gfn)
 {
@@ -55,8 +56,10 @@ static int64_t each_extent(struct vk_call *call, const struct xen_memory_reserva
 
 	if (!vk_is_self(call, r->domid))
 		return -EPERM;
-	if (r->extent_order > 18 || r->nr_extents > UINT32_MAX)
+	if (r->nr_extents > UINT32_MAX)
 		return -EINVAL;
+	if (r->extent_order > MAX_ORDER)
+		return 0;
 	for (; done < r->nr_extents; done++) {
 		uint64_t i;
 		int rc = 0;
