@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Grants: what a backend gets of honest and of hostile entries, and what the guest may then do. */
 #include <errno.h>
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -260,6 +261,48 @@ static void test_entry_changes_while_held(void **state)
 	assert_int_equal(begin_one(rig, &a, true), GNTST_bad_page);
 }
 
+struct writer {
+	grant_entry_v1_t *entry;
+	bool stop;
+};
+
+static void *write_always(void *arg)
+{
+	struct writer *w = arg;
+	uint32_t *word = (uint32_t *)(void *)&w->entry->flags;
+
+	for (uint32_t i = 0; !__atomic_load_n(&w->stop, __ATOMIC_RELAXED); i++)
+		__atomic_store_n(word, i % 7 ? GTF_permit_access | (i & GTF_readonly) : i,
+				 __ATOMIC_RELAXED);
+	return NULL;
+}
+
+/* A guest on another CPU: nobody waits for it to let go, and what is got is a page of its. */
+static void test_entry_written_without_pause(void **state)
+{
+	struct rig *rig = *state;
+	struct writer w = { .entry = &rig->table[20] };
+	struct hv_gnt_op op = { .ref = 20, .len = 1 };
+	unsigned int got = 0;
+	pthread_t thread;
+
+	rig->table[20] = (grant_entry_v1_t){ GTF_permit_access, 0, 3 };
+	assert_int_equal(pthread_create(&thread, NULL, write_always, &w), 0);
+	for (int i = 0; i < 20000; i++) {
+		int16_t status = begin_one(rig, &op, i & 1);
+
+		assert_true(status == GNTST_okay || status == GNTST_general_error);
+		if (status != GNTST_okay)
+			continue;
+		assert_non_null(op.ptr);
+		rig->hv->gnt->end(rig->dom, &op, 1, i & 1);
+		got++;
+	}
+	__atomic_store_n(&w.stop, true, __ATOMIC_RELAXED);
+	pthread_join(thread, NULL);
+	assert_true(got > 0);
+}
+
 static void test_batch_fails_op_by_op(void **state)
 {
 	struct rig *rig = *state;
@@ -425,6 +468,7 @@ int main(void)
 		TEST(test_share),
 		TEST(test_share_fails_whole),
 		TEST(test_table_full),
+		TEST(test_entry_written_without_pause),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
