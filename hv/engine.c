@@ -400,6 +400,8 @@ int engine_info(struct engine *e, uint16_t domid, struct engine_info *info)
 		.own_kernel = d->ops->own_kernel,
 		.starting = r->starting,
 	};
+	if (d->ops->memory_mib && d->launch && r->state != ENGINE_CREATED)
+		info->memory_mib = d->ops->memory_mib(d);
 	memcpy(info->name, r->name, sizeof(info->name));
 	if (r->state != ENGINE_CREATED)
 		cgroups_cpu_ns(&e->cgroups, domid, &info->cpu_ns);

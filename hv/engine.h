@@ -69,7 +69,8 @@ struct engine_info {
 	bool shutting_down;  /* asked to, and not there yet */
 	bool reboot; /* asked by engine_shutdown() to come back: reason will be SHUTDOWN_reboot */
 	char name[ENGINE_NAME_MAX];
-	unsigned int memory_mib;
+	unsigned int
+		memory_mib; /* what it has now, where its balloon is known; else what it was given */
 	unsigned int nr_vcpus;
 	cpu_set_t cpus;
 	uint64_t cpu_ns;    /* used by all its processes */

@@ -186,6 +186,16 @@ static int shut_down(struct engine_domain *d, unsigned int grace_ms)
 	return kvm_ask(d, &q);
 }
 
+/* Without what its balloon has given back, as the runner counts it. */
+static unsigned int memory_now(struct engine_domain *d)
+{
+	const struct kvm_launch *l = d->launch;
+	uint64_t out = __atomic_load_n(&l->stats.balloon_pages, __ATOMIC_RELAXED) >> 8;
+	uint64_t most = d->record->memory_mib;
+
+	return (unsigned int)(out < most ? most - out : 0);
+}
+
 static unsigned int end_reason(struct engine_domain *d)
 {
 	char why[ENGINE_WHY];
@@ -203,8 +213,8 @@ static unsigned int end_reason(struct engine_domain *d)
 		.nr_pids = 2 * KVM_LAUNCH_MAX_VCPUS, .own_kernel = true,                           \
 		.overhead_mib = OVERHEAD_MIB, .span_mib = span_mib, .check = check,                \
 		.prepare = prepare, .start = start, .pause = set_paused, .shutdown = shut_down,    \
-		.set_cpus = kvm_set_cpus, .vcpu = kvm_vcpu, .ask = kvm_ask,                        \
-		.control = kvm_control, .look = kvm_look, .why_not = kvm_why_not,                  \
+		.memory_mib = memory_now, .set_cpus = kvm_set_cpus, .vcpu = kvm_vcpu,              \
+		.ask = kvm_ask, .control = kvm_control, .look = kvm_look, .why_not = kvm_why_not,  \
 		.end_reason = end_reason, .copied = kvm_copied,                                    \
 	}
 

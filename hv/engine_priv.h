@@ -105,6 +105,8 @@ struct engine_ops {
 	int (*pause)(struct engine_domain *d, bool paused, engine_done *done, void *done_arg);
 	int (*shutdown)(struct engine_domain *d, unsigned int grace_ms);
 	/* Those below may be NULL. */
+	/* MiB that it has at the moment; NULL: what it was given. */
+	unsigned int (*memory_mib)(struct engine_domain *d);
 	/* NULL: all its processes get @cpus. */
 	int (*set_cpus)(struct engine_domain *d, const cpu_set_t *cpus, const cpu_set_t *vcpu_cpus,
 			unsigned int nr);

@@ -85,6 +85,7 @@ int tool_host_info(struct tool_host *h, uint16_t domid, struct tool_host_info *i
 		.generation = core_domain_generation(h->core, domid),
 		.cpu_ns = e.cpu_ns,
 		.pid = e.pid,
+		.memory_mib = e.memory_mib,
 		.own_kernel = e.own_kernel,
 		.starting = e.starting,
 	};

@@ -33,6 +33,7 @@ struct tool_host_info {
 	unsigned int reason; /* SHUTDOWN_*, when stopped */
 	uint32_t generation; /* tells it from any other domain of its number */
 	uint64_t cpu_ns;
+	unsigned int memory_mib; /* as engine_info has it */
 	pid_t pid;
 	bool created;		   /* nothing has been started in it yet */
 	bool own_kernel, starting; /* as engine_info has them */

@@ -26,6 +26,14 @@ static bool is_busy(struct tool_domain *d, uint64_t cpu_ns)
 	return busy;
 }
 
+/* What it has, which is not yet what it is to have while its balloon is at work. */
+static unsigned int memory_now(const struct tool_domain *d, const struct tool_host_info *info)
+{
+	return info->own_kernel && info->memory_mib && !info->starting
+		       ? info->memory_mib
+		       : tool_config_number(d->config, "memory", TOOL_MEMORY_MIB);
+}
+
 json_t *tool_domain_json(struct tool_domain *d)
 {
 	struct tool_host_info info = { 0 };
@@ -39,9 +47,8 @@ json_t *tool_domain_json(struct tool_domain *d)
 		"s:i, s:O}",
 		"domid", (int)d->domid, "name", tool_name(d), "uuid",
 		tool_config_text(d->config, "uuid", ""), "type",
-		tool_config_text(d->config, "type", "pv"), "memory",
-		(int)tool_config_number(d->config, "memory", TOOL_MEMORY_MIB), "vcpus",
-		(int)tool_config_vcpus(d->config), "running", busy, "blocked",
+		tool_config_text(d->config, "type", "pv"), "memory", (int)memory_now(d, &info),
+		"vcpus", (int)tool_config_vcpus(d->config), "running", busy, "blocked",
 		live && !paused && !busy, "paused", paused, "shutdown", d->state == TOOL_SHUTDOWN,
 		"dying", d->state == TOOL_DYING, "reason", (int)d->reason, "cpu-time-ns",
 		(json_int_t)info.cpu_ns, "created", (json_int_t)d->created_s, "pid", (int)info.pid,

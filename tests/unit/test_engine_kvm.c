@@ -242,6 +242,24 @@ static void pauses(void **state)
 	assert_int_equal(f->d->record->state, ENGINE_RUNNING);
 }
 
+/* As its balloon has it; a runner that says more than there is harms its own domain's number only. */
+static void its_memory(void **state)
+{
+	struct fixture *f = *state;
+	struct kvm_launch *l = f->d->launch;
+	struct engine_info info;
+
+	f->d->record->memory_mib = 160;
+	assert_int_equal(engine_info(f->engine, DOMID, &info), 0);
+	assert_int_equal(info.memory_mib, 160);
+	l->stats.balloon_pages = 64 * 256 + 3;
+	assert_int_equal(engine_info(f->engine, DOMID, &info), 0);
+	assert_int_equal(info.memory_mib, 96);
+	l->stats.balloon_pages = UINT64_MAX;
+	assert_int_equal(engine_info(f->engine, DOMID, &info), 0);
+	assert_int_equal(info.memory_mib, 0);
+}
+
 /* A successor learns from the launch block what it was not told. */
 static void what_it_has_come_to(void **state)
 {
@@ -334,10 +352,15 @@ static void what_is_missing(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(its_life),	       TEST(its_failure),
-		TEST(hostile_packets), TEST(questions),
-		TEST(pauses),	       TEST(what_it_has_come_to),
-		TEST(threads),	       cmocka_unit_test(what_is_missing),
+		TEST(its_life),
+		TEST(its_failure),
+		TEST(hostile_packets),
+		TEST(questions),
+		TEST(pauses),
+		TEST(its_memory),
+		TEST(what_it_has_come_to),
+		TEST(threads),
+		cmocka_unit_test(what_is_missing),
 	};
 
 	log_init("test", LOG_LEVEL_ERR);
