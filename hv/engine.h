@@ -54,6 +54,8 @@ struct engine_config {
 	/* pvh: it goes on from a saved state, hv/kvm/image.h, read from @image_fd, borrowed. */
 	bool restore;
 	int image_fd;
+	/* pv: xen-shim and what it is told, NULL: as usual; and more for it to be told, NULL: nothing. */
+	const char *shim, *shim_cmdline, *shim_extra;
 };
 
 enum engine_state {

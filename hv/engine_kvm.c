@@ -31,9 +31,18 @@ static unsigned int span_mib(const struct engine_config *c)
 	return (unsigned int)(kvm_launch_span((uint64_t)most_mib(c) << 20) >> 20);
 }
 
+/* Return: how many bytes they have. */
+static int shim_args(const struct engine_config *c, char args[KVM_LAUNCH_ARGS])
+{
+	return snprintf(args, KVM_LAUNCH_ARGS, "%s%s%s",
+			c->shim_cmdline ? c->shim_cmdline : "pv-shim console=xen",
+			c->shim_extra ? " " : "", c->shim_extra ? c->shim_extra : "");
+}
+
 static int check_numbers(const struct engine_config *c, char why[ENGINE_WHY])
 {
 	unsigned int most = c->max_vcpus ? c->max_vcpus : c->nr_vcpus;
+	char args[KVM_LAUNCH_ARGS];
 
 	if (!c->kernel && !c->kernel_later) {
 		snprintf(why, ENGINE_WHY,
@@ -48,6 +57,11 @@ static int check_numbers(const struct engine_config *c, char why[ENGINE_WHY])
 	if (c->cmdline && strlen(c->cmdline) >= KVM_LAUNCH_ARGS) {
 		snprintf(why, ENGINE_WHY, "the kernel's command line has %zu bytes; at most %d",
 			 strlen(c->cmdline), KVM_LAUNCH_ARGS - 1);
+		return -E2BIG;
+	}
+	if (is_pv(c) && shim_args(c, args) >= KVM_LAUNCH_ARGS) {
+		snprintf(why, ENGINE_WHY, "pvshim_cmdline and pvshim_extra: at most %d bytes",
+			 KVM_LAUNCH_ARGS - 1);
 		return -E2BIG;
 	}
 	return 0;
@@ -107,9 +121,9 @@ static void set_modules(struct kvm_launch *l, const struct engine_config *c)
 	char shim[PATH_MAX] = "xen-shim", why[ENGINE_WHY];
 
 	if (is_pv(c)) {
-		kvm_find_shim(shim, why);
+		kvm_find_shim(c->shim, shim, why);
 		name_file(l->kernel_name, shim);
-		snprintf(l->args, sizeof(l->args), "pv-shim console=xen");
+		shim_args(c, l->args);
 		name_file(l->module_name[0], c->kernel);
 		snprintf(l->module_args[0], sizeof(l->module_args[0]), "%s", cmdline);
 		l->nr_modules = 1;

@@ -13,8 +13,8 @@ struct kvm_files {
 	int device, kernel, modules[KVM_LAUNCH_MAX_MODULES], image;
 };
 
-/* Debian's, the newest; or $VIFROST_XEN_SHIM. -ENOENT with @why. */
-int kvm_find_shim(char path[PATH_MAX], char why[ENGINE_WHY]);
+/* @named; or $VIFROST_XEN_SHIM; or Debian's, the newest. -ENOENT with @why. */
+int kvm_find_shim(const char *named, char path[PATH_MAX], char why[ENGINE_WHY]);
 /* Whether the files that @c names can be had, and this host can run it. */
 int kvm_files_open(const struct engine_config *c, struct kvm_files *files, char why[ENGINE_WHY]);
 void kvm_files_close(struct kvm_files *files);

@@ -61,12 +61,13 @@ static int open_image(const char *key, const char *path, char why[ENGINE_WHY])
 	return rc < 0 ? rc : fd;
 }
 
-int kvm_find_shim(char path[PATH_MAX], char why[ENGINE_WHY])
+int kvm_find_shim(const char *named, char path[PATH_MAX], char why[ENGINE_WHY])
 {
-	const char *named = getenv("VIFROST_XEN_SHIM");
 	glob_t found;
 	int rc = -ENOENT;
 
+	if (!named)
+		named = getenv("VIFROST_XEN_SHIM");
 	if (named) {
 		snprintf(path, PATH_MAX, "%s", named);
 		return 0;
@@ -121,9 +122,10 @@ int kvm_files_open(const struct engine_config *c, struct kvm_files *files, char 
 	if (c->restore)
 		return rc < 0 ? rc : take_image(c->image_fd, files, why);
 	if (rc >= 0 && pv) {
-		rc = kvm_find_shim(shim, why);
+		rc = kvm_find_shim(c->shim, shim, why);
 		if (!rc)
-			rc = files->kernel = open_image("xen-shim", shim, why);
+			rc = files->kernel = open_image(c->shim ? "pvshim_path" : "xen-shim", shim,
+							why);
 	}
 	if (rc >= 0 && c->kernel) {
 		int *fd = pv ? &files->modules[module++] : &files->kernel;

@@ -57,6 +57,9 @@ static const struct {
 	{ "bootloader", JSON_STRING, 0, 0 },
 	{ "bootloader_args", JSON_ARRAY, 0, 0 },
 	{ "cmdline", JSON_STRING, 0, 0 },
+	{ "pvshim_path", JSON_STRING, 0, 0 },
+	{ "pvshim_cmdline", JSON_STRING, 0, 0 },
+	{ "pvshim_extra", JSON_STRING, 0, 0 },
 	{ "extra", JSON_STRING, 0, 0 },
 	{ "ip", JSON_STRING, 0, 0 },
 	{ "netmask", JSON_STRING, 0, 0 },
@@ -200,6 +203,9 @@ static int read_machine(const json_t *config, struct tool_spec *spec, char why[T
 	e->ramdisk = tool_config_text(config, "ramdisk", NULL);
 	e->root = NULL;
 	e->cmdline = spec->cmdline;
+	e->shim = tool_config_text(config, "pvshim_path", NULL);
+	e->shim_cmdline = tool_config_text(config, "pvshim_cmdline", NULL);
+	e->shim_extra = tool_config_text(config, "pvshim_extra", NULL);
 	read_uuid(config, e->uuid);
 	rc = tool_cmdline(config, spec->cmdline, why);
 	if (rc || !strcmp(e->type, "hvm") || !tool_boot_wanted(config))

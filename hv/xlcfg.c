@@ -272,6 +272,12 @@ static void find_type(struct builder *b)
 			b->type = names[i].bit;
 			b->type_name = names[i].type;
 		}
+	/* A paravirtualised kernel in a PVH container: what type "pv" is here anyway. */
+	v = setting(b, "pvshim");
+	if (b->type == TYPE_PVH && v && !v->list && strtoull(v->text, NULL, 0) == 1) {
+		b->type = TYPE_PV;
+		b->type_name = "pv";
+	}
 }
 
 static void build_settings(struct builder *b)
@@ -297,6 +303,7 @@ static void build_settings(struct builder *b)
 		json_decref(value);
 	}
 	json_object_del(b->config, "builder");
+	json_object_del(b->config, "pvshim");
 	json_object_set_new(b->config, "type", json_string(b->type_name));
 }
 

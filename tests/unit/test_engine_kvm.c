@@ -322,8 +322,10 @@ static void what_is_missing(void **state)
 	assert_int_equal(kvm_check_memory(1, UINT32_MAX, why), -ENOMEM);
 	assert_non_null(strstr(why, "end other domains"));
 	setenv("VIFROST_XEN_SHIM", "/no/shim", 1);
-	assert_int_equal(kvm_find_shim(path, why), 0);
+	assert_int_equal(kvm_find_shim(NULL, path, why), 0);
 	assert_string_equal(path, "/no/shim");
+	assert_int_equal(kvm_find_shim("/their/own", path, why), 0);
+	assert_string_equal(path, "/their/own");
 	if (access("/dev/kvm", R_OK | W_OK)) {
 		assert_true(kvm_files_open(&c, &files, why) < 0);
 		assert_non_null(strstr(why, "/dev/kvm"));
