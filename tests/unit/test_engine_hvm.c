@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -74,6 +75,8 @@ static void make_process(struct fixture *f)
 	f->log = log[1];
 	f->pid = fork();
 	if (f->pid == 0) {
+		/* Also when a test fails and nobody ends it. */
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
 		pause();
 		_exit(0);
 	}
@@ -111,8 +114,11 @@ static int teardown(void **state)
 
 	engine_destroy(f->engine);
 	loop_destroy(f->loop);
-	kill(f->pid, SIGKILL);
-	waitpid(f->pid, NULL, 0);
+	/* Unless the engine has seen to it: then its number may be another's. */
+	if (waitpid(f->pid, NULL, WNOHANG) == 0) {
+		kill(f->pid, SIGKILL);
+		waitpid(f->pid, NULL, 0);
+	}
 	close(f->qemu);
 	close(f->log);
 	rmdir(f->dir);
