@@ -32,6 +32,8 @@ before=$(total)
 vxl mem-set box 96
 smaller() { [ "$(total)" -lt $((before - 20000)) ]; }
 wait_for 60 smaller
+listed_mib() { vxl list box | awk 'NR == 2 { exit !($3 >= 95 && $3 <= 96) }'; }
+wait_for 20 listed_mib
 not vxl mem-set box 161
 vxl mem-set box 128
 as_before() { [ "$(total)" -ge "$((before - 2000))" ]; }
