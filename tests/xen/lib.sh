@@ -84,7 +84,7 @@ guest_cfg() {
 }
 guest_mac() { printf '00:16:3e:00:01:%02x' "${1##*.}"; }
 
-# /run/front-initrd: the guests' initrd with vifrost-front and what it needs of the kernel, without xen-netfront.
+# /run/front-initrd: the guests' initrd with vifrost-front and what it needs of the kernel, loaded in xen-netfront's place.
 front_initrd() {
 	local root=/run/front-root module
 	mkdir -p "$root"/{bin,modules}
@@ -94,7 +94,7 @@ front_initrd() {
 		modprobe -S "$(uname -r)" --show-depends "$module" | sed -n 's/^insmod \([^ ]*\).*/\1/p' |
 			while read -r file; do
 				cp "$file" "$root/modules/"
-				basename "$file" >> "$root/modules/order"
+				basename "$file" >> "$root/modules/order.xen-netfront"
 			done
 	done
 	cp "$VM_GUEST_INITRD" /run/front-initrd
