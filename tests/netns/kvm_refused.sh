@@ -4,6 +4,7 @@
 # Guests with a kernel of their own that this host cannot run, or whose files are bad: each is told within a second
 # what is wrong, where, and what to do; and nothing is left of it: no process, node, socket, record, control group,
 # or hugepage. What is only seen where KVM works is in tests/kvm/toolstack.sh.
+# Alone: counts the host's control groups and hugepages
 # Cost: 10
 set -euo pipefail
 
