@@ -46,13 +46,13 @@ every_point() {
 		disown "${lab_pid[vifrostd]}" # or bash tells of each death
 		status=0
 		# shellcheck disable=SC2086
-		vifrost $command 2> /dev/null || status=$?
+		vifrost $command 2> /run/why || status=$?
 		if [ $status = 0 ]; then
 			kill -TERM "${lab_pid[vifrostd]}"
 			wait_for 5 process_gone "${lab_pid[vifrostd]}"
 			break
 		fi
-		wait_for 5 process_gone "${lab_pid[vifrostd]}"
+		wait_for 5 process_gone "${lab_pid[vifrostd]}" || fail "point $n: refused, and not killed: $(cat /run/why)"
 		daemon_start vifrostd
 		dump > /run/now
 		if cmp -s /run/now "$before"; then
