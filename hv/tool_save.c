@@ -162,6 +162,7 @@ static void written(void *arg, int rc)
 	struct tool_save *s = arg;
 	struct tool_domain *d = s->tool ? tool_find(s->tool, s->domid) : NULL;
 	enum save_after after = s->after;
+	struct rpc_call *call;
 
 	if (!s->tool) {
 		if (s->to_file)
@@ -186,9 +187,17 @@ static void written(void *arg, int rc)
 		resume(s);
 		return;
 	}
+	if (after != AFTER_DESTROY) {
+		finish(s, 0, NULL);
+		return;
+	}
+	/* Who asked may restore it at once: its name is free when the answer comes. */
+	call = s->call;
+	s->call = NULL;
 	finish(s, 0, NULL);
-	if (after == AFTER_DESTROY)
-		tool_domain_destroy(d, false);
+	if (call)
+		tool_domain_wait(d, false, call);
+	tool_domain_destroy(d, false);
 }
 
 /* It is suspended. */
