@@ -4,7 +4,7 @@
 # and before the guests of /etc/xen/auto. Once a bridge, once Open vSwitch on the kernel's datapath; between lie a power
 # cut in the middle of an apply, one at its end, a policy file that is none, and all kinds of children.
 # Timeout: 900
-# Cost: 120
+# Cost: 300
 # shellcheck source=tests/xen/lib.sh
 . "$(dirname "$0")/lib.sh"
 [ "$(id -u)" = 0 ] || skip "needs root"

@@ -5,7 +5,7 @@
 #
 #	gpv (2 vCPUs), gpvh ==== xenbr0 ---- lan0 ==== wan0 (namespace "lan")
 #	gpv's eth1 (MTU 9000), eth2 (rate) ==== jumbo
-# Cost: 135
+# Cost: 200
 # shellcheck source=tests/xen/lib.sh
 . "$(dirname "$0")/lib.sh"
 xen_begin "$@"
