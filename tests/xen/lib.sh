@@ -108,7 +108,7 @@ guest() {
 	xl create "/run/$1.cfg" > "$XEN_LOG/xl-create-$1.log" 2>&1 || { cat "$XEN_LOG/xl-create-$1.log"; return 1; }
 	guest_up "$1"
 }
-guest_up() { wait_for 60 guest_answers "$1"; }
+guest_up() { wait_for 150 guest_answers "$1"; }
 guest_answers() { [ -n "$(xs "/local/domain/$(domid "$1")/data/rc")" ]; }
 
 # in_guest NAME COMMAND...: a shell command there; its output and its exit status, 124 when it takes over 60 s.
