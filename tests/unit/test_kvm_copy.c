@@ -44,10 +44,10 @@ void vk_dirty_stop(struct vk_vm *vm)
 	kvm.stops++;
 }
 
+/* Of RAM alone, which @bits has room for. */
 int vk_dirty_get(struct vk_vm *vm, uint64_t *bits)
 {
-	(void)vm;
-	for (size_t i = 0; i < NR_WORDS; i++)
+	for (size_t i = 0; i < vm->dom->ram / VK_PAGE / 64; i++)
 		bits[i] |= kvm.noted[i];
 	return kvm.fail;
 }
