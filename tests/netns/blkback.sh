@@ -37,7 +37,7 @@ refused() {
 
 echo "a raw file: what is written is in it, and stays"
 vxl block-attach disks phy:$images/raw.img,xvda,w
-vxl block-list disks | grep -q "^51712 0 .* /local/domain/0/backend/vbd/$domid/51712" || fail "not listed"
+vxl block-list disks | grep "^51712 0 .* /local/domain/0/backend/vbd/$domid/51712" > /dev/null || fail "not listed"
 front 51712 size 131072 write 0 64 7 write 131064 1 9 flush read 0 64 7 read 131064 1 9 read 512 8 0 \
 	fails write 131072 1 1 fails read 131068 1 1
 front 51712 read 0 64 7 write 8192 32 7 discard 0 256 read 0 32 0 read 256 32 7 hammer 300 5
