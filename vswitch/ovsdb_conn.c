@@ -24,10 +24,16 @@
 
 #define CONNECT_AGAIN_MS 5
 
+static bool other_end_gone(int error)
+{
+	return error == EOF || error == ECONNREFUSED || error == ECONNRESET || error == EPIPE;
+}
+
 static int conn_fail(const struct ovs_conn *c, int error)
 {
 	return ovs_fail(error == ENOMEM ? -ENOMEM : -EIO, c->why, "OpenFlow of %s: %.80s",
-			c->bridge, error == EOF ? "ovs-vswitchd is gone" : strerror(error));
+			c->bridge,
+			other_end_gone(error) ? "ovs-vswitchd is gone" : strerror(error));
 }
 
 static int conn_wait(struct ovs_conn *c, enum vconn_wait_type type)
