@@ -13,7 +13,6 @@ ip addr flush dev lan0
 daemon_start vifrost-hvd
 daemon_start vifrost-netback
 
-not() { ! "$@"; }
 # $1: the uplink.
 bridge() { netback_rpc fast.apply "{\"networks\":{\"xenbr0\":{\"mode\":\"bridge\",\"segment\":true,\"uplink\":$1}}}" > /run/answer; }
 kind() { netback_rpc fast.status | jq -r '.result.networks.xenbr0.uplink.kind'; }

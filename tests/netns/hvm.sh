@@ -87,7 +87,6 @@ has_all_lines() { [ "$(timeout 5 socat -u TCP:10.9.0.63:99 - | md5sum)" = "$(seq
 hvm_ping() { in_hvm "$1" ping -c 1 -W 1 "$2" > /dev/null; }
 lan_ping() { in_lan ping -c 1 -W 1 "$1" > /dev/null; }
 gone() { not vxl domid "$1" 2> /dev/null; }
-not() { if "$@"; then return 1; fi; }
 came_back() { local id; id=$(vxl domid "$1" 2> /dev/null) && [ "$id" != "$2" ]; }
 # QEMU's status $2 in guest $1's process.
 qemu_status() { sed -n "s/^$2:[[:space:]]*//p" "/proc/$(guest_pid "$1")/status"; }

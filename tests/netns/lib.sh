@@ -17,6 +17,9 @@ TEST_POLICY=$TEST_SOURCE/configs/policies/bridge.yaml
 
 skip() { echo "$*"; exit 77; }
 
+# "! COMMAND" alone never ends a test.
+not() { ! "$@"; }
+
 # Until no address of this host is tentative.
 addresses_settle() { sleep 1 && wait_for 10 no_tentative; }
 no_tentative() { [ -z "$(ip -6 addr show tentative)" ]; }
