@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "hv/cgroup.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <mntent.h>
@@ -261,6 +262,33 @@ int cgroups_remove(const struct cgroups *g, uint16_t domid)
 			rc = -EBUSY;
 	}
 	return rc;
+}
+
+static void each_domain_of(const char *dir, const char *instance,
+			   void (*fn)(void *arg, uint16_t domid), void *arg)
+{
+	DIR *groups = opendir(dir);
+	const struct dirent *entry;
+	char owner[sizeof(((struct cgroups *)0)->instance)];
+	unsigned int domid;
+	int used;
+
+	while (groups && (entry = readdir(groups))) {
+		used = 0;
+		if (sscanf(entry->d_name, "vifrost-%15[0-9a-f]-%5u%n", owner, &domid, &used) == 2 &&
+		    !entry->d_name[used] && !strcmp(owner, instance) && domid <= UINT16_MAX)
+			fn(arg, (uint16_t)domid);
+	}
+	if (groups)
+		closedir(groups);
+}
+
+void cgroups_for_each_domain(const struct cgroups *g, void (*fn)(void *arg, uint16_t domid),
+			     void *arg)
+{
+	for (int job = 0; job < CGROUP_NR_JOBS; job++)
+		if (job_there(g, job) && !same_as_earlier(g, job))
+			each_domain_of(g->jobs[job].dir, g->instance, fn, arg);
 }
 
 int cgroups_freeze(const struct cgroups *g, uint16_t domid, bool frozen)

@@ -55,6 +55,9 @@ int cgroups_create(const struct cgroups *g, uint16_t domid, const struct cgroup_
 void cgroup_join_close(struct cgroup_join *join);
 /* -EBUSY: some process is not quite gone. */
 int cgroups_remove(const struct cgroups *g, uint16_t domid);
+/* Calls @fn for every domain that has a group here, once for each hierarchy. */
+void cgroups_for_each_domain(const struct cgroups *g, void (*fn)(void *arg, uint16_t domid),
+			     void *arg);
 
 /* -ENOTSUP: no hierarchy for it. */
 int cgroups_freeze(const struct cgroups *g, uint16_t domid, bool frozen);

@@ -389,10 +389,7 @@ int engine_domain_destroy(struct engine *e, uint16_t domid)
 	engine_domain_unkeep(e, domid);
 	engine_domain_free(d);
 	core_domain_destroy(e->params.core, domid);
-	if (cgroups_remove(&e->cgroups, domid) < 0 &&
-	    e->nr_unswept < sizeof(e->unswept) / sizeof(e->unswept[0])) {
-		e->unswept[e->nr_unswept++] = domid;
-		loop_timer_set(&e->sweep, ENGINE_SWEEP_MS, 0);
-	}
+	if (cgroups_remove(&e->cgroups, domid) < 0)
+		engine_sweep_later(e, domid);
 	return 0;
 }

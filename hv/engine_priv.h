@@ -160,6 +160,8 @@ int engine_domain_map_launch(struct engine_domain *d);
 int engine_domain_watch(struct engine_domain *d);
 /* Forget it here; processes, kept descriptors and control groups stay. */
 void engine_domain_free(struct engine_domain *d);
+/* Its control groups are taken away when their last process is gone. */
+void engine_sweep_later(struct engine *e, uint16_t domid);
 void engine_domain_keep(struct engine_domain *d);
 void engine_domain_unkeep(struct engine *engine, uint16_t domid);
 /* The slot of a descriptor kept under @name, behind "e<domid>."; NULL: none. */

@@ -25,6 +25,23 @@ static void sweep(void *arg)
 		loop_timer_set(&e->sweep, ENGINE_SWEEP_MS, 0);
 }
 
+void engine_sweep_later(struct engine *e, uint16_t domid)
+{
+	if (e->nr_unswept == sizeof(e->unswept) / sizeof(e->unswept[0]))
+		return;
+	e->unswept[e->nr_unswept++] = domid;
+	loop_timer_set(&e->sweep, ENGINE_SWEEP_MS, 0);
+}
+
+/* What our predecessor had no time to sweep. */
+static void sweep_stray(void *arg, uint16_t domid)
+{
+	struct engine *e = arg;
+
+	if (!engine_find(e, domid) && cgroups_remove(&e->cgroups, domid) < 0)
+		engine_sweep_later(e, domid);
+}
+
 int engine_create(const struct engine_params *params, struct engine **engine_out)
 {
 	struct engine *e = calloc(1, sizeof(*e));
@@ -150,5 +167,6 @@ void engine_restore_done(struct engine *e)
 		if (!engine_find(e, domid))
 			core_domain_destroy(e->params.core, domid);
 	}
+	cgroups_for_each_domain(&e->cgroups, sweep_stray, e);
 	xs_server_drop_dead(e->params.xenstore);
 }

@@ -389,6 +389,9 @@ create=$!
 wait_for 5 vxl domid slow > /dev/null
 slow=$(guest_pid slow)
 daemon_stop vifrost-hvd KILL
+# A group that it had no time to take away.
+group=$(lab_cgroups "$VIFROST_LAB" | head -n 1)
+mkdir "${group%-*}-900"
 daemon_start vifrost-hvd
 not wait $create
 wait_for 5 gone slow
