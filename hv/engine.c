@@ -161,6 +161,13 @@ static int make_domain(struct engine *e, uint16_t domid, const struct engine_con
 	return 0;
 }
 
+bool engine_await(struct engine *e, const char *type, void (*ready)(void *arg, int rc), void *arg)
+{
+	const struct engine_ops *ops = engine_ops_find(type);
+
+	return ops && ops->asks_kvm && kvm_device_await(&e->kvm, ready, arg);
+}
+
 int engine_domain_create(struct engine *e, const struct engine_config *c, uint16_t *domid_out,
 			 char why[ENGINE_WHY])
 {

@@ -117,6 +117,13 @@ struct engine_hooks {
 
 void engine_set_hooks(struct engine *engine, const struct engine_hooks *hooks);
 
+/*
+ * Before the first domain of @type is made, something about the host may have to be found out. Return: true: it
+ * is being, and @ready is called once, from the loop, with 0, or with -ECANCELED at the engine's end;
+ * false: it is known. Whoever does not ask may have to wait in engine_domain_create().
+ */
+bool engine_await(struct engine *engine, const char *type, void (*ready)(void *arg, int rc),
+		  void *arg);
 int engine_domain_create(struct engine *engine, const struct engine_config *config,
 			 uint16_t *domid_out, char why[ENGINE_WHY]);
 /* @config: as at its creation. Return: 0; 1: it goes on, started() will follow; -errno. */

@@ -22,9 +22,8 @@ static int check(struct engine *e, const struct engine_config *c, char why[ENGIN
 	struct hvm_args args;
 	int rc;
 
-	(void)e;
 	/* The longest number, so that the names of the TAPs are checked for good. */
-	rc = hvm_build_args(c->config, "/dev/pts/0", 0, false, &args, why);
+	rc = hvm_build_args(e, c->config, "/dev/pts/0", 0, false, &args, why);
 	for (unsigned int i = 0; !rc && i < args.nr_files; i++) {
 		int fd = hvm_open_file(args.files[i].path, args.files[i].writable, why);
 
@@ -114,6 +113,7 @@ const struct engine_ops engine_hvm = {
 		 PART_BIT(PART_FIRST),
 	.nr_pids = HVM_NR_PIDS,
 	.overhead_mib = HVM_OVERHEAD_MIB,
+	.asks_kvm = true,
 	.check = check,
 	.prepare = prepare,
 	.start = hvm_engine_start,

@@ -54,9 +54,9 @@ struct hvm_domain {
 };
 
 /* engine_hvm_start.c: QEMU's process, until what it is made of is there. */
-bool hvm_has_kvm(void);
-int hvm_build_args(const json_t *config, const char *tty, uint16_t domid, bool paused,
-		   struct hvm_args *args, char why[ENGINE_WHY]);
+bool hvm_has_kvm(struct engine *e);
+int hvm_build_args(struct engine *e, const json_t *config, const char *tty, uint16_t domid,
+		   bool paused, struct hvm_args *args, char why[ENGINE_WHY]);
 /* As engine_ops has them. */
 int hvm_engine_start(struct engine_domain *d, const struct engine_config *c,
 		     const struct cgroup_join *join, bool paused, char why[ENGINE_WHY]);

@@ -32,9 +32,9 @@ static void vhost_path(const struct engine_domain *d, unsigned int devid, char p
 }
 
 /* Without KVM, QEMU 7.2 dies of a vhost-user card that has MSI-X. */
-static json_t *plain_virtio(json_t *device)
+static json_t *plain_virtio(const struct hvm_domain *h, json_t *device)
 {
-	if (device && !hvm_has_kvm())
+	if (device && !hvm_has_kvm(h->d->engine))
 		json_object_set_new(device, "vectors", json_integer(0));
 	return device;
 }
@@ -51,8 +51,8 @@ static int add_device(struct hvm_domain *h, const struct hvm_nic *nic, qmp_reply
 			   net, "mac", nic->mac[0] ? nic->mac : NULL, "romfile", "");
 	if (device && nic->mtu && nic->vnet_hdr)
 		json_object_set_new(device, "host_mtu", json_integer(nic->mtu));
-	return qmp_call(h->qmp, "device_add", nic->vhost ? plain_virtio(device) : device, -1, reply,
-			arg);
+	return qmp_call(h->qmp, "device_add", nic->vhost ? plain_virtio(h, device) : device, -1,
+			reply, arg);
 }
 
 /* Should vifrost-netback never listen, the domain does not run, and "vxl network-list" says why. */

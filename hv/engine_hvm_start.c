@@ -12,25 +12,21 @@
 #include <unistd.h>
 
 #include "hv/engine_hvm.h"
-#include "hv/kvm/probe.h"
 
 #define HVM_START_MS 20000 /* a busy machine, and a ramdisk of a GiB */
 
 /* KVM is taken where it is known to run any kernel; everything else QEMU's translator does anywhere. */
-bool hvm_has_kvm(void)
+bool hvm_has_kvm(struct engine *e)
 {
-	static int known = 1;
 	char why[KVM_PROBE_WHY];
 
-	if (known > 0)
-		known = kvm_probe("/dev/kvm", why);
-	return known == 0;
+	return kvm_device_check(&e->kvm, why) == 0;
 }
 
-int hvm_build_args(const json_t *config, const char *tty, uint16_t domid, bool paused,
-		   struct hvm_args *args, char why[ENGINE_WHY])
+int hvm_build_args(struct engine *e, const json_t *config, const char *tty, uint16_t domid,
+		   bool paused, struct hvm_args *args, char why[ENGINE_WHY])
 {
-	struct hvm_host host = { hvm_has_kvm(), domid, tty, hvm_is_block_device };
+	struct hvm_host host = { hvm_has_kvm(e), domid, tty, hvm_is_block_device };
 
 	return hvm_args_build(config, &host, paused, args, why);
 }
@@ -197,7 +193,7 @@ int hvm_engine_start(struct engine_domain *d, const struct engine_config *c,
 	(void)c;
 	if (!config)
 		return -ENOMEM;
-	rc = hvm_build_args(config, l->tty, d->domid, paused, &args, why);
+	rc = hvm_build_args(d->engine, config, l->tty, d->domid, paused, &args, why);
 	if (!rc)
 		rc = run(d, &args, join, paused, why);
 	hvm_args_fini(&args);

@@ -99,7 +99,7 @@ static int check(struct engine *e, const struct engine_config *c, char why[ENGIN
 	if (rc < 0)
 		return rc;
 	kvm_files_close(&files);
-	rc = kvm_check_device(why);
+	rc = kvm_device_check(&e->kvm, why);
 	if (!rc && e->runner_fd < 0)
 		rc = e->runner_fd = engine_open_beside("vifrost-kvm", why);
 	return rc < 0 ? rc : 0;
@@ -224,7 +224,7 @@ static unsigned int end_reason(struct engine_domain *d)
 		.type = type_, .launch_size = KVM_LAUNCH_SIZE,                                     \
 		.needs = PART_BIT(PART_LAUNCH) | PART_BIT(PART_SOCKET) | PART_BIT(PART_FIRST) |    \
 			 PART_BIT(PART_CONTROL),                                                   \
-		.nr_pids = 2 * KVM_LAUNCH_MAX_VCPUS, .own_kernel = true,                           \
+		.nr_pids = 2 * KVM_LAUNCH_MAX_VCPUS, .asks_kvm = true, .own_kernel = true,         \
 		.overhead_mib = OVERHEAD_MIB, .span_mib = span_mib, .check = check,                \
 		.prepare = prepare, .start = start, .pause = set_paused, .shutdown = shut_down,    \
 		.memory_mib = memory_now, .set_cpus = kvm_set_cpus, .vcpu = kvm_vcpu,              \

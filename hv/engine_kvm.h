@@ -18,8 +18,6 @@ int kvm_find_shim(const char *named, char path[PATH_MAX], char why[ENGINE_WHY]);
 /* Whether the files that @c names can be had, and this host can run it. */
 int kvm_files_open(const struct engine_config *c, struct kvm_files *files, char why[ENGINE_WHY]);
 void kvm_files_close(struct kvm_files *files);
-/* Whether KVM runs kernels as they are: asked once, as it stays so until the host boots again. -errno with @why. */
-int kvm_check_device(char why[ENGINE_WHY]);
 /* -ENOMEM with @why: the host has less than @mib that nobody needs, and @promised that others will. */
 int kvm_check_memory(unsigned int mib, uint64_t promised, char why[ENGINE_WHY]);
 

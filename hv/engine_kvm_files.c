@@ -10,9 +10,7 @@
 #include <unistd.h>
 
 #include "hv/engine_kvm.h"
-#include "hv/kvm/probe.h"
 
-#define KVM_DEVICE   "/dev/kvm"
 #define SHIM_PATTERN "/usr/lib/xen-*/boot/xen-shim"
 
 static const struct {
@@ -137,20 +135,6 @@ int kvm_files_open(const struct engine_config *c, struct kvm_files *files, char 
 	if (rc < 0)
 		kvm_files_close(files);
 	return rc < 0 ? rc : 0;
-}
-
-int kvm_check_device(char why[ENGINE_WHY])
-{
-	static char answer[KVM_PROBE_WHY];
-	static bool is_known;
-	static int result;
-
-	if (!is_known)
-		result = kvm_probe(KVM_DEVICE, answer);
-	/* One in which time ran out may be better when the host has less to do. */
-	is_known = result != -ETIMEDOUT;
-	snprintf(why, ENGINE_WHY, "%.*s", ENGINE_WHY - 1, answer);
-	return result;
 }
 
 int kvm_check_memory(unsigned int mib, uint64_t promised, char why[ENGINE_WHY])

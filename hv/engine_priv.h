@@ -12,6 +12,7 @@
 #include "hv/console.h"
 #include "hv/console_ring.h"
 #include "hv/engine_host.h"
+#include "hv/engine_kvm_device.h"
 #include "hv/engine_ns.h"
 
 #define ENGINE_RECORD_MAGIC 0x32454556u
@@ -89,6 +90,7 @@ struct engine_ops {
 	unsigned int nr_pids;
 	unsigned int overhead_mib; /* of memory, over the guest's own */
 	bool shares_cpus; /* its vCPUs are so many CPUs' worth of time; else threads of their own */
+	bool asks_kvm;	  /* whether /dev/kvm runs kernels is to be known before it is checked */
 	bool own_kernel;  /* with a console ring, acting on control/shutdown in xenstore */
 	/* Memory of the core's domain; NULL: what the config says. */
 	unsigned int (*span_mib)(const struct engine_config *c);
@@ -142,6 +144,7 @@ struct engine {
 	struct cgroups cgroups;
 	struct ns_programs programs;
 	bool programs_open;
+	struct kvm_device kvm;
 	int runner_fd; /* vifrost-kvm, to be executed; -1: not opened yet */
 	struct engine_domain *domains[32768];
 	/* Control groups that were still busy when their domain was forgotten. */

@@ -56,7 +56,10 @@ int engine_create(const struct engine_params *params, struct engine **engine_out
 	rundir_file(e->console_dir, e->rundir, "console");
 	cgroups_init(&e->cgroups, e->rundir);
 	rc = loop_timer_add(params->loop, &e->sweep, sweep, e);
+	if (!rc)
+		rc = kvm_device_init(&e->kvm, params->loop, KVM_DEVICE);
 	if (rc < 0) {
+		loop_timer_del(&e->sweep);
 		free(e);
 		return rc;
 	}
@@ -72,6 +75,7 @@ void engine_destroy(struct engine *e)
 		if (e->domains[i])
 			engine_domain_free(e->domains[i]);
 	loop_timer_del(&e->sweep);
+	kvm_device_fini(&e->kvm);
 	ns_programs_close(&e->programs);
 	if (e->runner_fd >= 0)
 		close(e->runner_fd);
@@ -147,6 +151,8 @@ static bool restore_domain(struct engine_domain *d)
 {
 	if (!is_whole(d) || engine_domain_console(d, true, NULL) < 0)
 		return false;
+	if (d->ops->own_kernel)
+		kvm_device_works(&d->engine->kvm);
 	if (d->ops->look && d->record->state != ENGINE_CREATED)
 		d->ops->look(d);
 	return engine_domain_introduce(d, true) == 0 && watch_again(d) == 0;

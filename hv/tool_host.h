@@ -41,6 +41,9 @@ struct tool_host_info {
 
 /* Let xenstore serve the domains that are there already. */
 int tool_host_restore(struct tool_host *h);
+/* As engine_await(). */
+bool tool_host_await(struct tool_host *h, const char *type, void (*ready)(void *arg, int rc),
+		     void *arg);
 /* A domain with memory and a store ring that is served; nothing runs. -EOPNOTSUPP: no such engine. */
 int tool_host_create(struct tool_host *h, const struct engine_config *config, uint16_t *domid_out,
 		     char why[ENGINE_WHY]);

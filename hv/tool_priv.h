@@ -278,6 +278,9 @@ void tool_record_forget_start(struct tool *tool);
 struct tool_domain *tool_rpc_domain(struct tool *tool, struct rpc_call *call);
 /* The same, of a domain that is not about to go. */
 struct tool_domain *tool_rpc_live(struct tool *tool, struct rpc_call *call);
+/* True: the call waits until a domain of @type can be made, or refused, without delay; @method then follows. */
+bool tool_rpc_await(struct tool *tool, const char *type, struct rpc_call *call,
+		    void (*method)(void *arg, struct rpc_call *call));
 /* @why: NULL or "": what -errno @rc means. */
 void tool_rpc_answer(struct rpc_call *call, int rc, const char *why);
 

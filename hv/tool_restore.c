@@ -68,6 +68,9 @@ void tool_restore_restore(void *arg, struct rpc_call *call)
 		rpc_fail(call, "invalid", "'config' is missing, allowed: what an xl.cfg gives");
 		return;
 	}
+	/* The only type that is restored. */
+	if (tool_rpc_await(arg, "pvh", call, tool_restore_restore))
+		return;
 	fd = open_saved(path, stream, &config, why);
 	if (fd < 0) {
 		tool_rpc_answer(call, fd, why);

@@ -69,6 +69,38 @@ void tool_rpc_answer(struct rpc_call *call, int rc, const char *why)
 	rpc_fail(call, code, "%s", why && *why ? why : strerror(-rc));
 }
 
+/* A call that waits for what is found out about the host. */
+struct tool_waiting {
+	void *tool;
+	struct rpc_call *call;
+	void (*method)(void *arg, struct rpc_call *call);
+};
+
+static void found_out(void *arg, int rc)
+{
+	struct tool_waiting w = *(struct tool_waiting *)arg;
+
+	free(arg);
+	if (rc)
+		rpc_fail(w.call, "gone", "the daemon ends");
+	else
+		w.method(w.tool, w.call);
+}
+
+bool tool_rpc_await(struct tool *tool, const char *type, struct rpc_call *call,
+		    void (*method)(void *arg, struct rpc_call *call))
+{
+	struct tool_waiting *w = malloc(sizeof(*w));
+
+	if (!w)
+		return false;
+	*w = (struct tool_waiting){ tool, call, method };
+	if (tool_host_await(&tool->host, type, found_out, w))
+		return true;
+	free(w);
+	return false;
+}
+
 static void domain_create(void *arg, struct rpc_call *call)
 {
 	json_t *params = rpc_params(call), *config = json_object_get(params, "config");
@@ -81,6 +113,8 @@ static void domain_create(void *arg, struct rpc_call *call)
 		rpc_fail(call, "invalid", "'config' is missing, allowed: what an xl.cfg gives");
 		return;
 	}
+	if (tool_rpc_await(arg, tool_config_text(config, "type", "pv"), call, domain_create))
+		return;
 	rc = tool_domain_create(arg, config, paused, &d, why);
 	if (rc < 0)
 		tool_rpc_answer(call, rc, why);

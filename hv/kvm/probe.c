@@ -10,12 +10,15 @@
 #include <linux/kvm.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/time.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -141,41 +144,19 @@ static int try_kvm(int kvm, const char **what)
 	return run(vcpu, shared);
 }
 
+/* Its own time ends it, not the clock's: others may have the machine's. Nor does it outlive who asked. */
 static void child(int kvm, int report_fd)
 {
+	const struct itimerval most = { .it_value.tv_usec = KVM_PROBE_CPU_MS * 1000 };
 	struct report report = { 0 };
-	const char *what;
+	const char *what = "set-up";
 
-	report.rc = try_kvm(kvm, &what);
+	signal(SIGPROF, SIG_DFL);
+	report.rc = prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 || setitimer(ITIMER_PROF, &most, NULL) < 0
+			    ? -errno
+			    : try_kvm(kvm, &what);
 	snprintf(report.what, sizeof(report.what), "%s", what);
 	_exit(write(report_fd, &report, sizeof(report)) == (ssize_t)sizeof(report) ? 0 : 1);
-}
-
-static int ask(int kvm, struct report *report)
-{
-	struct pollfd pfd;
-	int fds[2], rc;
-	pid_t pid;
-
-	if (pipe2(fds, O_CLOEXEC) < 0)
-		return -errno;
-	pid = fork();
-	if (pid == 0)
-		child(kvm, fds[1]);
-	rc = pid < 0 ? -errno : 0;
-	close(fds[1]);
-	if (!rc) {
-		pfd = (struct pollfd){ .fd = fds[0], .events = POLLIN };
-		if (poll(&pfd, 1, KVM_PROBE_MS) <= 0)
-			rc = -ETIMEDOUT;
-		else if (read(fds[0], report, sizeof(*report)) != (ssize_t)sizeof(*report))
-			rc = -ENODEV;
-		kill(pid, SIGKILL);
-		while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
-			;
-	}
-	close(fds[0]);
-	return rc;
 }
 
 static int explain_open(const char *path, int error, char *why)
@@ -191,11 +172,11 @@ static int explain_open(const char *path, int error, char *why)
 	return -error;
 }
 
-int kvm_probe(const char *path, char why[KVM_PROBE_WHY])
+int kvm_probe_start(struct kvm_probe *p, const char *path, char why[KVM_PROBE_WHY])
 {
-	int kvm = open(path, O_RDWR | O_CLOEXEC), rc;
-	struct report report = { 0 };
+	int kvm = open(path, O_RDWR | O_CLOEXEC), fds[2], rc = 0;
 
+	*p = (struct kvm_probe){ .path = path, .fd = -1 };
 	why[0] = '\0';
 	if (kvm < 0)
 		return explain_open(path, errno, why);
@@ -203,17 +184,79 @@ int kvm_probe(const char *path, char why[KVM_PROBE_WHY])
 		close(kvm);
 		return explain_open(path, ENODEV, why);
 	}
-	rc = ask(kvm, &report);
+	if (pipe2(fds, O_CLOEXEC) < 0) {
+		rc = -errno;
+	} else {
+		p->pid = fork();
+		if (p->pid == 0)
+			child(kvm, fds[1]);
+		rc = p->pid < 0 ? -errno : 0;
+		close(fds[1]);
+		p->fd = fds[0];
+	}
 	close(kvm);
-	if (!rc)
-		rc = report.rc;
-	if (rc == -ENODEV || rc == -ETIMEDOUT)
+	if (rc) {
+		kvm_probe_drop(p);
+		snprintf(why, KVM_PROBE_WHY, "%s cannot be tried: %s", path, strerror(-rc));
+	}
+	return rc;
+}
+
+/* Return: how it ended, of waitpid(). */
+static int reap(struct kvm_probe *p)
+{
+	int status = 0;
+
+	if (p->pid > 0) {
+		kill(p->pid, SIGKILL);
+		while (waitpid(p->pid, &status, 0) < 0 && errno == EINTR)
+			;
+	}
+	if (p->fd >= 0)
+		close(p->fd);
+	p->pid = 0;
+	p->fd = -1;
+	return status;
+}
+
+void kvm_probe_drop(struct kvm_probe *p)
+{
+	reap(p);
+}
+
+static int take_answer(struct kvm_probe *p, int timeout_ms, struct report *report)
+{
+	struct pollfd pfd = { .fd = p->fd, .events = POLLIN };
+	bool late = poll(&pfd, 1, timeout_ms) <= 0;
+	bool whole = !late && read(p->fd, report, sizeof(*report)) == (ssize_t)sizeof(*report);
+	int status = reap(p);
+
+	if (whole)
+		return report->rc;
+	if (late)
+		return -EAGAIN;
+	return WIFSIGNALED(status) && WTERMSIG(status) == SIGPROF ? -ETIMEDOUT : -ENODEV;
+}
+
+int kvm_probe_end(struct kvm_probe *p, int timeout_ms, char why[KVM_PROBE_WHY])
+{
+	struct report report = { 0 };
+	int rc = take_answer(p, timeout_ms, &report);
+
+	why[0] = '\0';
+	if (rc == -EAGAIN)
+		snprintf(
+			why, KVM_PROBE_WHY,
+			"%s has not been tried out within %d s: this host has too much to do; try again "
+			"when it has less",
+			p->path, KVM_PROBE_MS / 1000);
+	else if (rc == -ENODEV || rc == -ETIMEDOUT)
 		snprintf(
 			why, KVM_PROBE_WHY,
 			"%s runs no kernels as they are: it interprets them%s. Use a host with VT-x or AMD-V (in a virtual "
 			"machine: nested virtualization on); type=\"hvm\" is emulated here, type=\"ns\" needs none",
-			path, rc == -ETIMEDOUT ? ", too slowly" : "");
+			p->path, rc == -ETIMEDOUT ? ", too slowly" : "");
 	else if (rc)
-		snprintf(why, KVM_PROBE_WHY, "%s: %s: %s", path, report.what, strerror(-rc));
+		snprintf(why, KVM_PROBE_WHY, "%s: %s: %s", p->path, report.what, strerror(-rc));
 	return rc;
 }

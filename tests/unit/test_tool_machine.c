@@ -100,6 +100,37 @@ static void starts_in_its_own_time(void **state)
 	assert_null(tool_find(f->tool, 2));
 }
 
+/* What is to be found out about the host first keeps nobody else waiting. */
+static void waits_for_the_host(void **state)
+{
+	struct fixture *f = *state;
+	struct call c;
+	json_t *list;
+
+	f->engine.finding_out = true;
+	call_begin(f, &c, "domain.create", json_pack("{s:o}", "config", config_of(LINUX)));
+	for (int i = 0; i < 300 && !f->engine.ready; i++)
+		assert_false(call_turn(f, &c, 50));
+	assert_int_equal(f->engine.last, 0);
+	list = call(f, "domain.list", NULL);
+	assert_int_equal(json_array_size(list), 1);
+	json_decref(list);
+	f->engine.finding_out = false;
+	f->engine.ready(f->engine.ready_arg, 0);
+	assert_int_equal(f->engine.last, 1);
+	tool_domain_started(f->tool, 1, NULL);
+	json_decref(call_finish(f, &c, 0));
+
+	/* The daemon ends meanwhile. */
+	f->engine.finding_out = true;
+	f->engine.ready = NULL;
+	call_begin(f, &c, "domain.restore", json_pack("{s:s}", "path", "/nowhere"));
+	for (int i = 0; i < 300 && !f->engine.ready; i++)
+		assert_false(call_turn(f, &c, 50));
+	f->engine.ready(f->engine.ready_arg, -ECANCELED);
+	json_decref(call_finish(f, &c, -EREMOTEIO));
+}
+
 static void is_asked_by_xenstore(void **state)
 {
 	struct fixture *f = *state;
@@ -404,11 +435,17 @@ static void command_lines(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(starts_in_its_own_time), TEST(is_asked_by_xenstore),
-		TEST(is_ended_when_forced),   TEST(is_ended_when_forced_by_the_successor),
-		TEST(vcpus_and_memory),	      TEST(keys_and_triggers),
-		TEST(crash_is_dumped),	      TEST(dump_by_wish),
-		TEST(a_suspended_one_stays),  cmocka_unit_test(command_lines),
+		TEST(starts_in_its_own_time),
+		TEST(waits_for_the_host),
+		TEST(is_asked_by_xenstore),
+		TEST(is_ended_when_forced),
+		TEST(is_ended_when_forced_by_the_successor),
+		TEST(vcpus_and_memory),
+		TEST(keys_and_triggers),
+		TEST(crash_is_dumped),
+		TEST(dump_by_wish),
+		TEST(a_suspended_one_stays),
+		cmocka_unit_test(command_lines),
 	};
 
 	log_init("test", LOG_LEVEL_ERR);

@@ -28,6 +28,15 @@ int tool_host_restore(struct tool_host *h)
 	return 0;
 }
 
+bool tool_host_await(struct tool_host *h, const char *type, void (*ready)(void *arg, int rc),
+		     void *arg)
+{
+	(void)type;
+	h->engine->ready = ready;
+	h->engine->ready_arg = arg;
+	return h->engine->finding_out;
+}
+
 int tool_host_create(struct tool_host *h, const struct engine_config *config, uint16_t *domid_out,
 		     char why[ENGINE_WHY])
 {

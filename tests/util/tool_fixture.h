@@ -40,6 +40,9 @@ struct engine {
 	struct fake_domain domains[FAKE_DOMAINS];
 	uint16_t last;
 	int fail_create, fail_start, fail_pause, fail_ask, fail_nic; /* -errno */
+	bool finding_out; /* whoever asks waits; the last one's to be called */
+	void (*ready)(void *arg, int rc);
+	void *ready_arg;
 	bool slow_pause; /* vCPUs do not stand still at once */
 };
 
