@@ -233,6 +233,14 @@ int engine_nic_attach(struct engine *engine, uint16_t domid, const struct json_t
 /* Ask the guest to let go of a card. @done: as above, when it has; its link is then gone. */
 int engine_nic_detach(struct engine *engine, uint16_t domid, unsigned int devid,
 		      void (*done)(void *arg, const char *error), void *arg);
+/*
+ * As engine_nic_attach() and engine_nic_detach(), a disk. What the guest does not let go of it keeps; detached, its
+ * image is closed.
+ */
+int engine_disk_attach(struct engine *engine, uint16_t domid, const struct json_t *disk,
+		       void (*done)(void *arg, const char *error), void *arg, char why[ENGINE_WHY]);
+int engine_disk_detach(struct engine *engine, uint16_t domid, const struct json_t *disk,
+		       void (*done)(void *arg, const char *error), void *arg, char why[ENGINE_WHY]);
 /* Its link is taken away, whatever the guest holds; one that is waited for is done with. */
 void engine_nic_cut(struct engine *engine, uint16_t domid, unsigned int devid);
 

@@ -25,10 +25,21 @@ struct hvm_launch {
 	char config[HVM_CONFIG_MAX];
 };
 
-/* A card that is being taken out. */
+/* What is made by a few calls: told once, of the first that failed, when the last is answered. */
+struct hvm_batch {
+	struct hvm_domain *h;
+	char id[32];		/* of the device */
+	unsigned int nr_calls;	/* unanswered; it lives until there are none */
+	bool over;		/* told, or never to be */
+	char error[ENGINE_WHY]; /* the first */
+	void (*done)(void *arg, const char *error);
+	void *arg;
+};
+
+/* A device that is being taken out. */
 struct hvm_unplug {
 	struct hvm_domain *h;
-	unsigned int devid;
+	char id[32];
 	void (*done)(void *arg, const char *error); /* NULL: free */
 	void *arg;
 };
@@ -50,7 +61,8 @@ struct hvm_domain {
 	char refused[ENGINE_WHY];      /* why its start has failed */
 	struct hvm_nic vhost[HVM_MAX_NICS];
 	unsigned int nr_vhost;
-	struct hvm_unplug unplugs[HVM_MAX_NICS];
+	int end_fd; /* those of its disks were handed to QEMU below it, as the sets of their numbers */
+	struct hvm_unplug unplugs[HVM_MAX_NICS + HVM_MAX_DISKS];
 };
 
 /* engine_hvm_start.c: QEMU's process, until what it is made of is there. */
@@ -81,8 +93,32 @@ void hvm_how_it_ended(const struct engine_domain *d, char text[ENGINE_WHY]);
  * the policy has placed the vif. @reply: of the last call; NULL: nobody waits.
  */
 int hvm_plug_vhost(struct hvm_domain *h, const struct hvm_nic *nic, qmp_reply_fn *reply, void *arg);
+/* The host's end of the card with @id: "nic<devid>". */
+void hvm_cut_nic(struct hvm_domain *h, const char *id);
+
+/* engine_hvm_disk.c: disks that are. */
+/* Close the image of the disk with @id, whose device is gone. */
+void hvm_close_disk(struct hvm_domain *h, const char *id);
+
+/* engine_hvm_plug.c: what cards and disks that come and go have in common. */
+/* A running machine to plug something with @id into. Return: 0; -EINVAL with @why; -ENOMEM. */
+int hvm_batch_new(struct engine *e, uint16_t domid, void (*done)(void *arg, const char *error),
+		  void *arg, struct hvm_batch **b_out, char why[ENGINE_WHY]);
+/* As qmp_call(). */
+int hvm_batch_call(struct hvm_batch *b, const char *command, json_t *arguments, int fd);
+/* The reply to the last call, which its caller makes with qmp_call() and hands the outcome of to hvm_batch_sent(). */
+void hvm_batch_last(void *arg, const json_t *result, const char *error);
+/* Return: @rc. Failed, it will not be told. */
+int hvm_batch_sent(struct hvm_batch *b, int rc, char why[ENGINE_WHY]);
+/* Have the guest let go of device @id. -EBUSY: it has been asked to. */
+int hvm_unplug(struct hvm_domain *h, const char *id, void (*done)(void *arg, const char *error),
+	       void *arg);
 /* The guest has let go of the device with id @device. */
 void hvm_unplugged(struct hvm_domain *h, const char *device);
+/* The device, or what there is of it on the host, is taken away. */
+void hvm_take_away(struct hvm_domain *h, const char *id, const char *error);
+/* For what was perhaps not there, which is no matter. */
+void hvm_ignore(void *arg, const json_t *result, const char *error);
 
 /* engine_hvm_device.c */
 /* NULL: it is none of type hvm, or does not run. */

@@ -163,7 +163,7 @@ void hvm_forget(struct engine_domain *d)
 	if (!h)
 		return;
 	qmp_destroy(h->qmp);
-	for (unsigned int i = 0; i < HVM_MAX_NICS; i++)
+	for (size_t i = 0; i < sizeof(h->unplugs) / sizeof(h->unplugs[0]); i++)
 		if (h->unplugs[i].done)
 			h->unplugs[i].done(h->unplugs[i].arg, "QEMU has ended");
 	loop_fd_del(&h->log_watcher);

@@ -75,6 +75,10 @@ static int plug_all(struct hvm_domain *h)
 {
 	int rc = 0;
 
+	/* Its disks' descriptors: what uses them has them, and a disk that is taken out is to be let go of. */
+	for (int fd = HVM_FD_FIRST; fd < h->end_fd && !rc; fd++)
+		rc = qmp_call(h->qmp, "remove-fd", json_pack("{s:i}", "fdset-id", fd), -1,
+			      hvm_ignore, NULL);
 	for (unsigned int i = 0; i < h->nr_vhost && !rc; i++)
 		rc = hvm_plug_vhost(h, &h->vhost[i], NULL, NULL);
 	return rc;
@@ -146,6 +150,7 @@ void hvm_why_not(struct engine_domain *d, char why[ENGINE_WHY])
 static void note_args(struct hvm_domain *h, const struct hvm_args *args, bool paused)
 {
 	h->stands = paused || args->has_vhost;
+	h->end_fd = args->next_fd;
 	for (unsigned int i = 0; i < args->nr_nics; i++)
 		if (args->nics[i].fd < 0)
 			h->vhost[h->nr_vhost++] = args->nics[i];

@@ -133,6 +133,20 @@ int tool_host_nic_detach(struct tool_host *h, uint16_t domid, unsigned int devid
 	return engine_nic_detach(h->engine, domid, devid, done, arg);
 }
 
+int tool_host_disk_attach(struct tool_host *h, uint16_t domid, const json_t *disk,
+			  void (*done)(void *arg, const char *error), void *arg,
+			  char why[ENGINE_WHY])
+{
+	return engine_disk_attach(h->engine, domid, disk, done, arg, why);
+}
+
+int tool_host_disk_detach(struct tool_host *h, uint16_t domid, const json_t *disk,
+			  void (*done)(void *arg, const char *error), void *arg,
+			  char why[ENGINE_WHY])
+{
+	return engine_disk_detach(h->engine, domid, disk, done, arg, why);
+}
+
 void tool_host_nic_cut(struct tool_host *h, uint16_t domid, unsigned int devid)
 {
 	engine_nic_cut(h->engine, domid, devid);

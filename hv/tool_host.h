@@ -84,6 +84,12 @@ int tool_host_nic_attach(struct tool_host *h, uint16_t domid, const json_t *vif,
 			 char why[ENGINE_WHY]);
 int tool_host_nic_detach(struct tool_host *h, uint16_t domid, unsigned int devid,
 			 void (*done)(void *arg, const char *error), void *arg);
+int tool_host_disk_attach(struct tool_host *h, uint16_t domid, const json_t *disk,
+			  void (*done)(void *arg, const char *error), void *arg,
+			  char why[ENGINE_WHY]);
+int tool_host_disk_detach(struct tool_host *h, uint16_t domid, const json_t *disk,
+			  void (*done)(void *arg, const char *error), void *arg,
+			  char why[ENGINE_WHY]);
 void tool_host_nic_cut(struct tool_host *h, uint16_t domid, unsigned int devid);
 
 #endif

@@ -300,6 +300,15 @@ void tool_rpc_detach(struct tool *tool, struct rpc_call *call, const struct tool
 		     struct tool_device *(*find)(struct tool_domain *d, const json_t *params));
 void tool_rpc_list(struct tool *tool, struct rpc_call *call, const struct tool_kind *kind);
 
+/* tool_disk.c: disks of an emulated machine. All answer @call; @disk is not checked yet, nor taken over. */
+void tool_disk_attach(struct tool_domain *d, struct rpc_call *call, json_t *disk);
+void tool_disk_detach(struct tool_domain *d, struct rpc_call *call);
+void tool_disk_list(const struct tool_domain *d, struct rpc_call *call);
+
+/* tool_vbd.c */
+/* What every disk is to have, whatever machine it is for. -EINVAL. */
+int tool_vbd_check(const json_t *disk, char why[TOOL_WHY]);
+
 /* tool_info.c */
 json_t *tool_domain_json(struct tool_domain *d);
 /* What domain.create says of it. */

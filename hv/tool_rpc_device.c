@@ -5,17 +5,10 @@
 
 #include "hv/tool_priv.h"
 
-/* An emulated machine's disks stay until it is made anew. */
-static bool refuse_disk(const struct tool_domain *d, const struct tool_kind *kind,
-			struct rpc_call *call)
+/* An emulated machine's disks: none of the store's devices. */
+static bool is_elsewhere(const struct tool_domain *d, const struct tool_kind *kind)
 {
-	if (!kind->applies || kind->applies(d->config))
-		return false;
-	rpc_fail(call, "unsupported",
-		 "domain %u is of type \"hvm\": its disks change with its config and its next "
-		 "start; media of CD drives by cd-insert",
-		 d->domid);
-	return true;
+	return kind->applies && !kind->applies(d->config);
 }
 
 void tool_rpc_attach(struct tool *tool, struct rpc_call *call, const struct tool_kind *kind,
@@ -34,9 +27,12 @@ void tool_rpc_attach(struct tool *tool, struct rpc_call *call, const struct tool
 		rpc_fail(call, "invalid", "domain %u is not running", d->domid);
 		return;
 	}
-	if (refuse_disk(d, kind, call))
-		return;
 	config = json_deep_copy(json_object_get(rpc_params(call), param));
+	if (is_elsewhere(d, kind)) {
+		tool_disk_attach(d, call, config);
+		json_decref(config);
+		return;
+	}
 	rc = tool_device_attach(d, kind, config, &v, why);
 	json_decref(config);
 	if (!rc && v->emulated) {
@@ -60,8 +56,12 @@ void tool_rpc_detach(struct tool *tool, struct rpc_call *call, const struct tool
 	json_t *params = rpc_params(call);
 	struct tool_device *v;
 
-	if (!d || refuse_disk(d, kind, call))
+	if (!d)
 		return;
+	if (is_elsewhere(d, kind)) {
+		tool_disk_detach(d, call);
+		return;
+	}
 	v = json_is_integer(json_object_get(params, "devid"))
 		    ? tool_device_find(d, kind, tool_config_number(params, "devid", UINT_MAX))
 		    : find(d, params);
@@ -80,6 +80,10 @@ void tool_rpc_list(struct tool *tool, struct rpc_call *call, const struct tool_k
 
 	if (!d)
 		return;
+	if (is_elsewhere(d, kind)) {
+		tool_disk_list(d, call);
+		return;
+	}
 	list = json_array();
 	list_for_each (&d->devices, n) {
 		struct tool_device *v = list_entry(n, struct tool_device, node);

@@ -25,7 +25,7 @@ static bool is_shared(const json_t *disk)
 	return !strcmp(tool_config_text(disk, "access", "rw"), "rw!");
 }
 
-static int check_disk(const json_t *disk, char why[TOOL_WHY])
+int tool_vbd_check(const json_t *disk, char why[TOOL_WHY])
 {
 	static const char *const texts[] = { "target", "format", "vdev", "access", "devtype" };
 	static const char *const formats[] = { "raw", "qcow2", "qcow", "qed",
@@ -55,7 +55,7 @@ static int check_disk(const json_t *disk, char why[TOOL_WHY])
 static int complete(struct tool *tool, const json_t *config, json_t *disk, char why[TOOL_WHY])
 {
 	uint32_t devid;
-	int rc = check_disk(disk, why);
+	int rc = tool_vbd_check(disk, why);
 
 	(void)tool;
 	if (rc)

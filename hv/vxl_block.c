@@ -36,12 +36,13 @@ int vxl_block_attach(const struct cli_command *cmd, struct cli_parsed *parsed)
 	return 0;
 }
 
-static int detach(unsigned int domid, uint32_t devid, const char *which)
+/* @which: as the operator calls it. */
+static int detach(unsigned int domid, const char *which)
 {
 	json_t *answer = NULL;
-	int status = vxl_call_except(
-		"block.detach", json_pack("{s:i, s:i}", "domid", (int)domid, "devid", (int)devid),
-		0, "not-found", &answer);
+	int status = vxl_call_except("block.detach",
+				     json_pack("{s:i, s:s}", "domid", (int)domid, "vdev", which), 0,
+				     "not-found", &answer);
 
 	if (status < 0) {
 		fprintf(stderr, "Error: Device %s not connected.\n", which);
@@ -55,9 +56,12 @@ static int detach(unsigned int domid, uint32_t devid, const char *which)
 	return status;
 }
 
-static int read_vdev(const char *text, uint32_t *devid)
+/* "vdb" is only an emulated machine's. */
+static int check_vdev(const char *text)
 {
-	if (!vdev_parse(text, devid))
+	uint32_t devid;
+
+	if (!vdev_parse(text, &devid) || !strncmp(text, "vd", 2))
 		return 0;
 	fprintf(stderr, "vxl: '%s' is no virtual disk, allowed: " VDEV_ALLOWED "\n", text);
 	return CLI_USAGE;
@@ -67,13 +71,12 @@ int vxl_block_detach(const struct cli_command *cmd, struct cli_parsed *parsed)
 {
 	const char *which = parsed->args[1];
 	unsigned int domid;
-	uint32_t devid;
-	int status = read_vdev(which, &devid);
+	int status = check_vdev(which);
 
 	(void)cmd;
 	if (!status)
 		status = vxl_find_id(parsed->args[0], &domid);
-	return status ? status : detach(domid, devid, which);
+	return status ? status : detach(domid, which);
 }
 
 /* The config of the disk with @devid of @domid, the caller's; NULL: none. 0 or an exit status. */
@@ -85,7 +88,8 @@ static int find_disk(unsigned int domid, uint32_t devid, json_t **config_out)
 
 	*config_out = NULL;
 	json_array_foreach (disks, i, disk) {
-		if (vxl_number(disk, "devid", -1) == (json_int_t)devid)
+		if (vxl_number(disk, "devid", -1) == (json_int_t)devid &&
+		    !json_object_get(disk, "emulated"))
 			*config_out = json_incref(json_object_get(disk, "config"));
 	}
 	json_decref(disks);
@@ -98,7 +102,7 @@ int vxl_change_drive(unsigned int domid, const json_t *disk, bool *here_out)
 	const char *which = vxl_text(disk, "vdev");
 	json_t *config = NULL;
 	uint32_t devid;
-	/* An emulated machine has others, too. */
+	/* An emulated machine has a drive that opens. */
 	int status = vdev_parse(which, &devid) ? 0 : find_disk(domid, devid, &config);
 
 	*here_out = config != NULL;
@@ -115,7 +119,7 @@ int vxl_change_drive(unsigned int domid, const json_t *disk, bool *here_out)
 		status = CLI_USAGE;
 	}
 	if (!status)
-		status = detach(domid, devid, which);
+		status = detach(domid, which);
 	if (status) {
 		json_decref(config);
 		return status;

@@ -100,11 +100,15 @@ void vxl_print_blocks(const json_t *disks, FILE *out)
 	size_t i;
 
 	json_array_foreach (disks, i, v) {
-		fprintf(out, "%-5d %-3d %-6d %-5d %-6d %-8d %-30s\n",
-			(int)vxl_number(v, "devid", 0), (int)vxl_number(v, "backend-id", 0),
-			(int)vxl_number(v, "handle", 0), (int)vxl_number(v, "state", -1),
-			(int)vxl_number(v, "event-channel", -1), (int)vxl_number(v, "ring-ref", -1),
-			vxl_text(v, "backend"));
+		/* An emulated machine's virtio disk has no number. */
+		if (json_object_get(v, "devid"))
+			fprintf(out, "%-5d", (int)vxl_number(v, "devid", 0));
+		else
+			fprintf(out, "%-5s", vxl_text(json_object_get(v, "config"), "vdev"));
+		fprintf(out, " %-3d %-6d %-5d %-6d %-8d %-30s\n",
+			(int)vxl_number(v, "backend-id", 0), (int)vxl_number(v, "handle", 0),
+			(int)vxl_number(v, "state", -1), (int)vxl_number(v, "event-channel", -1),
+			(int)vxl_number(v, "ring-ref", -1), vxl_text(v, "backend"));
 	}
 }
 

@@ -87,6 +87,17 @@ void hvm_args_fini(struct hvm_args *args);
 int hvm_nic_read(const json_t *vif, const struct hvm_host *host, struct hvm_nic *nic,
 		 char why[ENGINE_WHY]);
 
+/* A disk for a machine that runs. Its nodes are ID-node and, beneath, ID-file. */
+struct hvm_plug {
+	char id[32];
+	const char *driver, *path;
+	bool read_only, shared;
+	int scsi_id; /* -1: a virtio disk */
+};
+
+/* As hvm_nic_read(). */
+int hvm_plug_read(const json_t *disk, struct hvm_plug *plug, char why[ENGINE_WHY]);
+
 /* The id of a CD drive's device and the driver of a format, for QMP. NULL: there is none such. */
 const char *hvm_disk_driver(const char *format);
 bool hvm_disk_is_cdrom(const json_t *disk);

@@ -89,6 +89,41 @@ static bool put_medium(struct hvm_builder *b, const json_t *disk, const char *id
 	return true;
 }
 
+static int scsi_id_of(unsigned int unit)
+{
+	/* 7 is the adapter's. */
+	return (int)(unit < 7 ? unit : unit + 1);
+}
+
+/* IDE drives, and so CD drives, are there from the start or never. */
+int hvm_plug_read(const json_t *disk, struct hvm_plug *p, char why[ENGINE_WHY])
+{
+	const char *vdev = hvm_text(disk, "vdev", ""), *format = hvm_text(disk, "format", "raw");
+	unsigned int unit = 0;
+	enum bus bus = find_bus(vdev, &unit);
+
+	*p = (struct hvm_plug){ .driver = hvm_disk_driver(format),
+				.path = hvm_text(disk, "target", ""),
+				.read_only = hvm_text(disk, "access", "rw")[1] != 'w',
+				.shared = !strcmp(hvm_text(disk, "access", "rw"), "rw!"),
+				.scsi_id = bus == BUS_SCSI ? scsi_id_of(unit) : -1 };
+	hvm_disk_id(disk, p->id);
+	if (hvm_disk_is_cdrom(disk) || bus == BUS_IDE || bus == BUS_BAD)
+		snprintf(
+			why, ENGINE_WHY,
+			"disk: vdev \"%.16s\": a disk that comes or goes while the machine runs is one of vda to "
+			"vdp, xvde to xvdp, sda to sdp, and no CD drive",
+			vdev);
+	else if (!p->driver)
+		snprintf(why, ENGINE_WHY,
+			 "disk: format \"%.16s\": allowed: raw, qcow, qcow2, vhd, qed", format);
+	else if (!*p->path)
+		snprintf(why, ENGINE_WHY, "disk: vdev \"%.16s\" has no target", vdev);
+	else
+		return 0;
+	return -EINVAL;
+}
+
 static void put_device(struct hvm_builder *b, const json_t *disk, const char *id, bool cdrom,
 		       bool medium)
 {
@@ -112,8 +147,8 @@ static void put_device(struct hvm_builder *b, const json_t *disk, const char *id
 		hvm_put(b, "-device", "ide-%s,id=%s,bus=ide.%u,unit=%u%s%s", cdrom ? "cd" : "hd",
 			id, unit / 2, unit % 2, drive, boot);
 	else if (bus == BUS_SCSI)
-		hvm_put(b, "-device", "scsi-%s,id=%s,bus=scsi.0,scsi-id=%u%s%s",
-			cdrom ? "cd" : "hd", id, unit < 7 ? unit : unit + 1, drive, boot);
+		hvm_put(b, "-device", "scsi-%s,id=%s,bus=scsi.0,scsi-id=%d%s%s",
+			cdrom ? "cd" : "hd", id, scsi_id_of(unit), drive, boot);
 	else
 		hvm_put(b, "-device", "virtio-blk-pci,id=%s%s%s", id, drive, boot);
 }

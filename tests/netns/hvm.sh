@@ -25,7 +25,7 @@ make_ramdisk() {
 	local root=/run/ramdisk module
 	mkdir -p $root/{bin,dev,proc,sys,modules}
 	cp "$cache/busybox-static/bin/busybox" $root/bin/
-	for module in e1000 virtio_pci virtio_net evdev button ata_piix sr_mod sd_mod; do
+	for module in e1000 virtio_pci virtio_net virtio_blk virtio_scsi evdev button ata_piix sr_mod sd_mod; do
 		modprobe -d "$image" -S "$version" --show-depends $module
 	done | awk '/^insmod/ && !seen[$2]++ { print $2 }' | while read -r module; do
 		cp "$module" $root/modules/
@@ -224,6 +224,29 @@ ip link delete taken-emu
 [ "$(vxl network-list h2 | wc -l)" = 2 ]
 assert_no_drift
 
+# Disks for a running guest: $1 vdev, $2 what the guest calls it. Its image is open as long as it is there.
+has_open() { find -L "/proc/$(guest_pid "$1")/fd" -samefile "$2" 2> /dev/null | grep -q .; }
+plug_disk() {
+	truncate -s 1M /run/plugged.img
+	vxl block-attach h2 "/run/plugged.img,raw,$1,w"
+	wait_for 10 in_hvm h2 test -b "/dev/$2"
+	in_hvm h2 "echo data-$1 | dd conv=sync,fsync of=/dev/$2 2> /dev/null"
+	grep -qa "^data-$1" /run/plugged.img
+	has_open h2 /run/plugged.img
+	vxl block-detach h2 "$1"
+	wait_for 5 not in_hvm h2 test -b "/dev/$2"
+	not has_open h2 /run/plugged.img
+	[ "$(vxl block-list h2 | wc -l)" = 1 ]
+}
+plug_disk vdb vda
+plug_disk sdc sda
+not vxl block-attach h2 /run/plugged.img,raw,hdb,w 2> /run/log/out
+grep -q 'vdev "hdb": a disk that comes or goes while the machine runs is one of vda' /run/log/out
+not vxl block-attach h2 /run/bad.img,raw,vdb,w 2> /run/log/out
+grep -q '/run/bad.img cannot be opened' /run/log/out
+# It stays: over a reboot, and that of vifrost-hvd.
+vxl block-attach h1 /run/disk.img,raw,xvde,r
+
 # Stopped, and on.
 vxl pause h1
 not lan_ping 192.0.2.61
@@ -281,6 +304,9 @@ wait_for 60 is_up h1 2
 vxl dmesg | grep 'domain 1 (h1) has shut down: reboot' > /dev/null
 wait_for 5 lan_ping 192.0.2.61
 [ "$(first_byte)" = y ]
+in_hvm h1 test -b /dev/vda
+vxl block-detach h1 xvde
+not in_hvm h1 test -b /dev/vda
 pressed=$(now_us)
 vxl shutdown -w h1
 [ "$(ms_since "$pressed")" -lt 9000 ] || fail "the guest did not hear of its power button"

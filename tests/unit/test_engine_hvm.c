@@ -276,6 +276,105 @@ static void paused_meanwhile(void **state)
 	assert_non_null(strstr(text, "\"stop\""));
 }
 
+struct outcome {
+	unsigned int nr;
+	char error[ENGINE_WHY];
+};
+
+static void outcome(void *arg, const char *error)
+{
+	struct outcome *o = arg;
+
+	o->nr++;
+	snprintf(o->error, sizeof(o->error), "%s", error ? error : "");
+}
+
+/* All that was asked since, in order; answered: the @fail-th, from 1, by an error. */
+static void answer(struct fixture *f, unsigned int fail, char asked[512])
+{
+	char text[8192] = "", reply[128], *line, *rest = text;
+	unsigned int nr = 0;
+	size_t len = 0;
+	ssize_t n;
+
+	asked[0] = '\0';
+	/* One read ends where a descriptor comes. */
+	while ((n = recv(f->qemu, text + len, sizeof(text) - 1 - len, MSG_DONTWAIT)) > 0)
+		len += (size_t)n;
+	assert_true(len > 0);
+	while ((line = strsep(&rest, "\n")) && *line) {
+		json_t *call = json_loads(line, 0, NULL);
+		int id = (int)json_integer_value(json_object_get(call, "id"));
+
+		assert_non_null(call);
+		snprintf(asked + strlen(asked), 512 - strlen(asked), "%s ",
+			 json_string_value(json_object_get(call, "execute")));
+		if (++nr == fail)
+			snprintf(reply, sizeof(reply),
+				 "{\"error\": {\"desc\": \"broken\"}, \"id\": %d}\n", id);
+		else
+			snprintf(reply, sizeof(reply), "{\"return\": {}, \"id\": %d}\n", id);
+		say(f, reply);
+		json_decref(call);
+	}
+}
+
+static void disks(void **state)
+{
+	struct fixture *f = *state;
+	json_t *disk = json_pack("{s:s, s:s}", "vdev", "sdb", "target", "/proc/self/exe");
+	char why[ENGINE_WHY], asked[512];
+	struct outcome o = { 0 };
+
+	json_object_set_new(disk, "access", json_string("ro"));
+	listen_as(f, false);
+	say(f, "{\"QMP\": {}}\n");
+	answer(f, 0, asked);
+	/* Nobody is told before the last is done; one that fails leaves nothing. */
+	assert_int_equal(engine_disk_attach(f->engine, DOMID, disk, outcome, &o, why), 0);
+	say(f, "");
+	answer(f, 3, asked);
+	assert_string_equal(asked,
+			    "add-fd blockdev-add blockdev-add remove-fd device_add device_add ");
+	assert_int_equal(o.nr, 1);
+	assert_string_equal(o.error, "QEMU: broken");
+	say(f, "");
+	answer(f, 0, asked);
+	assert_string_equal(asked, "blockdev-del blockdev-del ");
+	/* The adapter may be there. */
+	assert_int_equal(engine_disk_attach(f->engine, DOMID, disk, outcome, &o, why), 0);
+	say(f, "");
+	answer(f, 5, asked);
+	assert_int_equal(o.nr, 2);
+	assert_string_equal(o.error, "");
+
+	/* It goes when the guest lets go of it, and its image is closed. */
+	assert_int_equal(engine_disk_detach(f->engine, DOMID, disk, outcome, &o, why), 0);
+	assert_int_equal(engine_disk_detach(f->engine, DOMID, disk, outcome, &o, why), -EBUSY);
+	say(f, "");
+	answer(f, 0, asked);
+	assert_string_equal(asked, "device_del ");
+	say(f, EVENT("DEVICE_DELETED", "{\"device\": \"disk-sdc\"}"));
+	answer(f, 0, asked);
+	assert_int_equal(o.nr, 2);
+	say(f, EVENT("DEVICE_DELETED", "{\"device\": \"disk-sdb\"}"));
+	assert_int_equal(o.nr, 3);
+	assert_string_equal(o.error, "");
+	answer(f, 0, asked);
+	assert_string_equal(asked, "blockdev-del blockdev-del ");
+
+	/* Not even begun. */
+	json_object_set_new(disk, "target", json_string("/nowhere"));
+	assert_int_equal(engine_disk_attach(f->engine, DOMID, disk, outcome, &o, why), -ENOENT);
+	assert_non_null(strstr(why, "/nowhere"));
+	json_object_set_new(disk, "vdev", json_string("hda"));
+	assert_int_equal(engine_disk_attach(f->engine, DOMID, disk, outcome, &o, why), -EINVAL);
+	assert_int_equal(engine_disk_detach(f->engine, DOMID, disk, outcome, &o, why), -EINVAL);
+	assert_non_null(strstr(why, "while the machine runs"));
+	assert_int_equal(o.nr, 3);
+	json_decref(disk);
+}
+
 #define TEST(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
 
 int main(void)
@@ -285,6 +384,7 @@ int main(void)
 		cmocka_unit_test(why_it_does_not_start),
 		TEST(a_start_that_is_left),
 		TEST(paused_meanwhile),
+		TEST(disks),
 	};
 
 	log_init("test", LOG_LEVEL_ERR);

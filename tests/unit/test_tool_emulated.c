@@ -195,15 +195,93 @@ static void by_force(void **state)
 	assert_null(tool_find(f->tool, 1));
 }
 
+/* Its disks, as the list has them: "hda vdb". */
+static void disks_are(struct fixture *f, const char *want)
+{
+	json_t *list = call(f, "block.list", json_pack("{s:i}", "domid", 1)), *disk;
+	char names[128] = "";
+	size_t i;
+
+	json_array_foreach (list, i, disk)
+		snprintf(names + strlen(names), sizeof(names) - strlen(names), "%s%s", i ? " " : "",
+			 tool_config_text(json_object_get(disk, "config"), "vdev", ""));
+	assert_string_equal(names, want);
+	json_decref(list);
+}
+
+static void begin_disk(struct fixture *f, struct call *c, const char *method, json_t *params)
+{
+	f->engine.domains[1].disk.done = NULL;
+	call_begin(f, c, method, params);
+	for (int i = 0; i < 300 && !f->engine.domains[1].disk.done; i++)
+		assert_false(call_turn(f, c, 10));
+}
+
+static void disk_says(struct fixture *f, const char *error)
+{
+	struct fake_nic disk = f->engine.domains[1].disk;
+
+	f->engine.domains[1].disk.done = NULL;
+	disk.done(disk.arg, error);
+}
+
+static json_t *disk_vdb(void)
+{
+	return json_pack("{s:i, s:{s:s, s:s}}", "domid", 1, "disk", "vdev", "vdb", "target", "/b");
+}
+
+static void disks_come_and_go(void **state)
+{
+	json_t *detach = json_pack("{s:i, s:s, s:i}", "domid", 1, "vdev", "vdb", "timeout-ms", 20);
+	struct fixture *f = *state;
+	struct call c;
+
+	create_ok(f, MACHINE "disk=['/a,raw,hda,w']\n");
+	disks_are(f, "hda");
+	begin_disk(f, &c, "block.attach", disk_vdb());
+	/* Only what is there is listed. */
+	disks_are(f, "hda");
+	disk_says(f, "no");
+	json_decref(call_finish(f, &c, -EREMOTEIO));
+	disks_are(f, "hda");
+	begin_disk(f, &c, "block.attach", disk_vdb());
+	disk_says(f, NULL);
+	json_decref(call_finish(f, &c, 0));
+	disks_are(f, "hda vdb");
+	call_refused(f, "block.attach", disk_vdb(), "invalid", "no other disk");
+	call_refused(
+		f, "block.attach",
+		json_pack("{s:i, s:{s:s, s:s}}", "domid", 1, "disk", "vdev", "vdc", "target", "b"),
+		"invalid", "absolute path");
+	call_refused(f, "block.detach", json_pack("{s:i, s:s}", "domid", 1, "vdev", "vdc"),
+		     "not-found", NULL);
+	f->engine.fail_nic = -EBUSY;
+	call_refused(f, "block.detach", json_pack("{s:i, s:s}", "domid", 1, "vdev", "vdb"), "busy",
+		     "made to fail");
+	f->engine.fail_nic = 0;
+
+	/* The guest takes its time: who asked is told, and it goes all the same. */
+	begin_disk(f, &c, "block.detach", json_incref(detach));
+	json_decref(call_finish(f, &c, -EREMOTEIO));
+	disks_are(f, "hda vdb");
+	disk_says(f, NULL);
+	disks_are(f, "hda");
+	/* By its number; and at the domain's end. */
+	begin_disk(f, &c, "block.detach", json_pack("{s:i, s:i}", "domid", 1, "devid", 768));
+	tool_domain_ended(f->tool, 1, SHUTDOWN_poweroff);
+	disk_says(f, NULL);
+	json_decref(call_finish(f, &c, -EREMOTEIO));
+	assert_null(tool_find(f->tool, 1));
+	json_decref(detach);
+}
+
 #define TEST(fn) cmocka_unit_test_setup_teardown(fn, fixture_setup, fixture_teardown)
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(in_and_out),
-		TEST(by_shared_memory),
-		TEST(nothing_is_left),
-		TEST(by_force),
+		TEST(in_and_out), TEST(by_shared_memory),  TEST(nothing_is_left),
+		TEST(by_force),	  TEST(disks_come_and_go),
 	};
 
 	log_init("test", LOG_LEVEL_ERR);

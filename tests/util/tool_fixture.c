@@ -386,6 +386,35 @@ int tool_host_nic_detach(struct tool_host *h, uint16_t domid, unsigned int devid
 	return 0;
 }
 
+static int note_disk(struct tool_host *h, uint16_t domid,
+		     void (*done)(void *arg, const char *error), void *arg, char why[ENGINE_WHY])
+{
+	struct fake_domain *d = fake(h, domid);
+
+	if (h->engine->fail_nic) {
+		snprintf(why, ENGINE_WHY, "made to fail");
+		return h->engine->fail_nic;
+	}
+	d->disk = (struct fake_nic){ 0, done, arg };
+	return 0;
+}
+
+int tool_host_disk_attach(struct tool_host *h, uint16_t domid, const json_t *disk,
+			  void (*done)(void *arg, const char *error), void *arg,
+			  char why[ENGINE_WHY])
+{
+	(void)disk;
+	return note_disk(h, domid, done, arg, why);
+}
+
+int tool_host_disk_detach(struct tool_host *h, uint16_t domid, const json_t *disk,
+			  void (*done)(void *arg, const char *error), void *arg,
+			  char why[ENGINE_WHY])
+{
+	(void)disk;
+	return note_disk(h, domid, done, arg, why);
+}
+
 /* Who waits for the card is told, as the engine does. */
 void tool_host_nic_cut(struct tool_host *h, uint16_t domid, unsigned int devid)
 {

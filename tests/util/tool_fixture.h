@@ -31,7 +31,7 @@ struct fake_domain {
 	struct engine_question asked; /* last; its done() is the test's to call */
 	engine_done *paused;	      /* with slow_pause: the test's to call */
 	void *paused_arg;
-	struct fake_nic nic;
+	struct fake_nic nic, disk;
 	unsigned int nr_plugged, nr_asked_out, nr_cut;
 	bool exists, shutdown_asked, restored;
 };
