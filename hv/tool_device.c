@@ -177,23 +177,36 @@ static void forget_config(struct tool_device *v)
 	}
 }
 
+/* Not the guest, which has closed it or never had it. */
+static bool backend_holds(const struct tool_device *v)
+{
+	char frontend[TOOL_PATH];
+	int64_t state;
+
+	tool_device_path(frontend, v, false);
+	state = tool_store_number(v->domain->tool, frontend, "state");
+	return state == XenbusStateClosed || state <= XenbusStateInitialising;
+}
+
 void tool_device_gone(struct tool_device *v, bool forced)
 {
 	struct tool_domain *d = v->domain;
-	bool dying = d->state == TOOL_DYING;
+	bool dying = d->state == TOOL_DYING, backend = forced && backend_holds(v);
 
 	if (v->emulated && !dying)
 		tool_emulated_gone(v);
 	tool_store_device_remove(d->tool, v);
 	if (v->call)
-		rpc_reply(v->call,
-			  json_pack("{s:i, s:b}", "devid", (int)v->devid, "forced", forced));
+		rpc_reply(v->call, json_pack("{s:i, s:b, s:b}", "devid", (int)v->devid, "forced",
+					     forced, "backend", backend));
 	v->call = NULL;
 	if (!dying)
 		tool_event(d->tool, forced ? LOG_LEVEL_WARNING : LOG_LEVEL_INFO,
 			   "domain %u (%s): %s %u detached%s", d->domid, tool_name(d),
 			   v->kind->name, v->devid,
-			   forced ? " by force: it was not closed in time" : "");
+			   !forced   ? ""
+			   : backend ? " by force: its backend has not let go of it in time"
+				     : " by force: it was not closed in time");
 	tool_device_free(v);
 	if (dying)
 		tool_domain_closed(d);
@@ -299,9 +312,11 @@ void tool_device_detach(struct tool_device *v, unsigned int timeout_ms, struct r
 		tool_record_save(v->domain);
 	}
 	rc = tool_store_device_close(tool, v, &state);
-	/* Nobody has taken up a backend that still initialises, and nobody but us an emulated one. */
-	if (v->emulated ? !tool_emulated_detach(v)
-			: rc || state == XenbusStateClosed || state == XenbusStateInitialising) {
+	/*
+	 * Nobody has taken up a backend that still initialises, and nobody but us an emulated one. One that has closed
+	 * may have its image or link yet, for the next frontend: it says once more that it is closed, with nothing.
+	 */
+	if (v->emulated ? !tool_emulated_detach(v) : rc || state == XenbusStateInitialising) {
 		tool_device_gone(v, rc && rc != -ENOENT);
 		return;
 	}

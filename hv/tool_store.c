@@ -298,9 +298,6 @@ int tool_store_device_close(struct tool *tool, const struct tool_device *v, unsi
 	if (state < 0)
 		return -ENOENT;
 	*state_out = (unsigned int)state;
-	/* One that is closed already would be opened again by a new state. */
-	if (state == XenbusStateClosed)
-		return 0;
 	return tool_area_transact(tool, write_close, v->domain->domid, v);
 }
 

@@ -48,7 +48,12 @@ static int detach(unsigned int domid, const char *which)
 		fprintf(stderr, "Error: Device %s not connected.\n", which);
 		return VXL_FAILED;
 	}
-	if (json_is_true(json_object_get(answer, "forced")))
+	if (json_is_true(json_object_get(answer, "backend")))
+		fprintf(stderr,
+			"vxl: device %s is gone, but vifrost-blkback has not said that it let go of its image: "
+			"does it run?\n",
+			which);
+	else if (json_is_true(json_object_get(answer, "forced")))
 		fprintf(stderr,
 			"vxl: the guest did not let go of device %s: it was taken by force\n",
 			which);

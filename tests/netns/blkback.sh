@@ -67,7 +67,7 @@ refused 'lock' block-attach disks format=qcow2,vdev=xvdb,access=rw,target=$image
 front 51712 size 98304 write 0 64 3 write 98296 1 4 flush read 0 64 3 read 98296 1 4 read 1024 8 0
 [ "$(stat -c %s $images/disk.qcow2)" -lt 2000000 ] || fail "it is not sparse"
 vxl block-detach disks xvda
-wait_for 5 no_qsd || fail "its qemu-storage-daemon is left"
+no_qsd || fail "its qemu-storage-daemon is left"
 qemu-img check -q $images/disk.qcow2
 qemu-img convert -f qcow2 -O raw $images/disk.qcow2 $images/disk.raw
 vxl block-attach disks $images/disk.raw,raw,xvda,rw
@@ -96,8 +96,7 @@ for format in raw qcow2; do
 	blkback 51712 '.counters == null or .counters.failed.image == 0' > /dev/null
 	vxl block-detach disks xvda
 done
-# A program that has ended has closed its disk, so the detach does not wait for the image to be let go of.
-wait_for 5 no_qsd
+no_qsd || fail "its qemu-storage-daemon is left"
 qemu-img check -q $images/disk.qcow2
 
 echo "asked to detach, the guest is served until it lets go; one that does not loses it"

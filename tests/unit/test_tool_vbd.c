@@ -163,6 +163,44 @@ static void attach_and_detach(void **state)
 		     "not-found", "no such vbd");
 }
 
+/* A guest that has closed its disk: the backend has the image yet, for the next frontend. */
+static void detached_when_let_go_of(void **state)
+{
+	struct fixture *f = *state;
+	json_t *answer;
+	struct call c;
+
+	create(f);
+	write_node(f, FRONTEND "51712/state", "6");
+	write_node(f, BACKEND "51712/state", "6");
+	call_begin(f, &c, "block.detach",
+		   json_pack("{s:i, s:s, s:i}", "domid", 1, "vdev", "xvda", "timeout-ms", 10000));
+	await_node(f, &c, BACKEND "51712/online", "0");
+	node_is(f, BACKEND "51712/state", "5");
+	assert_false(call_turn(f, &c, 50));
+	write_node(f, BACKEND "51712/state", "6");
+	answer = call_finish(f, &c, 0);
+	assert_true(json_is_false(json_object_get(answer, "forced")));
+	json_decref(answer);
+	node_is(f, BACKEND "51712", NULL);
+
+	/* One that does not say so: told from a guest that does not. */
+	for (int closed = 0; closed < 2; closed++) {
+		const char *vdev = closed ? "hdc" : "xvdb1";
+
+		write_node(f, closed ? FRONTEND "5632/state" : FRONTEND "51729/state",
+			   closed ? "6" : "4");
+		write_node(f, closed ? BACKEND "5632/state" : BACKEND "51729/state",
+			   closed ? "6" : "4");
+		answer = call(
+			f, "block.detach",
+			json_pack("{s:i, s:s, s:i}", "domid", 1, "vdev", vdev, "timeout-ms", 20));
+		assert_true(json_is_true(json_object_get(answer, "forced")));
+		assert_int_equal(json_is_true(json_object_get(answer, "backend")), closed);
+		json_decref(answer);
+	}
+}
+
 /* An image that cannot be opened: said, and taken away. */
 static void attach_fails(void **state)
 {
@@ -221,6 +259,7 @@ int main(void)
 		TEST(areas),
 		cmocka_unit_test(none_of_hvm),
 		TEST(attach_and_detach),
+		TEST(detached_when_let_go_of),
 		TEST(attach_fails),
 		TEST(refused),
 	};
