@@ -211,6 +211,15 @@ static void parameter(struct disk_reader *r, char *text)
 	}
 }
 
+/* "access=w! , vdev=..." */
+static void trim_end(char *text)
+{
+	size_t len = strlen(text);
+
+	while (len && isspace((unsigned char)text[len - 1]))
+		text[--len] = '\0';
+}
+
 static void parameters(struct disk_reader *r, char *text)
 {
 	char *p = text;
@@ -223,6 +232,9 @@ static void parameters(struct disk_reader *r, char *text)
 		comma = strncmp(p, "target=", 7) ? strchr(p, ',') : NULL;
 		if (comma)
 			*comma = '\0';
+		/* A target named so is all that follows, as xl reads it. */
+		if (strncmp(p, "target=", 7))
+			trim_end(p);
 		r->offset = (size_t)(p - text);
 		/* A comma at the end opens no further position. */
 		if (*p || comma)
