@@ -130,6 +130,23 @@ void hvm_start_timer(void *arg)
 	engine_domain_started(h->d, NULL);
 }
 
+/* QEMU has it by descriptor: it cannot say which file that is. */
+static void explain(const struct hvm_domain *h, char why[ENGINE_WHY])
+{
+	const struct hvm_launch *l = h->d->launch;
+	json_t *config = strstr(h->first, "kernel") ? json_loads(l->config, 0, NULL) : NULL;
+	const char *kernel = json_string_value(json_object_get(config, "kernel"));
+
+	if (kernel)
+		snprintf(
+			why, ENGINE_WHY,
+			"kernel: %.120s: QEMU: %.60s: give it a bzImage, or an ELF file with a PVH note",
+			kernel, h->first);
+	else
+		snprintf(why, ENGINE_WHY, "QEMU: %.240s", h->first);
+	json_decref(config);
+}
+
 void hvm_why_not(struct engine_domain *d, char why[ENGINE_WHY])
 {
 	struct hvm_domain *h = d->own;
@@ -141,7 +158,7 @@ void hvm_why_not(struct engine_domain *d, char why[ENGINE_WHY])
 	if (h && h->refused[0])
 		snprintf(why, ENGINE_WHY, "%s", h->refused);
 	else if (h && h->first[0])
-		snprintf(why, ENGINE_WHY, "QEMU: %.240s", h->first);
+		explain(h, why);
 	else
 		hvm_how_it_ended(d, why);
 }

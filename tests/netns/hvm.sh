@@ -448,6 +448,7 @@ refused() {
 }
 echo nothing > /run/bad.qcow2
 refused 'QEMU: .*[Ii]mage is not in qcow2 format' 'disk=["/run/bad.qcow2,qcow2,hda,w"]'
+refused 'kernel: /run/bad.qcow2: QEMU: .*kernel.*: give it a bzImage' 'kernel="/run/bad.qcow2"'
 refused '/run/none cannot be opened' 'disk=["/run/none,raw,hda,w"]'
 refused 'boot: "x": allowed' 'boot="x"'
 refused 'QEMU: .*keymap' 'keymap="xx"'

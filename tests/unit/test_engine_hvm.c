@@ -211,6 +211,9 @@ static const struct {
 } failures[] = {
 	{ "", "qemu-system-x86_64: -drive x: no such\n", "QEMU: -drive x: no such", true },
 	{ "", "a\033[2J\n", "QEMU: a?[2J", true },
+	{ "", "qemu: invalid kernel header\n",
+	  "kernel: /k: QEMU: invalid kernel header: give it a bzImage, or an ELF file with a PVH note",
+	  true },
 	{ "", "", "QEMU was killed by signal 9 (Killed)", true },
 	{ "{\"QMP\": {}}\n{\"retu", "", "QEMU was killed by signal 9 (Killed)", true },
 	{ "{\"QMP\": {}}\nnonsense\n", "", "QEMU sent a line that is no JSON object", false },
@@ -227,6 +230,7 @@ static void why_it_does_not_start(void **state)
 		setup(&own);
 		f = own;
 		f->d->record->starting = 1;
+		strcpy(((struct hvm_launch *)f->d->launch)->config, "{\"kernel\": \"/k\"}");
 		listen_as(f, false);
 		assert_int_equal(write(f->log, failures[i].printed, strlen(failures[i].printed)),
 				 (ssize_t)strlen(failures[i].printed));
