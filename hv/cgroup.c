@@ -304,6 +304,20 @@ int cgroups_freeze(const struct cgroups *g, uint16_t domid, bool frozen)
 	return write_text(path, frozen ? "FROZEN" : "THAWED");
 }
 
+int cgroups_frozen(const struct cgroups *g, uint16_t domid)
+{
+	bool v2 = g->jobs[CGROUP_FREEZE].v2;
+	char path[PATH_MAX], text[128];
+	int rc;
+
+	if (!job_there(g, CGROUP_FREEZE))
+		return -ENOTSUP;
+	/* Version 1 counts them when it is asked. */
+	group_path(path, g, CGROUP_FREEZE, domid, v2 ? "cgroup.events" : "freezer.state");
+	rc = read_text(path, text, sizeof(text));
+	return rc < 0 ? rc : strstr(text, v2 ? "frozen 1" : "FROZEN") != NULL;
+}
+
 int cgroups_sched(const struct cgroups *g, uint16_t domid, unsigned int weight, unsigned int cap)
 {
 	bool v2 = g->jobs[CGROUP_CPU].v2;

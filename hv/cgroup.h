@@ -61,6 +61,8 @@ void cgroups_for_each_domain(const struct cgroups *g, void (*fn)(void *arg, uint
 
 /* -ENOTSUP: no hierarchy for it. */
 int cgroups_freeze(const struct cgroups *g, uint16_t domid, bool frozen);
+/* 1: all that runs in it stands still, as asked; 0: not yet; -errno. */
+int cgroups_frozen(const struct cgroups *g, uint16_t domid);
 /* @weight: 256 is normal; @cap: per cent of a CPU, 0: no bound. -ENOTSUP. */
 int cgroups_sched(const struct cgroups *g, uint16_t domid, unsigned int weight, unsigned int cap);
 int cgroups_kill(const struct cgroups *g, uint16_t domid);

@@ -69,6 +69,10 @@ int ns_trees_open(const char *root, struct ns_trees *trees, char why[ENGINE_WHY]
 int ns_tree_clone(const char *path);
 /* Safe twice. */
 void ns_trees_close(struct ns_trees *trees);
+/* engine_ns_pause.c: as engine_ops has them. */
+struct engine_domain;
+int ns_pause(struct engine_domain *d, bool paused, engine_done *done, void *done_arg);
+void ns_forget(struct engine_domain *d);
 /* Start both processes. On failure none is left. */
 int ns_start(struct ns_start *s, char why[ENGINE_WHY]);
 

@@ -141,19 +141,6 @@ static int start(struct engine_domain *d, const struct engine_config *c,
 	return 0;
 }
 
-static int pause_all(struct engine_domain *d, bool paused, engine_done *done, void *done_arg)
-{
-	struct ns_launch *l = d->launch;
-
-	(void)done;
-	(void)done_arg;
-	if (paused || !l->hold)
-		return cgroups_freeze(&d->engine->cgroups, d->domid, paused);
-	/* Created paused: its init has not started, and the rest is ours and may run. */
-	__atomic_store_n(&l->hold, 0, __ATOMIC_RELEASE);
-	return engine_signal(d, SIGUSR1);
-}
-
 static int shut_down(struct engine_domain *d, unsigned int grace_ms)
 {
 	struct ns_launch *l = d->launch;
@@ -209,8 +196,9 @@ const struct engine_ops engine_ns = {
 	.check = check,
 	.prepare = prepare,
 	.start = start,
-	.pause = pause_all,
+	.pause = ns_pause,
 	.shutdown = shut_down,
 	.end_reason = end_reason,
 	.cleared = cleared,
+	.forget = ns_forget,
 };

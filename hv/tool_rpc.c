@@ -202,7 +202,12 @@ static void domain_wait(void *arg, struct rpc_call *call)
 /* Who asked hears of it when its vCPUs stand still, or run. */
 static void pause_done(void *arg, int rc)
 {
-	tool_rpc_answer(arg, rc, rc == -EPIPE ? "the domain has ended meanwhile" : NULL);
+	tool_rpc_answer(arg, rc,
+			rc == -EPIPE	   ? "the domain has ended meanwhile"
+			: rc == -ECANCELED ? "it was unpaused meanwhile"
+			: rc == -ETIMEDOUT ? "it runs on: a process of it waits in the kernel, and "
+					     "does not stand still; try again"
+					   : NULL);
 }
 
 static void domain_pause(void *arg, struct rpc_call *call)
