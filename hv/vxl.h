@@ -130,7 +130,12 @@ int vxl_uptime(const struct cli_command *cmd, struct cli_parsed *parsed);
 /* xlcfg_parse_vif(), xlcfg_parse_disk() */
 typedef int (*vxl_parse_spec)(const char *text, const struct diag_place *place, struct diags *diags,
 			      json_t **spec_out);
-/* The arguments as one specification, "a=.. b=.." or "a=..,b=..". 0; CLI_USAGE, and why was printed. */
-int vxl_read_spec(char **args, int nr_args, vxl_parse_spec parse, json_t **spec_out);
+/* vxl_attach.c: a device of @spec, stolen, to the domain: @key is what @method calls it. The exit status. */
+int vxl_attach(const char *method, const char *key, unsigned int domid, json_t *spec);
+/* The whole work of a command with DOMAIN SPEC..., "a=.. b=.." or "a=..,b=..". The exit status. */
+int vxl_attach_spec(struct cli_parsed *parsed, vxl_parse_spec parse, const char *method,
+		    const char *key);
+/* @params: stolen. @which: as the user calls it. The exit status; -1: there is none, which has not been said. */
+int vxl_detach(const char *method, json_t *params, const char *which);
 
 #endif

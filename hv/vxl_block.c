@@ -6,59 +6,22 @@
 #include "hv/vxl.h"
 #include "hv/xlcfg.h"
 
-#define ATTACH_MS 10000 /* xl's, for a backend and its hotplug script */
-
-/* @disk: stolen. */
-static int attach(unsigned int domid, json_t *disk)
-{
-	return vxl_call("block.attach",
-			json_pack("{s:i, s:o, s:i}", "domid", (int)domid, "disk", disk,
-				  "timeout-ms", ATTACH_MS),
-			0, NULL);
-}
-
 int vxl_block_attach(const struct cli_command *cmd, struct cli_parsed *parsed)
 {
-	unsigned int domid;
-	json_t *disk;
-	int status = vxl_read_spec(parsed->args + 1, parsed->nr_args - 1, xlcfg_parse_disk, &disk);
-
 	(void)cmd;
-	if (status)
-		return status;
-	status = vxl_find_id(parsed->args[0], &domid);
-	if (status || !vxl_dry_run())
-		return status ? json_decref(disk), status : attach(domid, disk);
-	fputs("disk: ", stdout);
-	json_dumpf(disk, stdout, JSON_INDENT(4));
-	putchar('\n');
-	json_decref(disk);
-	return 0;
+	return vxl_attach_spec(parsed, xlcfg_parse_disk, "block.attach", "disk");
 }
 
 /* @which: as the operator calls it. */
 static int detach(unsigned int domid, const char *which)
 {
-	json_t *answer = NULL;
-	int status = vxl_call_except("block.detach",
-				     json_pack("{s:i, s:s}", "domid", (int)domid, "vdev", which), 0,
-				     "not-found", &answer);
+	int status = vxl_detach("block.detach",
+				json_pack("{s:i, s:s}", "domid", (int)domid, "vdev", which), which);
 
-	if (status < 0) {
-		fprintf(stderr, "Error: Device %s not connected.\n", which);
-		return VXL_FAILED;
-	}
-	if (json_is_true(json_object_get(answer, "backend")))
-		fprintf(stderr,
-			"vxl: device %s is gone, but vifrost-blkback has not said that it let go of its image: "
-			"does it run?\n",
-			which);
-	else if (json_is_true(json_object_get(answer, "forced")))
-		fprintf(stderr,
-			"vxl: the guest did not let go of device %s: it was taken by force\n",
-			which);
-	json_decref(answer);
-	return status;
+	if (status >= 0)
+		return status;
+	fprintf(stderr, "Error: Device %s not connected.\n", which);
+	return VXL_FAILED;
 }
 
 /* "vdb" is only an emulated machine's. */
@@ -131,7 +94,7 @@ int vxl_change_drive(unsigned int domid, const json_t *disk, bool *here_out)
 	}
 	json_object_set(config, "target", json_object_get(disk, "target"));
 	json_object_set(config, "format", json_object_get(disk, "format"));
-	return attach(domid, config);
+	return vxl_attach("block.attach", "disk", domid, config);
 }
 
 int vxl_block_list(const struct cli_command *cmd, struct cli_parsed *parsed)

@@ -8,59 +8,17 @@
 #include "hv/vxl.h"
 #include "hv/xlcfg.h"
 
-#define ATTACH_MS 10000 /* xl's, for a backend and its hotplug script */
-
-int vxl_read_spec(char **args, int nr_args, vxl_parse_spec parse, json_t **spec_out)
-{
-	struct diag_place place = { NULL, 0, 1, NULL };
-	struct diags diags = { 0 };
-	char spec[2048] = "";
-	int rc = 0;
-
-	for (int i = 0; i < nr_args; i++) {
-		size_t used = strlen(spec);
-
-		if (snprintf(spec + used, sizeof(spec) - used, "%s%s", i ? "," : "", args[i]) >=
-		    (int)(sizeof(spec) - used)) {
-			fputs("vxl: the specification is too long\n", stderr);
-			return CLI_USAGE;
-		}
-	}
-	rc = parse(spec, &place, &diags, spec_out);
-	diags_print(&diags, stderr);
-	diags_fini(&diags);
-	return rc ? CLI_USAGE : 0;
-}
-
 int vxl_network_attach(const struct cli_command *cmd, struct cli_parsed *parsed)
 {
-	unsigned int domid;
-	json_t *vif;
-	int status = vxl_read_spec(parsed->args + 1, parsed->nr_args - 1, xlcfg_parse_vif, &vif);
-
 	(void)cmd;
-	if (status)
-		return status;
-	status = vxl_find_id(parsed->args[0], &domid);
-	if (!status && vxl_dry_run()) {
-		fputs("vif: ", stdout);
-		json_dumpf(vif, stdout, JSON_INDENT(4));
-		putchar('\n');
-	} else if (!status) {
-		status = vxl_call("network.attach",
-				  json_pack("{s:i, s:O, s:i}", "domid", (int)domid, "vif", vif,
-					    "timeout-ms", ATTACH_MS),
-				  0, NULL);
-	}
-	json_decref(vif);
-	return status;
+	return vxl_attach_spec(parsed, xlcfg_parse_vif, "network.attach", "vif");
 }
 
 int vxl_network_detach(const struct cli_command *cmd, struct cli_parsed *parsed)
 {
 	const char *which = parsed->args[1];
 	unsigned int domid;
-	json_t *params, *answer = NULL;
+	json_t *params;
 	uint32_t devid;
 	int status = vxl_find_id(parsed->args[0], &domid);
 
@@ -72,17 +30,11 @@ int vxl_network_detach(const struct cli_command *cmd, struct cli_parsed *parsed)
 		json_object_set_new(params, "devid", json_integer(devid));
 	else
 		json_object_set_new(params, "mac", json_string(which));
-	status = vxl_call_except("network.detach", params, 0, "not-found", &answer);
-	if (status < 0) {
-		fprintf(stderr, "Unknown device %s.\n", which);
-		return VXL_FAILED;
-	}
-	if (json_is_true(json_object_get(answer, "forced")))
-		fprintf(stderr,
-			"vxl: the guest did not let go of device %s: it was taken by force\n",
-			which);
-	json_decref(answer);
-	return status;
+	status = vxl_detach("network.detach", params, which);
+	if (status >= 0)
+		return status;
+	fprintf(stderr, "Unknown device %s.\n", which);
+	return VXL_FAILED;
 }
 
 int vxl_collect(const char *method, const struct cli_parsed *parsed, json_t **list_out)
