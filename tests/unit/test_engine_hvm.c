@@ -6,10 +6,8 @@
 #include <signal.h>
 #include <stdarg.h>
 #include <stdint.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
@@ -21,47 +19,15 @@
 
 #include "base/clock.h"
 #include "hv/engine_hvm.h"
+#include "tests/util/engine_rig.h"
 
-#define DOMID	7
 #define WAIT_MS 5000
 
 struct fixture {
-	struct loop *loop;
-	struct engine *engine;
-	struct engine_domain *d;
+	struct engine_rig rig;
 	int qemu, log; /* its ends */
 	pid_t pid;
-	char dir[64];
-	unsigned int nr_stopped, nr_started, reason;
-	char why[ENGINE_WHY];
 };
-
-static void stopped(void *arg, uint16_t domid, unsigned int reason)
-{
-	struct fixture *f = arg;
-
-	assert_int_equal(domid, DOMID);
-	f->nr_stopped++;
-	f->reason = reason;
-}
-
-static void started(void *arg, uint16_t domid, const char *why)
-{
-	struct fixture *f = arg;
-
-	assert_int_equal(domid, DOMID);
-	f->nr_started++;
-	snprintf(f->why, sizeof(f->why), "%s", why ? why : "");
-}
-
-static int shared(size_t size)
-{
-	int fd = memfd_create("test", MFD_CLOEXEC);
-
-	assert_true(fd >= 0);
-	assert_int_equal(ftruncate(fd, (off_t)size), 0);
-	return fd;
-}
 
 static void make_process(struct fixture *f)
 {
@@ -69,9 +35,9 @@ static void make_process(struct fixture *f)
 
 	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), 0);
 	assert_int_equal(pipe2(log, O_CLOEXEC | O_NONBLOCK), 0);
-	f->d->fds[PART_CONTROL] = pair[0];
+	f->rig.d->fds[PART_CONTROL] = pair[0];
 	f->qemu = pair[1];
-	f->d->fds[PART_LOG] = log[0];
+	f->rig.d->fds[PART_LOG] = log[0];
 	f->log = log[1];
 	f->pid = fork();
 	if (f->pid == 0) {
@@ -80,29 +46,15 @@ static void make_process(struct fixture *f)
 		pause();
 		_exit(0);
 	}
-	f->d->fds[PART_FIRST] = (int)syscall(SYS_pidfd_open, f->pid, 0);
-	assert_true(f->d->fds[PART_FIRST] >= 0);
+	f->rig.d->fds[PART_FIRST] = (int)syscall(SYS_pidfd_open, f->pid, 0);
+	assert_true(f->rig.d->fds[PART_FIRST] >= 0);
 }
 
 static int setup(void **state)
 {
 	struct fixture *f = calloc(1, sizeof(*f));
-	struct engine_hooks hooks = { stopped, started, f };
 
-	snprintf(f->dir, sizeof(f->dir), "/tmp/vf.hvm.XXXXXX");
-	assert_non_null(mkdtemp(f->dir));
-	assert_int_equal(loop_create(&f->loop), 0);
-	assert_int_equal(engine_create(&(struct engine_params){ .loop = f->loop, .rundir = f->dir },
-				       &f->engine),
-			 0);
-	engine_set_hooks(f->engine, &hooks);
-	f->d = engine_domain_alloc(f->engine, DOMID);
-	f->d->ops = engine_ops_find("hvm");
-	f->d->fds[PART_STATE] = shared(sizeof(struct engine_record));
-	f->d->fds[PART_LAUNCH] = shared(sizeof(struct hvm_launch));
-	assert_int_equal(engine_domain_map(f->d), 0);
-	assert_int_equal(engine_domain_map_launch(f->d), 0);
-	f->d->record->state = ENGINE_RUNNING;
+	engine_rig_create(&f->rig, "hvm", sizeof(struct hvm_launch));
 	make_process(f);
 	*state = f;
 	return 0;
@@ -112,8 +64,7 @@ static int teardown(void **state)
 {
 	struct fixture *f = *state;
 
-	engine_destroy(f->engine);
-	loop_destroy(f->loop);
+	engine_rig_destroy(&f->rig);
 	/* Unless the engine has seen to it: then its number may be another's. */
 	if (waitpid(f->pid, NULL, WNOHANG) == 0) {
 		kill(f->pid, SIGKILL);
@@ -121,21 +72,20 @@ static int teardown(void **state)
 	}
 	close(f->qemu);
 	close(f->log);
-	rmdir(f->dir);
 	free(f);
 	return 0;
 }
 
 static void listen_as(struct fixture *f, bool restored)
 {
-	assert_int_equal(hvm_listen(f->d, restored), 0);
-	assert_int_equal(engine_domain_watch(f->d), 0);
+	assert_int_equal(hvm_listen(f->rig.d, restored), 0);
+	assert_int_equal(engine_domain_watch(f->rig.d), 0);
 }
 
 static void say(struct fixture *f, const char *text)
 {
 	assert_int_equal(write(f->qemu, text, strlen(text)), (ssize_t)strlen(text));
-	while (loop_turn(f->loop, 0) > 0)
+	while (loop_turn(f->rig.loop, 0) > 0)
 		;
 }
 
@@ -144,8 +94,8 @@ static void await_end(struct fixture *f)
 {
 	uint64_t deadline = clock_ms() + WAIT_MS;
 
-	while (!f->nr_stopped && !f->nr_started && clock_ms() < deadline)
-		loop_turn(f->loop, 100);
+	while (!f->rig.nr_stopped && !f->rig.nr_started && clock_ms() < deadline)
+		loop_turn(f->rig.loop, 100);
 }
 
 #define EVENT(name, data) "{\"event\": \"" name "\", \"data\": " data "}\r\n"
@@ -196,10 +146,10 @@ static void how_it_ends(void **state)
 		if (ends[i].signo)
 			kill(f->pid, ends[i].signo);
 		await_end(f);
-		if (f->nr_stopped != 1 || f->reason != ends[i].reason)
-			fail_msg("%s: stopped %u times, reason %u", ends[i].said, f->nr_stopped,
-				 f->reason);
-		assert_int_equal(f->d->record->state, ENGINE_STOPPED);
+		if (f->rig.nr_stopped != 1 || f->rig.reason != ends[i].reason)
+			fail_msg("%s: stopped %u times, reason %u", ends[i].said, f->rig.nr_stopped,
+				 f->rig.reason);
+		assert_int_equal(f->rig.d->record->state, ENGINE_STOPPED);
 		teardown(&own);
 	}
 }
@@ -229,8 +179,8 @@ static void why_it_does_not_start(void **state)
 
 		setup(&own);
 		f = own;
-		f->d->record->starting = 1;
-		strcpy(((struct hvm_launch *)f->d->launch)->config, "{\"kernel\": \"/k\"}");
+		f->rig.d->record->starting = 1;
+		strcpy(((struct hvm_launch *)f->rig.d->launch)->config, "{\"kernel\": \"/k\"}");
 		listen_as(f, false);
 		assert_int_equal(write(f->log, failures[i].printed, strlen(failures[i].printed)),
 				 (ssize_t)strlen(failures[i].printed));
@@ -238,10 +188,10 @@ static void why_it_does_not_start(void **state)
 		if (failures[i].dies)
 			kill(f->pid, SIGKILL);
 		await_end(f);
-		assert_int_equal(f->nr_started, 1);
-		assert_string_equal(f->why, failures[i].why);
-		assert_int_equal(f->nr_stopped, 0);
-		assert_int_equal(f->d->record->state, ENGINE_STOPPED);
+		assert_int_equal(f->rig.nr_started, 1);
+		assert_string_equal(f->rig.why, failures[i].why);
+		assert_int_equal(f->rig.nr_stopped, 0);
+		assert_int_equal(f->rig.d->record->state, ENGINE_STOPPED);
 		teardown(&own);
 	}
 }
@@ -251,11 +201,11 @@ static void a_start_that_is_left(void **state)
 {
 	struct fixture *f = *state;
 
-	f->d->record->starting = 1;
+	f->rig.d->record->starting = 1;
 	listen_as(f, true);
 	await_end(f);
-	assert_int_equal(f->nr_started, 1);
-	assert_string_equal(f->why, "vifrost-hvd ended while it was starting");
+	assert_int_equal(f->rig.nr_started, 1);
+	assert_string_equal(f->rig.why, "vifrost-hvd ended while it was starting");
 }
 
 /* Paused while it starts: it is told when it has. */
@@ -264,16 +214,16 @@ static void paused_meanwhile(void **state)
 	struct fixture *f = *state;
 	char text[256] = "";
 
-	f->d->record->starting = 1;
+	f->rig.d->record->starting = 1;
 	listen_as(f, false);
-	assert_int_equal(engine_pause(f->engine, DOMID, NULL, NULL), 0);
+	assert_int_equal(engine_pause(f->rig.engine, ENGINE_RIG_DOMID, NULL, NULL), 0);
 	say(f, "{\"QMP\": {}}\n");
 	assert_true(recv(f->qemu, text, sizeof(text) - 1, MSG_DONTWAIT) > 0);
 	assert_null(strstr(text, "stop"));
-	((struct hvm_domain *)f->d->own)->settled = true;
-	hvm_start_timer(f->d->own);
-	assert_int_equal(f->nr_started, 1);
-	assert_string_equal(f->why, "");
+	((struct hvm_domain *)f->rig.d->own)->settled = true;
+	hvm_start_timer(f->rig.d->own);
+	assert_int_equal(f->rig.nr_started, 1);
+	assert_string_equal(f->rig.why, "");
 	say(f, "");
 	memset(text, 0, sizeof(text));
 	assert_true(recv(f->qemu, text, sizeof(text) - 1, MSG_DONTWAIT) > 0);
@@ -335,7 +285,8 @@ static void disks(void **state)
 	say(f, "{\"QMP\": {}}\n");
 	answer(f, 0, asked);
 	/* Nobody is told before the last is done; one that fails leaves nothing. */
-	assert_int_equal(engine_disk_attach(f->engine, DOMID, disk, outcome, &o, why), 0);
+	assert_int_equal(
+		engine_disk_attach(f->rig.engine, ENGINE_RIG_DOMID, disk, outcome, &o, why), 0);
 	say(f, "");
 	answer(f, 3, asked);
 	assert_string_equal(asked,
@@ -346,15 +297,19 @@ static void disks(void **state)
 	answer(f, 0, asked);
 	assert_string_equal(asked, "blockdev-del blockdev-del ");
 	/* The adapter may be there. */
-	assert_int_equal(engine_disk_attach(f->engine, DOMID, disk, outcome, &o, why), 0);
+	assert_int_equal(
+		engine_disk_attach(f->rig.engine, ENGINE_RIG_DOMID, disk, outcome, &o, why), 0);
 	say(f, "");
 	answer(f, 5, asked);
 	assert_int_equal(o.nr, 2);
 	assert_string_equal(o.error, "");
 
 	/* It goes when the guest lets go of it, and its image is closed. */
-	assert_int_equal(engine_disk_detach(f->engine, DOMID, disk, outcome, &o, why), 0);
-	assert_int_equal(engine_disk_detach(f->engine, DOMID, disk, outcome, &o, why), -EBUSY);
+	assert_int_equal(
+		engine_disk_detach(f->rig.engine, ENGINE_RIG_DOMID, disk, outcome, &o, why), 0);
+	assert_int_equal(
+		engine_disk_detach(f->rig.engine, ENGINE_RIG_DOMID, disk, outcome, &o, why),
+		-EBUSY);
 	say(f, "");
 	answer(f, 0, asked);
 	assert_string_equal(asked, "device_del ");
@@ -369,11 +324,17 @@ static void disks(void **state)
 
 	/* Not even begun. */
 	json_object_set_new(disk, "target", json_string("/nowhere"));
-	assert_int_equal(engine_disk_attach(f->engine, DOMID, disk, outcome, &o, why), -ENOENT);
+	assert_int_equal(
+		engine_disk_attach(f->rig.engine, ENGINE_RIG_DOMID, disk, outcome, &o, why),
+		-ENOENT);
 	assert_non_null(strstr(why, "/nowhere"));
 	json_object_set_new(disk, "vdev", json_string("hda"));
-	assert_int_equal(engine_disk_attach(f->engine, DOMID, disk, outcome, &o, why), -EINVAL);
-	assert_int_equal(engine_disk_detach(f->engine, DOMID, disk, outcome, &o, why), -EINVAL);
+	assert_int_equal(
+		engine_disk_attach(f->rig.engine, ENGINE_RIG_DOMID, disk, outcome, &o, why),
+		-EINVAL);
+	assert_int_equal(
+		engine_disk_detach(f->rig.engine, ENGINE_RIG_DOMID, disk, outcome, &o, why),
+		-EINVAL);
 	assert_non_null(strstr(why, "while the machine runs"));
 	assert_int_equal(o.nr, 3);
 	json_decref(disk);

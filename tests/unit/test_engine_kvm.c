@@ -4,10 +4,8 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -19,72 +17,26 @@
 #include "base/unixsock.h"
 #include "hv/engine_kvm.h"
 #include "hv/kvm/control.h"
-
-#define DOMID 5
+#include "tests/util/engine_rig.h"
 
 struct fixture {
-	struct loop *loop;
-	struct engine *engine;
-	struct engine_domain *d;
+	struct engine_rig rig;
 	int runner; /* its end of the control socket */
-	char dir[64];
-	unsigned int nr_stopped, nr_started, nr_done, reason;
-	char why[ENGINE_WHY];
+	unsigned int nr_done;
 	int rc;
 };
-
-static void stopped(void *arg, uint16_t domid, unsigned int reason)
-{
-	struct fixture *f = arg;
-
-	assert_int_equal(domid, DOMID);
-	f->nr_stopped++;
-	f->reason = reason;
-}
-
-static void started(void *arg, uint16_t domid, const char *why)
-{
-	struct fixture *f = arg;
-
-	assert_int_equal(domid, DOMID);
-	f->nr_started++;
-	snprintf(f->why, sizeof(f->why), "%s", why ? why : "");
-}
-
-static int shared(size_t size)
-{
-	int fd = memfd_create("test", MFD_CLOEXEC);
-
-	assert_true(fd >= 0);
-	assert_int_equal(ftruncate(fd, (off_t)size), 0);
-	return fd;
-}
 
 static int setup(void **state)
 {
 	struct fixture *f = calloc(1, sizeof(*f));
-	struct engine_hooks hooks = { stopped, started, f };
 	int pair[2];
 
-	snprintf(f->dir, sizeof(f->dir), "/tmp/vf.kvm.XXXXXX");
-	assert_non_null(mkdtemp(f->dir));
-	assert_int_equal(loop_create(&f->loop), 0);
-	assert_int_equal(engine_create(&(struct engine_params){ .loop = f->loop, .rundir = f->dir },
-				       &f->engine),
-			 0);
-	engine_set_hooks(f->engine, &hooks);
-	f->d = engine_domain_alloc(f->engine, DOMID);
-	f->d->ops = engine_ops_find("pvh");
-	f->d->fds[PART_STATE] = shared(sizeof(struct engine_record));
-	f->d->fds[PART_LAUNCH] = shared(KVM_LAUNCH_SIZE);
-	assert_int_equal(engine_domain_map(f->d), 0);
-	assert_int_equal(engine_domain_map_launch(f->d), 0);
-	f->d->record->state = ENGINE_RUNNING;
-	f->d->record->starting = 1;
-	f->d->record->next_id = UINT32_MAX;
-	f->d->record->max_vcpus = 2;
+	engine_rig_create(&f->rig, "pvh", KVM_LAUNCH_SIZE);
+	f->rig.d->record->starting = 1;
+	f->rig.d->record->next_id = UINT32_MAX;
+	f->rig.d->record->max_vcpus = 2;
 	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK, 0, pair), 0);
-	f->d->fds[PART_CONTROL] = pair[0];
+	f->rig.d->fds[PART_CONTROL] = pair[0];
 	f->runner = pair[1];
 	*state = f;
 	return 0;
@@ -94,10 +46,8 @@ static int teardown(void **state)
 {
 	struct fixture *f = *state;
 
-	engine_destroy(f->engine);
-	loop_destroy(f->loop);
+	engine_rig_destroy(&f->rig);
 	close(f->runner);
-	rmdir(f->dir);
 	free(f);
 	return 0;
 }
@@ -109,7 +59,7 @@ static void say(struct fixture *f, uint32_t event, uint32_t arg)
 					     .arg = arg };
 
 	assert_int_equal(send(f->runner, &r, sizeof(r), 0), sizeof(r));
-	kvm_control(f->d);
+	kvm_control(f->rig.d);
 }
 
 static void done(void *arg, int rc)
@@ -125,34 +75,34 @@ static void its_life(void **state)
 	struct fixture *f = *state;
 
 	say(f, KVM_EVENT_READY, 0);
-	assert_int_equal(f->nr_started, 1);
-	assert_string_equal(f->why, "");
+	assert_int_equal(f->rig.nr_started, 1);
+	assert_string_equal(f->rig.why, "");
 	/* Once is enough. */
 	say(f, KVM_EVENT_READY, 0);
-	assert_int_equal(f->nr_started, 1);
+	assert_int_equal(f->rig.nr_started, 1);
 	say(f, KVM_EVENT_SHUTDOWN, SHUTDOWN_reboot);
-	assert_int_equal(f->nr_stopped, 1);
-	assert_int_equal(f->reason, SHUTDOWN_reboot);
+	assert_int_equal(f->rig.nr_stopped, 1);
+	assert_int_equal(f->rig.reason, SHUTDOWN_reboot);
 	say(f, KVM_EVENT_SHUTDOWN, SHUTDOWN_crash);
-	assert_int_equal(f->nr_stopped, 1);
-	assert_int_equal(f->d->record->reason, SHUTDOWN_reboot);
+	assert_int_equal(f->rig.nr_stopped, 1);
+	assert_int_equal(f->rig.d->record->reason, SHUTDOWN_reboot);
 }
 
 static void its_failure(void **state)
 {
 	struct fixture *f = *state;
-	struct kvm_launch *l = f->d->launch;
+	struct kvm_launch *l = f->rig.d->launch;
 
 	/* Without an end, and with what a terminal would act on. */
 	memset(l->why, 'x', sizeof(l->why));
 	memcpy(l->why, "a\033[2Jb\n", 7);
 	l->stage = KVM_STAGE_FAILED;
 	say(f, KVM_EVENT_FAILED, 0);
-	assert_int_equal(f->nr_started, 1);
-	assert_int_equal(f->nr_stopped, 0);
-	assert_memory_equal(f->why, "a?[2Jb?xxx", 10);
-	assert_int_equal(strlen(f->why), KVM_LAUNCH_WHY - 1);
-	assert_int_equal(f->d->record->state, ENGINE_STOPPED);
+	assert_int_equal(f->rig.nr_started, 1);
+	assert_int_equal(f->rig.nr_stopped, 0);
+	assert_memory_equal(f->rig.why, "a?[2Jb?xxx", 10);
+	assert_int_equal(strlen(f->rig.why), KVM_LAUNCH_WHY - 1);
+	assert_int_equal(f->rig.d->record->state, ENGINE_STOPPED);
 }
 
 static void hostile_packets(void **state)
@@ -175,12 +125,12 @@ static void hostile_packets(void **state)
 		send(f->runner, &r, sizeof(r), 0);
 	}
 	for (int i = 0; i < 10; i++)
-		kvm_control(f->d);
-	assert_int_equal(f->nr_started, 0);
-	assert_int_equal(f->nr_stopped, 0);
-	assert_int_equal(f->d->record->state, ENGINE_RUNNING);
+		kvm_control(f->rig.d);
+	assert_int_equal(f->rig.nr_started, 0);
+	assert_int_equal(f->rig.nr_stopped, 0);
+	assert_int_equal(f->rig.d->record->state, ENGINE_RUNNING);
 	say(f, KVM_EVENT_SHUTDOWN, 0xffffffff);
-	assert_int_equal(f->reason, SHUTDOWN_crash);
+	assert_int_equal(f->rig.reason, SHUTDOWN_crash);
 }
 
 static void questions(void **state)
@@ -194,7 +144,7 @@ static void questions(void **state)
 	size_t nr_fds = 1;
 	int fd = -1, rc = 0;
 
-	assert_int_equal(engine_ask(f->engine, DOMID, &q), 0);
+	assert_int_equal(engine_ask(f->rig.engine, ENGINE_RIG_DOMID, &q), 0);
 	assert_int_equal(unixsock_recv(f->runner, &got, sizeof(got), &fd, &nr_fds), sizeof(got));
 	assert_int_equal(nr_fds, 1);
 	close(fd);
@@ -204,17 +154,17 @@ static void questions(void **state)
 	r.id = got.id;
 	for (int i = 0; i < 2; i++) {
 		send(f->runner, &r, sizeof(r), 0);
-		kvm_control(f->d);
+		kvm_control(f->rig.d);
 		assert_int_equal(f->nr_done, 1);
 	}
 	assert_int_equal(f->rc, -ENOSPC);
 	/* The next id is no event's. */
-	assert_int_equal(f->d->record->next_id, 1);
+	assert_int_equal(f->rig.d->record->next_id, 1);
 	/* So many at a time; all are answered when it goes. */
 	for (int i = 0; i < 2 * ENGINE_MAX_ASKED && !rc; i++)
-		rc = engine_ask(f->engine, DOMID, &q);
+		rc = engine_ask(f->rig.engine, ENGINE_RIG_DOMID, &q);
 	assert_int_equal(rc, -EBUSY);
-	engine_domain_free(f->d);
+	engine_domain_free(f->rig.d);
 	assert_int_equal(f->nr_done, 1 + ENGINE_MAX_ASKED);
 	assert_int_equal(f->rc, -EPIPE);
 }
@@ -226,37 +176,37 @@ static void pauses(void **state)
 	struct kvm_control_request got;
 	struct kvm_control_reply r = { .magic = KVM_CONTROL_MAGIC };
 
-	assert_int_equal(engine_unpause(f->engine, DOMID, done, f), -EINVAL);
-	assert_int_equal(engine_pause(f->engine, DOMID, done, f), 1);
-	assert_int_equal(f->d->record->state, ENGINE_PAUSED);
+	assert_int_equal(engine_unpause(f->rig.engine, ENGINE_RIG_DOMID, done, f), -EINVAL);
+	assert_int_equal(engine_pause(f->rig.engine, ENGINE_RIG_DOMID, done, f), 1);
+	assert_int_equal(f->rig.d->record->state, ENGINE_PAUSED);
 	assert_int_equal(recv(f->runner, &got, sizeof(got), 0), sizeof(got));
 	assert_int_equal(got.op, KVM_CONTROL_PAUSE);
-	kvm_control(f->d);
+	kvm_control(f->rig.d);
 	assert_int_equal(f->nr_done, 0);
 	r.id = got.id;
 	send(f->runner, &r, sizeof(r), 0);
-	kvm_control(f->d);
+	kvm_control(f->rig.d);
 	assert_int_equal(f->nr_done, 1);
 	assert_int_equal(f->rc, 0);
-	assert_int_equal(engine_unpause(f->engine, DOMID, NULL, NULL), 1);
-	assert_int_equal(f->d->record->state, ENGINE_RUNNING);
+	assert_int_equal(engine_unpause(f->rig.engine, ENGINE_RIG_DOMID, NULL, NULL), 1);
+	assert_int_equal(f->rig.d->record->state, ENGINE_RUNNING);
 }
 
 /* As its balloon has it; a runner that says more than there is harms its own domain's number only. */
 static void its_memory(void **state)
 {
 	struct fixture *f = *state;
-	struct kvm_launch *l = f->d->launch;
+	struct kvm_launch *l = f->rig.d->launch;
 	struct engine_info info;
 
-	f->d->record->memory_mib = 160;
-	assert_int_equal(engine_info(f->engine, DOMID, &info), 0);
+	f->rig.d->record->memory_mib = 160;
+	assert_int_equal(engine_info(f->rig.engine, ENGINE_RIG_DOMID, &info), 0);
 	assert_int_equal(info.memory_mib, 160);
 	l->stats.balloon_pages = 64 * 256 + 3;
-	assert_int_equal(engine_info(f->engine, DOMID, &info), 0);
+	assert_int_equal(engine_info(f->rig.engine, ENGINE_RIG_DOMID, &info), 0);
 	assert_int_equal(info.memory_mib, 96);
 	l->stats.balloon_pages = UINT64_MAX;
-	assert_int_equal(engine_info(f->engine, DOMID, &info), 0);
+	assert_int_equal(engine_info(f->rig.engine, ENGINE_RIG_DOMID, &info), 0);
 	assert_int_equal(info.memory_mib, 0);
 }
 
@@ -264,27 +214,27 @@ static void its_memory(void **state)
 static void what_it_has_come_to(void **state)
 {
 	struct fixture *f = *state;
-	struct kvm_launch *l = f->d->launch;
+	struct kvm_launch *l = f->rig.d->launch;
 
 	l->stage = 0xffffffff;
-	kvm_look(f->d);
-	assert_int_equal(f->d->record->starting, 1);
+	kvm_look(f->rig.d);
+	assert_int_equal(f->rig.d->record->starting, 1);
 	l->stage = KVM_STAGE_READY;
-	kvm_look(f->d);
-	assert_int_equal(f->d->record->starting, 0);
-	assert_int_equal(f->d->record->state, ENGINE_RUNNING);
+	kvm_look(f->rig.d);
+	assert_int_equal(f->rig.d->record->starting, 0);
+	assert_int_equal(f->rig.d->record->state, ENGINE_RUNNING);
 	l->stage = KVM_STAGE_SHUTDOWN;
 	l->reason = 77;
-	kvm_look(f->d);
-	assert_int_equal(f->d->record->state, ENGINE_STOPPED);
-	assert_int_equal(f->d->record->reason, SHUTDOWN_crash);
+	kvm_look(f->rig.d);
+	assert_int_equal(f->rig.d->record->state, ENGINE_STOPPED);
+	assert_int_equal(f->rig.d->record->reason, SHUTDOWN_crash);
 }
 
 /* A runner cannot have us pin, or look at, another's threads. */
 static void threads(void **state)
 {
 	struct fixture *f = *state;
-	struct kvm_launch *l = f->d->launch;
+	struct kvm_launch *l = f->rig.d->launch;
 	cpu_set_t before, after, one;
 	struct engine_vcpu v;
 
@@ -293,20 +243,20 @@ static void threads(void **state)
 	for (int i = 0; i < CPU_SETSIZE && !CPU_COUNT(&one); i++)
 		if (CPU_ISSET(i, &before))
 			CPU_SET(i, &one);
-	f->d->record->init_pid = getppid();
+	f->rig.d->record->init_pid = getppid();
 	l->vcpu[0].tid = getpid();
 	l->vcpu[1].tid = -1;
 	l->vcpu[0].exits = 7;
 	l->vcpu[0].timers = 3;
-	assert_int_equal(kvm_set_cpus(f->d, &one, &one, 1), 0);
+	assert_int_equal(kvm_set_cpus(f->rig.d, &one, &one, 1), 0);
 	assert_int_equal(sched_getaffinity(0, sizeof(after), &after), 0);
 	assert_true(CPU_EQUAL(&before, &after));
-	assert_int_equal(engine_vcpu(f->engine, DOMID, 0, &v), 0);
+	assert_int_equal(engine_vcpu(f->rig.engine, ENGINE_RIG_DOMID, 0, &v), 0);
 	assert_int_equal(v.cpu, -1);
 	assert_int_equal(v.cpu_ns, 0);
 	assert_int_equal(v.exits.all, 7);
 	assert_int_equal(v.exits.timers, 3);
-	assert_int_equal(engine_vcpu(f->engine, DOMID, 2, &v), -ENOENT);
+	assert_int_equal(engine_vcpu(f->rig.engine, ENGINE_RIG_DOMID, 2, &v), -ENOENT);
 	assert_int_equal(CPU_COUNT(&l->cpus[0]), 1);
 }
 
