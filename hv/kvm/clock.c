@@ -29,16 +29,14 @@ int vk_clock_set(const struct vk_vm *vm, uint64_t clock_ns)
 	return ioctl(vm->fd, KVM_SET_CLOCK, &data) < 0 ? -errno : 0;
 }
 
-/* Where the vCPU's time is, in guest-physical memory; VK_NO_GPA: nowhere yet. */
-static uint64_t time_gpa(const struct vk_cpu *cpu)
+uint64_t vk_info_gpa(const struct vk_dom *dom, unsigned int vcpu)
 {
-	const struct vk_dom *dom = cpu->vm->dom;
-	uint64_t gpa = dom->vcpu[cpu->nr].info_gpa;
+	uint64_t gpa = dom->vcpu[vcpu].info_gpa;
 
 	if (gpa == VK_NO_GPA && dom->placed[VK_PAGE_SHARED] != VK_NO_GFN &&
-	    cpu->nr < XEN_LEGACY_MAX_VCPUS)
-		gpa = dom->placed[VK_PAGE_SHARED] * VK_PAGE + cpu->nr * sizeof(struct vcpu_info);
-	return gpa == VK_NO_GPA ? gpa : gpa + offsetof(struct vcpu_info, time);
+	    vcpu < XEN_LEGACY_MAX_VCPUS)
+		gpa = dom->placed[VK_PAGE_SHARED] * VK_PAGE + vcpu * sizeof(struct vcpu_info);
+	return gpa;
 }
 
 void vk_clock_arm(struct vk_cpu *cpu)
@@ -46,15 +44,16 @@ void vk_clock_arm(struct vk_cpu *cpu)
 	uint64_t gpa;
 
 	pthread_mutex_lock(&cpu->vm->dom->lock);
-	gpa = time_gpa(cpu);
+	gpa = vk_info_gpa(cpu->vm->dom, cpu->nr);
 	pthread_mutex_unlock(&cpu->vm->dom->lock);
 	if (gpa == VK_NO_GPA)
 		return;
 	/* All kernels with KVM have this one; one without leaves the guest with a clock that stands. */
-	vk_cpu_set_msr(cpu, MSR_KVM_SYSTEM_TIME_NEW, gpa | CLOCK_ENABLED);
+	vk_cpu_set_msr(cpu, MSR_KVM_SYSTEM_TIME_NEW,
+		       (gpa + offsetof(struct vcpu_info, time)) | CLOCK_ENABLED);
 }
 
-static void write_wall_clock(struct vk_vm *vm)
+void vk_clock_write_wall(struct vk_vm *vm)
 {
 	struct shared_info *shared = vm->dom->shared;
 	struct timespec ts;
@@ -75,7 +74,7 @@ void vk_clock_renew(struct vk_cpu *cpu)
 	struct vk_dom *dom = cpu->vm->dom;
 
 	if (cpu->nr == 0)
-		write_wall_clock(cpu->vm);
+		vk_clock_write_wall(cpu->vm);
 	else
 		/*
 		 * INIT takes KVM's clock from a vCPU, which reads its time before it makes a hypercall: until then

@@ -81,7 +81,10 @@ struct vk_machine_ops {
 	int (*watch)(void *arg, uint32_t port, int fd, bool on);
 	/* From a vCPU's thread, which returns from the hypercall and then stands still. */
 	void (*shutdown)(void *arg, unsigned int vcpu, unsigned int reason);
-	/* A vCPU is being set up, or is up or down: its time is to be kept in vk_vcpu.info, its LAPIC may be off. */
+	/*
+	 * A vCPU is being set up, or is up or down: its time is to be kept in vk_vcpu.info, its timer's port is what
+	 * it is when the lock is free again, its LAPIC may be off.
+	 */
 	void (*renew)(void *arg, unsigned int vcpu);
 };
 

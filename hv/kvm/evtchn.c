@@ -186,6 +186,8 @@ static int64_t bind_virq(struct vk_call *call, void *arg)
 		*slot = (uint16_t)take_port(dom, VK_VIRQ, op->vcpu, op->virq);
 		op->port = *slot;
 		rc = op->port ? 0 : -ENOSPC;
+		if (op->port && op->virq == VIRQ_TIMER)
+			dom->ops->renew(dom->arg, op->vcpu);
 	}
 	pthread_mutex_unlock(&dom->lock);
 	return rc;
@@ -274,6 +276,8 @@ static int64_t close_port(struct vk_call *call, void *arg)
 		channel = p->kind == VK_CHANNEL;
 		if (channel)
 			dom->ops->watch(dom->arg, op->port, p->to_guest, false);
+		if (p->kind == VK_VIRQ && p->virq == VIRQ_TIMER)
+			dom->ops->renew(dom->arg, p->vcpu);
 		vk_port_clear(dom, op->port);
 		test_and_clear(dom->shared->evtchn_pending, op->port);
 	}

@@ -43,14 +43,22 @@ static int setup_xen(struct vk_vm *vm)
 	return ioctl(vm->fd, KVM_XEN_HVM_CONFIG, &config) < 0 ? -errno : 0;
 }
 
-static const struct vk_trap by_out = { "rewritten instructions", true, setup_out };
-static const struct vk_trap by_xen = { "KVM's own support of Xen", false, setup_xen };
+static const struct vk_trap by_out = { "rewritten instructions", true, false, setup_out };
+static const struct vk_trap by_xen = { "KVM's own support of Xen", false, false, setup_xen };
+static const struct vk_trap with_timers = { "KVM's own support of Xen, timers too", false, true,
+					    setup_xen };
 
 const struct vk_trap *vk_trap_choose(int kvm_fd)
 {
 	int caps = ioctl(kvm_fd, KVM_CHECK_EXTENSION, KVM_CAP_XEN_HVM);
 
-	return caps > 0 && caps & KVM_XEN_HVM_CONFIG_INTERCEPT_HCALL ? &by_xen : &by_out;
+	if (caps < 0 || !(caps & KVM_XEN_HVM_CONFIG_INTERCEPT_HCALL))
+		return &by_out;
+	/*
+	 * Since 5.19 it has timers as well. It is not asked to send events: its SCHEDOP_poll would wait then, and
+	 * would not hear of those that we make pending; as it is, that is a yield.
+	 */
+	return caps & KVM_XEN_HVM_CONFIG_EVTCHN_SEND ? &with_timers : &by_xen;
 }
 
 int vk_trap_page(struct vk_vm *vm, uint64_t value)

@@ -80,21 +80,24 @@ static void inject_extint(struct vk_cpu *cpu)
 /*
  * KVM drops a message to a LAPIC that is off by software, and Linux asks for its upcalls before it has its
  * LAPIC on; a bit that is pending makes no second edge. So until the LAPIC is seen on, whatever is pending is
- * said again. An upcall too many does no harm.
+ * said again, and KVM does not have the timer, whose end would be dropped. An upcall too many does no harm.
  */
 static void recall(struct vk_cpu *cpu)
 {
 	struct kvm_lapic_state lapic;
 
 	if (__atomic_load_n(&cpu->lapic_on, __ATOMIC_ACQUIRE) ||
-	    !vk_dom_upcall_pending(cpu->vm->dom, cpu->nr) ||
+	    (!vk_dom_upcall_pending(cpu->vm->dom, cpu->nr) && !cpu->vm->trap->has_timers) ||
 	    ioctl(cpu->fd, KVM_GET_LAPIC, &lapic) < 0 ||
 	    !(*apic_register(&lapic, APIC_SPIV) & SPIV_ENABLED))
 		return;
 	__atomic_store_n(&cpu->lapic_on, true, __ATOMIC_RELEASE);
-	pthread_mutex_lock(&cpu->vm->dom->lock);
-	vk_cpu_upcall(cpu);
-	pthread_mutex_unlock(&cpu->vm->dom->lock);
+	if (vk_dom_upcall_pending(cpu->vm->dom, cpu->nr)) {
+		pthread_mutex_lock(&cpu->vm->dom->lock);
+		vk_cpu_upcall(cpu);
+		pthread_mutex_unlock(&cpu->vm->dom->lock);
+	}
+	vk_timer_arm(cpu);
 }
 
 /* Has it halted with interrupts off, or never begun? Nothing but an INIT gets it on then. */
@@ -137,8 +140,10 @@ static bool taken(bool *flag)
 
 static void attend(struct vk_cpu *cpu)
 {
-	if (taken(&cpu->renew))
+	if (taken(&cpu->renew)) {
 		vk_clock_arm(cpu);
+		vk_timer_arm(cpu);
+	}
 	if (taken(&cpu->extint))
 		inject_extint(cpu);
 	if (taken(&cpu->look))

@@ -158,6 +158,7 @@ int vk_vm_create(int kvm_fd, struct kvm_launch *launch, struct vk_vm **vm_out, c
 		vm->cpu[i] = (struct vk_cpu){ .vm = vm, .nr = i, .fd = -1, .timer_fd = -1 };
 	for (unsigned int i = 0; i < VK_NR_PAGES; i++)
 		vm->slot_gfn[i] = VK_NO_GFN;
+	vm->told_shared_gfn = VK_NO_GFN;
 	pthread_mutex_init(&vm->lock, NULL);
 	pthread_cond_init(&vm->parked, NULL);
 	pthread_cond_init(&vm->go, NULL);

@@ -33,7 +33,8 @@ struct vk_vm;
 /* How hypercalls get to user space on this host. */
 struct vk_trap {
 	const char *name;
-	bool rewrite; /* the kernel's instructions are to be rewritten */
+	bool rewrite;	 /* the kernel's instructions are to be rewritten */
+	bool has_timers; /* KVM can have vCPUs' timers */
 	int (*setup)(struct vk_vm *vm);
 };
 
@@ -66,6 +67,7 @@ struct vk_vm {
 	struct vk_cpu cpu[KVM_LAUNCH_MAX_VCPUS];
 	unsigned int nr_cpus;		/* that are made */
 	uint64_t slot_gfn[VK_NR_PAGES]; /* of slots for pages beyond RAM */
+	uint64_t told_shared_gfn;	/* where KVM takes shared_info to be; VK_NO_GFN: nowhere */
 	struct builder_range memmap[BUILDER_MAX_MEMMAP];
 	bool clears_dirty; /* vk_dirty_clear() does something */
 
@@ -147,6 +149,12 @@ uint64_t vk_clock_now(const struct vk_vm *vm);
 int vk_clock_set(const struct vk_vm *vm, uint64_t clock_ns);
 /* With the domain's lock: seed and announce the clock of a vCPU. */
 void vk_clock_renew(struct vk_cpu *cpu);
+/* With the domain's lock: the wall clock in shared_info. */
+void vk_clock_write_wall(struct vk_vm *vm);
+/* With the domain's lock: where a vCPU's vcpu_info is, guest-physical; VK_NO_GPA: nowhere yet. */
+uint64_t vk_info_gpa(const struct vk_dom *dom, unsigned int vcpu);
+/* Give the vCPU's timer to KVM or take it back, whichever is right now; its thread. */
+void vk_timer_arm(struct vk_cpu *cpu);
 int vk_events_start(struct vk_vm *vm);
 void vk_events_stop(struct vk_vm *vm);
 int vk_events_watch(struct vk_vm *vm, uint32_t port, int fd, bool on);
