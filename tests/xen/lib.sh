@@ -12,11 +12,15 @@
 # In dom0, as in scripts/lab.sh: a host with its LAN behind lan0, 192.0.2.0/24 and 2001:db8:0:1::/64.
 # shellcheck source=tests/util/vm.sh
 . "$(dirname "${BASH_SOURCE[0]}")/../util/vm.sh"
+# shellcheck source=tests/util/guest.sh
+. "$VM_SOURCE/tests/util/guest.sh"
 
 # shellcheck disable=SC2034 # for the tests
 XEN_LAN4=192.0.2.1 XEN_HOST4=192.0.2.10 XEN_HOST6=2001:db8:0:1::10
-# shellcheck disable=SC2153 # of vm.sh
+# shellcheck disable=SC2153,SC2034 # of vm.sh, for the tests
 XEN_SOURCE=$VM_SOURCE XEN_LOG=$VM_LOG
+# shellcheck disable=SC2034 # for guest.sh
+guest_tool=xl guest_memory=112 guest_macs=00:16:3e:00:01 guest_vif=bridge=xenbr0,script=$VM_SOURCE/scripts/vif-vifrost
 XEN_POLICY=$XEN_SOURCE/configs/policies/bridge.yaml
 declare -n xen_pid=vm_pid
 
@@ -31,13 +35,7 @@ xen_begin() {
 	# XEN_VM: options of this test for the machine.
 	vm_enter "${XEN_TIMEOUT:-580}" "--xen ${XEN_VM:-}" "$@"
 	PATH=$PATH:/usr/lib/xen-4.17/bin
-	ip netns add lan
-	ip link add lan0 type veth peer name wan0 netns lan
-	ip link set lan0 up
-	ip -n lan link set lo up
-	ip -n lan link set wan0 up
-	ip -n lan addr add $XEN_LAN4/24 dev wan0
-	ip -n lan addr add 2001:db8:0:1::1/64 dev wan0 nodad
+	lan_up $XEN_LAN4/24 2001:db8:0:1::1/64
 }
 
 xen_end() { vm_end; }
@@ -58,31 +56,8 @@ vif_status() {
 }
 vif_get() { vif_status "$1" "$2" | jq -r "$3"; }
 
-# "" when there is none.
-xs() { xenstore read "$1" 2> /dev/null || true; }
-domid() { xl domid "$1"; }
 backend() { echo "/local/domain/0/backend/vif/$(domid "$1")/${2:-0}"; }
 state_is() { [ "$(xs "$1/state")" = "$2" ]; }
-
-# guest_cfg NAME pv|pvh ADDRESS [LINE...]: writes /run/NAME.cfg, of one vif with a MAC made of the address.
-# Later lines go before earlier ones ('vcpus=2', 'vif=[...]').
-guest_cfg() {
-	local name=$1 type=$2 address=$3 last=${3##*.}
-	shift 3
-	cat > "/run/$name.cfg" <<-EOF
-		name = "$name"
-		type = "$type"
-		kernel = "$VM_MODULES/vmlinux"
-		ramdisk = "$VM_GUEST_INITRD"
-		memory = 112
-		vcpus = 1
-		extra = "console=hvc0 quiet guest.ip=eth0:$address/24,eth0:2001:db8:0:1::$last/64 ${GUEST_EXTRA:-}"
-		vif = [ "mac=$(guest_mac "$address"),bridge=xenbr0,script=$XEN_SOURCE/scripts/vif-vifrost" ]
-		on_crash = "destroy"
-	EOF
-	printf '%s\n' "$@" >> "/run/$name.cfg"
-}
-guest_mac() { printf '00:16:3e:00:01:%02x' "${1##*.}"; }
 
 # /run/front-initrd: the guests' initrd with vifrost-front and what it needs of the kernel, loaded in xen-netfront's place.
 front_initrd() {
@@ -100,32 +75,6 @@ front_initrd() {
 	cp "$VM_GUEST_INITRD" /run/front-initrd
 	(cd "$root" && find . | cpio --quiet -o -H newc) >> /run/front-initrd
 	rm -rf "$root"
-}
-
-# guest NAME pv|pvh ADDRESS [LINE...]: started, its agent answers.
-guest() {
-	guest_cfg "$@"
-	xl create "/run/$1.cfg" > "$XEN_LOG/xl-create-$1.log" 2>&1 || { cat "$XEN_LOG/xl-create-$1.log"; return 1; }
-	guest_up "$1"
-}
-guest_up() { wait_for 150 guest_answers "$1"; }
-guest_answers() { [ -n "$(xs "/local/domain/$(domid "$1")/data/rc")" ]; }
-
-# in_guest NAME COMMAND...: a shell command there; its output and its exit status, 124 when it takes over 60 s.
-in_guest() {
-	local base seq rc until
-	base=/local/domain/$(domid "$1")/data
-	shift
-	seq=$(xs "$base/cmd")
-	seq=$((${seq%% *} + 1))
-	xenstore write "$base/cmd" "$seq $*"
-	until=$((SECONDS + 60))
-	while rc=$(xs "$base/rc"); [ "${rc%% *}" != "$seq" ]; do
-		[ "$SECONDS" -lt "$until" ] || { echo "no answer from the guest: $*"; return 124; }
-		sleep 0.1
-	done
-	xenstore read -R "$base/out" 2> /dev/null && echo
-	return "${rc#* }"
 }
 
 # For tests that leave nothing behind: everything that a vif takes somewhere, to be compared with before.
