@@ -17,18 +17,8 @@
 #define BEYOND	(UINT64_C(1) << 20)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-int ioctl(int fd, unsigned long request, ...);
 
-int ioctl(int fd, unsigned long request, ...)
-{
-	va_list ap;
-	void *arg;
-
-	va_start(ap, request);
-	arg = va_arg(ap, void *);
-	va_end(ap);
-	return fake_kvm_ioctl(fd, request, arg);
-}
+FAKE_KVM_IOCTL(fake_kvm_ioctl)
 
 static void check(bool ok)
 {

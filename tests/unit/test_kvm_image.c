@@ -14,18 +14,7 @@
 
 #include "tests/util/fake_kvm.h"
 
-int ioctl(int fd, unsigned long request, ...);
-
-int ioctl(int fd, unsigned long request, ...)
-{
-	va_list ap;
-	void *arg;
-
-	va_start(ap, request);
-	arg = va_arg(ap, void *);
-	va_end(ap);
-	return fake_kvm_ioctl(fd, request, arg);
-}
+FAKE_KVM_IOCTL(fake_kvm_ioctl)
 
 /* A machine without vCPUs needs no KVM. */
 struct fixture {

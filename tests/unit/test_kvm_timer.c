@@ -58,16 +58,8 @@ static int get_vcpu(struct kvm_xen_vcpu_attr *attr)
 	return 0;
 }
 
-int ioctl(int fd, unsigned long request, ...);
-
-int ioctl(int fd, unsigned long request, ...)
+static int kvm_ioctl(int fd, unsigned long request, void *arg)
 {
-	va_list ap;
-	void *arg;
-
-	va_start(ap, request);
-	arg = va_arg(ap, void *);
-	va_end(ap);
 	if (fd == FAKE_KVM_FD && request == KVM_XEN_HVM_SET_ATTR)
 		return set_vm(arg);
 	if (fd == FAKE_KVM_FD + 1 + (int)CPU && request == KVM_XEN_VCPU_SET_ATTR)
@@ -77,13 +69,15 @@ int ioctl(int fd, unsigned long request, ...)
 	return fake_kvm_ioctl(fd, request, arg);
 }
 
+FAKE_KVM_IOCTL(kvm_ioctl)
+
 static const struct vk_trap with_timers = { .name = "test", .has_timers = true };
 static const struct vk_trap without = { .name = "test" };
 
 struct fixture {
 	struct vk_rig rig;
-	struct fake_kvm kvm;
 	struct vk_cpu *cpu;
+	struct fake_kvm kvm; /* last: it has no end of its own */
 };
 
 /* All that a timer of KVM's takes. */

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * vCPUs' descriptors that are none: requests read and write what KVM would, so that a sanitizer sees a structure
- * that is too short. A program that wants it defines ioctl() to call this, which takes all of its requests then.
+ * that is too short. A program that wants it has FAKE_KVM_IOCTL(fake_kvm_ioctl), or a function before that.
  */
 #ifndef TESTS_UTIL_FAKE_KVM_H
 #define TESTS_UTIL_FAKE_KVM_H
+
+#include <stdarg.h>
 
 #include "hv/kvm/vm.h"
 #include "tests/util/vk_rig.h"
@@ -24,5 +26,19 @@ struct fake_kvm {
 /* A machine of @nr_cpus for @rig's domain, which borrows all. */
 void fake_kvm_create(struct fake_kvm *fake, struct vk_rig *rig, unsigned int nr_cpus);
 int fake_kvm_ioctl(int fd, unsigned long request, void *arg);
+
+/* The program's ioctl(), which @handler takes all requests of. */
+#define FAKE_KVM_IOCTL(handler)                                                                    \
+	int ioctl(int fd, unsigned long request, ...);                                             \
+	int ioctl(int fd, unsigned long request, ...)                                              \
+	{                                                                                          \
+		va_list ap;                                                                        \
+		void *arg;                                                                         \
+                                                                                                   \
+		va_start(ap, request);                                                             \
+		arg = va_arg(ap, void *);                                                          \
+		va_end(ap);                                                                        \
+		return handler(fd, request, arg);                                                  \
+	}
 
 #endif
