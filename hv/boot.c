@@ -16,6 +16,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <jansson.h>
+
+#include "hv/hvm/hvm_args.h"
 #include "hv/boot_priv.h"
 #include "hv/engine_process.h"
 
@@ -101,7 +104,7 @@ int boot_parse(const char *text, size_t size, struct boot_choice *choice, char w
 /* The last line that it said, of characters that can be shown. */
 static void last_words(struct boot *b, char words[128])
 {
-	char text[LOG_BYTES + 1], *line;
+	char text[LOG_BYTES + 1], *line, *json;
 	struct stat st;
 	off_t from = fstat(b->log_fd, &st) || st.st_size < LOG_BYTES ? 0 : st.st_size - LOG_BYTES;
 	ssize_t n = pread(b->log_fd, text, LOG_BYTES, from);
@@ -110,7 +113,10 @@ static void last_words(struct boot *b, char words[128])
 	for (char *p = text + strlen(text); p > text && (p[-1] == '\n' || p[-1] == ' '); p--)
 		p[-1] = '\0';
 	line = strrchr(text, '\n');
-	snprintf(words, 128, "%.127s", line ? line + 1 : text);
+	line = line ? line + 1 : text;
+	/* "qemu-storage-daemon: --blockdev {...}: what is wrong" */
+	json = strstr(line, "}: ");
+	snprintf(words, 128, "%.127s", json ? json + 3 : line);
 	for (char *p = words; *p; p++)
 		if ((unsigned char)*p < ' ' || (unsigned char)*p > '~')
 			*p = '?';
@@ -259,21 +265,76 @@ static int find_program(const char *wanted, char path[PATH_MAX], char why[ENGINE
 	return 0;
 }
 
-static int look_at_image(const char *image, struct stat *st, char why[ENGINE_WHY])
+static int look_at_image(const struct boot_spec *s, struct stat *st, char why[ENGINE_WHY])
 {
-	int rc = stat(image, st) < 0 ? -errno : 0;
+	int rc = stat(s->image, st) < 0 ? -errno : 0;
 
 	if (rc)
-		snprintf(why, ENGINE_WHY, "%.160s: %s", image, strerror(-rc));
-	if (rc || S_ISREG(st->st_mode) || S_ISBLK(st->st_mode))
+		snprintf(why, ENGINE_WHY, "%.160s: %s", s->image, strerror(-rc));
+	if (rc || S_ISREG(st->st_mode) || (S_ISBLK(st->st_mode) && !s->format))
 		return rc;
-	snprintf(why, ENGINE_WHY, "%.160s: neither a file nor a block device", image);
+	if (S_ISBLK(st->st_mode))
+		snprintf(why, ENGINE_WHY,
+			 "bootloader: %.100s: a device is to be raw: give kernel= instead",
+			 s->image);
+	else
+		snprintf(why, ENGINE_WHY, "%.160s: neither a file nor a block device", s->image);
 	return -EINVAL;
 }
 
+#define SERVER_WORDS 8
+
 struct texts {
 	char program[PATH_MAX], kernel[PATH_MAX + 16], ramdisk[PATH_MAX + 16], args[BOOT_ARGS + 16];
+	char *node, *export;
+	const char *server[SERVER_WORDS];
 };
+
+static void texts_free(struct texts *t)
+{
+	if (t) {
+		free(t->node);
+		free(t->export);
+	}
+	free(t);
+}
+
+static char *dump(json_t *j)
+{
+	char *text = j ? json_dumps(j, JSON_COMPACT) : NULL;
+
+	json_decref(j);
+	return text;
+}
+
+/* The disk's backend may have it open by now, and does not write before the guest runs. */
+static int make_server(const struct boot_spec *s, struct texts *t, struct boot_child *c,
+		       char why[ENGINE_WHY])
+{
+	const char *driver = hvm_disk_driver(s->format);
+	const char *words[SERVER_WORDS] = { "qemu-storage-daemon", "--daemonize" };
+
+	if (!driver) {
+		snprintf(why, ENGINE_WHY, "bootloader: %.100s: format %.16s is not known", s->image,
+			 s->format);
+		return -EINVAL;
+	}
+	t->node = dump(json_pack("{s:s, s:s, s:b, s:b, s:{s:s, s:s}}", "node-name", "disk",
+				 "driver", driver, "read-only", 1, "force-share", 1, "file",
+				 "driver", "file", "filename", s->image));
+	t->export = dump(json_pack("{s:s, s:s, s:s, s:s, s:b, s:s}", "type", "fuse", "id", "disk",
+				   "node-name", "disk", "mountpoint", s->image, "writable", 0,
+				   "allow-other", "on"));
+	if (!t->node || !t->export)
+		return -ENOMEM;
+	words[2] = "--blockdev";
+	words[3] = t->node;
+	words[4] = "--export";
+	words[5] = t->export;
+	memcpy(t->server, words, sizeof(words));
+	c->server = t->server;
+	return 0;
+}
 
 /* Ours come last: they are in force. */
 static int make_argv(const struct boot_spec *s, struct texts *t, struct boot_child *c)
@@ -360,7 +421,9 @@ int boot_start(struct loop *loop, const struct boot_spec *s,
 	if (!rc)
 		rc = find_program(s->program, t->program, why);
 	if (!rc)
-		rc = look_at_image(s->image, &owner, why);
+		rc = look_at_image(s, &owner, why);
+	if (!rc && s->format)
+		rc = make_server(s, t, &c, why);
 	if (!rc)
 		rc = make_argv(s, t, &c);
 	if (rc)
@@ -380,7 +443,7 @@ int boot_start(struct loop *loop, const struct boot_spec *s,
 	c.gid = owner.st_gid;
 	rc = run(b, &c);
 out:
-	free(t);
+	texts_free(t);
 	if (rc && !why[0])
 		snprintf(why, ENGINE_WHY, "bootloader: %s", strerror(-rc));
 	if (rc)

@@ -2,8 +2,9 @@
 /*
  * bootloader= of an xl.cfg: a program, Debian's pygrub, finds the kernel in the guest's own image. It reads what a guest
  * has written, so it runs apart: as the image's owner, without capabilities, in namespaces of its own where /usr and that
- * image are all there is, both read-only. What it takes out of the image goes to a file system in memory which is
- * reached by our descriptor alone and is gone with it.
+ * image are all there is, both read-only. Of one in a format of QEMU's it sees what a qemu-storage-daemon makes of it,
+ * which lives in the same namespaces and ends with it. What it takes out of the image goes to a file system in memory
+ * which is reached by our descriptor alone and is gone with it.
  *
  * One thread, the loop's. What it says is checked: it may be the guest's words.
  */
@@ -25,7 +26,8 @@
 struct boot_spec {
 	const char *
 		program; /* "pygrub", or a path below /usr; by name pygrub: Debian's, wherever it is */
-	const char *image;	      /* a file or a block device, raw */
+	const char *image;	      /* a file or, raw, a block device */
+	const char *format;	      /* of the image; NULL: raw */
 	const char *kernel, *ramdisk; /* in the image; NULL: what its menu has */
 	const char *cmdline;	      /* comes after what the menu has; NULL: nothing */
 	const char *const *args;      /* more for the program, ended by NULL; NULL: none */

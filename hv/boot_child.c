@@ -17,6 +17,7 @@
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "hv/boot_priv.h"
@@ -81,12 +82,40 @@ static void place_root(const struct boot_child *c, const char *name)
 		die(c, path);
 }
 
+/*
+ * In the image's place: who is in our mount namespace sees it there, raw, and nobody else. The program may be another
+ * user than root, to whom it is given. It is our child, being the first process of a namespace, and so ends with us.
+ */
+static void serve_image(const struct boot_child *c)
+{
+	pid_t pid = fork();
+	int status = 1;
+
+	if (pid == 0) {
+		dup2(c->log_fd, STDOUT_FILENO);
+		execvp(c->server[0], (char *const *)c->server);
+		die(c, c->server[0]);
+	}
+	if (pid < 0)
+		die(c, c->server[0]);
+	/* It says that it serves by going on in another process. */
+	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
+		;
+	/* It has said why. */
+	if (status)
+		_exit(126);
+	if (chown(c->image, c->uid, c->gid) < 0)
+		die(c, c->image);
+}
+
 static void enter_root(const struct boot_child *c)
 {
 	int image;
 
 	if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0)
 		die(c, "mount");
+	if (c->server)
+		serve_image(c);
 	/* It may be where the new root goes. */
 	image = clone_image(c->image);
 	if (image < 0)

@@ -15,7 +15,9 @@ struct boot_child {
 	int out;	       /* the file system for BOOT_DIR, not mounted */
 	int output_fd, log_fd; /* its stdout and stderr */
 	const char *image;
-	uid_t uid; /* the image's owner */
+	const char *const *
+		server; /* the words that have the image served in its own place, as raw; NULL: it is */
+	uid_t uid;	/* the image's owner */
 	gid_t gid;
 };
 

@@ -20,8 +20,9 @@ bool tool_boot_wanted(const json_t *config)
 	return *tool_config_text(config, "bootloader", "") != '\0';
 }
 
-/* xl's: the first one. */
-static int find_image(const json_t *config, const char **image_out, char why[TOOL_WHY])
+/* xl's: the first one. @format_out: NULL: raw. */
+static int find_image(const json_t *config, const char **image_out, const char **format_out,
+		      char why[TOOL_WHY])
 {
 	const json_t *disk = json_array_get(json_object_get(config, "disk"), 0);
 	const char *target = tool_config_text(disk, "target", "");
@@ -31,15 +32,10 @@ static int find_image(const json_t *config, const char **image_out, char why[TOO
 			 "'bootloader' needs a disk to look for a kernel in, the first of 'disk'");
 		return -EINVAL;
 	}
-	if (strcmp(tool_config_text(disk, "format", "raw"), "raw")) {
-		snprintf(
-			why, TOOL_WHY,
-			"bootloader: %.100s: a raw image is wanted: qemu-img convert -O raw, or give "
-			"kernel= instead",
-			target);
-		return -EINVAL;
-	}
 	*image_out = target;
+	*format_out = tool_config_text(disk, "format", "raw");
+	if (!strcmp(*format_out, "raw"))
+		*format_out = NULL;
 	return 0;
 }
 
@@ -62,8 +58,8 @@ static int read_args(const json_t *config, const char *args[ARGS_MAX + 1], char 
 
 int tool_boot_check(const json_t *config, char why[TOOL_WHY])
 {
-	const char *image, *args[ARGS_MAX + 1];
-	int rc = find_image(config, &image, why);
+	const char *image, *format, *args[ARGS_MAX + 1];
+	int rc = find_image(config, &image, &format, why);
 
 	return rc ? rc : read_args(config, args, why);
 }
@@ -121,18 +117,19 @@ static void booted(void *arg, const struct boot_result *result, const char *fail
 
 int tool_boot_start(struct tool_domain *d, const char *cmdline, bool paused, char why[TOOL_WHY])
 {
-	const char *image = NULL, *args[ARGS_MAX + 1];
+	const char *image = NULL, *format = NULL, *args[ARGS_MAX + 1];
 	struct boot_spec spec = { .program = tool_config_text(d->config, "bootloader", ""),
 				  .kernel = tool_config_text(d->config, "kernel", NULL),
 				  .ramdisk = tool_config_text(d->config, "ramdisk", NULL),
 				  .cmdline = cmdline,
 				  .args = args,
 				  .timeout_ms = BOOT_TIMEOUT_MS };
-	int rc = find_image(d->config, &image, why);
+	int rc = find_image(d->config, &image, &format, why);
 
 	if (!rc)
 		rc = read_args(d->config, args, why);
 	spec.image = image;
+	spec.format = format;
 	d->boot_paused = paused;
 	if (!rc)
 		rc = boot_start(d->tool->loop, &spec, booted, d, &d->boot, why);

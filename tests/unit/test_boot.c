@@ -262,18 +262,77 @@ static bool have(const char *pattern)
 	return there;
 }
 
-static int mkfs(const char *root, const char *image)
+/* Return: of waitpid(). */
+static int run_program(const char *const argv[])
 {
 	pid_t pid = fork();
 	int status;
 
 	if (!pid) {
-		execl("/usr/sbin/mkfs.ext4", "mkfs.ext4", "-q", "-F", "-d", root, image, "2M",
-		      NULL);
+		execvp(argv[0], (char *const *)argv);
 		_exit(1);
 	}
 	assert_int_equal(waitpid(pid, &status, 0), pid);
 	return status;
+}
+
+static int mkfs(const char *root, const char *image)
+{
+	return run_program((const char *const[]){ "/usr/sbin/mkfs.ext4", "-q", "-F", "-d", root,
+						  image, "2M", NULL });
+}
+
+static int to_qcow2(const char *from, const char *to)
+{
+	return run_program((const char *const[]){ "qemu-img", "convert", "-f", "raw", "-O", "qcow2",
+						  from, to, NULL });
+}
+
+static bool has_qemu(void)
+{
+	return !access("/usr/bin/qemu-storage-daemon", X_OK) &&
+	       !access("/usr/bin/qemu-img", X_OK) && !access("/dev/fuse", R_OK | W_OK);
+}
+
+/* Seen raw by the program alone, whoever it is. */
+static void other_formats(void **state)
+{
+	struct fixture *f = *state;
+	const char *args[] = { "-c", NULL, NULL };
+	struct boot_spec spec = {
+		.program = "/usr/bin/sh", .format = "qcow2", .args = args, .timeout_ms = 10000
+	};
+	char image[96], magic[4] = "";
+	FILE *file;
+
+	if (!has_qemu())
+		skip();
+	snprintf(image, sizeof(image), "%s/disk.qcow2", f->dir);
+	assert_int_equal(truncate(f->image, 1 << 20), 0);
+	assert_int_equal(to_qcow2(f->image, image), 0);
+	assert_int_equal(chown(image, 1234, 1234), 0);
+	assert_int_equal(chmod(f->dir, 0755), 0);
+	spec.image = image;
+	args[1] =
+		"read -r x < /disk && [ \"$x\" = IMAGE ] && ! echo y > /disk && [ ! -e /proc ] && "
+		"echo KERNEL > /out/k && " ANSWER;
+	run_spec(f, &spec);
+	assert_string_equal(f->why, "");
+	assert_string_equal(f->kernel, "KERNEL\n");
+	/* Here it is what it was, and nobody serves it any more. */
+	file = fopen(image, "r");
+	assert_non_null(file);
+	assert_int_equal(fread(magic, 1, sizeof(magic), file), sizeof(magic));
+	fclose(file);
+	assert_memory_equal(magic, "QFI\xfb", 4);
+	assert_int_equal(waitpid(-1, NULL, WNOHANG), -1);
+
+	spec.image = f->image;
+	run_spec(f, &spec);
+	assert_non_null(strstr(f->why, "Image is not in qcow2 format"));
+	spec.format = "zip";
+	run_spec(f, &spec);
+	assert_non_null(strstr(f->why, "format zip is not known"));
 }
 
 static void pygrub(void **state)
@@ -305,6 +364,19 @@ static void pygrub(void **state)
 	assert_string_equal(f->kernel, "the kernel");
 	assert_int_equal(f->result.ramdisk_size, strlen("the ramdisk"));
 	assert_string_equal(f->result.args, "root=/dev/xvda ro quiet x=1");
+
+	if (has_qemu()) {
+		snprintf(path, sizeof(path), "%s/disk.qcow2", f->dir);
+		assert_int_equal(to_qcow2(image, path), 0);
+		spec.image = path;
+		spec.format = "qcow2";
+		run_spec(f, &spec);
+		assert_string_equal(f->why, "");
+		assert_string_equal(f->kernel, "the kernel");
+		assert_string_equal(f->result.args, "root=/dev/xvda ro quiet x=1");
+		spec.image = image;
+		spec.format = NULL;
+	}
 
 	spec.args = (const char *const[]){ "--entry=1", NULL };
 	run_spec(f, &spec);
@@ -364,8 +436,9 @@ int main(void)
 {
 	const struct CMUnitTest pure[] = { cmocka_unit_test(answers),
 					   cmocka_unit_test(long_answers) };
-	const struct CMUnitTest as_root[] = { TEST(apart), TEST(ends_badly), TEST(given_up),
-					      TEST(not_started), TEST(pygrub) };
+	const struct CMUnitTest as_root[] = { TEST(apart),	   TEST(ends_badly),
+					      TEST(given_up),	   TEST(not_started),
+					      TEST(other_formats), TEST(pygrub) };
 	int failed = cmocka_run_group_tests_name("boot_parse", pure, NULL, NULL);
 
 	if (geteuid()) {

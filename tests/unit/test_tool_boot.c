@@ -139,7 +139,6 @@ static void refused(void **state)
 		{ "bootloader='/usr/bin/sh'", "needs a disk" },
 		{ "bootloader='/usr/bin/none'\ndisk=['/x,raw,xvda,w']", "no such program" },
 		{ "bootloader='/usr/bin/sh'\ndisk=['/x,raw,xvda,w']", "/x: No such file" },
-		{ "bootloader='pygrub'\ndisk=['/x,qcow2,xvda,w']", "qemu-img convert" },
 	};
 	struct fixture *f = *state;
 	char text[256];
