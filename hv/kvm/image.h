@@ -28,7 +28,11 @@ struct vk_image_head {
 	uint64_t max_memory; /* which has to fit */
 	uint64_t clock_ns;   /* Xen's system time */
 	uint32_t tsc_khz;
-	uint32_t zero;
+	uint32_t flags; /* enum vk_image_flag */
+};
+
+enum vk_image_flag {
+	VK_IMAGE_PLAIN_CALLS = 1, /* vk_vm.plain_calls */
 };
 
 enum vk_record_type {

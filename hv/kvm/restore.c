@@ -72,11 +72,15 @@ static int read_head(struct reader *r)
 	if (rc < 0)
 		return rc;
 	if (memcmp(head.magic, VK_IMAGE_MAGIC, sizeof(head.magic)) ||
-	    head.version != VK_IMAGE_VERSION)
+	    head.version != VK_IMAGE_VERSION || head.flags & ~(uint32_t)VK_IMAGE_PLAIN_CALLS)
 		return say(r->why, -EPROTO, "is none, or of another version of vifrost-kvm");
 	if (head.max_vcpus != r->vm->nr_cpus || head.max_memory != r->vm->dom->ram)
 		return say(r->why, -EINVAL,
 			   "has other vCPUs or memory than its configuration says");
+	r->vm->plain_calls = head.flags & VK_IMAGE_PLAIN_CALLS;
+	if (r->vm->plain_calls && r->vm->trap->rewrite)
+		return say(r->why, -EOPNOTSUPP,
+			   "was started where KVM has CONFIG_KVM_XEN, which it needs ever since");
 	r->clock_ns = head.clock_ns;
 	return set_tsc(r, head.tsc_khz);
 }

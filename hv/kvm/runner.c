@@ -112,7 +112,8 @@ static int build(struct vk_runner *r, struct builder_config *config)
 	struct builder_guest guest;
 	int rc = builder_build(config, &guest, r->launch->why);
 
-	if (!rc && r->vm->trap->rewrite)
+	r->vm->plain_calls = !r->vm->trap->rewrite;
+	if (!rc && !r->vm->plain_calls)
 		rc = builder_trap_hypercalls(config, &guest, r->launch->why);
 	if (rc < 0)
 		return rc;

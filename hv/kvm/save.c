@@ -70,7 +70,8 @@ int vk_image_put_head(struct vk_vm *vm, int fd)
 				      .max_vcpus = vm->nr_cpus,
 				      .max_memory = vm->dom->ram,
 				      .clock_ns = vk_clock_now(vm),
-				      .tsc_khz = khz > 0 ? (uint32_t)khz : 0 };
+				      .tsc_khz = khz > 0 ? (uint32_t)khz : 0,
+				      .flags = vm->plain_calls ? VK_IMAGE_PLAIN_CALLS : 0 };
 
 	memcpy(head.magic, VK_IMAGE_MAGIC, sizeof(head.magic));
 	return file_write_all(fd, &head, sizeof(head));

@@ -70,6 +70,7 @@ struct vk_vm {
 	uint64_t told_shared_gfn;	/* where KVM takes shared_info to be; VK_NO_GFN: nowhere */
 	struct builder_range memmap[BUILDER_MAX_MEMMAP];
 	bool clears_dirty; /* vk_dirty_clear() does something */
+	bool plain_calls; /* the kernel's hypercalls are as it has them: only a KVM that knows Xen passes them on */
 
 	int epoll_fd, quit_fd; /* of the event thread */
 	pthread_t events;

@@ -97,6 +97,27 @@ static void test_back(void **state)
 	assert_int_equal(f->vm_to.cpuid->entries[2].eax, 0x1234);
 }
 
+/* A kernel whose hypercalls were not rewritten is for hosts where that is not needed, also when saved there again. */
+static void test_hypercalls(void **state)
+{
+	static const struct vk_trap rewritten = { .rewrite = true }, plain = { .name = "plain" };
+	struct fixture *f = *state;
+
+	f->vm_to.trap = &plain;
+	assert_int_equal(vk_image_save(&f->vm_from, f->fd), 0);
+	assert_int_equal(restore(f), 0);
+	assert_false(f->vm_to.plain_calls);
+	f->vm_from.plain_calls = true;
+	assert_int_equal(ftruncate(f->fd, 0), 0);
+	assert_int_equal(lseek(f->fd, 0, SEEK_SET), 0);
+	assert_int_equal(vk_image_save(&f->vm_from, f->fd), 0);
+	assert_int_equal(restore(f), 0);
+	assert_true(f->vm_to.plain_calls);
+	f->vm_to.trap = &rewritten;
+	assert_int_equal(restore(f), -EOPNOTSUPP);
+	assert_non_null(strstr(f->why, "CONFIG_KVM_XEN"));
+}
+
 /* Cut anywhere, it says so. */
 static void test_cut(void **state)
 {
@@ -325,10 +346,11 @@ static void test_vcpu_counts(void **state)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = { T(test_back),	  T(test_cut),
-					    T(test_hostile),	  T(test_again),
-					    T(test_other),	  T(test_vcpus),
-					    T(test_vcpu_records), T(test_vcpu_counts) };
+	const struct CMUnitTest tests[] = { T(test_back),	T(test_hypercalls),
+					    T(test_cut),	T(test_hostile),
+					    T(test_again),	T(test_other),
+					    T(test_vcpus),	T(test_vcpu_records),
+					    T(test_vcpu_counts) };
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

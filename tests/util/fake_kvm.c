@@ -82,6 +82,8 @@ int fake_kvm_ioctl(int fd, unsigned long request, void *arg)
 	return 0;
 }
 
+static const struct vk_trap trap = { .name = "none" };
+
 void fake_kvm_create(struct fake_kvm *fake, struct vk_rig *rig, unsigned int nr_cpus)
 {
 	struct vk_vm *vm = &fake->vm;
@@ -91,6 +93,7 @@ void fake_kvm_create(struct fake_kvm *fake, struct vk_rig *rig, unsigned int nr_
 	vm->dom = rig->dom;
 	vm->launch = rig->launch;
 	vm->cpuid = &fake->cpuid.list;
+	vm->trap = &trap;
 	vm->nr_cpus = nr_cpus;
 	for (unsigned int i = 0; i < nr_cpus; i++)
 		vm->cpu[i] = (struct vk_cpu){ .vm = vm,
