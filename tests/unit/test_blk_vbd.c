@@ -57,12 +57,40 @@ static void assert_serves(struct blk_rig *r)
 	assert_int_equal(v, 24);
 }
 
-/* The guest's own restart: closed, and begun again. */
 static void fresh_ring(struct blk_rig *r)
 {
 	memset(r->ring, 0, 4096);
 	*blk_rig_index(r, 1) = *blk_rig_index(r, 3) = 1;
 	r->req_prod = r->rsp_cons = 0;
+}
+
+static void begin(struct blk_rig *r)
+{
+	blk_rig_key(r, true, "state", "1");
+	blk_rig_expect_state(r, XenbusStateInitWait);
+	blk_rig_publish_frontend(r);
+	blk_rig_expect_state(r, XenbusStateConnected);
+}
+
+static void end(struct blk_rig *r)
+{
+	blk_rig_key(r, true, "state", "6");
+	blk_rig_expect_state(r, XenbusStateClosed);
+}
+
+/* The guest's own restart: closed, and begun again. */
+static void start_over(struct blk_rig *r)
+{
+	end(r);
+	fresh_ring(r);
+	begin(r);
+}
+
+/* By the toolstack. */
+static void remove_disk(struct blk_rig *r)
+{
+	blk_rig_key(r, false, "", NULL);
+	blkback_turn(r->bb);
 }
 
 static void test_offers(void **state)
@@ -110,11 +138,9 @@ static void test_detach(void **state)
 	blk_rig_key(r, true, "state", "5");
 	blk_rig_expect_state(r, XenbusStateClosing);
 	assert_serves(r);
-	blk_rig_key(r, true, "state", "6");
-	blk_rig_expect_state(r, XenbusStateClosed);
+	end(r);
 	assert_int_equal(blk_rig_vbd(r)->image.fd, -1);
-	blk_rig_key(r, false, "", NULL);
-	blkback_turn(r->bb);
+	remove_disk(r);
 	assert_null(blk_rig_vbd(r));
 }
 
@@ -126,13 +152,7 @@ static void test_reconnect(void **state)
 	for (int i = 0; i < 5; i++) {
 		blk_rig_key(r, true, "state", "5");
 		blk_rig_expect_state(r, XenbusStateClosing);
-		blk_rig_key(r, true, "state", "6");
-		blk_rig_expect_state(r, XenbusStateClosed);
-		fresh_ring(r);
-		blk_rig_key(r, true, "state", "1");
-		blk_rig_expect_state(r, XenbusStateInitWait);
-		blk_rig_publish_frontend(r);
-		blk_rig_expect_state(r, XenbusStateConnected);
+		start_over(r);
 		assert_serves(r);
 	}
 }
@@ -151,13 +171,7 @@ static void test_broken_ring(void **state)
 	/* It stays out of service until it starts over. */
 	blk_rig_key(r, true, "state", "4");
 	blk_rig_expect_state(r, XenbusStateClosing);
-	blk_rig_key(r, true, "state", "6");
-	blk_rig_expect_state(r, XenbusStateClosed);
-	fresh_ring(r);
-	blk_rig_key(r, true, "state", "1");
-	blk_rig_expect_state(r, XenbusStateInitWait);
-	blk_rig_publish_frontend(r);
-	blk_rig_expect_state(r, XenbusStateConnected);
+	start_over(r);
 	assert_serves(r);
 }
 
@@ -195,14 +209,10 @@ static void test_bad_keys(void **state)
 		assert_false(blk_rig_vbd(r)->dev.connected);
 		assert_true(blk_rig_vbd(r)->dev.disabled);
 		assert_non_null(strstr(blk_rig_vbd(r)->dev.reason, " "));
-		blk_rig_key(r, true, "state", "6");
-		blk_rig_expect_state(r, XenbusStateClosed);
+		end(r);
 		blk_rig_key(r, true, bad[i].key, NULL);
 	}
-	blk_rig_key(r, true, "state", "1");
-	blk_rig_expect_state(r, XenbusStateInitWait);
-	blk_rig_publish_frontend(r);
-	blk_rig_expect_state(r, XenbusStateConnected);
+	begin(r);
 	assert_serves(r);
 }
 
@@ -219,13 +229,7 @@ static void test_state_sequences(void **state)
 			blk_rig_key_u32(r, true, "state", rest % 9 ? rest % 9 : 77);
 			blkback_turn(r->bb);
 		}
-		blk_rig_key(r, true, "state", "6");
-		blk_rig_expect_state(r, XenbusStateClosed);
-		fresh_ring(r);
-		blk_rig_key(r, true, "state", "1");
-		blk_rig_expect_state(r, XenbusStateInitWait);
-		blk_rig_publish_frontend(r);
-		blk_rig_expect_state(r, XenbusStateConnected);
+		start_over(r);
 	}
 	assert_serves(r);
 }
@@ -270,8 +274,7 @@ static void test_bad_images(void **state)
 		blk_rig_expect_state(r, XenbusStateInitialising);
 		look_now(r);
 		assert_hotplug(r, "error", bad[i].reason);
-		blk_rig_key(r, false, "", NULL);
-		blkback_turn(r->bb);
+		remove_disk(r);
 		assert_null(blk_rig_vbd(r));
 	}
 	/* It is tried again, in case it is made. */
@@ -298,16 +301,14 @@ static void test_locks(void **state)
 	spec.shared = true;
 	assert_int_equal(blk_image_open(&other, &spec, why), 0);
 	blk_image_close(&other);
-	blk_rig_key(r, false, "", NULL);
-	blkback_turn(r->bb);
+	remove_disk(r);
 
 	/* Readers share it among them, and keep writers away. */
 	spec.shared = false;
 	assert_int_equal(blk_image_open(&other, &spec, why), 0);
 	blk_rig_add(r, NULL, "r");
 	blk_rig_expect_state(r, XenbusStateInitWait);
-	blk_rig_key(r, false, "", NULL);
-	blkback_turn(r->bb);
+	remove_disk(r);
 	blk_rig_add(r, NULL, "w");
 	blk_rig_expect_state(r, XenbusStateInitialising);
 	look_now(r);
@@ -407,8 +408,7 @@ static void test_restart_closing(void **state)
 	blk_rig_stop(r);
 	blk_rig_start(r);
 	assert_serves(r);
-	blk_rig_key(r, true, "state", "6");
-	blk_rig_expect_state(r, XenbusStateClosed);
+	end(r);
 }
 
 static void test_status(void **state)
