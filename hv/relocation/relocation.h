@@ -75,6 +75,10 @@ struct relocation_link {
 	gnutls_session_t session;
 	gnutls_certificate_credentials_t credentials;
 	char why[RELOCATION_WHY]; /* of the last failure */
+	bool holds;		  /* what is written waits in @held for the rest of its message */
+	size_t nr_held, ahead_at, nr_ahead;
+	uint8_t held[RELOCATION_PIECE_MAX + 4096]; /* a piece, and what TLS adds to it */
+	uint8_t ahead[RELOCATION_PIECE_MAX];	   /* read, but not asked for yet */
 };
 
 /* @fd: taken over, connected. @host: the name of the server, for its client; NULL: we are the server. */
