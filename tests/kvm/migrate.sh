@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
-# A pvh guest with Debian's kernel moves to another host, which is a network namespace of the same machine on the
-# same LAN, while it is pinged, counts and has a TCP connection, and comes back while it runs and writes; it is
-# refused, or its receiver is killed, and it runs on where it was.
+# A pvh guest with Debian's kernel and a disk moves to another host, which is a network namespace of the same
+# machine on the same LAN with the same disk, while it is pinged, counts, writes to the disk and has a TCP connection, and
+# comes back while it runs and writes; it is refused, or its receiver is killed, and it runs on where it was.
 # Cost: 170
 # shellcheck disable=SC2016 # what is quoted so is the guest's
 # shellcheck source=tests/kvm/lib.sh
@@ -15,10 +15,37 @@ kvm_begin "$@"
 
 other_host
 relocation_hosts
+start vifrost-blkback
+other_ns vifrost-blkback >> "$VM_LOG/other-vifrost-blkback.log" 2>&1 < /dev/null &
 ok "another host"
 
-guest one pvh 192.0.2.11
-in_guest one '(n=0; while sleep 0.1; do n=$((n + 1)); echo $n > /tmp/m; mv /tmp/m /tmp/n; done) > /dev/null 2>&1 &'
+# Frames from the host at port $1 of the LAN, and that the guest has told there where it is: without being asked.
+listen() {
+	ip netns exec lan tcpdump -Z root -U -n -Q in -i "$1" -w /run/arrived.pcap arp or icmp6 2> /dev/null &
+	listener=$!
+	wait_for 10 test -s /run/arrived.pcap
+}
+arrived() { tcpdump -n -r /run/arrived.pcap "ether src $(guest_mac 192.0.2.11) and $1" 2> /dev/null | grep . > /dev/null; }
+heard() {
+	wait_for 20 arrived 'arp[14:4] = arp[24:4] and ether dst ff:ff:ff:ff:ff:ff'
+	wait_for 20 arrived 'ip6[40] = 136 and ether dst 33:33:00:00:00:01'
+	kill "$listener"
+	rm /run/arrived.pcap
+}
+# What it wrote to its disk beforehand is there, and it goes on writing to it.
+counts_on() { [ "$(in_guest one cat /tmp/n)" -gt "$1" ]; }
+disk_works() {
+	in_guest one 'echo 3 > /proc/sys/vm/drop_caches; head -c 2097152 /dev/xvda | md5sum | cmp - /tmp/disk'
+	wait_for 30 counts_on "$(in_guest one cat /tmp/n)"
+}
+
+truncate -s 8M /run/shared.img
+guest one pvh 192.0.2.11 "disk = [ 'file:/run/shared.img,xvda,w' ]"
+in_guest one 'load xen-blkfront; until [ -b /dev/xvda ]; do sleep 0.1; done; head -c 2097152 /dev/urandom > /tmp/d'
+in_guest one 'dd if=/tmp/d of=/dev/xvda bs=64k conv=fsync 2> /dev/null; md5sum < /tmp/d > /tmp/disk; rm /tmp/d'
+# It counts, in one sector.
+count='printf %512d $n | dd of=/dev/xvda bs=512 seek=8192 conv=fsync && echo $n > /tmp/m && mv /tmp/m /tmp/n'
+in_guest one "(n=0; while sleep 0.2; do n=\$((n + 1)); $count; done) > /dev/null 2>&1 &"
 # It says a number each 100 ms to whoever is connected, and 500 at a time at another port.
 in_guest one '(while :; do (n=0; while sleep 0.1; do n=$((n + 1)); echo $n; done) | nc -l -p 7777; done) > /dev/null 2>&1 &'
 in_guest one '((n=0; while sleep 0.02; do seq $((n + 1)) $((n + 500)); n=$((n + 500)); done) | nc -l -p 7778) > /dev/null 2>&1 &'
@@ -26,6 +53,7 @@ ip netns exec lan ping -c 2 -W 5 192.0.2.11
 ip netns exec lan bash -c 'exec 3<> /dev/tcp/192.0.2.11/7777; cat <&3' > /run/numbers &
 talker=$!
 wait_for 10 test -s /run/numbers
+wait_for 20 counts_on 0
 before=$(in_guest one cat /tmp/n)
 ip netns exec lan ping -D -i 0.1 192.0.2.11 > /run/pings &
 pinger=$!
@@ -42,6 +70,7 @@ other vxl destroy one
 wait_for 20 other gone one
 ok "refused, and it runs on"
 
+listen wan1
 start_ms=$(date +%s%3N)
 migrate one there || { cat /run/said; false; }
 cat /run/said
@@ -53,10 +82,11 @@ now=$(other in_guest one cat /tmp/n)
 echo "counted from $before to $now"
 [ "$now" -gt "$before" ]
 wait_for 20 ip netns exec lan ping -c 1 -W 1 192.0.2.11
-sleep 2
+heard
+other disk_works
 kill "$pinger"
 echo "longest gap between pings: $(longest_gap /run/pings) ms"
-ok "it has moved"
+ok "it has moved with its disk, and has told so"
 lines=$(wc -l < /run/numbers)
 wait_for 30 awk -v n="$lines" 'END { exit NR <= n + 5 }' /run/numbers
 # None is missing, none comes twice.
@@ -85,21 +115,22 @@ cat /run/said
 grep -q "runs on here" /run/said
 wait_for 20 gone one
 now=$(other in_guest one cat /tmp/n)
-other in_guest one true
-[ "$(other in_guest one cat /tmp/n)" -gt "$now" ]
+wait_for 20 other counts_on "$now"
 ok "its receiver died in the midst of it, and it runs on"
 
 before=$(cat /run/lines)
 ip netns exec lan ping -D -i 0.02 192.0.2.11 > /run/pings &
 pinger=$!
 sleep 1
+listen wan0
 migrate one here --live || { cat /run/said; false; }
 cat /run/said
 grep -q '^Round 2: ' /run/said
 other gone one
 guest_up one
 wait_for 20 ip netns exec lan ping -c 1 -W 1 192.0.2.11
-sleep 2
+heard
+disk_works
 kill "$pinger"
 echo "longest gap between pings: $(longest_gap /run/pings) ms"
 in_guest one 'touch /tmp/stop; sha256sum < /tmp/stays | cmp - /tmp/sum && [ "$(uniq < /tmp/written | wc -l)" = 1 ]'
@@ -107,7 +138,9 @@ wait_for 30 awk -v n="$before" '{ exit $1 <= n + 5000 }' /run/lines
 ok "it came back while it ran and wrote, with a stream of $(cat /run/lines) lines"
 
 kill "$talker" "$streamer" "$server_there" "$server_here"
+counted=$(in_guest one cat /tmp/n)
 vxl shutdown one
 wait_for 60 gone one
+[ "$(dd if=/run/shared.img bs=512 skip=8192 count=1 2> /dev/null)" -ge "$counted" ]
 not pgrep vifrost-kvm
 kvm_end
