@@ -15,6 +15,7 @@
 #include "netback/poll.h"
 #include "vswitch/fast/doc.h"
 #include "vswitch/fast/limit.h"
+#include "vswitch/fast/nap.h"
 
 #define FAST_BURST     NB_VIEWS_MAX /* frames taken from a port at a time */
 #define FAST_WAITS_MAX 4u	    /* receivers that one burst waits for at a time */
@@ -115,6 +116,7 @@ struct fast_port {
 	unsigned int nr_waiting; /* frames that wait for its room */
 	bool parked;		 /* its own last burst is not done with */
 	uint64_t deadline_ns, busy_ns, slow_until_ns;
+	struct fast_nap nap;
 	struct fast_port_stats stats;
 };
 

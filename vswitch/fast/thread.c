@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * A thread that serves ports of networks. A port with work is polled; one that had none for SPIN_NS is armed
- * and left to epoll, edge-triggered; a thread whose ports all are sleeps there. So a busy port costs no
- * system call for events, and idle ones cost the busy ones nothing.
+ * and left to epoll, edge-triggered, or looked at again soon (nap.h); a thread whose ports all are sleeps there. So a
+ * busy port costs no system call for events, and idle ones cost the busy ones nothing.
  */
 #include <errno.h>
 #include <signal.h>
@@ -123,14 +123,23 @@ static unsigned int allowed(struct fast_port *p, uint64_t now_ns)
 	return fast_limit_frames(&p->from, FAST_BURST, now_ns, &p->deadline_ns);
 }
 
-/* Has had nothing to do for long: leave it to its events. */
+/* An event without a frame is arm()'s to judge, and so is who waits for room. */
+static bool may_nap(const struct fast_port *p)
+{
+	return p->queues && p->busy_ns && !p->nr_waiting && !p->parked && !p->thread->is_eager;
+}
+
+/* Has had nothing to do for long: leave it to its events, or to the next look. */
 static void rest(struct fast_port *p, uint64_t now_ns)
 {
 	if (now_ns - p->busy_ns < SPIN_NS && !p->thread->is_eager)
 		return;
 	p->deadline_ns = 0;
-	if (!p->ops->arm(p, now_ns))
-		list_remove(&p->active);
+	if (may_nap(p) && fast_nap(&p->nap, p->stats.frames, now_ns))
+		p->deadline_ns = now_ns + FAST_NAP_NS;
+	else if (p->ops->arm(p, now_ns))
+		return;
+	list_remove(&p->active);
 }
 
 void fast_thread_pause(struct fast_thread *t, bool on)
