@@ -135,12 +135,9 @@ exec 5>&- 6>&- 7>&-
 echo "an address with another guest: what was let through for the last one is not for it"
 # Whether what the LAN says to the old guest's connection arrives at the guest that has its address.
 arrives() {
-	local watch
-	rules_in other python3 "$PACKETS" watch eth0 1 > /run/log/watch &
-	watch=$!
-	wait_for 5 grep -q watching /run/log/watch
+	rules_watch other eth0 /run/log/watch
 	in_lan python3 "$PACKETS" forge wan0 $LAB_LAN4 192.0.2.24 4000 00:16:3e:00:00:04 4100
-	wait $watch
+	rules_watched
 	grep -q "^$LAB_LAN4 192.0.2.24 4000$" /run/log/watch
 }
 rules_in other python3 "$PACKETS" forge eth0 192.0.2.24 $LAB_LAN4 4100 "$(in_lan cat /sys/class/net/wan0/address)"

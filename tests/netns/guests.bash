@@ -8,6 +8,7 @@
 
 rules_guests=()
 rules_pids=()
+rules_watchers=()
 
 # The lab with its daemons, no policy yet.
 rules_begin() {
@@ -80,6 +81,19 @@ rules_in() {
 	shift
 	[ "$where" = host ] && { "$@"; return; }
 	ip netns exec "$where" "$@"
+}
+
+# UDP that comes in at device $2 of namespace $1, a line each in file $3, until rules_watched.
+rules_watch() {
+	ip netns exec "$1" python3 "$PACKETS" watch "$2" 60 > "$3" &
+	rules_watchers+=($!)
+	wait_for 5 grep -q watching "$3"
+}
+# What was sent has come by then, or never will.
+rules_watched() {
+	sleep 1
+	kill "${rules_watchers[@]}"
+	rules_watchers=()
 }
 
 # $1 where, $2 protocol, $3 port: answers who asks with "<where> <the address it came from>".

@@ -37,16 +37,14 @@ rules_expect timeout ga tcp 10.99.0.11 443
 rules_expect timeout lan tcp 10.99.0.11 443
 
 echo "forged sources go nowhere"
-rules_in lan python3 "$PACKETS" watch wan0 2 > /run/log/watch &
-watch=$!
-wait_for 5 grep -q watching /run/log/watch
+rules_watch lan wan0 /run/log/watch
 router=$(cat /sys/class/net/nat0/address)
 for source in 10.20.0.11 10.21.0.11 192.0.2.1 192.0.2.10 203.0.113.9 fd00:20::11 fd00:21::11 2001:db8:21::11 2001:db8:0:1::1; do
 	to=$LAB_LAN4
 	[ "${source//*:*/}" ] || to=$LAB_LAN6
 	rules_in ga python3 "$PACKETS" forge eth0 "$source" "$to" 4100 "$router"
 done
-wait $watch
+rules_watched
 [ "$(grep ' 4100$' /run/log/watch | sort)" = "$LAB_HOST4 $LAB_LAN4 4100
 $LAB_HOST6 $LAB_LAN6 4100" ] || fail "the LAN saw $(cat /run/log/watch)"
 

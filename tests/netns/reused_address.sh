@@ -29,12 +29,9 @@ guest_up() {
 
 # Whether what the LAN says to the old guest's connection arrives in namespace $1.
 arrives() {
-	local watch
-	rules_in "$1" python3 "$PACKETS" watch eth0 1 > /run/log/watch &
-	watch=$!
-	wait_for 5 grep -q watching /run/log/watch
+	rules_watch "$1" eth0 /run/log/watch
 	in_lan python3 "$PACKETS" forge wan0 $LAB_LAN4 $LAB_HOST4 4000 52:54:00:aa:bb:01 4100
-	wait $watch
+	rules_watched
 	grep -q "^$LAB_LAN4 10.20.0.11 4000$" /run/log/watch
 }
 

@@ -47,18 +47,14 @@ rules_expect timeout r1 tcp $LAB_HOST4 443
 rules_expect timeout r1 tcp fe80::1%eth0 443
 rules_expect timeout r1 udp fe80::1%eth0 443
 # Somebody else's address, and one of nobody, to the LAN and to another guest.
-rules_in lan python3 "$PACKETS" watch wan0 2 > /run/log/watch &
-watch=$!
-rules_in r2 python3 "$PACKETS" watch eth0 2 > /run/log/watch2 &
-watch2=$!
-wait_for 5 grep -q watching /run/log/watch
-wait_for 5 grep -q watching /run/log/watch2
+rules_watch lan wan0 /run/log/watch
+rules_watch r2 eth0 /run/log/watch2
 router=$(cat /sys/class/net/vif1.0/address)
 for source in 198.51.100.71 192.0.2.10 203.0.113.9; do
 	rules_in r1 python3 "$PACKETS" forge eth0 $source $LAB_LAN4 4100 "$router"
 	rules_in r1 python3 "$PACKETS" forge eth0 $source 198.51.100.72 4100 "$router"
 done
-wait $watch $watch2
+rules_watched
 [ "$(grep ' 4100$' /run/log/watch)" = "198.51.100.71 $LAB_LAN4 4100" ] || fail "the LAN saw $(cat /run/log/watch)"
 ! grep ' 4100$' /run/log/watch2 || fail "r2 saw that"
 
