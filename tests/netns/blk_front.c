@@ -348,7 +348,6 @@ int main(int argc, char **argv)
 	fflush(stdout);
 	for (int i = 3; i < argc;)
 		i += run(&d, argv + i);
-	publish(&d, "state", XenbusStateClosing);
 	publish(&d, "state", XenbusStateClosed);
 	await_state(&d, XenbusStateClosed);
 	hv_guest_unshare(d.guest, d.pages, SLOTS, d.refs);
