@@ -24,9 +24,9 @@ dump() {
 	tc qdisc | sed 's/ qdisc\|refcnt [0-9]*//g' | sort
 	sysctl -a 2> /dev/null | grep -E '^net[./](ipv4[./]ip_forward|ipv6[./]conf[./]all[./]forwarding|ipv[46][./]conf[./](eth0|lan0|all)[./](proxy_arp|proxy_ndp|disable_ipv6|accept_ra|rp_filter))' | sort
 }
+is() { dump > /run/after && cmp -s "$1" /run/after; }
 given_back() {
-	dump > /run/after
-	diff "$1" /run/after || fail "$2 did not give back what was there"
+	wait_for 5 is "$1" || { diff "$1" /run/after || true; fail "$2 did not give back what was there"; }
 }
 
 lab_network

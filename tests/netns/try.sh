@@ -35,7 +35,7 @@ kill_daemon() {
 }
 
 echo "confirmed: stays"
-id=$(try --timeout 2s)
+id=$(try --timeout 5s)
 [ "$(lifeline | wc -l)" = 1 ] || fail "no lifeline"
 [ "$(ps -o sid= -p "$(lifeline)" | tr -d ' ')" = "$(lifeline)" ] || fail "the lifeline has no session of its own"
 wait_for 5 dump_settled
@@ -43,7 +43,7 @@ dump > /run/new
 ! is /run/old || fail "nothing changed"
 vifrost confirm "$id" | grep 'revision 1' > /dev/null
 wait_for 1 no_lifeline || fail "the lifeline stayed"
-stays /run/new 3 || fail "a confirmed try was taken back"
+stays /run/new 6 || fail "a confirmed try was taken back"
 vifrost confirm "$id" 2> /dev/null && fail "confirmed twice"
 vifrost down -q
 wait_for 5 is /run/old || { dump | diff /run/old -; fail "down does not restore"; }
