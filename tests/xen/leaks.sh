@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
-# Some 150 vifs attached, connected and detached: whatever can be counted is as it was before, to the last grant and
+# Some 130 vifs attached, connected and detached: whatever can be counted is as it was before, to the last grant and
 # event channel. tests/netns/leaks holds memory to less a vif, of more of them.
 #
 # Linux 6.1's netfront loses 1 MiB of its guest's memory with each vif, whoever the backend is; and it takes its
@@ -10,7 +10,7 @@
 # Cost: 160
 # shellcheck source=tests/xen/lib.sh
 . "$(dirname "$0")/lib.sh"
-WARM_UP=20 PLAYED=150 BY_LINUX=25 BY_XL=5
+WARM_UP=20 PLAYED=100 BY_LINUX=25 BY_XL=5
 PSS_MAX=300 # KiB more, of each daemon
 # shellcheck disable=SC2034 # for xen_begin; some 2 min, or five times that on a busy machine
 XEN_TIMEOUT=1180
