@@ -3,7 +3,7 @@
  * bootloader= of an xl.cfg: a program, Debian's pygrub, finds the kernel in the guest's own image. It reads what a guest
  * has written, so it runs apart: as the image's owner, without capabilities, in namespaces of its own where /usr and that
  * image are all there is, both read-only. Of one in a format of QEMU's it sees what a qemu-storage-daemon makes of it,
- * which lives in the same namespaces and ends with it. What it takes out of the image goes to a file system in memory
+ * root in the same namespaces, which ends with it. What it takes out of the image goes to a file system in memory
  * which is reached by our descriptor alone and is gone with it.
  *
  * One thread, the loop's. What it says is checked: it may be the guest's words.

@@ -17,9 +17,9 @@
 
 struct fast_nap {
 	bool naps, on_trial;
-	unsigned int nr_rests; /* in this window */
-	unsigned int nr_windows,
-		patience;	   /* until the other is tried; after the next trial that fails */
+	unsigned int nr_rests;	   /* in this window */
+	unsigned int nr_windows;   /* until the other way is tried */
+	unsigned int patience;	   /* the same, once a trial has failed */
 	uint64_t began_ns, frames; /* of the window, and how many there were then */
 	uint64_t kept_rate; /* of the way that is kept, before the trial; in frames a second */
 };
