@@ -18,24 +18,7 @@
 #include <xen/vcpu.h>
 #include <xen/version.h>
 
-#define CALL(rig, vcpu, nr, op, arg)                                                               \
-	vk_rig_call(rig, vcpu, __HYPERVISOR_##nr, op, &(arg), sizeof(arg))
-#define RAM_PAGES (VK_RIG_MIB << 8)
-
-static int create(void **state)
-{
-	static struct vk_rig rig;
-
-	vk_rig_create(&rig);
-	*state = &rig;
-	return 0;
-}
-
-static int destroy(void **state)
-{
-	vk_rig_destroy(*state);
-	return 0;
-}
+#define CALL VK_RIG_CALL
 
 static bool pending(const struct vk_rig *rig, uint32_t port)
 {
@@ -132,7 +115,7 @@ static void test_vcpu_info(void **state)
 	assert_int_equal(CALL(rig, 2, vcpu_op, VCPUOP_register_vcpu_info, op), -EINVAL);
 	op.offset = 4;
 	assert_int_equal(CALL(rig, 2, vcpu_op, VCPUOP_register_vcpu_info, op), -EINVAL);
-	op = (struct vcpu_register_vcpu_info){ .mfn = RAM_PAGES };
+	op = (struct vcpu_register_vcpu_info){ .mfn = VK_RIG_PAGES };
 	assert_int_equal(CALL(rig, 2, vcpu_op, VCPUOP_register_vcpu_info, op), -EINVAL);
 	op.mfn = UINT64_MAX / VK_PAGE + 2;
 	assert_int_equal(CALL(rig, 2, vcpu_op, VCPUOP_register_vcpu_info, op), -EINVAL);
@@ -284,7 +267,7 @@ static int64_t balloon(struct vk_rig *rig, unsigned int op, const uint64_t *gfns
 static void test_balloon(void **state)
 {
 	struct vk_rig *rig = *state;
-	const uint64_t gfns[8] = { 0x40, 0x41, RAM_PAGES };
+	const uint64_t gfns[8] = { 0x40, 0x41, VK_RIG_PAGES };
 	uint8_t *page = rig->dom->memory + 0x40 * VK_PAGE;
 
 	*page = 0x66;
@@ -294,12 +277,12 @@ static void test_balloon(void **state)
 	assert_int_equal(rig->launch->stats.balloon_pages, 2);
 	assert_int_equal(
 		vk_rig_call(rig, 0, __HYPERVISOR_memory_op, XENMEM_current_reservation, NULL, 0),
-		RAM_PAGES - 2);
+		VK_RIG_PAGES - 2);
 	/* The same again counts once. */
 	assert_int_equal(balloon(rig, XENMEM_decrease_reservation, gfns, 1), 1);
 	assert_int_equal(rig->launch->stats.balloon_pages, 2);
 	/* Not above what it may have. */
-	rig->dom->max_memory = ((uint64_t)RAM_PAGES - 1) * VK_PAGE;
+	rig->dom->max_memory = ((uint64_t)VK_RIG_PAGES - 1) * VK_PAGE;
 	assert_int_equal(balloon(rig, XENMEM_populate_physmap, gfns, 2), 1);
 	assert_int_equal(rig->launch->stats.balloon_pages, 1);
 	/* A hypervisor page is not given back as RAM. */
@@ -417,7 +400,7 @@ static void test_up_and_down(void **state)
 	assert_int_equal(CALL(rig, 2, vcpu_op, VCPUOP_initialise, none), -ENOSYS);
 }
 
-#define T(name) cmocka_unit_test_setup_teardown(name, create, destroy)
+#define T(name) cmocka_unit_test_setup_teardown(name, vk_rig_setup, vk_rig_teardown)
 
 int main(void)
 {

@@ -20,26 +20,9 @@
 #include <xen/memory.h>
 #include <xen/vcpu.h>
 
-#define CALL(rig, vcpu, nr, op, arg)                                                               \
-	vk_rig_call(rig, vcpu, __HYPERVISOR_##nr, op, &(arg), sizeof(arg))
-#define RAM_PAGES  (VK_RIG_MIB << 8)
+#define CALL	   VK_RIG_CALL
 #define NR_THREADS 3
 #define NR_TURNS   3000
-
-static int create(void **state)
-{
-	static struct vk_rig rig;
-
-	vk_rig_create(&rig);
-	*state = &rig;
-	return 0;
-}
-
-static int destroy(void **state)
-{
-	vk_rig_destroy(*state);
-	return 0;
-}
 
 /* Multicalls, which nest, and page tables, transfers, other domains' memory: a guest has no use for them. */
 static void test_not_there(void **state)
@@ -186,7 +169,7 @@ static void test_counts(void **state)
 	assert_int_equal(CALL(rig, 0, memory_op, XENMEM_decrease_reservation, r), 0);
 	assert_int_equal(rig->dom->nr_out, 0);
 	/* Its lists end somewhere. */
-	memcpy(&batch.idxs, &(uint64_t){ ((uint64_t)RAM_PAGES - 1) * VK_PAGE }, 8);
+	memcpy(&batch.idxs, &(uint64_t){ ((uint64_t)VK_RIG_PAGES - 1) * VK_PAGE }, 8);
 	memcpy(&batch.gpfns, &list, 8);
 	memcpy(&batch.errs, &list, 8);
 	assert_int_equal(CALL(rig, 0, memory_op, XENMEM_add_to_physmap_batch, batch), -EFAULT);
@@ -328,7 +311,7 @@ static void test_races(void **state)
 	assert_true(nr_fds() <= before);
 }
 
-#define T(name) cmocka_unit_test_setup_teardown(name, create, destroy)
+#define T(name) cmocka_unit_test_setup_teardown(name, vk_rig_setup, vk_rig_teardown)
 
 int main(void)
 {

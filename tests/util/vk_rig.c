@@ -121,6 +121,21 @@ void vk_rig_destroy(struct vk_rig *rig)
 	free(rig->launch);
 }
 
+int vk_rig_setup(void **state)
+{
+	static struct vk_rig rig;
+
+	vk_rig_create(&rig);
+	*state = &rig;
+	return 0;
+}
+
+int vk_rig_teardown(void **state)
+{
+	vk_rig_destroy(*state);
+	return 0;
+}
+
 int64_t vk_rig_call(struct vk_rig *rig, unsigned int vcpu, uint64_t nr, uint64_t op, void *arg,
 		    uint32_t size)
 {

@@ -6,6 +6,7 @@
 #include "hv/kvm/dom.h"
 
 #define VK_RIG_MIB   4u
+#define VK_RIG_PAGES (VK_RIG_MIB << 8)
 #define VK_RIG_VCPUS 34u /* more than shared_info has room for */
 
 struct vk_rig {
@@ -29,5 +30,12 @@ void vk_rig_destroy(struct vk_rig *rig);
 /* A hypercall of vCPU @vcpu with its argument, of @size bytes, copied to guest memory and back. */
 int64_t vk_rig_call(struct vk_rig *rig, unsigned int vcpu, uint64_t nr, uint64_t op, void *arg,
 		    uint32_t size);
+/* The same by a hypercall's name, with @arg a structure. */
+#define VK_RIG_CALL(rig, vcpu, nr, op, arg)                                                        \
+	vk_rig_call(rig, vcpu, __HYPERVISOR_##nr, op, &(arg), sizeof(arg))
+
+/* For cmocka: a rig for each test, which *@state is. */
+int vk_rig_setup(void **state);
+int vk_rig_teardown(void **state);
 
 #endif
