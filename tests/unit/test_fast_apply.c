@@ -8,53 +8,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <cmocka.h>
 
-#include "vswitch/fast/fast.h"
+#include "tests/util/fast_rig.h"
 
 static char folder[] = "/tmp/test-fast.XXXXXX", path[64];
-static int fail_with; /* what making a host's end fails with */
-
-static int host_open(const char *name, unsigned int mtu, const uint8_t *mac, int *fd_out)
-{
-	int fds[2];
-
-	(void)name;
-	(void)mtu;
-	(void)mac;
-	*fd_out = -1;
-	if (fail_with)
-		return -fail_with;
-	assert_int_equal(socketpair(AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK, 0, fds), 0);
-	close(fds[1]);
-	*fd_out = fds[0];
-	return 0;
-}
-
-static int host_set(const char *name, int fd, unsigned int mtu, const uint8_t *mac)
-{
-	(void)name;
-	(void)fd;
-	(void)mtu;
-	(void)mac;
-	return -fail_with;
-}
-
-static void host_close(int fd, bool gone)
-{
-	(void)gone;
-	close(fd);
-}
-
-static int uplink_open(const char *link, int *fd_out)
-{
-	return strcmp(link, "absent0") ? host_open(link, 0, NULL, fd_out) : -ENODEV;
-}
-
 static unsigned int nr_forgotten;
 
 static int host_forget(const char *name, const uint8_t *mac)
@@ -65,8 +26,7 @@ static int host_forget(const char *name, const uint8_t *mac)
 	return 0;
 }
 
-static const struct fast_host_ops host = { host_open, host_set, host_close, uplink_open,
-					   host_forget };
+static struct fast_host_ops host; /* fast_rig_ops with the above */
 
 static struct fast *start(void)
 {
@@ -77,18 +37,6 @@ static struct fast *start(void)
 	if (fast_create(&config, &f, why))
 		fail_msg("%s", why);
 	return f;
-}
-
-static int apply(struct fast *f, const char *text, char *why)
-{
-	json_t *change = json_loads(text, 0, NULL);
-	int rc;
-
-	assert_non_null(change);
-	why[0] = '\0';
-	rc = fast_apply(f, change, why);
-	json_decref(change);
-	return rc;
 }
 
 static void is(struct fast *f, const char *text)
@@ -153,7 +101,8 @@ static void test_refused(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-		if (apply(f, cases[i].change, why) != -EINVAL || !strstr(why, cases[i].why))
+		if (fast_rig_change(f, cases[i].change, why) != -EINVAL ||
+		    !strstr(why, cases[i].why))
 			fail_msg("%s: %s", cases[i].change, why);
 		is(f, "{\"networks\": {}, \"ports\": {}}");
 	}
@@ -168,14 +117,14 @@ static void test_kept(void **state)
 	struct stat before, after;
 
 	(void)state;
-	assert_int_equal(apply(f, "{" NETWORK ", " PORT("") "}", why), 0);
+	assert_int_equal(fast_rig_change(f, "{" NETWORK ", " PORT("") "}", why), 0);
 	is(f, "{" NETWORK ", " PORT("") "}");
 	assert_int_equal(stat(path, &before), 0);
-	assert_int_equal(apply(f, "{" PORT("") "}", why), 0);
+	assert_int_equal(fast_rig_change(f, "{" PORT("") "}", why), 0);
 	assert_int_equal(stat(path, &after), 0);
 	assert_int_equal(before.st_ino, after.st_ino); /* not written for nothing */
 
-	assert_int_equal(apply(f, "{\"networks\": {\"lan\": null}}", why), -EINVAL);
+	assert_int_equal(fast_rig_change(f, "{\"networks\": {\"lan\": null}}", why), -EINVAL);
 	assert_non_null(strstr(why, "no network lan"));
 	is(f, "{" NETWORK ", " PORT("") "}");
 	fast_destroy(f);
@@ -183,7 +132,9 @@ static void test_kept(void **state)
 	f = start();
 	is(f, "{" NETWORK ", " PORT("") "}");
 	assert_int_equal(
-		apply(f, "{\"networks\": {\"lan\": null}, \"ports\": {\"vif1.0\": null}}", why), 0);
+		fast_rig_change(f, "{\"networks\": {\"lan\": null}, \"ports\": {\"vif1.0\": null}}",
+				why),
+		0);
 	fast_destroy(f);
 	f = start();
 	is(f, "{\"networks\": {}, \"ports\": {}}");
@@ -216,11 +167,11 @@ static void test_not_kept(void **state)
 	(void)state;
 	snprintf(next, sizeof(next), "%s.next", path);
 	assert_int_equal(mkdir(next, 0700), 0);
-	assert_int_equal(apply(f, "{" NETWORK "}", why), -EISDIR);
+	assert_int_equal(fast_rig_change(f, "{" NETWORK "}", why), -EISDIR);
 	assert_non_null(strstr(why, "nothing was changed"));
 	is(f, "{\"networks\": {}, \"ports\": {}}");
 	rmdir(next);
-	assert_int_equal(apply(f, "{" NETWORK "}", why), 0);
+	assert_int_equal(fast_rig_change(f, "{" NETWORK "}", why), 0);
 	fast_destroy(f);
 	unlink(path);
 }
@@ -234,11 +185,13 @@ static void test_forgets_neighbours(void **state)
 
 	(void)state;
 	assert_int_equal(
-		apply(f, "{" NETWORK ", " PORT(", \"mac\": \"02:00:00:00:00:09\"") "}", why), 0);
+		fast_rig_change(f, "{" NETWORK ", " PORT(", \"mac\": \"02:00:00:00:00:09\"") "}",
+				why),
+		0);
 	fast_destroy(f);
 	assert_int_equal(nr_forgotten, 0);
 	f = start();
-	assert_int_equal(apply(f, "{\"ports\": {\"vif1.0\": null}}", why), 0);
+	assert_int_equal(fast_rig_change(f, "{\"ports\": {\"vif1.0\": null}}", why), 0);
 	assert_int_equal(nr_forgotten, 1);
 	fast_destroy(f);
 	unlink(path);
@@ -265,9 +218,9 @@ static void test_waits_for_its_cause(void **state)
 	struct fast *f = start();
 
 	(void)state;
-	assert_int_equal(apply(f, "{" NETWORK ", " PORT("") "}", why), 0);
+	assert_int_equal(fast_rig_change(f, "{" NETWORK ", " PORT("") "}", why), 0);
 	fast_destroy(f);
-	fail_with = EBUSY;
+	fast_rig_fail = EBUSY;
 	f = start();
 	is(f, nobody);
 	assert_int_equal(fast_retry(f), 2);
@@ -275,27 +228,30 @@ static void test_waits_for_its_cause(void **state)
 		 "Device or resource busy\"}, \"ports\": {\"vif1.0\": \"port vif1.0: there is "
 		 "no network lan: apply its document with or before the port's, and take it away "
 		 "with or after it\"}}");
-	fail_with = 0;
+	fast_rig_fail = 0;
 	/* Another document does not have it forgotten. */
-	assert_int_equal(apply(f, "{\"networks\": {\"b\": {\"mode\": \"bridge\"}}}", why), 0);
+	assert_int_equal(fast_rig_change(f, "{\"networks\": {\"b\": {\"mode\": \"bridge\"}}}", why),
+			 0);
 	fast_destroy(f);
-	fail_with = EBUSY;
+	fast_rig_fail = EBUSY;
 	f = start();
 	assert_int_equal(fast_retry(f), 3);
-	fail_with = 0;
+	fast_rig_fail = 0;
 	assert_int_equal(fast_retry(f), 0);
 	waits(f, nobody);
-	assert_int_equal(apply(f, "{\"networks\": {\"b\": null}}", why), 0);
+	assert_int_equal(fast_rig_change(f, "{\"networks\": {\"b\": null}}", why), 0);
 	is(f, "{" NETWORK ", " PORT("") "}");
 	fast_destroy(f);
 	/* What is taken away while it waits is gone. */
-	fail_with = EBUSY;
+	fast_rig_fail = EBUSY;
 	f = start();
 	assert_int_equal(
-		apply(f, "{\"networks\": {\"lan\": null}, \"ports\": {\"vif1.0\": null}}", why), 0);
+		fast_rig_change(f, "{\"networks\": {\"lan\": null}, \"ports\": {\"vif1.0\": null}}",
+				why),
+		0);
 	waits(f, nobody);
 	fast_destroy(f);
-	fail_with = 0;
+	fast_rig_fail = 0;
 	f = start();
 	is(f, nobody);
 	fast_destroy(f);
@@ -312,17 +268,19 @@ static void test_threads(void **state)
 	(void)state;
 	assert_int_equal(fast_create(&config, &f, why), 0);
 	assert_int_equal(
-		apply(f, "{\"networks\": {\"lan\": {\"mode\": \"bridge\", \"cpus\": [1023]}}}",
-		      why),
+		fast_rig_change(
+			f, "{\"networks\": {\"lan\": {\"mode\": \"bridge\", \"cpus\": [1023]}}}",
+			why),
 		-EINVAL);
 	assert_non_null(strstr(why, "no such CPUs"));
 	is(f, "{\"networks\": {}, \"ports\": {}}");
-	assert_int_equal(apply(f, "{" NETWORK "}", why), 0);
-	assert_int_equal(apply(f,
-			       "{\"networks\": {\"lan\": {\"mode\": \"bridge\", \"cpus\": [0]}, "
-			       "\"b\": {\"mode\": \"nat\", \"cpus\": [0]}}}",
-			       why),
-			 0);
+	assert_int_equal(fast_rig_change(f, "{" NETWORK "}", why), 0);
+	assert_int_equal(
+		fast_rig_change(f,
+				"{\"networks\": {\"lan\": {\"mode\": \"bridge\", \"cpus\": [0]}, "
+				"\"b\": {\"mode\": \"nat\", \"cpus\": [0]}}}",
+				why),
+		0);
 	/* Nothing to do: it sleeps. */
 	for (int i = 0; i < 1000 && !status; i++) {
 		const char *name = NULL;
@@ -339,7 +297,7 @@ static void test_threads(void **state)
 	}
 	assert_non_null(status);
 	json_decref(status);
-	assert_int_equal(apply(f, "{\"networks\": {\"lan\": null}}", why), 0);
+	assert_int_equal(fast_rig_change(f, "{\"networks\": {\"lan\": null}}", why), 0);
 	fast_destroy(f);
 }
 
@@ -352,25 +310,28 @@ static void test_not_made(void **state)
 
 	(void)state;
 	assert_int_equal(fast_create(&config, &f, why), 0);
-	fail_with = EEXIST;
-	assert_int_equal(apply(f, "{" NETWORK "}", why), -EEXIST);
+	fast_rig_fail = EEXIST;
+	assert_int_equal(fast_rig_change(f, "{" NETWORK "}", why), -EEXIST);
 	assert_non_null(strstr(why, "name the network otherwise"));
 	is(f, "{\"networks\": {}, \"ports\": {}}");
-	fail_with = 0;
-	assert_int_equal(apply(f, "{" NETWORK "}", why), 0);
-	fail_with = EINVAL;
+	fast_rig_fail = 0;
+	assert_int_equal(fast_rig_change(f, "{" NETWORK "}", why), 0);
+	fast_rig_fail = EINVAL;
 	assert_int_equal(
-		apply(f, "{\"networks\": {\"lan\": {\"mode\": \"bridge\", \"mtu\": 9000}}}", why),
+		fast_rig_change(
+			f, "{\"networks\": {\"lan\": {\"mode\": \"bridge\", \"mtu\": 9000}}}", why),
 		-EINVAL);
 	assert_non_null(strstr(why, "takes no MTU 9000"));
 	is(f, "{" NETWORK ", \"ports\": {}}");
-	fail_with = 0;
+	fast_rig_fail = 0;
 	fast_destroy(f);
 }
 
 static int setup(void **state)
 {
 	(void)state;
+	host = fast_rig_ops;
+	host.forget = host_forget;
 	if (!mkdtemp(folder))
 		return -1;
 	snprintf(path, sizeof(path), "%s/fast.json", folder);

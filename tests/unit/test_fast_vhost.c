@@ -11,7 +11,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -19,6 +18,7 @@
 
 #include "base/log.h"
 #include "hv/engine_ns.h"
+#include "tests/util/fast_rig.h"
 #include "vswitch/fast/fast_priv.h"
 
 static int fake_vhost_open(const char *path, uid_t owner, unsigned int mtu,
@@ -148,41 +148,9 @@ static int fake_vhost_open(const char *path, uid_t owner, unsigned int mtu,
 	return fast_device_open(&fake_ops, &config, device_out, why);
 }
 
-static int host_open(const char *name, unsigned int mtu, const uint8_t *mac, int *fd_out)
-{
-	int fds[2];
-
-	(void)name;
-	(void)mtu;
-	(void)mac;
-	assert_int_equal(socketpair(AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK, 0, fds), 0);
-	close(fds[1]);
-	*fd_out = fds[0];
-	return 0;
-}
-
-static int host_set(const char *name, int fd, unsigned int mtu, const uint8_t *mac)
-{
-	(void)name;
-	(void)fd;
-	(void)mtu;
-	(void)mac;
-	return 0;
-}
-
-static void host_close(int fd, bool gone)
-{
-	(void)gone;
-	close(fd);
-}
-
-static const struct fast_host_ops host = { .open = host_open,
-					   .set = host_set,
-					   .close = host_close };
-
 static struct fast *start(const char *vhost)
 {
-	struct fast_config config = { .vhost = vhost, .host = &host };
+	struct fast_config config = { .vhost = vhost, .host = &fast_rig_ops };
 	char why[FAST_TEXT_MAX];
 	struct fast *f;
 
@@ -193,13 +161,10 @@ static struct fast *start(const char *vhost)
 
 static void apply(struct fast *f, const char *text)
 {
-	json_t *change = json_loads(text, 0, NULL);
-	char why[FAST_TEXT_MAX] = "";
+	char why[FAST_TEXT_MAX];
 
-	assert_non_null(change);
-	if (fast_apply(f, change, why))
+	if (fast_rig_change(f, text, why))
 		fail_msg("%s: %s", text, why);
-	json_decref(change);
 }
 
 /* What status says of a port: its member @key, a text. */
@@ -231,15 +196,11 @@ static void documents(void **state)
 	(void)state;
 	apply(f, "{" NETWORKS "}");
 	for (size_t i = 0; i < sizeof(bad) / sizeof(*bad); i++) {
-		json_t *change;
-
 		snprintf(text, sizeof(text),
 			 "{\"ports\": {\"vif7.1\": {\"network\": \"lan\", \"vhost-user\": %s}}}",
 			 bad[i]);
-		change = json_loads(text, 0, NULL);
-		assert_int_equal(fast_apply(f, change, why), -EINVAL);
+		assert_int_equal(fast_rig_change(f, text, why), -EINVAL);
 		assert_non_null(strstr(why, "vhost-user"));
-		json_decref(change);
 	}
 	assert_int_equal(nr_opened, 0);
 	apply(f, PORT("lan", "true"));

@@ -200,7 +200,7 @@ void fast_rig_destroy(struct fast_rig *r)
 	free(r);
 }
 
-int fast_rig_try(struct fast_rig *r, const char *text, char *why)
+int fast_rig_change(struct fast *f, const char *text, char *why)
 {
 	char *copy = strdup(text);
 	json_error_t error;
@@ -214,10 +214,15 @@ int fast_rig_try(struct fast_rig *r, const char *text, char *why)
 	if (!change)
 		fail_msg("%s: %s", copy, error.text);
 	why[0] = '\0';
-	rc = fast_apply(r->fast, change, why);
+	rc = fast_apply(f, change, why);
 	json_decref(change);
 	free(copy);
 	return rc;
+}
+
+int fast_rig_try(struct fast_rig *r, const char *text, char *why)
+{
+	return fast_rig_change(r->fast, text, why);
 }
 
 void fast_rig_apply(struct fast_rig *r, const char *text)

@@ -59,6 +59,8 @@ void fast_rig_stop(struct fast_rig *r, unsigned int guest);
 void fast_rig_apply(struct fast_rig *r, const char *text);
 /* As above; -errno with @why. */
 int fast_rig_try(struct fast_rig *r, const char *text, char *why);
+/* As above, of a switch that is no rig's. */
+int fast_rig_change(struct fast *f, const char *text, char *why);
 void fast_rig_turn(struct fast_rig *r);
 
 /* Put a frame on the guest's ring. False: it has no room. */
