@@ -19,10 +19,11 @@ ip netns exec lan dnsmasq --keep-in-foreground --conf-file=/dev/null --user=root
 	--address=/www.lab.example/192.0.2.80 --listen-address=$LAB_LAN4,$LAB_LAN6 --pid-file= > "$LAB_LOG/dns" 2>&1 &
 dns_pid=$!
 
-# $1: nameservers of xenbr0, $2: of nat0, $3: more of host
+# $1: nameservers of xenbr0, $2: of nat0, $3: more of host, $4: what is done about drift
 apply() {
 	cat > /run/policy.yaml <<-END
 		version: 1
+		drift: ${4:-repair}
 		host: { forwarding: { ipv4: true }$3 }
 		uplinks: { lan0: { match: { name: lan0 } } }
 		networks:
@@ -70,12 +71,22 @@ cmp /etc/resolv.conf.before-vifrost /run/resolv.before
 resolves www 192.0.2.80 || fail "the host asks others"
 ! vifrost doctor -j | grep -q VD07 || fail "doctor says what is not so"
 # Somebody else writes it: taken back, and what was there first is not lost.
-echo 'nameserver 192.0.2.253' > /etc/resolv.new
-mv /etc/resolv.new /etc/resolv.conf
-vifrost diff > /run/log/diff || true
+written() {
+	echo 'nameserver 192.0.2.253' > /etc/resolv.new
+	mv /etc/resolv.new /etc/resolv.conf
+}
+is_ours() { [ "$(readlink /etc/resolv.conf)" = "$file" ] && cmp -s /etc/resolv.conf.before-vifrost /run/resolv.before; }
+written
+wait_for 10 is_ours || fail "not taken back: $(ls -l /etc) $(vifrost status)"
+# Reported only, or it might be repaired before it is asked for.
+apply "{ addresses: [$LAB_LAN4], search: [lab.example] }" "" ", resolv-conf: true" report
+written
+status=0
+vifrost diff > /run/log/diff || status=$?
+[ $status = 1 ] || fail "the status of diff is $status"
 grep -q 'set name servers in /etc/resolv.conf' /run/log/diff || fail "drift is not seen: $(cat /run/log/diff)"
 vifrost apply /run/policy.yaml > /run/log/apply
-[ "$(readlink /etc/resolv.conf)" = "$file" ]
+is_ours || fail "not taken back by an apply: $(ls -l /etc)"
 # A try is taken back whole.
 vifrost down > /run/log/down
 is_before || fail "not given back: $(ls -l /etc)"
