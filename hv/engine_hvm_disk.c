@@ -8,6 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/file.h"
 #include "hv/engine_hvm.h"
 
 #define NODE_MAX 64
@@ -34,7 +35,7 @@ static int add_nodes(struct hvm_batch *b, const struct hvm_plug *p, unsigned int
 	snprintf(name, sizeof(name), "/dev/fdset/%u", set);
 	rc = hvm_batch_call(b, "blockdev-add",
 			    json_pack("{s:s, s:s, s:s, s:b, s:b, s:s, s:s}", "driver",
-				      hvm_is_block_device(p->path) ? "host_device" : "file",
+				      file_is_block_device(p->path) ? "host_device" : "file",
 				      "node-name", file, "filename", name, "read-only",
 				      p->read_only, "auto-read-only", 0, "discard", "unmap",
 				      "locking", p->shared ? "off" : "auto"),

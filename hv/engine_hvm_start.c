@@ -11,6 +11,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/file.h"
 #include "hv/engine_hvm.h"
 
 #define HVM_START_MS 20000 /* a busy machine, and a ramdisk of a GiB */
@@ -26,7 +27,7 @@ bool hvm_has_kvm(struct engine *e)
 int hvm_build_args(struct engine *e, const json_t *config, const char *tty, uint16_t domid,
 		   bool paused, struct hvm_args *args, char why[ENGINE_WHY])
 {
-	struct hvm_host host = { hvm_has_kvm(e), domid, tty, hvm_is_block_device };
+	struct hvm_host host = { hvm_has_kvm(e), domid, tty, file_is_block_device };
 
 	return hvm_args_build(config, &host, paused, args, why);
 }

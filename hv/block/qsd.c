@@ -15,6 +15,7 @@
 #include <jansson.h>
 
 #include "base/child.h"
+#include "base/file.h"
 #include "base/rundir.h"
 #include "hv/block/nbd.h"
 #include "hv/block/qsd.h"
@@ -78,9 +79,10 @@ static int start(const struct blk_image_spec *spec, const char *driver, const ch
 	const char *discard = spec->no_discard ? "ignore" : "unmap";
 	char *dev = dump(json_pack("{s:s, s:s, s:b, s:s, s:{s:s, s:s, s:b, s:s, s:s}}", "node-name",
 				   "disk", "driver", driver, "read-only", spec->readonly, "discard",
-				   discard, "file", "driver", "file", "filename", spec->path,
-				   "read-only", spec->readonly, "discard", discard, "locking",
-				   spec->shared ? "off" : "auto"));
+				   discard, "file", "driver",
+				   file_is_block_device(spec->path) ? "host_device" : "file",
+				   "filename", spec->path, "read-only", spec->readonly, "discard",
+				   discard, "locking", spec->shared ? "off" : "auto"));
 	char *server = dump(json_pack("{s:{s:s, s:s}}", "addr", "type", "unix", "path", socket));
 	char *export = dump(json_pack("{s:s, s:s, s:s, s:s, s:b}", "type", "nbd", "id", "disk",
 				      "node-name", "disk", "name", NBD_EXPORT, "writable",

@@ -44,13 +44,6 @@ static void close_fd(int *fd)
 	*fd = -1;
 }
 
-bool hvm_is_block_device(const char *path)
-{
-	struct stat st;
-
-	return stat(path, &st) == 0 && S_ISBLK(st.st_mode);
-}
-
 int hvm_open_file(const char *path, bool writable, char why[ENGINE_WHY])
 {
 	int fd = open(path, (writable ? O_RDWR : O_RDONLY) | O_CLOEXEC | O_NOCTTY | O_NONBLOCK), rc;

@@ -37,7 +37,6 @@ int hvm_start_report(int report_fd, char why[ENGINE_WHY]);
 
 /* For a disk, by us: a regular file or block device. Return: descriptor; -errno with @why. */
 int hvm_open_file(const char *path, bool writable, char why[ENGINE_WHY]);
-bool hvm_is_block_device(const char *path);
 
 /**
  * hvm_listen_vnc() - A socket for QEMU's VNC server

@@ -15,10 +15,13 @@ for disk in a b c d e; do
 	[ $disk = e ] || mkfs.ext4 -q -F -J size=4 $images/$disk.img
 done
 qemu-img convert -f raw -O qcow2 $images/b.img $images/b.qcow2
+# As on a logical volume: qemu-storage-daemon takes a device by another driver than a file.
+truncate -s 64M $images/b.qcow2
+loop_qcow2=$(losetup -f --show $images/b.qcow2)
 loop=$(losetup -f --show $images/c.img)
 
 guest box pvh 192.0.2.51 "disk = [ 'file:$images/a.img,xvda,w',
-	'format=qcow2,vdev=xvdb,access=rw,target=$images/b.qcow2', 'phy:$loop,xvdc,w', 'tap:aio:$images/d.img,xvdd,r' ]"
+	'format=qcow2,vdev=xvdb,access=rw,target=$loop_qcow2', 'phy:$loop,xvdc,w', 'tap:aio:$images/d.img,xvdd,r' ]"
 in_guest box 'load xen-blkfront; load ext4; mkdir -p /a /b /c /d'
 mounted() { in_guest box 'for x in a b c d; do grep -q " /$x " /proc/mounts || mount -t ext4 /dev/xvd$x /$x || exit; done'; }
 wait_for 20 mounted
@@ -87,6 +90,6 @@ for disk in a c d; do e2fsck -fn $images/$disk.img; done
 qemu-img check -q $images/b.qcow2
 gone() { not pgrep -f qemu-storage-daemon; }
 wait_for 10 gone
-losetup -d "$loop"
+losetup -d "$loop" "$loop_qcow2"
 ok "its images are whole, nobody has them open"
 kvm_end
