@@ -1,9 +1,9 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
-# A pvh guest with Debian's kernel and a disk moves to another host, which is a network namespace of the same
+# A pvh guest with Debian's kernel, two vCPUs and a disk moves to another host, which is a network namespace of the same
 # machine on the same LAN with the same disk, while it is pinged, counts, writes to the disk and has a TCP connection, and
 # comes back while it runs and writes; it is refused, or its receiver is killed, and it runs on where it was.
-# Cost: 170
+# Cost: 180
 # shellcheck disable=SC2016 # what is quoted so is the guest's
 # shellcheck source=tests/kvm/lib.sh
 . "$(dirname "$0")/lib.sh"
@@ -38,9 +38,13 @@ disk_works() {
 	in_guest one 'echo 3 > /proc/sys/vm/drop_caches; head -c 2097152 /dev/xvda | md5sum | cmp - /tmp/disk'
 	wait_for 30 counts_on "$(in_guest one cat /tmp/n)"
 }
+# On each of its vCPUs something is run and a timer ends.
+vcpus_run() { in_guest one 'for mask in 1 2; do taskset $mask sleep 0.1 || exit; done'; }
+# What is run on the second one only has gone on since it wrote $1.
+writes_on() { [ "$(in_guest one 'head -n 1 /tmp/written')" -gt "$1" ]; }
 
 truncate -s 8M /run/shared.img
-guest one pvh 192.0.2.11 "disk = [ 'file:/run/shared.img,xvda,w' ]"
+guest one pvh 192.0.2.11 vcpus=2 "disk = [ 'file:/run/shared.img,xvda,w' ]"
 in_guest one 'load xen-blkfront; until [ -b /dev/xvda ]; do sleep 0.1; done; head -c 2097152 /dev/urandom > /tmp/d'
 in_guest one 'dd if=/tmp/d of=/dev/xvda bs=64k conv=fsync 2> /dev/null; md5sum < /tmp/d > /tmp/disk; rm /tmp/d'
 # It counts, in one sector.
@@ -83,19 +87,21 @@ echo "counted from $before to $now"
 [ "$now" -gt "$before" ]
 wait_for 20 ip netns exec lan ping -c 1 -W 1 192.0.2.11
 heard
-other disk_works
 kill "$pinger"
 echo "longest gap between pings: $(longest_gap /run/pings) ms"
-ok "it has moved with its disk, and has told so"
+other vcpus_run
+other disk_works
+ok "it has moved with its vCPUs and its disk, and has told so"
 lines=$(wc -l < /run/numbers)
 wait_for 30 awk -v n="$lines" 'END { exit NR <= n + 5 }' /run/numbers
 # None is missing, none comes twice.
 awk '$1 != NR { exit 1 }' <(head -n -1 /run/numbers)
 ok "its TCP connection lives, with $(wc -l < /run/numbers) numbers in order"
 
-# Back, while it runs: a file that stays, one that is written anew all the time, each time of one number.
+# Back, while it runs: a file that stays, one that the second vCPU writes anew all the time, each time of one number.
 other in_guest one 'dd if=/dev/urandom of=/tmp/stays bs=1M count=4 2> /dev/null; sha256sum < /tmp/stays > /tmp/sum'
-other in_guest one '(n=0; while [ ! -e /tmp/stop ]; do n=$((n + 1)); yes $n | head -c 100000 > /tmp/w; mv /tmp/w /tmp/written; done) > /dev/null 2>&1 &'
+write='n=0; while [ ! -e /tmp/stop ]; do n=$((n + 1)); yes $n | head -c 100000 > /tmp/w; mv /tmp/w /tmp/written; done'
+other in_guest one "taskset 2 sh -c '$write' > /dev/null 2>&1 &"
 ip netns exec lan bash -c 'exec 3<> /dev/tcp/192.0.2.11/7778; awk "\$1 != NR { bad = NR; exit }
 	NR % 1000 == 0 { print NR > \"/run/lines\"; close(\"/run/lines\") } END { if (bad) print \"bad\" > \"/run/lines\" }" <&3' &
 streamer=$!
@@ -119,6 +125,7 @@ wait_for 20 other counts_on "$now"
 ok "its receiver died in the midst of it, and it runs on"
 
 before=$(cat /run/lines)
+written=$(other in_guest one head -n 1 /tmp/written)
 ip netns exec lan ping -D -i 0.02 192.0.2.11 > /run/pings &
 pinger=$!
 sleep 1
@@ -130,14 +137,17 @@ other gone one
 guest_up one
 wait_for 20 ip netns exec lan ping -c 1 -W 1 192.0.2.11
 heard
-disk_works
 kill "$pinger"
 echo "longest gap between pings: $(longest_gap /run/pings) ms"
+vcpus_run
+wait_for 30 writes_on "$written"
 in_guest one 'touch /tmp/stop; sha256sum < /tmp/stays | cmp - /tmp/sum && [ "$(uniq < /tmp/written | wc -l)" = 1 ]'
 wait_for 30 awk -v n="$before" '{ exit $1 <= n + 5000 }' /run/lines
+kill "$talker" "$streamer"
+disk_works
 ok "it came back while it ran and wrote, with a stream of $(cat /run/lines) lines"
 
-kill "$talker" "$streamer" "$server_there" "$server_here"
+kill "$server_there" "$server_here"
 counted=$(in_guest one cat /tmp/n)
 vxl shutdown one
 wait_for 60 gone one
