@@ -14,6 +14,7 @@
  *					<-	{} it has been restored, and is paused
  *	{}				->
  *					<-	{} it runs
+ *					<-	the end, when its vifs work there, or do not for long
  *	(here it is destroyed)
  *
  * Until the sender's {} any failure has the guest go on at the sender, and the receiver destroy what
@@ -42,6 +43,7 @@
 #define RELOCATION_PIECE_MAX   (1u << 16) /* of state */
 #define RELOCATION_TLS_MS      10000	  /* for a handshake */
 #define RELOCATION_QUIET_S     90	  /* without a byte: the other end is gone */
+#define RELOCATION_SETTLE_MS   5000	  /* for vifs that are connected no sooner */
 
 /* ---- Configuration: lines of KEY = VALUE, as xend's but for the parentheses ---- */
 
@@ -90,6 +92,8 @@ int relocation_send(struct relocation_link *link, const void *data, size_t size)
 int relocation_send_json(struct relocation_link *link, json_t *message);
 /* Return: bytes; -errno. -EMSGSIZE: over @size. */
 ssize_t relocation_recv(struct relocation_link *link, void *data, size_t size);
+/* Until there is something to receive, or the other end has closed. */
+void relocation_wait(const struct relocation_link *link, int timeout_ms);
 /* -EREMOTEIO: the other end says that it failed, and why. */
 int relocation_recv_json(struct relocation_link *link, json_t **message_out);
 

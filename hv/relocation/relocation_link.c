@@ -3,6 +3,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/tcp.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -272,6 +273,14 @@ ssize_t relocation_recv(struct relocation_link *link, void *data, size_t size)
 		return fail(link, -EMSGSIZE, "receiving", "a message of absurd size");
 	rc = recv_all(link, data, length);
 	return rc ? rc : (ssize_t)length;
+}
+
+void relocation_wait(const struct relocation_link *link, int timeout_ms)
+{
+	struct pollfd p = { .fd = link->fd, .events = POLLIN };
+
+	if (link->ahead_at == link->nr_ahead)
+		poll(&p, 1, timeout_ms);
 }
 
 int relocation_recv_json(struct relocation_link *link, json_t **message_out)

@@ -232,9 +232,18 @@ static int commit(struct departure *d)
 	if (rc == -EREMOTEIO)
 		d->committed = false;
 	d->down_ms = clock_ms() - d->suspended_ms;
-	return rc ? link_rc(d, rc)
-		  : relocation_call(d->rundir, "domain.destroy",
-				    json_pack("{s:i}", "domid", d->domid), NULL, d->why);
+	if (rc)
+		return link_rc(d, rc);
+	/*
+	 * Giving back what it had here takes a processor, which may be one that the guest needs there: both hosts may be
+	 * guests of one machine. Who interrupts us would have it stay here for ever.
+	 */
+	signal(SIGINT, SIG_IGN);
+	signal(SIGTERM, SIG_IGN);
+	signal(SIGHUP, SIG_IGN);
+	relocation_wait(&d->link, 2 * RELOCATION_SETTLE_MS);
+	return relocation_call(d->rundir, "domain.destroy", json_pack("{s:i}", "domid", d->domid),
+			       NULL, d->why);
 }
 
 static void roll_back(struct departure *d)

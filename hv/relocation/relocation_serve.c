@@ -16,7 +16,10 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <xen/io/xenbus.h>
+
 #include "base/cli.h"
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/rundir.h"
 #include "hv/relocation/relocation.h"
@@ -24,6 +27,8 @@
 #define MAX_CONNECTIONS 8
 #define RESTORE_MS	60000 /* from the last byte of state to a guest that could run */
 #define TOTAL_S		3600  /* for all of one domain */
+#define LOOK_MS		100   /* between two looks at its vifs */
+#define TELL_MS		400   /* for a connected one to tell the LAN where it is */
 
 struct arrival {
 	struct relocation_link link;
@@ -181,20 +186,56 @@ static int receive_state(struct arrival *a)
 	return rc ? rc : relocation_send_json(&a->link, json_object());
 }
 
+static bool vifs_work(const struct arrival *a, int domid)
+{
+	json_t *list = NULL, *vif;
+	char why[RELOCATION_WHY];
+	bool work = true;
+	size_t i;
+
+	/* Of one that has gone meanwhile nothing is to be waited for. */
+	if (relocation_call(a->rundir, "network.list", json_pack("{s:i}", "domid", domid), &list,
+			    why))
+		return true;
+	json_array_foreach (list, i, vif)
+		if (json_integer_value(json_object_get(vif, "state")) != XenbusStateConnected ||
+		    json_integer_value(json_object_get(vif, "backend-state")) !=
+			    XenbusStateConnected)
+			work = false;
+	json_decref(list);
+	return work;
+}
+
+/* Until then its sender does nothing; for which it waits until we close. */
+static void settle(const struct arrival *a, int domid)
+{
+	uint64_t until = clock_ms() + RELOCATION_SETTLE_MS;
+
+	while (!vifs_work(a, domid)) {
+		if (clock_ms() >= until)
+			return;
+		poll(NULL, 0, LOOK_MS);
+	}
+	poll(NULL, 0, TELL_MS);
+}
+
 static int let_run(struct arrival *a)
 {
 	char why[RELOCATION_WHY];
-	int rc = relocation_recv_json(&a->link, NULL);
+	int domid = a->domid, rc = relocation_recv_json(&a->link, NULL);
 
 	if (rc)
 		return rc;
-	rc = relocation_call(a->rundir, "domain.unpause", json_pack("{s:i}", "domid", a->domid),
-			     NULL, why);
+	rc = relocation_call(a->rundir, "domain.unpause", json_pack("{s:i}", "domid", domid), NULL,
+			     why);
 	if (rc)
 		return refuse(a, rc, why);
-	log_notice("%s: domain %d has arrived and runs", a->peer, a->domid);
+	log_notice("%s: domain %d has arrived and runs", a->peer, domid);
 	a->domid = 0;
-	return relocation_send_json(&a->link, json_object());
+	rc = relocation_send_json(&a->link, json_object());
+	if (!rc)
+		settle(a, domid);
+	return rc;
 }
 
 /* Nothing is left of one that has not come to run. */
