@@ -53,12 +53,11 @@ static bool is_hole(struct vk_copy *c, uint64_t page)
 		return c->known_hole;
 	data = lseek(fd, at, SEEK_DATA);
 	c->known_hole = data < 0 ? errno == ENXIO : (uint64_t)data >= (page + 1) * VK_PAGE;
-	if (data < 0)
-		c->known_end = c->known_hole ? c->nr_words * 64 : page + 1;
-	else if (c->known_hole)
-		c->known_end = (uint64_t)data / VK_PAGE;
+	/* Where its data ends is not asked: for that the kernel visits each page until there. */
+	if (!c->known_hole)
+		c->known_end = page + 1;
 	else
-		c->known_end = (uint64_t)lseek(fd, at, SEEK_HOLE) / VK_PAGE;
+		c->known_end = data < 0 ? c->nr_words * 64 : (uint64_t)data / VK_PAGE;
 	return c->known_hole;
 }
 
