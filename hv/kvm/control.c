@@ -126,7 +126,9 @@ static int do_save(struct vk_runner *r, const struct kvm_control_request *req, i
 		rc = vk_image_save(r->vm, fd);
 	else
 		rc = r->copy ? vk_copy_finish(r->copy, fd) : -EPIPE;
-	vk_control_copy_end(r, -ECANCELED);
+	/* One that went well has the guest run elsewhere as soon as we answer, and here only by do_resume(). */
+	if (rc < 0 || !req->arg)
+		vk_control_copy_end(r, -ECANCELED);
 	/* Who asks does not wait for disks; a FIFO has none. */
 	return rc || !fsync(fd) || errno == EINVAL ? rc : -errno;
 }

@@ -337,9 +337,21 @@ static int flush(struct vk_copy *c, int fd)
 	return rc;
 }
 
+/* Who reads sees the end of it. */
+static void close_fd(struct vk_copy *c)
+{
+	loop_fd_del(&c->watcher);
+	loop_timer_del(&c->tail);
+	if (c->fd >= 0)
+		close(c->fd);
+	c->fd = -1;
+}
+
 int vk_copy_finish(struct vk_copy *c, int fd)
 {
 	int rc = c->over ? flush(c, fd) : -EPIPE;
+
+	close_fd(c);
 
 	/* Of a round that was under way. */
 	memset(c->todo, 0, c->page / 64 * sizeof(*c->todo));
@@ -374,10 +386,7 @@ void vk_copy_end(struct vk_copy *c)
 		return;
 	vk_dirty_stop(c->vm);
 	core_dirty_set(c->vm->dom->dirty, c->vm->dom->memory_size / VK_PAGE, false);
-	loop_fd_del(&c->watcher);
-	loop_timer_del(&c->tail);
-	if (c->fd >= 0)
-		close(c->fd);
+	close_fd(c);
 	free(c->todo);
 	free(c);
 }

@@ -39,7 +39,10 @@ struct vk_copy_params {
 };
 
 int vk_copy_start(const struct vk_copy_params *params, struct vk_copy **copy_out);
-/* Rounds are over, vCPUs stand still: the rest, to @fd, which blocks. */
+/*
+ * Rounds are over, vCPUs stand still: the rest, to @fd, which blocks. What is written to is noted on until vk_copy_end(),
+ * which can wait: KVM takes long to stop that.
+ */
 int vk_copy_finish(struct vk_copy *copy, int fd);
 /* Nothing is noted any more. NULL is allowed. */
 void vk_copy_end(struct vk_copy *copy);

@@ -177,8 +177,13 @@ static void run(struct fixture *f, void (*meanwhile)(struct fixture *f, unsigned
 /* As after the suspend. */
 static void finish(struct fixture *f)
 {
+	char more;
+
 	drain(f);
 	assert_int_equal(vk_copy_finish(f->copy, f->image), 0);
+	/* Its end is seen, and KVM has not been kept waiting for. */
+	assert_int_equal(read(f->pipe[0], &more, 1), 0);
+	assert_true(kvm.on);
 	assert_int_equal(lseek(f->image, 0, SEEK_SET), 0);
 	assert_int_equal(vk_image_restore(&f->vm_to, f->image, &f->clock_ns, f->why), 0);
 	assert_memory_equal(f->from.dom->memory, f->to.dom->memory, f->from.dom->ram);
