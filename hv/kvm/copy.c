@@ -188,9 +188,11 @@ static bool enough(const struct vk_copy *c, uint64_t left)
 /* @sent: all of the last one is. */
 static int next_round(struct vk_copy *c, bool sent)
 {
-	uint64_t left = 0;
+	uint64_t left = 0, took_ms = clock_ms() - c->start_ms, pause_ms = VK_COPY_TAIL_MS;
 	int rc;
 
+	if (c->over && sent && took_ms * VK_COPY_TAIL_SHARE > pause_ms)
+		pause_ms = took_ms * VK_COPY_TAIL_SHARE;
 	round_over(c, !c->over);
 	if (sent)
 		memset(c->todo, 0, c->nr_words * sizeof(*c->todo));
@@ -202,11 +204,12 @@ static int next_round(struct vk_copy *c, bool sent)
 	begin_round(c);
 	c->over = c->over || enough(c, left);
 	c->left = left;
-	if (!c->over || left > VK_COPY_FEW)
+	/* Once it is to suspend itself it needs the processor more than we do. */
+	if (!c->over || (!sent && left > VK_COPY_FEW))
 		return loop_fd_set(&c->watcher, EPOLLOUT);
 	/* That nobody reads any more is heard without asking for it. */
 	rc = loop_fd_set(&c->watcher, 0);
-	return rc ? rc : loop_timer_set(&c->tail, VK_COPY_TAIL_MS, 0);
+	return rc ? rc : loop_timer_set(&c->tail, pause_ms, 0);
 }
 
 static int write_some(struct vk_copy *c)

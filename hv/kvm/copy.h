@@ -8,8 +8,9 @@
  *	after the third, a round has left no fewer than the one before, or
  *	VK_COPY_ROUNDS were sent, or VK_COPY_TIMES its memory.
  *
- * Then the guest is to suspend itself, for which it writes to some hundred pages more. While it does so these are sent
- * as well, whenever there are VK_COPY_FEW; vk_copy_finish() sends the rest. hv/kvm/image.h is what comes of it.
+ * Then the guest is to suspend itself, for which it writes to some hundred pages more, many of them again and again:
+ * vk_copy_finish() sends them. Only where that takes a guest long these are sent as they come, more than VK_COPY_FEW of
+ * them now and then, with most of the time left to the guest. hv/kvm/image.h is what comes of it.
  * One thread, the loop's; vCPUs are never waited for.
  */
 #ifndef HV_KVM_COPY_H
@@ -18,11 +19,12 @@
 #include "base/loop.h"
 #include "hv/kvm/image.h"
 
-#define VK_COPY_FEW	64u
-#define VK_COPY_LEFT_MS 20u
-#define VK_COPY_ROUNDS	(KVM_LAUNCH_MAX_ROUNDS - 2u)
-#define VK_COPY_TAIL_MS 10u /* between two looks while the guest suspends itself */
-#define VK_COPY_TIMES	3u
+#define VK_COPY_FEW	   64u
+#define VK_COPY_LEFT_MS	   20u
+#define VK_COPY_ROUNDS	   (KVM_LAUNCH_MAX_ROUNDS - 2u)
+#define VK_COPY_TAIL_MS	   50u /* between two looks while the guest suspends itself */
+#define VK_COPY_TAIL_SHARE 4u  /* and so many times as long as what was sent last has taken */
+#define VK_COPY_TIMES	   3u
 
 struct vk_copy;
 
