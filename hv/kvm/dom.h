@@ -77,7 +77,7 @@ struct vk_machine_ops {
 	uint64_t (*now)(void *arg);
 	/* @deadline: in system time, ns; 0: none. */
 	void (*timer)(void *arg, unsigned int vcpu, uint64_t deadline);
-	/* vk_dom_event() is to be called when @fd is readable; or no more. */
+	/* vk_dom_event() is to be called after each write to @fd, an eventfd that nobody reads; or no more. */
 	int (*watch)(void *arg, uint32_t port, int fd, bool on);
 	/* From a vCPU's thread, which returns from the hypercall and then stands still. */
 	void (*shutdown)(void *arg, unsigned int vcpu, unsigned int reason);
@@ -144,7 +144,7 @@ int vk_dom_start(struct vk_dom *dom);
 /* Who waits in a hypercall returns; until @stopping is false again nobody waits. */
 void vk_dom_stop(struct vk_dom *dom, bool stopping);
 
-/* The channel @port has been signalled: its eventfd is cleared here. */
+/* The channel @port has been signalled. */
 void vk_dom_event(struct vk_dom *dom, uint32_t port);
 /* A vCPU's single-shot timer has run out. */
 void vk_dom_timer(struct vk_dom *dom, unsigned int vcpu);

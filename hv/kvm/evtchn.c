@@ -84,7 +84,6 @@ void vk_dom_event(struct vk_dom *dom, uint32_t port)
 {
 	pthread_mutex_lock(&dom->lock);
 	if (port < VK_MAX_PORTS && dom->ports[port].kind == VK_CHANNEL) {
-		hypercall_event_clear(dom->ports[port].to_guest);
 		__atomic_fetch_add(&dom->launch->stats.events_to_guest, 1, __ATOMIC_RELAXED);
 		vk_evtchn_pend(dom, port);
 	}
