@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Guests that a port serves by events or by looks, each with what either brings. */
+/* Guests that a port serves by events, by looks soon or by looks later, each with what that brings. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -10,6 +10,8 @@
 #include "vswitch/fast/nap.h"
 
 #define SECOND_NS UINT64_C(1000000000)
+#define SHORT_NS  1000000u
+#define LONG_NS	  4000000u
 
 /* How long it takes until the port is out of work again, and what came by then. */
 struct guest {
@@ -19,20 +21,28 @@ struct guest {
 
 struct load {
 	struct fast_nap nap;
-	uint64_t now_ns, frames, napped_ns;
-	bool naps;
+	uint64_t now_ns, frames, naps_ns;
+	uint64_t by_ns[3]; /* how long it was served by events, short naps, long ones */
 };
 
-static void run(struct load *l, uint64_t ns, struct guest by_event, struct guest by_nap)
+static void run_by(struct load *l, uint64_t ns, const struct guest ways[3])
 {
 	for (uint64_t end = l->now_ns + ns; l->now_ns < end;) {
-		const struct guest *g = l->naps ? &by_nap : &by_event;
+		unsigned int way = l->naps_ns == 0 ? 0 : l->naps_ns == SHORT_NS ? 1 : 2;
 
-		l->now_ns += g->ns;
-		l->frames += g->frames;
-		l->napped_ns += l->naps ? g->ns : 0;
-		l->naps = fast_nap(&l->nap, l->frames, l->now_ns);
+		l->now_ns += ways[way].ns;
+		l->frames += ways[way].frames;
+		l->by_ns[way] += ways[way].ns;
+		l->naps_ns = fast_nap(&l->nap, l->frames, l->now_ns);
 	}
+}
+
+/* Who gets no more of a longer nap than of a short one. */
+static void run(struct load *l, uint64_t ns, struct guest by_event, struct guest by_nap)
+{
+	run_by(l, ns,
+	       (struct guest[]){
+		       by_event, by_nap, { by_nap.ns + LONG_NS - SHORT_NS, by_nap.frames } });
 }
 
 /* Percent of the time, after some seconds to find out. */
@@ -41,9 +51,9 @@ static unsigned int naps(struct guest by_event, struct guest by_nap)
 	struct load l = { .now_ns = 7 * SECOND_NS };
 
 	run(&l, 3 * SECOND_NS, by_event, by_nap);
-	l.napped_ns = 0;
+	l.by_ns[1] = l.by_ns[2] = 0;
 	run(&l, 20 * SECOND_NS, by_event, by_nap);
-	return (unsigned int)(l.napped_ns * 100 / (20 * SECOND_NS));
+	return (unsigned int)((l.by_ns[1] + l.by_ns[2]) * 100 / (20 * SECOND_NS));
 }
 
 /* Its guest gets more done when it is not interrupted. */
@@ -85,15 +95,33 @@ static void over(void **state)
 
 	(void)state;
 	run(&l, SECOND_NS, by_event, by_nap);
-	assert_true(l.naps);
+	assert_int_equal(l.naps_ns, SHORT_NS);
 	run(&l, 3 * FAST_NAP_WINDOW_NS, none, none);
-	assert_false(l.naps);
+	assert_int_equal(l.naps_ns, 0);
 	l.now_ns += 100 * SECOND_NS;
 	run(&l, SECOND_NS, by_event, by_nap);
-	assert_true(l.naps);
+	assert_int_equal(l.naps_ns, SHORT_NS);
 	/* Then it is a conversation. */
 	run(&l, 5 * SECOND_NS, (struct guest){ 60000, 1 }, (struct guest){ 1060000, 1 });
-	assert_false(l.naps);
+	assert_int_equal(l.naps_ns, 0);
+}
+
+/* A host so slow that a short nap hardly pays: the longer one, and back when it is faster again. */
+static void slow_host(void **state)
+{
+	const struct guest slow[] = { { 600000, 1 }, { 2500000, 10 }, { 5500000, 50 } };
+	const struct guest fast[] = { { 100000, 1 }, { 1100000, 200 }, { 4100000, 256 } };
+	struct load l = { .now_ns = SECOND_NS };
+
+	(void)state;
+	run_by(&l, 5 * SECOND_NS, slow);
+	l.by_ns[2] = 0;
+	run_by(&l, 20 * SECOND_NS, slow);
+	assert_in_range(l.by_ns[2], 18 * SECOND_NS, 21 * SECOND_NS);
+	run_by(&l, 10 * SECOND_NS, fast);
+	l.by_ns[1] = 0;
+	run_by(&l, 20 * SECOND_NS, fast);
+	assert_in_range(l.by_ns[1], 18 * SECOND_NS, 21 * SECOND_NS);
 }
 
 int main(void)
@@ -101,7 +129,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(flood),	 cmocka_unit_test(conversation),
 		cmocka_unit_test(no_difference), cmocka_unit_test(hardly_any_load),
-		cmocka_unit_test(over),
+		cmocka_unit_test(over),		 cmocka_unit_test(slow_host),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

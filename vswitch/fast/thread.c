@@ -123,10 +123,22 @@ static unsigned int allowed(struct fast_port *p, uint64_t now_ns)
 	return fast_limit_frames(&p->from, FAST_BURST, now_ns, &p->deadline_ns);
 }
 
-/* An event without a frame is arm()'s to judge, and so is who waits for room. */
+/* An event without a frame is arm()'s to judge, and so is who waits for room. One that is limited has its own pace. */
 static bool may_nap(const struct fast_port *p)
 {
-	return p->queues && p->busy_ns && !p->nr_waiting && !p->parked && !p->thread->is_eager;
+	return p->queues && p->busy_ns && !p->nr_waiting && !p->parked && !p->thread->is_eager &&
+	       !fast_limit_is_set(&p->from);
+}
+
+/* Return: whether it does. */
+static bool nap(struct fast_port *p, uint64_t now_ns)
+{
+	uint64_t ns = may_nap(p) ? fast_nap(&p->nap, p->stats.frames, now_ns) : 0;
+
+	if (!ns)
+		return false;
+	p->deadline_ns = now_ns + ns;
+	return true;
 }
 
 /* Has had nothing to do for long: leave it to its events, or to the next look. */
@@ -135,9 +147,7 @@ static void rest(struct fast_port *p, uint64_t now_ns)
 	if (now_ns - p->busy_ns < SPIN_NS && !p->thread->is_eager)
 		return;
 	p->deadline_ns = 0;
-	if (may_nap(p) && fast_nap(&p->nap, p->stats.frames, now_ns))
-		p->deadline_ns = now_ns + FAST_NAP_NS;
-	else if (p->ops->arm(p, now_ns))
+	if (!nap(p, now_ns) && p->ops->arm(p, now_ns))
 		return;
 	list_remove(&p->active);
 }
