@@ -8,7 +8,7 @@
 # shellcheck source=tests/kvm/lib.sh
 . "$(dirname "$0")/lib.sh"
 command -v openssl > /dev/null || skip "openssl is not installed: scripts/install-deps test"
-KVM_TIMEOUT=580
+KVM_TIMEOUT=700
 kvm_begin "$@"
 # shellcheck source=tests/util/kvm_hosts.sh
 . "$VM_SOURCE/tests/util/kvm_hosts.sh"
