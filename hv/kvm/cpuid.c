@@ -3,10 +3,12 @@
 #include "hv/kvm/vm.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <unistd.h>
 
 #include <xen/arch-x86/cpuid.h>
 
@@ -30,6 +32,26 @@ static struct kvm_cpuid2 *alloc(void)
 	if (c)
 		c->nent = MAX_LEAVES;
 	return c;
+}
+
+/* Does the processor have the LAPIC, whose acknowledgement is no exit then? */
+static bool lapic_is_virtual(void)
+{
+	static const char *const parameters[] = {
+		"/sys/module/kvm_amd/parameters/avic",
+		"/sys/module/kvm_intel/parameters/enable_apicv",
+	};
+	char on = 'N';
+
+	for (size_t i = 0; i < sizeof(parameters) / sizeof(parameters[0]); i++) {
+		int fd = open(parameters[i], O_RDONLY | O_CLOEXEC);
+
+		if (fd >= 0 && read(fd, &on, 1) < 0)
+			on = 'N';
+		if (fd >= 0)
+			close(fd);
+	}
+	return on == 'Y' || on == '1';
 }
 
 int vk_cpuid_base(struct vk_vm *vm, char *why)
@@ -57,6 +79,7 @@ int vk_cpuid_base(struct vk_vm *vm, char *why)
 		vm->cpuid->entries[n++] = e;
 	}
 	vm->cpuid->nent = n;
+	vm->own_vectors = vm->trap->has_timers || lapic_is_virtual();
 	return n > VK_MAX_CPUID ? -E2BIG : 0;
 }
 
@@ -95,7 +118,7 @@ static void add_xen(struct kvm_cpuid2 *c, const struct vk_cpu *cpu)
 		{ 0 },
 		{ XEN_HVM_CPUID_APIC_ACCESS_VIRT | XEN_HVM_CPUID_X2APIC_VIRT |
 			  XEN_HVM_CPUID_VCPU_ID_PRESENT | XEN_HVM_CPUID_DOMID_PRESENT |
-			  XEN_HVM_CPUID_UPCALL_VECTOR,
+			  (cpu->vm->own_vectors ? XEN_HVM_CPUID_UPCALL_VECTOR : 0),
 		  cpu->nr, cpu->vm->dom->domid },
 		{ 0 },
 	};

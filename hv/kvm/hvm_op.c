@@ -39,6 +39,8 @@ static int64_t set_param(struct vk_call *call, void *arg)
 {
 	const struct xen_hvm_param *op = arg;
 	uint64_t type = op->value >> CALLBACK_TYPE_SHIFT;
+	struct vk_dom *dom = call->dom;
+	bool changes;
 
 	if (!vk_is_self(call, op->domid))
 		return -EPERM;
@@ -46,7 +48,14 @@ static int64_t set_param(struct vk_call *call, void *arg)
 		return -EINVAL;
 	if (type == HVM_PARAM_CALLBACK_TYPE_VECTOR && (op->value & 0xff) < 16)
 		return -EINVAL;
-	__atomic_store_n(&call->dom->callback_irq, op->value, __ATOMIC_RELEASE);
+	pthread_mutex_lock(&dom->lock);
+	changes = dom->callback_irq != op->value;
+	__atomic_store_n(&dom->callback_irq, op->value, __ATOMIC_RELEASE);
+	/* What was pending before could not be said. */
+	for (unsigned int vcpu = 0; changes && vcpu < dom->nr_vcpus; vcpu++)
+		if (!dom->vcpu[vcpu].vector)
+			dom->ops->renew(dom->arg, vcpu);
+	pthread_mutex_unlock(&dom->lock);
 	return 0;
 }
 

@@ -11,11 +11,6 @@
 
 #include "hv/kvm/vm.h"
 
-#define APIC_BASE    0xfee00000u
-#define APIC_SPIV    0xf0
-#define APIC_LVT0    0x350
-#define SPIV_ENABLED 0x100u
-#define LVT_EXTINT   0x700u
 #define RFLAGS_IF    0x200u
 #define THREAD_STACK (128u << 10)
 
@@ -27,77 +22,6 @@ void vk_cpu_kick(struct vk_cpu *cpu)
 	__atomic_store_n(&cpu->run->immediate_exit, 1, __ATOMIC_SEQ_CST);
 	if (!pthread_equal(pthread_self(), cpu->thread))
 		pthread_kill(cpu->thread, VK_KICK);
-}
-
-int vk_cpu_message(struct vk_cpu *cpu, uint32_t data)
-{
-	struct kvm_msi msi = { .address_lo = APIC_BASE | builder_apic_id(cpu->nr) << 12,
-			       .data = data };
-
-	return ioctl(cpu->vm->fd, KVM_SIGNAL_MSI, &msi) < 0 ? -errno : 0;
-}
-
-void vk_cpu_upcall(struct vk_cpu *cpu)
-{
-	uint8_t vector = cpu->vm->dom->vcpu[cpu->nr].vector;
-
-	if (vector) {
-		vk_cpu_message(cpu, vector);
-		return;
-	}
-	/*
-	 * The domain's vector is not acknowledged at the LAPIC by its handler, so it must not go through it:
-	 * as from a PIC.
-	 */
-	__atomic_store_n(&cpu->extint, true, __ATOMIC_SEQ_CST);
-	vk_cpu_kick(cpu);
-}
-
-static uint32_t *apic_register(struct kvm_lapic_state *lapic, unsigned int offset)
-{
-	return (uint32_t *)(void *)(lapic->regs + offset);
-}
-
-static void inject_extint(struct vk_cpu *cpu)
-{
-	uint64_t irq = __atomic_load_n(&cpu->vm->dom->callback_irq, __ATOMIC_ACQUIRE);
-	struct kvm_interrupt interrupt = { .irq = (uint32_t)irq & 0xff };
-	struct kvm_lapic_state lapic;
-
-	if (irq >> 56 != 2 /* HVM_PARAM_CALLBACK_TYPE_VECTOR */)
-		return;
-	/* PVH guests mask this pin: they know of no PIC. */
-	if (ioctl(cpu->fd, KVM_GET_LAPIC, &lapic) < 0)
-		return;
-	if (*apic_register(&lapic, APIC_LVT0) != LVT_EXTINT) {
-		*apic_register(&lapic, APIC_LVT0) = LVT_EXTINT;
-		ioctl(cpu->fd, KVM_SET_LAPIC, &lapic);
-	}
-	/* One that is pending already is as good. */
-	ioctl(cpu->fd, KVM_INTERRUPT, &interrupt);
-}
-
-/*
- * KVM drops a message to a LAPIC that is off by software, and Linux asks for its upcalls before it has its
- * LAPIC on; a bit that is pending makes no second edge. So until the LAPIC is seen on, whatever is pending is
- * said again, and KVM does not have the timer, whose end would be dropped. An upcall too many does no harm.
- */
-static void recall(struct vk_cpu *cpu)
-{
-	struct kvm_lapic_state lapic;
-
-	if (__atomic_load_n(&cpu->lapic_on, __ATOMIC_ACQUIRE) ||
-	    (!vk_dom_upcall_pending(cpu->vm->dom, cpu->nr) && !cpu->vm->trap->has_timers) ||
-	    ioctl(cpu->fd, KVM_GET_LAPIC, &lapic) < 0 ||
-	    !(*apic_register(&lapic, APIC_SPIV) & SPIV_ENABLED))
-		return;
-	__atomic_store_n(&cpu->lapic_on, true, __ATOMIC_RELEASE);
-	if (vk_dom_upcall_pending(cpu->vm->dom, cpu->nr)) {
-		pthread_mutex_lock(&cpu->vm->dom->lock);
-		vk_cpu_upcall(cpu);
-		pthread_mutex_unlock(&cpu->vm->dom->lock);
-	}
-	vk_timer_arm(cpu);
 }
 
 /* Has it halted with interrupts off, or never begun? Nothing but an INIT gets it on then. */
@@ -144,8 +68,8 @@ static void attend(struct vk_cpu *cpu)
 		vk_clock_arm(cpu);
 		vk_timer_arm(cpu);
 	}
-	if (taken(&cpu->extint))
-		inject_extint(cpu);
+	if (taken(&cpu->calls_back))
+		vk_cpu_call_back(cpu);
 	if (taken(&cpu->look))
 		look(cpu);
 }
@@ -201,7 +125,7 @@ static void run(struct vk_cpu *cpu)
 			__atomic_store_n(&cpu->count->online, 1, __ATOMIC_RELAXED);
 		__atomic_store_n(&cpu->halted, false, __ATOMIC_RELAXED);
 		vk_cpu_exit(cpu);
-		recall(cpu);
+		vk_cpu_recall(cpu);
 		return;
 	}
 	if (errno == EINTR || errno == EAGAIN)

@@ -47,14 +47,15 @@ struct vk_cpu {
 	bool has_thread;
 	struct kvm_launch_vcpu *count;
 	/* Asked of its thread, atomically; then it is kicked. */
-	bool renew;  /* its clock is to be set */
-	bool extint; /* the domain's vector is to be delivered */
-	bool look;   /* whether it has halted for good */
+	bool renew;	 /* its clock is to be set */
+	bool calls_back; /* the domain's vector is to be delivered */
+	bool look;	 /* whether it has halted for good */
 	/* Its thread's own, or anybody's while it is parked. */
-	bool lapic_on;	/* upcalls are not lost any more */
-	bool halted;	/* for good, when it was last looked at */
-	bool cancelled; /* SCHEDOP_shutdown is to return 1 */
-	bool lost;	/* does not run any more */
+	uint8_t acknowledged; /* the vector that KVM acknowledges at its LAPIC; 0: none */
+	bool lapic_on;	      /* upcalls are not lost any more */
+	bool halted;	      /* for good, when it was last looked at */
+	bool cancelled;	      /* SCHEDOP_shutdown is to return 1 */
+	bool lost;	      /* does not run any more */
 };
 
 struct vk_vm {
@@ -62,6 +63,11 @@ struct vk_vm {
 	struct kvm_launch *launch;
 	struct vk_dom *dom;
 	const struct vk_trap *trap;
+	/*
+	 * vCPUs are offered vectors of their own for upcalls. The guest acknowledges these, which is an exit each time, unless
+	 * the processor has LAPICs for guests. The domain's is acknowledged by KVM, which can have no timers then.
+	 */
+	bool own_vectors;
 	struct kvm_cpuid2 *cpuid; /* of all; each vCPU's differs by its numbers */
 	size_t run_size;
 	struct vk_cpu cpu[KVM_LAUNCH_MAX_VCPUS];
@@ -129,6 +135,10 @@ int vk_vm_set_ram(struct vk_vm *vm, uint32_t flags);
 void vk_cpu_kick(struct vk_cpu *cpu);
 /* Its upcall, of whichever kind the guest wants. */
 void vk_cpu_upcall(struct vk_cpu *cpu);
+/* The domain's vector; its thread, after calls_back. */
+void vk_cpu_call_back(struct vk_cpu *cpu);
+/* Until the LAPIC is seen on, after each exit: what is pending is said again; its thread. */
+void vk_cpu_recall(struct vk_cpu *cpu);
 /* A message to its LAPIC: vector and delivery mode, as in an MSI's data. */
 int vk_cpu_message(struct vk_cpu *cpu, uint32_t data);
 int vk_cpu_create(struct vk_vm *vm, unsigned int nr, char *why);
