@@ -50,7 +50,7 @@ struct vk_cpu {
 	bool renew;	 /* its clock is to be set */
 	bool calls_back; /* the domain's vector is to be delivered */
 	bool look;	 /* whether it has halted for good */
-	/* Its thread's own, or anybody's while it is parked. */
+	/* Its thread's own, or anybody's while it is parked; the first two are read by others, atomically. */
 	uint8_t acknowledged; /* the vector that KVM acknowledges at its LAPIC; 0: none */
 	bool lapic_on;	      /* upcalls are not lost any more */
 	bool halted;	      /* for good, when it was last looked at */
