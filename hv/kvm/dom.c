@@ -10,6 +10,8 @@
 
 #include "hv/kvm/call.h"
 
+#define HUGE_PAGES 512u /* a huge page has */
+
 static int map(int fd, size_t size, void *map_out)
 {
 	void *p = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, fd, 0);
@@ -64,6 +66,8 @@ static int attach(struct vk_dom *dom)
 	rc = map(dom->memory_fd, dom->memory_size, &dom->memory);
 	if (rc < 0)
 		return rc;
+	/* Not where the host has it otherwise: configs/tmpfiles.d. */
+	madvise(dom->memory, dom->memory_size, MADV_HUGEPAGE);
 	dom->pages_size = core_pages_size(reply.nr_pages);
 	rc = map(dom->pages_fd, dom->pages_size, &dom->pages);
 	if (rc < 0)
@@ -176,6 +180,23 @@ void vk_dom_stop(struct vk_dom *dom, bool stopping)
 	dom->stopping = stopping;
 	pthread_cond_broadcast(&dom->wakeup);
 	pthread_mutex_unlock(&dom->lock);
+}
+
+int vk_pages_free(struct vk_dom *dom, uint64_t first, uint64_t end)
+{
+	uint64_t from = first / HUGE_PAGES * HUGE_PAGES;
+	uint64_t to = (end + HUGE_PAGES - 1) / HUGE_PAGES * HUGE_PAGES;
+
+	if (first >= end)
+		return 0;
+	if (to > dom->memory_size / VK_PAGE)
+		to = dom->memory_size / VK_PAGE;
+	/* The host would make one of what is left beside them, and of them again. */
+	madvise(dom->memory + from * VK_PAGE, (to - from) * VK_PAGE, MADV_NOHUGEPAGE);
+	return fallocate(dom->memory_fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
+			 (off_t)(first * VK_PAGE), (off_t)((end - first) * VK_PAGE)) < 0
+		       ? -errno
+		       : 0;
 }
 
 bool vk_is_ram(const struct vk_dom *dom, uint64_t gfn)

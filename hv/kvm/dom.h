@@ -155,6 +155,8 @@ bool vk_dom_upcall_pending(const struct vk_dom *dom, unsigned int vcpu);
 void *vk_mem(const struct vk_dom *dom, uint64_t gpa, uint32_t size);
 bool vk_is_ram(const struct vk_dom *dom, uint64_t gfn);
 uint64_t vk_nr_pages(const struct vk_dom *dom);
+/* Gives the host pages [first, end) of RAM back; they read as zeros. 0 or -errno. */
+int vk_pages_free(struct vk_dom *dom, uint64_t first, uint64_t end);
 /* We, not a vCPU, have written to the page of RAM at @gpa: KVM's log of written pages does not have it. */
 static inline void vk_dirtied(const struct vk_dom *dom, uint64_t gpa)
 {

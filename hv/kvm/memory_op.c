@@ -2,8 +2,6 @@
 /* The guest's physical map: pages placed, pages given back and taken again (its balloon). */
 #include "hv/kvm/call.h"
 
-#include <fcntl.h>
-
 #include <xen/memory.h>
 
 /* Between two of its operations on so many pages a vCPU can be paused. As Xen's hypercalls go on, so do ours. */
@@ -26,14 +24,16 @@ static void out_set(struct vk_dom *dom, uint64_t gfn, bool out)
 	__atomic_store_n(&dom->launch->stats.balloon_pages, dom->nr_out, __ATOMIC_RELAXED);
 }
 
-/* Gives the host its memory back. The guest may read it still, as zeros: KVM's slots stay as they are. */
+/* The guest may read it still, as zeros: KVM's slots stay as they are. */
 static int give_back(struct vk_dom *dom, uint64_t gfn)
 {
+	int rc;
+
 	if (!vk_is_ram(dom, gfn) || vk_page_at(dom, gfn) != VK_NR_PAGES)
 		return -EINVAL;
-	if (fallocate(dom->memory_fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
-		      (off_t)(gfn * VK_PAGE), VK_PAGE) < 0)
-		return -errno;
+	rc = vk_pages_free(dom, gfn, gfn + 1);
+	if (rc < 0)
+		return rc;
 	out_set(dom, gfn, true);
 	return 0;
 }

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* An image, of anybody's making, into a domain that has not run yet. */
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -111,16 +110,7 @@ static int restore_memmap(struct reader *r, const struct vk_record *record)
 	return 0;
 }
 
-/* What came of it before it was given back; nothing does for one that was saved at once. */
-static int punch(struct vk_dom *dom, uint64_t start, uint64_t end)
-{
-	if (start < end &&
-	    fallocate(dom->memory_fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
-		      (off_t)(start * VK_PAGE), (off_t)((end - start) * VK_PAGE)) < 0)
-		return -errno;
-	return 0;
-}
-
+/* What came of it before it was given back is freed; nothing does for one that was saved at once. */
 static int restore_given_back(struct reader *r, const struct vk_record *record)
 {
 	struct vk_dom *dom = r->vm->dom;
@@ -138,13 +128,13 @@ static int restore_given_back(struct reader *r, const struct vk_record *record)
 		dom->out[gfn / 8] |= bit;
 		dom->nr_out++;
 		if (gfn != end) {
-			rc = punch(dom, start, end);
+			rc = vk_pages_free(dom, start, end);
 			start = gfn;
 		}
 		end = gfn + 1;
 	}
 	dom->launch->stats.balloon_pages = dom->nr_out;
-	return rc < 0 ? rc : punch(dom, start, end);
+	return rc < 0 ? rc : vk_pages_free(dom, start, end);
 }
 
 /* What the guest has seen so far; KVM refuses what this host cannot do only when it is used. */

@@ -12,6 +12,10 @@ in_guest one cat /sys/hypervisor/guest_type | grep -x PVH
 in_guest one cat /sys/hypervisor/type | grep -x xen
 in_guest one cat /sys/devices/system/clocksource/clocksource0/available_clocksource | grep xen
 ok "a pvh guest"
+# Of its memory, in KiB.
+in_huge_pages() { awk '/^[0-9a-f]+-/ { its = /vifrost-memory/ } its && /^ShmemPmdMapped:/ { n += $2 } END { print n + 0 }' "/proc/$1/smaps"; }
+[ "$(in_huge_pages "$(vxl list -l one | jq '.[0].pid')")" -gt 65536 ]
+ok "most of its memory is in pages of 2 MiB"
 ip netns exec lan ping -c 3 -i 0.2 -W 5 192.0.2.11
 in_guest one ping -c 1 -W 5 $KVM_LAN4
 ok "its netfront, by vifrost-netback"

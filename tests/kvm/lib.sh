@@ -21,6 +21,14 @@ guest_tool=vxl guest_memory=128 guest_macs=00:16:3e:00:00 guest_vif=bridge=xenbr
 KVM_LAN4=192.0.2.1
 : "${KVM_POLICY:=$VM_SOURCE/configs/policies/bridge.yaml}"
 
+# As systemd-tmpfiles writes it at boot, which is not on every machine.
+tmpfiles() {
+	local type path value
+	while read -r type path _ _ _ _ value; do
+		[ "$type" != w ] || echo "$value" > "$path"
+	done < "$1"
+}
+
 # KVM_VM: options of this test for the machine; KVM_TIMEOUT: seconds. One processor: more of them crash in TCG.
 kvm_begin() {
 	vm_enter "${KVM_TIMEOUT:-400}" "--memory ${KVM_MEMORY:-1536} ${KVM_VM:-}" "$@"
@@ -29,6 +37,7 @@ kvm_begin() {
 	modprobe -a -d "$VM_MODULES" tun || true
 	modprobe kvm-amd nested=0
 	[ -e /dev/kvm ]
+	tmpfiles "$VM_SOURCE/configs/tmpfiles.d/vifrost.conf"
 	ip link set lo up
 	lan_up $KVM_LAN4/24
 	mkdir -p /run/vifrost

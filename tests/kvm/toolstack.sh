@@ -34,6 +34,9 @@ smaller() { [ "$(total)" -lt $((before - 20000)) ]; }
 wait_for 60 smaller
 listed_mib() { vxl list box | awk 'NR == 2 { exit !($3 >= 95 && $3 <= 96) }'; }
 wait_for 20 listed_mib
+runner=$(vxl list -l box | jq '.[0].pid')
+its_mib() { awk '/^[0-9a-f]+-/ { its = /vifrost-memory/ } its && /^Rss:/ { n += $2 } END { print int(n / 1024) }' "/proc/$runner/smaps"; }
+[ "$(its_mib)" -le 96 ]
 not vxl mem-set box 161
 vxl mem-set box 128
 as_before() { [ "$(total)" -ge "$((before - 2000))" ]; }
