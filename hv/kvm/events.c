@@ -64,7 +64,7 @@ int vk_events_start(struct vk_vm *vm)
 	for (unsigned int i = 0; !rc && i < vm->nr_cpus; i++)
 		rc = add(vm, vm->cpu[i].timer_fd, TIMER | i);
 	if (!rc)
-		rc = -pthread_create(&vm->events, NULL, event_thread, vm);
+		rc = vk_thread_start(&vm->events, NULL, event_thread, vm);
 	vm->has_events = !rc;
 	return rc;
 }

@@ -11,8 +11,7 @@
 
 #include "hv/kvm/vm.h"
 
-#define RFLAGS_IF    0x200u
-#define THREAD_STACK (128u << 10)
+#define RFLAGS_IF 0x200u
 
 void vk_cpu_kick(struct vk_cpu *cpu)
 {
@@ -159,15 +158,8 @@ void *vk_cpu_thread(void *arg)
 static int start_thread(struct vk_cpu *cpu)
 {
 	const cpu_set_t *cpus = &cpu->vm->launch->cpus[cpu->nr];
-	pthread_attr_t attr;
-	int rc;
+	int rc = vk_thread_start(&cpu->thread, cpus, vk_cpu_thread, cpu);
 
-	pthread_attr_init(&attr);
-	pthread_attr_setstacksize(&attr, THREAD_STACK);
-	if (CPU_COUNT(cpus))
-		pthread_attr_setaffinity_np(&attr, sizeof(*cpus), cpus);
-	rc = -pthread_create(&cpu->thread, &attr, vk_cpu_thread, cpu);
-	pthread_attr_destroy(&attr);
 	cpu->has_thread = !rc;
 	return rc;
 }

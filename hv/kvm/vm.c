@@ -15,6 +15,23 @@
 #define TSS_ADDRESS	 0xfffbd000ul
 #define IDENTITY_ADDRESS 0xfffbc000ull
 
+/* Ours do not need what is usual, 8 MiB, of which the host may give a page of 2 MiB at once. */
+#define THREAD_STACK (128u << 10)
+
+int vk_thread_start(pthread_t *thread, const cpu_set_t *cpus, void *(*fn)(void *arg), void *arg)
+{
+	pthread_attr_t attr;
+	int rc;
+
+	pthread_attr_init(&attr);
+	pthread_attr_setstacksize(&attr, THREAD_STACK);
+	if (cpus && CPU_COUNT(cpus))
+		pthread_attr_setaffinity_np(&attr, sizeof(*cpus), cpus);
+	rc = -pthread_create(thread, &attr, fn, arg);
+	pthread_attr_destroy(&attr);
+	return rc;
+}
+
 static int set_slot(struct vk_vm *vm, uint32_t slot, uint32_t flags, uint64_t gpa, uint64_t size,
 		    void *at)
 {

@@ -132,6 +132,8 @@ extern const struct vk_machine_ops vk_vm_ops;
 enum vk_slot { VK_SLOT_LOW, VK_SLOT_HIGH, VK_SLOT_SPECIAL, VK_SLOT_PAGES };
 /* The two of RAM; @flags: KVM_MEM_*. */
 int vk_vm_set_ram(struct vk_vm *vm, uint32_t flags);
+/* @cpus: where it may run; NULL or none set: anywhere. */
+int vk_thread_start(pthread_t *thread, const cpu_set_t *cpus, void *(*fn)(void *arg), void *arg);
 void vk_cpu_kick(struct vk_cpu *cpu);
 /* Its upcall, of whichever kind the guest wants. */
 void vk_cpu_upcall(struct vk_cpu *cpu);
