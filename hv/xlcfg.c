@@ -40,7 +40,7 @@ static void fail(const struct builder *b, const struct xlcfg_value *v, size_t of
 
 static const struct xlcfg_value *setting(const struct builder *b, const char *name)
 {
-	const struct xlcfg_value *v = &b->s->values[xlcfg_key_find(name)];
+	const struct xlcfg_value *v = &b->s->values[xlcfg_key_find(b->s->table, name)];
 
 	return v->file ? v : NULL;
 }
@@ -282,8 +282,8 @@ static void find_type(struct builder *b)
 
 static void build_settings(struct builder *b)
 {
-	for (size_t i = 0; i < xlcfg_nr_keys; i++) {
-		const struct xlcfg_key *key = &xlcfg_keys[i];
+	for (size_t i = 0; i < b->s->table->nr; i++) {
+		const struct xlcfg_key *key = &b->s->table->keys[i];
 		const struct xlcfg_value *v = &b->s->values[i];
 		struct diag_place place = xlcfg_place(v, 0);
 		json_t *value = NULL;
@@ -302,9 +302,6 @@ static void build_settings(struct builder *b)
 			json_object_set(b->config, key->name, value);
 		json_decref(value);
 	}
-	json_object_del(b->config, "builder");
-	json_object_del(b->config, "pvshim");
-	json_object_set_new(b->config, "type", json_string(b->type_name));
 }
 
 bool xlcfg_name_is_good(const char *name)
@@ -443,31 +440,47 @@ static void check_cmdline(struct builder *b)
 	}
 }
 
-int xlcfg_build(const struct xlcfg_settings *s, const char *file, json_t **config_out)
+static void build_domain(struct builder *b, const char *file)
+{
+	find_type(b);
+	build_settings(b);
+	json_object_del(b->config, "builder");
+	json_object_del(b->config, "pvshim");
+	json_object_set_new(b->config, "type", json_string(b->type_name));
+	check_name(b, file);
+	check_uuid(b);
+	check_order(b, "memory", "maxmem");
+	check_order(b, "vcpus", "maxvcpus");
+	check_ns(b, file);
+	check_vifs(b);
+	check_actions(b);
+	check_cmdline(b);
+}
+
+/* What a file of one kind has, made into JSON. */
+struct kind {
+	const struct xlcfg_table *table;
+	void (*build)(struct builder *b, const char *file);
+};
+
+static const struct kind domain_kind = { &xlcfg_domain_table, build_domain };
+
+static int build(const struct kind *kind, const struct xlcfg_settings *s, const char *file,
+		 json_t **config_out)
 {
 	struct builder b = { .s = s, .config = json_object() };
 
-	*config_out = NULL;
+	*config_out = b.config;
 	if (!b.config)
 		return -ENOMEM;
-	find_type(&b);
-	build_settings(&b);
-	check_name(&b, file);
-	check_uuid(&b);
-	check_order(&b, "memory", "maxmem");
-	check_order(&b, "vcpus", "maxvcpus");
-	check_ns(&b, file);
-	check_vifs(&b);
-	check_actions(&b);
-	check_cmdline(&b);
-	*config_out = b.config;
+	kind->build(&b, file);
 	return 0;
 }
 
-int xlcfg_parse(const char *file, const char *text, size_t size, char *const *overrides,
-		int nr_overrides, struct diags *diags, json_t **config_out)
+static int parse(const struct kind *kind, const char *file, const char *text, size_t size,
+		 char *const *overrides, int nr_overrides, struct diags *diags, json_t **config_out)
 {
-	struct xlcfg_settings s = { .diags = diags };
+	struct xlcfg_settings s = { .table = kind->table, .diags = diags };
 	size_t errors = diags->nr_errors;
 	int rc = -ENOMEM;
 
@@ -479,14 +492,14 @@ int xlcfg_parse(const char *file, const char *text, size_t size, char *const *ov
 			 "the file is too large");
 		return -EINVAL;
 	}
-	s.values = calloc(xlcfg_nr_keys, sizeof(*s.values));
+	s.values = calloc(kind->table->nr, sizeof(*s.values));
 	if (!s.values)
 		goto out;
 	rc = xlcfg_read(&s, file, text, size);
 	for (int i = 0; i < nr_overrides && !rc; i++)
 		rc = xlcfg_read_override(&s, "command line", i + 1, overrides[i]);
 	if (!rc)
-		rc = xlcfg_build(&s, file, config_out);
+		rc = build(kind, &s, file, config_out);
 	if (!rc && diags->nr_errors > errors)
 		rc = -EINVAL;
 	diags_sort(diags);
@@ -495,10 +508,16 @@ out:
 		json_decref(*config_out);
 		*config_out = NULL;
 	}
-	for (size_t i = 0; s.values && i < xlcfg_nr_keys; i++)
+	for (size_t i = 0; s.values && i < kind->table->nr; i++)
 		xlcfg_value_fini(&s.values[i]);
 	free(s.values);
 	return rc;
+}
+
+int xlcfg_parse(const char *file, const char *text, size_t size, char *const *overrides,
+		int nr_overrides, struct diags *diags, json_t **config_out)
+{
+	return parse(&domain_kind, file, text, size, overrides, nr_overrides, diags, config_out);
 }
 
 /* Return: 0; -errno. One byte more than is allowed is read, so that too much shows. */

@@ -13,6 +13,7 @@ static const char *const actions[] = { "destroy",  "restart",	       "rename-res
 				       "preserve", "coredump-destroy", "coredump-restart",
 				       NULL };
 
+#define NR(keys) (sizeof(keys) / sizeof((keys)[0]))
 #define VM_TYPES (TYPE_PV | TYPE_PVH | TYPE_HVM)
 #define NUMBER(name_, acts_, min_, max_)                                                           \
 	{                                                                                          \
@@ -39,7 +40,7 @@ static const char *const actions[] = { "destroy",  "restart",	       "rename-res
 		.name = name_, .type = KEY_ANY                                                     \
 	}
 
-const struct xlcfg_key xlcfg_keys[] = {
+static const struct xlcfg_key domain_keys[] = {
 	STRING("name", TYPE_ALL),
 	CHOICE("type", TYPE_ALL, types),
 	CHOICE("builder", TYPE_ALL, builders),
@@ -228,22 +229,23 @@ const struct xlcfg_key xlcfg_keys[] = {
 	IGNORED("xenstore_quota"),
 };
 
-const size_t xlcfg_nr_keys = sizeof(xlcfg_keys) / sizeof(*xlcfg_keys);
+const struct xlcfg_table xlcfg_domain_table = { domain_keys, NR(domain_keys),
+						"allowed: the keys of xl.cfg(5), init" };
 
-int xlcfg_key_find(const char *name)
+int xlcfg_key_find(const struct xlcfg_table *table, const char *name)
 {
-	for (size_t i = 0; i < xlcfg_nr_keys; i++)
-		if (!strcmp(xlcfg_keys[i].name, name))
+	for (size_t i = 0; i < table->nr; i++)
+		if (!strcmp(table->keys[i].name, name))
 			return (int)i;
 	return -1;
 }
 
-const char *xlcfg_key_nearest(const char *name)
+const char *xlcfg_key_nearest(const struct xlcfg_table *table, const char *name)
 {
-	const char *names[sizeof(xlcfg_keys) / sizeof(*xlcfg_keys) + 1];
+	const char *names[NR(domain_keys) + 1];
 
-	for (size_t i = 0; i < xlcfg_nr_keys; i++)
-		names[i] = xlcfg_keys[i].name;
-	names[xlcfg_nr_keys] = NULL;
+	for (size_t i = 0; i < table->nr; i++)
+		names[i] = table->keys[i].name;
+	names[table->nr] = NULL;
 	return text_nearest(name, names);
 }

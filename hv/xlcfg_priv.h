@@ -96,16 +96,23 @@ struct xlcfg_key {
 	const char *const *choices;
 };
 
-extern const struct xlcfg_key xlcfg_keys[];
-extern const size_t xlcfg_nr_keys;
+/* The keys of one kind of file. */
+struct xlcfg_table {
+	const struct xlcfg_key *keys;
+	size_t nr;
+	const char *allowed; /* for a hint */
+};
 
-/* Return: index into xlcfg_keys, -1 when there is none. */
-int xlcfg_key_find(const char *name);
-const char *xlcfg_key_nearest(const char *name);
+extern const struct xlcfg_table xlcfg_domain_table; /* xl.cfg(5)'s, and ours */
 
-/* One setting per key of xlcfg_keys: nothing was said about it while value.file is NULL. */
+/* Return: index into the table's keys, -1 when there is none. */
+int xlcfg_key_find(const struct xlcfg_table *table, const char *name);
+const char *xlcfg_key_nearest(const struct xlcfg_table *table, const char *name);
+
+/* One setting per key of the table: nothing was said about it while value.file is NULL. */
 struct xlcfg_settings {
-	struct xlcfg_value *values; /* xlcfg_nr_keys of them */
+	const struct xlcfg_table *table;
+	struct xlcfg_value *values;
 	struct diags *diags;
 };
 
@@ -114,7 +121,4 @@ int xlcfg_read(struct xlcfg_settings *s, const char *file, const char *text, siz
 /* One "key=value" argument; @place_file names it in messages. */
 int xlcfg_read_override(struct xlcfg_settings *s, const char *place_file, int number,
 			const char *argument);
-/* Check the settings and make the JSON of them. */
-int xlcfg_build(const struct xlcfg_settings *s, const char *file, json_t **config_out);
-
 #endif

@@ -194,17 +194,16 @@ static int add_value(struct reader *r, struct xlcfg_value *old, struct xlcfg_val
 static int store(struct reader *r, const char *name, const struct diag_place *place, bool add,
 		 struct xlcfg_value *v)
 {
-	int index = xlcfg_key_find(name);
+	int index = xlcfg_key_find(r->s->table, name);
 	struct xlcfg_value *old;
 
 	if (index < 0) {
-		const char *nearest = xlcfg_key_nearest(name);
+		const char *nearest = xlcfg_key_nearest(r->s->table, name);
 		char hint[96];
 
 		snprintf(hint, sizeof(hint), "did you mean '%s'?", nearest ? nearest : "");
 		diag_add(r->s->diags, DIAG_ERROR, "XL0201", place,
-			 nearest ? hint : "allowed: the keys of xl.cfg(5), init",
-			 "unknown key '%.64s'", name);
+			 nearest ? hint : r->s->table->allowed, "unknown key '%.64s'", name);
 		return -EINVAL;
 	}
 	old = &r->s->values[index];
