@@ -107,7 +107,7 @@ static bool start_file(struct tool *tool, const char *path)
 	struct tool_domain *d;
 	json_t *config = NULL;
 	char why[TOOL_WHY], saved[2 * PATH_MAX];
-	int rc = xlcfg_load(path, NULL, 0, &diags, &config);
+	int rc = xlcfg_load_domain(path, NULL, 0, &diags, &config);
 
 	if (rc) {
 		report(tool, &diags);

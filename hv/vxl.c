@@ -105,7 +105,7 @@ static const struct cli_option vcpu_list_options[] = {
 
 static const struct cli_option pin_options[] = {
 	{ 'f', "force", NULL, "taken for xl's sake" },
-	{ 'i', "ignore-global-affinity-masks", NULL, "taken for xl's sake: there are none" },
+	{ 'i', "ignore-global-affinity-masks", NULL, "also those that xl.conf does not allow" },
 	{ 0 },
 };
 

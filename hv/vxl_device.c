@@ -8,10 +8,25 @@
 #include "hv/vxl.h"
 #include "hv/xlcfg.h"
 
+static int parse_vif(const char *spec, const struct diag_place *place, struct diags *diags,
+		     json_t **vif_out)
+{
+	json_t *global = NULL;
+	int rc = xlcfg_load_global(xlcfg_global_path(), diags, &global);
+
+	*vif_out = NULL;
+	if (!rc)
+		rc = xlcfg_parse_vif(spec, place, diags, vif_out);
+	if (!rc)
+		xlcfg_apply_global_vif(global, *vif_out);
+	json_decref(global);
+	return rc;
+}
+
 int vxl_network_attach(const struct cli_command *cmd, struct cli_parsed *parsed)
 {
 	(void)cmd;
-	return vxl_attach_spec(parsed, xlcfg_parse_vif, "network.attach", "vif");
+	return vxl_attach_spec(parsed, parse_vif, "network.attach", "vif");
 }
 
 int vxl_network_detach(const struct cli_command *cmd, struct cli_parsed *parsed)
@@ -105,16 +120,41 @@ static int check_cpus(const char *text, cpu_set_t *set)
 	return CLI_USAGE;
 }
 
+/* As xl.conf has it for the type of domain that @domid is. */
+static int mask_cpus(unsigned int domid, cpu_set_t *set)
+{
+	struct diags diags = { 0 };
+	json_t *global = NULL, *config = NULL;
+	int status;
+
+	if (xlcfg_load_global(xlcfg_global_path(), &diags, &global)) {
+		diags_print(&diags, stderr);
+		diags_fini(&diags);
+		return CLI_INVALID_POLICY;
+	}
+	diags_fini(&diags);
+	status = vxl_call("domain.config", json_pack("{s:i}", "domid", (int)domid), 0, &config);
+	if (!status)
+		xlcfg_mask_cpus(global, vxl_text(config, "type"), set);
+	if (!status && !CPU_COUNT(set)) {
+		fprintf(stderr, "vxl: %s allows none of these CPUs: -i has them anyway\n",
+			xlcfg_global_path());
+		status = VXL_FAILED;
+	}
+	json_decref(global);
+	json_decref(config);
+	return status;
+}
+
 int vxl_vcpu_pin(const struct cli_command *cmd, struct cli_parsed *parsed)
 {
-	char **a = parsed->args, shown[1024];
+	char **a = parsed->args, shown[4 * CPU_SETSIZE];
 	bool all = !strcmp(a[1], "all");
 	unsigned int domid;
 	uint32_t vcpu = 0;
 	cpu_set_t set;
 	int status;
 
-	(void)cmd;
 	if (!all && parse_u32(a[1], INT32_MAX, &vcpu)) {
 		fprintf(stderr, "Error: Invalid argument %s as VCPU.\n", a[1]);
 		return CLI_USAGE;
@@ -128,16 +168,20 @@ int vxl_vcpu_pin(const struct cli_command *cmd, struct cli_parsed *parsed)
 	status = check_cpus(a[2], &set);
 	if (!status)
 		status = vxl_find_id(a[0], &domid);
+	if (!status && domid && !vxl_option(cmd, parsed, "i"))
+		status = mask_cpus(domid, &set);
 	if (status)
 		return status;
+	/* That a CPU is none of this host's is vifrost-hvd's to say. */
+	xlcfg_format_cpus(&set,
+			  vxl_dry_run() ? (unsigned int)sysconf(_SC_NPROCESSORS_CONF) : CPU_SETSIZE,
+			  shown, sizeof(shown));
 	if (vxl_dry_run()) {
-		xlcfg_format_cpus(&set, (unsigned int)sysconf(_SC_NPROCESSORS_CONF), shown,
-				  sizeof(shown));
 		printf("cpumap: %s\n", shown);
 		return 0;
 	}
 	return vxl_call("vcpu.pin",
 			json_pack("{s:i, s:o, s:s}", "domid", (int)domid, "vcpu",
-				  all ? json_string("all") : json_integer(vcpu), "cpus", a[2]),
+				  all ? json_string("all") : json_integer(vcpu), "cpus", shown),
 			0, NULL);
 }

@@ -33,7 +33,7 @@ static int load_config(const char *file, char **args, int nr_args, bool quiet, F
 	}
 	if (!quiet)
 		fprintf(said, "Parsing config from %s\n", file);
-	rc = xlcfg_load(file, args, nr_args, &diags, config_out);
+	rc = xlcfg_load_domain(file, args, nr_args, &diags, config_out);
 	if (rc || !quiet)
 		diags_print(&diags, stderr);
 	diags_fini(&diags);

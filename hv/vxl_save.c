@@ -36,7 +36,7 @@ static int add_config(json_t *params, const char *file)
 
 	if (!file)
 		return 0;
-	rc = xlcfg_load(file, NULL, 0, &diags, &config);
+	rc = xlcfg_load_domain(file, NULL, 0, &diags, &config);
 	diags_print(&diags, stderr);
 	diags_fini(&diags);
 	if (rc)

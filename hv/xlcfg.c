@@ -463,7 +463,23 @@ struct kind {
 	void (*build)(struct builder *b, const char *file);
 };
 
+static void build_global(struct builder *b, const char *file)
+{
+	static const char *const masks[] = { "vm.cpumask", "vm.pv.cpumask", "vm.hvm.cpumask" };
+
+	(void)file;
+	b->type = TYPE_ALL;
+	build_settings(b);
+	for (size_t i = 0; i < sizeof(masks) / sizeof(*masks); i++) {
+		const struct xlcfg_value *v = setting(b, masks[i]);
+
+		if (v && v->list)
+			fail(b, v, 0, "allowed: \"0-3,5,^1\"", "'%s' needs one string", masks[i]);
+	}
+}
+
 static const struct kind domain_kind = { &xlcfg_domain_table, build_domain };
+static const struct kind global_kind = { &xlcfg_global_table, build_global };
 
 static int build(const struct kind *kind, const struct xlcfg_settings *s, const char *file,
 		 json_t **config_out)
@@ -551,8 +567,8 @@ static int read_file(const char *path, char **text_out, size_t *size_out)
 	return 0;
 }
 
-int xlcfg_load(const char *path, char *const *overrides, int nr_overrides, struct diags *diags,
-	       json_t **config_out)
+static int load(const struct kind *kind, const char *path, char *const *overrides, int nr_overrides,
+		struct diags *diags, json_t **config_out)
 {
 	struct diag_place place = { path, 0, 0, NULL };
 	char *text = NULL;
@@ -565,7 +581,22 @@ int xlcfg_load(const char *path, char *const *overrides, int nr_overrides, struc
 			 strerror(-rc));
 		return rc;
 	}
-	rc = xlcfg_parse(path, text, size, overrides, nr_overrides, diags, config_out);
+	rc = parse(kind, path, text, size, overrides, nr_overrides, diags, config_out);
 	free(text);
 	return rc;
+}
+
+int xlcfg_load(const char *path, char *const *overrides, int nr_overrides, struct diags *diags,
+	       json_t **config_out)
+{
+	return load(&domain_kind, path, overrides, nr_overrides, diags, config_out);
+}
+
+int xlcfg_load_global(const char *path, struct diags *diags, json_t **global_out)
+{
+	if (access(path, F_OK) && errno == ENOENT) {
+		*global_out = json_object();
+		return *global_out ? 0 : -ENOMEM;
+	}
+	return load(&global_kind, path, NULL, 0, diags, global_out);
 }

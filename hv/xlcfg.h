@@ -3,8 +3,8 @@
  * xl.cfg(5), as the field writes it, into the JSON config of domain.create (docs/design.md section
  * 10): one member per key that is acted on, vif and disk entries as objects of their keywords.
  *
- * Pure: no file is opened but the one named, nothing on the host is asked. Every error found is
- * added to the caller's list with its place; warnings name what is read but not acted on.
+ * Pure, but for xlcfg_global_path() and who calls it: no file is opened but the one named, nothing on the host is
+ * asked. Every error found is added to the caller's list with its place; warnings name what is read but not acted on.
  */
 #ifndef HV_XLCFG_H
 #define HV_XLCFG_H
@@ -39,6 +39,24 @@ int xlcfg_parse(const char *file, const char *text, size_t size, char *const *ov
  */
 int xlcfg_load(const char *path, char *const *overrides, int nr_overrides, struct diags *diags,
 	       json_t **config_out);
+
+/**
+ * xlcfg_load_global() - Read xl.conf(5), which holds for all domains
+ * @global_out:	Its keys that are acted on, the caller's; a file that is not there has none
+ * Return: as xlcfg_load().
+ */
+int xlcfg_load_global(const char *path, struct diags *diags, json_t **global_out);
+/* $VIFROST_XL_CONF, else /etc/xen/xl.conf. */
+const char *xlcfg_global_path(void);
+/* Give the domain's @config what @global says and it does not. -EINVAL with @diags: no CPU is left for it. */
+int xlcfg_apply_global(const json_t *global, json_t *config, struct diags *diags);
+/* The same of one @vif. */
+void xlcfg_apply_global_vif(const json_t *global, json_t *vif);
+/* Leave of @set what @global has for domains of @type. */
+void xlcfg_mask_cpus(const json_t *global, const char *type, cpu_set_t *set);
+/* xlcfg_load() with all that xlcfg_global_path() says for it. */
+int xlcfg_load_domain(const char *path, char *const *overrides, int nr_overrides,
+		      struct diags *diags, json_t **config_out);
 
 /**
  * xlcfg_parse_vif() - Read one vif specification, "mac=..,bridge=.."

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Every key of xl.cfg(5), and ours. What acts on it is said here and nowhere else. */
+/* Every key of xl.cfg(5) and xl.conf(5), and ours. What acts on it is said here and nowhere else. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -9,6 +9,8 @@
 static const char *const types[] = { "ns", "pv", "pvh", "hvm", NULL };
 static const char *const frontends[] = { "tap", "program", NULL };
 static const char *const builders[] = { "generic", "linux", "pv", "pvh", "hvm", NULL };
+static const char *const backends[] = { "0", "Domain-0", NULL };
+static const char *const formats[] = { "json", NULL }; /* sxp is long gone */
 static const char *const actions[] = { "destroy",  "restart",	       "rename-restart",
 				       "preserve", "coredump-destroy", "coredump-restart",
 				       NULL };
@@ -229,6 +231,31 @@ static const struct xlcfg_key domain_keys[] = {
 	IGNORED("xenstore_quota"),
 };
 
+static const struct xlcfg_key global_keys[] = {
+	STRING("vif.default.bridge", TYPE_ALL),
+	STRING("vif.default.script", TYPE_ALL),
+	STRING("vif.default.gatewaydev", TYPE_ALL),
+	CHOICE("vif.default.backend", TYPE_ALL, backends),
+	{ .name = "vm.cpumask", .type = KEY_CPUS, .acts = TYPE_ALL },
+	{ .name = "vm.pv.cpumask", .type = KEY_CPUS, .acts = TYPE_ALL },
+	{ .name = "vm.hvm.cpumask", .type = KEY_CPUS, .acts = TYPE_ALL },
+	CHOICE("output_format", TYPE_ALL, formats),
+
+	IGNORED("autoballoon"),
+	IGNORED("blkdev_start"),
+	IGNORED("claim_mode"),
+	IGNORED("colo.default.proxyscript"),
+	IGNORED("domid_policy"),
+	IGNORED("lockfile"),
+	IGNORED("max_grant_frames"),
+	IGNORED("max_grant_version"),
+	IGNORED("max_maptrack_frames"),
+	IGNORED("remus.default.netbufscript"),
+	IGNORED("run_hotplug_scripts"),
+};
+
+const struct xlcfg_table xlcfg_global_table = { global_keys, NR(global_keys),
+						"allowed: the keys of xl.conf(5)" };
 const struct xlcfg_table xlcfg_domain_table = { domain_keys, NR(domain_keys),
 						"allowed: the keys of xl.cfg(5), init" };
 

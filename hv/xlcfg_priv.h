@@ -104,6 +104,7 @@ struct xlcfg_table {
 };
 
 extern const struct xlcfg_table xlcfg_domain_table; /* xl.cfg(5)'s, and ours */
+extern const struct xlcfg_table xlcfg_global_table; /* xl.conf(5)'s */
 
 /* Return: index into the table's keys, -1 when there is none. */
 int xlcfg_key_find(const struct xlcfg_table *table, const char *name);

@@ -146,6 +146,24 @@ vxl -N vcpu-pin b 0 all | grep -q '^cpumap: all$'
 [ "$before" = "$(vxl list | awk '{ print $1, $2 }')" ]
 [ "$(vxl network-list b | wc -l)" = 1 ]
 
+# What xl.conf says for all domains.
+export VIFROST_XL_CONF=$dir/xl.conf
+printf 'vif.default.bridge = "br9"\nvm.cpumask = "0"\n' > "$VIFROST_XL_CONF"
+vxl -N create "$dir/a.cfg" name=dry 'vif=[ "mtu=1400" ]' > "$dir/out"
+grep -q '"bridge": "br9"' "$dir/out"
+grep -q '"vcpu_hard_affinity": "0"' "$dir/out"
+vxl -N network-attach b ip=192.0.2.9 | grep -q '"bridge": "br9"'
+vxl -N network-attach b bridge=br7 | grep -q '"bridge": "br7"'
+vxl vcpu-pin b 0 all
+vxl vcpu-list b | grep -q '  0 / all$'
+refused 1 'allows none of these CPUs' vxl vcpu-pin b 0 1
+refused 1 'none of these CPUs is there' vxl vcpu-pin -i b 0 1000
+refused 78 "its CPU masks leave a domain of type \"ns\" none" vxl -N create "$dir/a.cfg" name=dry cpus=1
+echo 'vm.cpumsk = "0"' >> "$VIFROST_XL_CONF"
+refused 78 "xl.conf:3:1: .*unknown key 'vm.cpumsk'.*did you mean 'vm.cpumask'" vxl -N create "$dir/a.cfg" name=dry
+refused 64 "unknown key 'vm.cpumsk'" vxl -N network-attach b ip=192.0.2.9
+unset VIFROST_XL_CONF
+
 # Reboot and shutdown.
 vxl reboot b 2> "$dir/out"
 grep -q "^Rebooting domain $id$" "$dir/out"

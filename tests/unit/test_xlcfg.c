@@ -6,6 +6,7 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -344,6 +345,98 @@ static void unreadable_file(void **state)
 	diags_fini(&diags);
 }
 
+/* @text as xl.conf, of a file of its own. */
+static int load_global(const char *text, struct diags *diags, json_t **global)
+{
+	char path[] = "/tmp/test_xlcfg.XXXXXX";
+	int fd = mkstemp(path), rc;
+
+	assert_true(fd >= 0);
+	assert_int_equal(write(fd, text, strlen(text)), strlen(text));
+	close(fd);
+	rc = xlcfg_load_global(path, diags, global);
+	unlink(path);
+	return rc;
+}
+
+/* What xl.conf has, a domain behind NS, and what a member of that is then; NULL: an error. */
+static const struct {
+	const char *global, *text, *member, *json;
+} globals[] = {
+	{ "# nothing\n", "vif=['mtu=1500']", "vif", "[{\"mtu\":1500}]" },
+	{ "vif.default.bridge=\"br7\"", "vif=['','bridge=br8']", "vif",
+	  "[{\"bridge\":\"br7\"},{\"bridge\":\"br8\"}]" },
+	{ "vif.default.script='vif-route'\nvif.default.gatewaydev='eth1'\nvif.default.backend=\"0\"",
+	  "vif=['']", "vif", "[{\"script\":\"vif-route\",\"gatewaydev\":\"eth1\"}]" },
+	{ "vm.cpumask='0-3'", "vcpus=1", "cpus", "\"0-3\"" },
+	{ "vm.cpumask='0-3'", "cpus='2-9'", "cpus", "\"2-3\"" },
+	{ "vm.cpumask='0-3'", "cpus=['all,^0',1]", "cpus", "[\"1-3\",\"1\"]" },
+	{ "vm.cpumask='0-3'", "cpus=['1',4]", "cpus", NULL },
+	{ "vm.hvm.cpumask='0-3'", "cpus='2-9'", "cpus", "\"2-9\"" },
+	{ "vm.cpumask='0-3'\nvm.hvm.cpumask='2-5'", "type='pvh'\nkernel='/k'", "cpus", "\"2-3\"" },
+	{ "vm.pv.cpumask='1'\nvm.hvm.cpumask='2-5'", "type='pv'\nkernel='/k'", "cpus", "\"1\"" },
+	{ "vm.cpumask='all'", "cpus='7'", "cpus", "\"7\"" },
+	{ "lockfile='/x'\nautoballoon=\"auto\"\noutput_format='json'", "vcpus=1", "vcpus", "1" },
+};
+
+static void global_settings(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < sizeof(globals) / sizeof(*globals); i++) {
+		json_t *global, *config, *expected;
+		struct diags diags = { 0 };
+		char text[256];
+		int rc;
+
+		snprintf(text, sizeof(text), NS "%s", globals[i].text);
+		assert_int_equal(load_global(globals[i].global, &diags, &global), 0);
+		assert_int_equal(parse(text, &diags, &config), 0);
+		rc = xlcfg_apply_global(global, config, &diags);
+		assert_int_equal(rc, globals[i].json ? 0 : -EINVAL);
+		assert_int_equal(diags.nr_errors, globals[i].json ? 0 : 1);
+		if (globals[i].json) {
+			expected = json_loads(globals[i].json, JSON_DECODE_ANY, NULL);
+			assert_true(
+				json_equal(json_object_get(config, globals[i].member), expected));
+			json_decref(expected);
+		}
+		json_decref(global);
+		json_decref(config);
+		diags_fini(&diags);
+	}
+}
+
+static void global_errors(void **state)
+{
+	static const struct {
+		const char *text, *message;
+		int column;
+	} wrong[] = {
+		{ "vif.default.brigde='x'", "unknown key 'vif.default.brigde'", 1 },
+		{ "memory=64", "unknown key 'memory'", 1 },
+		{ "vif.default.backend='driver'", "'vif.default.backend' has no such value", 22 },
+		{ "vm.cpumask='3-1'", "'vm.cpumask' is not a list of CPUs", 13 },
+		{ "vm.pv.cpumask=['1']", "'vm.pv.cpumask' needs one string", 15 },
+		{ "output_format='sxp'", "'output_format' has no such value", 16 },
+	};
+	json_t *global;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(wrong) / sizeof(*wrong); i++) {
+		struct diags diags = { 0 };
+
+		assert_int_equal(load_global(wrong[i].text, &diags, &global), -EINVAL);
+		assert_null(global);
+		assert_int_equal(diags.nr_errors, 1);
+		assert_string_equal(diags.v[0].message, wrong[i].message);
+		assert_int_equal(diags.v[0].column, wrong[i].column);
+		diags_fini(&diags);
+	}
+	assert_int_equal(xlcfg_load_global("/nonexistent/x", &(struct diags){ 0 }, &global), 0);
+	assert_int_equal(json_object_size(global), 0);
+	json_decref(global);
+}
+
 static void cpu_lists(void **state)
 {
 	static const struct {
@@ -377,6 +470,8 @@ int main(void)
 		cmocka_unit_test(unused_keys_are_named),
 		cmocka_unit_test(shipped_examples),
 		cmocka_unit_test(unreadable_file),
+		cmocka_unit_test(global_settings),
+		cmocka_unit_test(global_errors),
 		cmocka_unit_test(cpu_lists),
 	};
 
