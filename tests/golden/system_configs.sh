@@ -10,9 +10,10 @@ trap 'rm -rf "$work"' EXIT
 fail() { echo "FAILED: $*"; exit 1; }
 
 # Nothing is shipped that is not looked at below.
-other=$(find configs/systemd configs/NetworkManager configs/network -type f ! -path 'configs/systemd/system/*.service' \
+other=$(find configs/systemd configs/NetworkManager configs/network configs/grub.d configs/tmpfiles.d -type f ! -path 'configs/systemd/system/*.service' \
 	! -path 'configs/systemd/network/*.network' ! -path 'configs/NetworkManager/conf.d/*.conf' \
-	! -path configs/network/interfaces.d/vifrost)
+	! -path configs/network/interfaces.d/vifrost ! -path configs/systemd/dom0.conf \
+	! -path configs/grub.d/vifrost.cfg ! -path configs/tmpfiles.d/vifrost.conf)
 [ -z "$other" ] || fail "nobody tests $other"
 
 python3 - configs/systemd/system/*.service configs/systemd/network/*.network configs/NetworkManager/conf.d/*.conf <<'END'
@@ -82,4 +83,14 @@ for before in network-online.target xendomains.service; do
 	grep -q "^Before=.*\<$before" configs/systemd/system/vifrost-boot.service || fail "not before $before"
 done
 grep -q '^After=.*vifrostd.service' configs/systemd/system/vifrost-boot.service || fail "not after vifrostd"
+
+# GRUB's is shell; what the others mean is seen by tests/xen/boot.sh and tests/kvm/.
+grub() { GRUB_CMDLINE_XEN_DEFAULT=noreboot sh -euc '. "$1"; echo "$GRUB_CMDLINE_XEN_DEFAULT"' sh configs/grub.d/vifrost.cfg; }
+[ "$(grub)" = "noreboot dom0_max_vcpus=1 dom0_mem=1024M,max:1024M" ] || fail "GRUB: $(grub)"
+if command -v systemd-tmpfiles > /dev/null; then
+	echo never > "$work/enabled"
+	sed "s|/sys/kernel/mm/transparent_hugepage/shmem_enabled|$work/enabled|" configs/tmpfiles.d/vifrost.conf > "$work/tmpfiles"
+	systemd-tmpfiles --create "$work/tmpfiles"
+	[ "$(cat "$work/enabled")" = advise ] || fail "systemd-tmpfiles: $(cat "$work/enabled")"
+fi
 echo "system_configs: passed"

@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
 # A dom0 with systemd as its init: the network of the last confirmed policy is there before network-online.target
-# and before the guests of /etc/xen/auto. Once a bridge, once Open vSwitch on the kernel's datapath; between lie a power
+# and before the guests of /etc/xen/auto, in the limits that configs/ have for a dom0. Once a bridge, once Open vSwitch on the kernel's datapath; between lie a power
 # cut in the middle of an apply, one at its end, a policy file that is none, and all kinds of children.
 # Timeout: 900
 # Cost: 300
@@ -24,11 +24,12 @@ finish() {
 }
 trap finish EXIT
 disk() { rm -f "$work/disk"; truncate -s 32M "$work/disk"; mkfs.ext4 -q -F "$work/disk"; }
+limits=$(GRUB_CMDLINE_XEN_DEFAULT= && . "$XEN_SOURCE/configs/grub.d/vifrost.cfg" && echo "$GRUB_CMDLINE_XEN_DEFAULT")
 # $1: mode, $2: more for the kernel's command line
 boot() {
 	local status=0
 	"$XEN_SOURCE/scripts/testvm" --xen --system "$XEN_SOURCE/tests/xen/boot.d/setup" --dir "$work/vm" --timeout 240 \
-		--append "vm.bin=$bin vm.mode=$1 ${2:-}" --qemu-append "-drive file=$work/disk,format=raw,if=virtio" start || status=$?
+		--memory 1792 --xen-append "$limits" --append "vm.bin=$bin vm.mode=$1 ${2:-}" --qemu-append "-drive file=$work/disk,format=raw,if=virtio" start || status=$?
 	[ "$status" != 69 ] || [ -e "$work/vm/console.log" ] || skip "the machine can't be made, see above"
 	return "$status"
 }
