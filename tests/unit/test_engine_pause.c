@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Pausing an ns guest whose processes take their time, with both versions of the freezer's files made up. */
 #include <errno.h>
-#include <ftw.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>
@@ -17,6 +16,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "hv/engine_priv.h"
+#include "tests/util/scratch.h"
 
 #define DOMID 5
 
@@ -96,19 +96,11 @@ static void setup(struct fixture *f, bool v2)
 	f->d->record->state = ENGINE_RUNNING;
 }
 
-static int remove_one(const char *path, const struct stat *st, int type, struct FTW *ftw)
-{
-	(void)st;
-	(void)type;
-	(void)ftw;
-	return remove(path);
-}
-
 static void teardown(struct fixture *f)
 {
 	engine_destroy(f->engine);
 	loop_destroy(f->loop);
-	nftw(f->dir, remove_one, 8, FTW_DEPTH | FTW_PHYS);
+	scratch_remove(f->dir);
 }
 
 static void turn(struct fixture *f, unsigned int ms)

@@ -22,6 +22,7 @@
 #include "hv/xenstore/xs_ring_client.h"
 #include "hv/xenstore/xs_server.h"
 #include "netback/front/front_priv.h"
+#include "tests/util/scratch.h"
 
 struct host {
 	char rundir[32];
@@ -159,7 +160,6 @@ static int setup(void **state)
 static int teardown(void **state)
 {
 	struct host *h = *state;
-	char path[64];
 
 	front_destroy(h->f);
 	hv_store_close(h->store);
@@ -171,13 +171,7 @@ static int teardown(void **state)
 	xs_server_destroy(h->server);
 	loop_destroy(h->loop);
 	core_destroy(h->core);
-	snprintf(path, sizeof(path), "%s/xenstored/store.log", h->rundir);
-	unlink(path);
-	snprintf(path, sizeof(path), "%s/xenstored/socket", h->rundir);
-	unlink(path);
-	snprintf(path, sizeof(path), "%s/xenstored", h->rundir);
-	rmdir(path);
-	rmdir(h->rundir);
+	assert_int_equal(scratch_remove(h->rundir), 0);
 	free(h);
 	return 0;
 }

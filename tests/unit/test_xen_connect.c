@@ -2,7 +2,6 @@
 /* What is said where Xen, its drivers, xenstored or vifrost-hvd are missing: needs none of them. */
 #include <errno.h>
 #include <fcntl.h>
-#include <ftw.h>
 #include <limits.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -17,15 +16,10 @@
 #include "base/unixsock.h"
 #include "hv/hv.h"
 #include "hv/xen_priv.h"
+#include "tests/util/scratch.h"
 
 static char root[] = "/tmp/vf-xen.XXXXXX";
 static char why[HV_WHY_MAX];
-
-static int drop(const char *path, const struct stat *st, int type, struct FTW *ftw)
-{
-	(void)st, (void)type, (void)ftw;
-	return remove(path);
-}
 
 static int setup(void **state)
 {
@@ -43,7 +37,7 @@ static int setup(void **state)
 static int teardown(void **state)
 {
 	(void)state;
-	return nftw(root, drop, 8, FTW_DEPTH | FTW_PHYS);
+	return scratch_remove(root);
 }
 
 static void put(const char *name, const char *text)

@@ -2,7 +2,6 @@
 #include "tests/util/tool_fixture.h"
 
 #include <errno.h>
-#include <ftw.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -15,6 +14,7 @@
 
 #include "base/clock.h"
 #include "hv/xlcfg.h"
+#include "tests/util/scratch.h"
 
 static struct fake_domain *fake(struct tool_host *h, uint16_t domid)
 {
@@ -228,14 +228,6 @@ int fixture_setup(void **state)
 	return 0;
 }
 
-static int remove_one(const char *path, const struct stat *st, int type, struct FTW *ftw)
-{
-	(void)st;
-	(void)type;
-	(void)ftw;
-	return remove(path);
-}
-
 int fixture_teardown(void **state)
 {
 	struct fixture *f = *state;
@@ -245,7 +237,7 @@ int fixture_teardown(void **state)
 	hv_store_close(f->store);
 	xs_server_destroy(f->xenstore);
 	loop_destroy(f->loop);
-	assert_int_equal(nftw(f->dir, remove_one, 8, FTW_DEPTH | FTW_PHYS), 0);
+	assert_int_equal(scratch_remove(f->dir), 0);
 	free(f);
 	return 0;
 }
