@@ -333,8 +333,10 @@ static void on_poll_timer(void *arg)
 		return;
 	if (vs_ovs_changed())
 		on_change(d, &ovs);
-	if (vs_fast_changed(d->rundir))
+	if (vs_fast_changed(d->rundir)) {
 		on_change(d, &netback);
+		vif_on_netback(d);
+	}
 	if (vs_services_died(d->rundir))
 		on_change(d, &service);
 }

@@ -229,6 +229,8 @@ int vif_check_domains(struct vifrostd *d);
 int vif_check_name(struct vifrostd *d, const char *token);
 /* The store's connection is a new one. Return: 0; -errno. */
 int vif_watch_names(struct vifrostd *d);
+/* vifrost-netback has come, or its switch has changed: those that it was not there for have no link to wait for. */
+void vif_on_netback(struct vifrostd *d);
 void vif_on_link(void *arg, const struct vs_link *link, bool is_gone);
 void vif_forget_all(struct vifrostd *d);
 const char *vif_state_name(enum vif_state state);

@@ -513,6 +513,21 @@ void vif_on_link(void *arg, const struct vs_link *link, bool is_gone)
 		store_drain(d);
 }
 
+void vif_on_netback(struct vifrostd *d)
+{
+	struct vif *vif, *next;
+	int rc = 0;
+
+	for (vif = vif_next(d, NULL); d->store && !rc && vif; vif = next) {
+		next = vif_next(d, vif);
+		if (vif->is_ready && vif->state == VIF_ERROR &&
+		    (vif->wanted == VIF_DATAPATH_VHOST || vif->wanted == VIF_DATAPATH_DPDK))
+			rc = vif_update(d, vif->domid, vif->devid);
+	}
+	if (rc)
+		store_lost(d, rc);
+}
+
 void vif_ask_store(struct vifrostd *d, const struct vif *vif, char *reason, size_t size)
 {
 	char path[PATH_LEN];

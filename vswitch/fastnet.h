@@ -60,7 +60,7 @@ int vs_fast_forget(struct vs_system *sys, const char *vif, char *why);
  * yet. Return: 0; -errno with cause and cure in @why.
  */
 int vs_fast_probe(const char *rundir, unsigned int wait_ms, char *why, size_t size);
-/* Whether somebody may have changed what vifrost-netback was told since this was asked last. */
+/* Whether vifrost-netback is another, or somebody may have changed what it was told, since this was asked last. */
 bool vs_fast_changed(const char *rundir);
 /**
  * vs_netback_call() - rpc_call() to vifrost-netback, for methods that may be asked twice

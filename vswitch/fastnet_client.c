@@ -244,21 +244,28 @@ int vs_fast_probe(const char *rundir, unsigned int wait_ms, char *why, size_t si
 	return rc == -EREMOTEIO ? -EOPNOTSUPP : rc;
 }
 
-bool vs_fast_changed(const char *rundir)
+static bool file_changed(const char *rundir, const char *name, struct stat *last)
 {
-	static struct stat last;
 	struct stat now = { 0 };
 	char path[PATH_MAX];
 	bool is_changed;
 
-	rundir_file(path, rundir, STATE_FILE);
+	rundir_file(path, rundir, name);
 	if (stat(path, &now) < 0)
 		now = (struct stat){ 0 };
-	is_changed = now.st_ino != last.st_ino || now.st_size != last.st_size ||
-		     now.st_mtim.tv_sec != last.st_mtim.tv_sec ||
-		     now.st_mtim.tv_nsec != last.st_mtim.tv_nsec;
-	last = now;
+	is_changed = now.st_ino != last->st_ino || now.st_size != last->st_size ||
+		     now.st_mtim.tv_sec != last->st_mtim.tv_sec ||
+		     now.st_mtim.tv_nsec != last->st_mtim.tv_nsec;
+	*last = now;
 	return is_changed;
+}
+
+bool vs_fast_changed(const char *rundir)
+{
+	static struct stat state, socket; /* which each vifrost-netback makes anew */
+	bool is_changed = file_changed(rundir, STATE_FILE, &state);
+
+	return file_changed(rundir, RUNDIR_NETBACK_SOCKET, &socket) || is_changed;
 }
 
 json_t *vs_fast_status(const char *rundir)

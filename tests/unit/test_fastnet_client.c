@@ -246,6 +246,10 @@ static void test_while_none_runs_its_file_holds(void **state)
 	assert_int_equal(json_dump_file(all, p->file, 0), 0);
 	assert_true(vs_fast_changed(p->dir));
 	assert_false(vs_fast_changed(p->dir));
+	begin(p, methods);
+	assert_true(vs_fast_changed(p->dir));
+	assert_false(vs_fast_changed(p->dir));
+	end(p);
 	assert_int_equal(vs_docs_get(&p->docs, VS_DOC_FAST_NETWORK, "nat0", &found, why), 0);
 	assert_true(json_equal(found, network));
 	assert_int_not_equal(vs_docs_apply(&p->docs, &set, why), 0);
