@@ -181,6 +181,18 @@ static int find_command(const struct cli_program *program, int argc, char **argv
 	return -usage_error(program, NULL);
 }
 
+/* "help", or "help COMMAND", as xl and git have it. */
+static int help(const struct cli_program *program, int argc, char **argv)
+{
+	const struct cli_command *command = NULL;
+	int words = argc ? find_command(program, argc, argv, &command) : 0;
+
+	if (words < 0)
+		return -words;
+	cli_print_help(program, command, stdout);
+	return CLI_OK;
+}
+
 int cli_parse(const struct cli_program *program, int argc, char **argv, struct cli_parsed *parsed)
 {
 	const struct cli_command *command;
@@ -203,6 +215,8 @@ int cli_parse(const struct cli_program *program, int argc, char **argv, struct c
 		cli_print_help(program, NULL, stderr);
 		return CLI_USAGE;
 	}
+	if (!strcmp(argv[optind], "help"))
+		return help(program, argc - optind - 1, argv + optind + 1);
 	offset = optind;
 	words = find_command(program, argc - offset, argv + offset, &command);
 	if (words < 0)

@@ -68,7 +68,7 @@ struct cli_program {
 
 /**
  * cli_parse() - Read argv: global options, command, its options and arguments
- * Options and arguments may be mixed; "--" ends options. --help and --version are answered here.
+ * Options and arguments may be mixed; "--" ends options. --help, --version and the command "help" are answered here.
  * Return: -1 go on with @parsed->command (NULL when the program has none); else the exit status, all
  *	   messages printed.
  */

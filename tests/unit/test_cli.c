@@ -87,6 +87,9 @@ static void test_bad(void **state)
 	assert_int_equal(PARSE(&plain, &p, "-v stray"), CLI_USAGE);
 	assert_int_equal(PARSE(&exact, &p, "--help"), CLI_OK);
 	assert_int_equal(PARSE(&exact, &p, "check --help"), CLI_OK);
+	assert_int_equal(PARSE(&exact, &p, "help"), CLI_OK);
+	assert_int_equal(PARSE(&exact, &p, "help vif list"), CLI_OK);
+	assert_int_equal(PARSE(&exact, &p, "help chekc"), CLI_USAGE);
 }
 
 int main(void)
