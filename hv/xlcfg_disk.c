@@ -2,7 +2,9 @@
 /* disk=[...] entries, after xl-disk-configuration(5), with the prefixes of old files. */
 #include <ctype.h>
 #include <errno.h>
+#include <limits.h>
 #include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -42,11 +44,12 @@ static const struct disk_word {
 
 /* "phy:/dev/vg/x": what old files put before the target; the format is then no position. */
 static const struct disk_prefix {
-	const char *name, *format;
+	const char *name, *format, *folder; /* of what is not absolute; NULL: that is an error */
 } disk_prefixes[] = {
-	{ "phy:", "raw" },     { "file:", "raw" },  { "raw:", "raw" },	   { "qcow:", "qcow" },
-	{ "qcow2:", "qcow2" }, { "vhd:", "vhd" },   { "tap:", "raw" },	   { "tap2:", "raw" },
-	{ "aio:", "raw" },     { "ioemu:", "raw" }, { "tapdisk:", "raw" },
+	{ "phy:", "raw", "/dev/" }, { "file:", "raw", NULL },	 { "raw:", "raw", NULL },
+	{ "qcow:", "qcow", NULL },  { "qcow2:", "qcow2", NULL }, { "vhd:", "vhd", NULL },
+	{ "tap:", "raw", NULL },    { "tap2:", "raw", NULL },	 { "aio:", "raw", NULL },
+	{ "ioemu:", "raw", NULL },  { "tapdisk:", "raw", NULL },
 };
 
 struct disk_reader {
@@ -173,8 +176,27 @@ static bool named(struct disk_reader *r, char *text)
 	return equals != NULL;
 }
 
+/* As Xen's script "block" has it: "phy:sda1" is /dev/sda1. */
+static void set_target(struct disk_reader *r, const char *folder, const char *text)
+{
+	char path[PATH_MAX];
+
+	if (*text && *text != '/' && !folder) {
+		fail(r, "allowed: an absolute path; phy:NAME for /dev/NAME",
+		     "disk target '%.64s' is not absolute", text);
+		return;
+	}
+	if (snprintf(path, sizeof(path), "%s%s", *text && *text != '/' ? folder : "", text) >=
+	    (int)sizeof(path))
+		fail(r, "allowed: a path", "a disk target is too long");
+	else
+		set(r, "target", path);
+}
+
 static void target(struct disk_reader *r, const char *text)
 {
+	const char *folder = NULL;
+
 	for (size_t i = 0; i < sizeof(disk_prefixes) / sizeof(*disk_prefixes); i++) {
 		size_t len = strlen(disk_prefixes[i].name);
 
@@ -185,10 +207,11 @@ static void target(struct disk_reader *r, const char *text)
 			json_object_del(r->disk, "format");
 		r->prefixed = true;
 		set(r, "format", disk_prefixes[i].format);
+		folder = disk_prefixes[i].folder;
 		text += len;
 		i = (size_t)-1;
 	}
-	set(r, "target", text);
+	set_target(r, folder, text);
 }
 
 static void parameter(struct disk_reader *r, char *text)
