@@ -11,6 +11,8 @@
 #include <termios.h>
 #include <unistd.h>
 
+#include "base/log.h"
+
 struct console {
 	struct loop *loop;
 	struct keeper *keeper;
@@ -169,10 +171,10 @@ static int console_new(const struct console_params *p, struct console **console_
 	c->input = p->input;
 	c->arg = p->arg;
 	c->guest_fd = c->master_fd = c->slave_fd = c->log_fd = -1;
-	if (mkdir(p->dir, 0700) < 0 && errno != EEXIST) {
-		free(c);
-		return -errno;
-	}
+	/* As a full disk: it costs the log. */
+	if (mkdir(p->dir, 0700) < 0 && errno != EEXIST)
+		log_warning("%s: %s: what domain %u prints is not kept", p->dir, strerror(errno),
+			 p->domid);
 	snprintf(c->log_path, sizeof(c->log_path), "%s/%s.log", p->dir, p->name);
 	open_log(c);
 	*console_out = c;

@@ -11,6 +11,8 @@
 #include "base/rundir.h"
 #include "hv/engine_priv.h"
 
+#define LOG_DIR "/var/log/vifrost"
+
 static void sweep(void *arg)
 {
 	struct engine *e = arg;
@@ -42,6 +44,15 @@ static void sweep_stray(void *arg, uint16_t domid)
 		engine_sweep_later(e, domid);
 }
 
+/* Of a host that has a run directory of its own, there; tests have many at a time. */
+static void find_console_dir(struct engine *e)
+{
+	if (strcmp(e->rundir, RUNDIR_DEFAULT) != 0)
+		rundir_file(e->console_dir, e->rundir, "console");
+	else
+		snprintf(e->console_dir, sizeof(e->console_dir), "%s", LOG_DIR);
+}
+
 int engine_create(const struct engine_params *params, struct engine **engine_out)
 {
 	struct engine *e = calloc(1, sizeof(*e));
@@ -53,7 +64,7 @@ int engine_create(const struct engine_params *params, struct engine **engine_out
 	e->programs.front_fd = e->programs.init_fd = e->runner_fd = -1;
 	snprintf(e->rundir, sizeof(e->rundir), "%s", params->rundir);
 	e->params.rundir = e->rundir;
-	rundir_file(e->console_dir, e->rundir, "console");
+	find_console_dir(e);
 	cgroups_init(&e->cgroups, e->rundir);
 	rc = loop_timer_add(params->loop, &e->sweep, sweep, e);
 	if (!rc)

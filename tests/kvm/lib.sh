@@ -54,6 +54,6 @@ kvm_end() { vm_end; }
 # shellcheck disable=SC2317 # called when a test fails
 vm_state() {
 	vxl list || true
-	tail -n 40 /run/vifrost/console/*.log 2> /dev/null | cut -c 1-200
+	tail -n 40 /var/log/vifrost/*.log 2> /dev/null | cut -c 1-200
 	timeout 10 xenstore-ls /local/domain | head -n 60
 }

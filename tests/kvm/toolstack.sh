@@ -7,7 +7,7 @@
 . "$(dirname "$0")/lib.sh"
 export VIFROST_DUMP_DIR=/run/dump
 kvm_begin "$@"
-log=/run/vifrost/console/box.log
+log=/var/log/vifrost/box.log
 
 guest box pvh 192.0.2.21 'vcpus = 1' 'maxvcpus = 2' 'maxmem = 160' 'cpus = ["0", "all"]' 'on_crash = "coredump-restart"'
 in_guest box nproc | grep -x 1
