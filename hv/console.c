@@ -174,7 +174,7 @@ static int console_new(const struct console_params *p, struct console **console_
 	/* As a full disk: it costs the log. */
 	if (mkdir(p->dir, 0700) < 0 && errno != EEXIST)
 		log_warning("%s: %s: what domain %u prints is not kept", p->dir, strerror(errno),
-			 p->domid);
+			    p->domid);
 	snprintf(c->log_path, sizeof(c->log_path), "%s/%s.log", p->dir, p->name);
 	open_log(c);
 	*console_out = c;

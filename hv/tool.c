@@ -113,6 +113,7 @@ void tool_domain_free(struct tool_domain *d)
 	if (d->create_call)
 		rpc_fail(d->create_call, "gone", "domain %u is gone", d->domid);
 	loop_timer_del(&d->grace);
+	loop_timer_del(&d->devices_timer);
 	list_remove(&d->node);
 	json_decref(d->config);
 	json_decref(d->updated);

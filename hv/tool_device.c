@@ -227,20 +227,44 @@ void tool_device_failed(struct tool_device *v, const char *why)
 	tool_device_detach(v, TOOL_CLOSE_MS, NULL);
 }
 
+enum tool_hotplug tool_device_hotplug(const struct tool_device *v, char why[TOOL_WHY])
+{
+	struct tool *tool = v->domain->tool;
+	char backend[TOOL_PATH], path[2 * TOOL_PATH], *status, *error = NULL;
+	enum tool_hotplug hotplug = HOTPLUG_DONE;
+
+	tool_device_path(backend, v, true);
+	snprintf(path, sizeof(path), "%s/hotplug-status", backend);
+	if (hv_store_read(tool->store, 0, path, &status, NULL))
+		status = NULL;
+	if (status && !strcmp(status, "error")) {
+		snprintf(path, sizeof(path), "%s/hotplug-error", backend);
+		if (hv_store_read(tool->store, 0, path, &error, NULL))
+			error = NULL;
+		snprintf(why, TOOL_WHY, "%s",
+			 error && *error ? error : "hotplug failed, without a reason");
+		hotplug = HOTPLUG_FAILED;
+	} else if (!status || strcmp(status, "connected") != 0 || v->plugging) {
+		hotplug = tool_store_number(tool, backend, "state") <= XenbusStateInitialising
+				  ? HOTPLUG_NOT_SERVED
+				  : HOTPLUG_NOT_PLACED;
+		snprintf(why, TOOL_WHY, "%s",
+			 hotplug == HOTPLUG_NOT_SERVED ? v->kind->not_served : v->kind->not_placed);
+	}
+	free(status);
+	free(error);
+	return hotplug;
+}
+
 static void timed_out(void *arg)
 {
 	struct tool_device *v = arg;
-	char backend[TOOL_PATH];
+	char why[TOOL_WHY];
 
-	if (v->closing) {
+	if (v->closing)
 		tool_device_gone(v, true);
-	} else if (v->attach_call) {
-		tool_device_path(backend, v, true);
-		attach_failed(v, tool_store_number(v->domain->tool, backend, "state") <=
-						 XenbusStateInitialising
-					 ? v->kind->not_served
-					 : v->kind->not_placed);
-	}
+	else if (v->attach_call && tool_device_hotplug(v, why) != HOTPLUG_DONE)
+		attach_failed(v, why);
 }
 
 static int set_timer(struct tool_device *v, unsigned int timeout_ms)
@@ -254,30 +278,16 @@ static int set_timer(struct tool_device *v, unsigned int timeout_ms)
 
 static void look_at_hotplug(struct tool_device *v)
 {
-	struct tool *tool = v->domain->tool;
-	char backend[TOOL_PATH], path[2 * TOOL_PATH], *status, *error = NULL;
+	char why[TOOL_WHY];
+	enum tool_hotplug hotplug = tool_device_hotplug(v, why);
 
-	tool_device_path(backend, v, true);
-	snprintf(path, sizeof(path), "%s/hotplug-status", backend);
-	if (hv_store_read(tool->store, 0, path, &status, NULL))
-		return;
-	if (!strcmp(status, "connected") && v->plugging) {
-		free(status);
-		return;
-	}
-	if (!strcmp(status, "connected")) {
+	if (hotplug == HOTPLUG_FAILED) {
+		tool_device_failed(v, why);
+	} else if (hotplug == HOTPLUG_DONE) {
 		loop_timer_set(&v->timer, 0, 0);
 		rpc_reply(v->attach_call, v->kind->json(v));
 		v->attach_call = NULL;
-	} else if (!strcmp(status, "error")) {
-		snprintf(path, sizeof(path), "%s/hotplug-error", backend);
-		if (hv_store_read(tool->store, 0, path, &error, NULL))
-			error = NULL;
-		attach_failed(v, error && *error ? error : "hotplug failed, without a reason");
-		free(error);
-		tool_device_detach(v, TOOL_CLOSE_MS, NULL);
 	}
-	free(status);
 }
 
 void tool_device_await(struct tool_device *v, unsigned int timeout_ms, struct rpc_call *call)
@@ -363,6 +373,8 @@ void tool_device_changed(struct tool *tool, const char *path)
 	}
 	if (v && v->attach_call && !v->closing)
 		look_at_hotplug(v);
+	else if (v && !v->closing)
+		tool_creation_look(d);
 }
 
 void tool_program_gone(struct tool *tool, uint16_t domid)

@@ -395,6 +395,7 @@ void tool_domain_ended(struct tool *tool, uint16_t domid, unsigned int reason)
 	d->state = TOOL_SHUTDOWN;
 	d->reason = reason;
 	d->acting = true;
+	tool_creation_over(d);
 	loop_timer_del(&d->grace);
 	d->grace_at_ms = 0;
 	tool_event(tool, LOG_LEVEL_INFO, "domain %u (%s) has shut down: %s", domid, tool_name(d),
@@ -413,21 +414,12 @@ void tool_domain_ended(struct tool *tool, uint16_t domid, unsigned int reason)
 void tool_domain_started(struct tool *tool, uint16_t domid, const char *why)
 {
 	struct tool_domain *d = tool_find(tool, domid);
-	struct rpc_call *call;
 
 	if (!d || d->state != TOOL_RUNNING)
 		return;
-	call = d->create_call;
-	d->create_call = NULL;
 	tool_event(tool, why ? LOG_LEVEL_ERR : LOG_LEVEL_INFO, "domain %u (%s) %s%s", domid,
 		   tool_name(d), why ? "does not start: " : "runs", why ? why : "");
-	if (call && why)
-		rpc_fail(call, "failed", "%s", why);
-	else if (call)
-		rpc_reply(call, tool_created_json(d));
-	/* Once more would be the same. */
-	if (why)
-		tool_domain_destroy(d, false);
+	tool_creation_started(d, why);
 }
 
 const struct tool_command tool_poweroff = { "poweroff", "feature-poweroff", SHUTDOWN_poweroff };

@@ -38,6 +38,7 @@ struct tool_kind {
 	const char *name; /* its folder in xenstore: backend/NAME, device/NAME */
 	const char *key;  /* the domain's config has them there: an array of objects with "devid" */
 	const char *not_served, *not_placed; /* why an attach has come to nothing, and the cure */
+	bool vital; /* a domain that is made is ended again when one of it fails */
 	/* NULL: every domain's. Whether the disks, say, of a domain of @config are devices in the store. */
 	bool (*applies)(const json_t *config);
 	/* Check @device, and give it a devid and what else it lacks. @config: the domain's. -EINVAL. */
@@ -97,8 +98,12 @@ struct tool_domain {
 	bool booting;		/* as above, and whoever finds it so starts it again */
 	bool boot_paused;
 	json_t *booted;		      /* what the bootloader has found; NULL: nothing */
-	struct rpc_call *create_call; /* who waits for its start; NULL: nobody */
-	struct loop_timer grace;      /* then it is ended, having been asked to end */
+	struct rpc_call *create_call; /* who waits for its start, and its devices; NULL: nobody */
+	unsigned int devices_ms;      /* so long for these */
+	uint64_t started_ms;	      /* clock_ms(); 0: it has not started yet */
+	struct loop_timer devices_timer;
+	bool held;		 /* paused until its disks are open */
+	struct loop_timer grace; /* then it is ended, having been asked to end */
 	unsigned int grace_reason;
 	uint64_t grace_at_ms;	       /* CLOCK_REALTIME; 0: not set */
 	uint64_t seen_cpu_ns, seen_ns; /* at the last look: busy since is running, else blocked */
@@ -190,6 +195,14 @@ int tool_device_attach(struct tool_domain *d, const struct tool_kind *kind, json
 		       struct tool_device **v_out, char why[TOOL_WHY]);
 /* Answer @call when the backend and the hotplug are done with it, or have failed. */
 void tool_device_await(struct tool_device *v, unsigned int timeout_ms, struct rpc_call *call);
+/* DONE: its link is placed, its image open; the others with @why. */
+enum tool_hotplug {
+	HOTPLUG_DONE,
+	HOTPLUG_FAILED,
+	HOTPLUG_NOT_PLACED, /* yet */
+	HOTPLUG_NOT_SERVED, /* not even begun: by nobody, perhaps */
+};
+enum tool_hotplug tool_device_hotplug(const struct tool_device *v, char why[TOOL_WHY]);
 /* @call: answered when it is gone; may be NULL. */
 void tool_device_detach(struct tool_device *v, unsigned int timeout_ms, struct rpc_call *call);
 /* Whoever waits for it is told, and it is detached, which may be at once: then @v is gone. */
@@ -218,6 +231,20 @@ bool tool_boot_wanted(const json_t *config);
 int tool_boot_check(const json_t *config, char why[TOOL_WHY]);
 /* Look for it there; @cmdline: for it, beside what is there. 1: tool_domain_started() follows; -errno with @why. */
 int tool_boot_start(struct tool_domain *d, const char *cmdline, bool paused, char why[TOOL_WHY]);
+
+/* tool_creation.c */
+/*
+ * domain.create, or (@image_fd, borrowed, not -1) domain.restore, of @config: answers @call when it has started and its
+ * devices are there, or are refused, or "timeout-ms" has passed.
+ */
+void tool_creation_begin(struct tool *tool, const json_t *config, int image_fd,
+			 struct rpc_call *call);
+/* @d has started; or (@why) not, and goes. */
+void tool_creation_started(struct tool_domain *d, const char *why);
+/* Something has changed in a device's area. */
+void tool_creation_look(struct tool_domain *d);
+/* @d is about to end, by what it did itself. */
+void tool_creation_over(struct tool_domain *d);
 
 /* tool_life.c */
 /* Its weight and cap; its processes are there. */
@@ -308,6 +335,8 @@ void tool_disk_list(const struct tool_domain *d, struct rpc_call *call);
 /* tool_vbd.c */
 /* What every disk is to have, whatever machine it is for. -EINVAL. */
 int tool_vbd_check(const json_t *disk, char why[TOOL_WHY]);
+/* Whether the images of @config's disks are there, before a domain is made for nothing. -errno with @why. */
+int tool_vbd_find(const json_t *config, char why[TOOL_WHY]);
 
 /* tool_info.c */
 json_t *tool_domain_json(struct tool_domain *d);

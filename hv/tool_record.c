@@ -65,12 +65,13 @@ int tool_record_save(const struct tool_domain *d)
 	for (int i = 0; i < TOOL_RESTARTS_MAX; i++)
 		json_array_append_new(restarts, json_integer((json_int_t)d->restarts_ms[i]));
 	record = json_pack(
-		"{s:i, s:I, s:O, s:i, s:i, s:I, s:b, s:b, s:b, s:b, s:I, s:i, s:o, s:O*}", "domid",
-		(int)d->domid, "generation", (json_int_t)d->generation, "config", d->config,
-		"state", (int)d->state, "reason", (int)d->reason, "created",
+		"{s:i, s:I, s:O, s:i, s:i, s:I, s:b, s:b, s:b, s:b, s:b, s:I, s:i, s:o, s:O*}",
+		"domid", (int)d->domid, "generation", (json_int_t)d->generation, "config",
+		d->config, "state", (int)d->state, "reason", (int)d->reason, "created",
 		(json_int_t)d->created_s, "restart", d->restart, "asked", d->asked, "acting",
-		d->acting, "booting", d->booting, "grace-at", (json_int_t)d->grace_at_ms,
-		"grace-reason", (int)d->grace_reason, "restarts", restarts, "updated", d->updated);
+		d->acting, "booting", d->booting, "held", d->held, "grace-at",
+		(json_int_t)d->grace_at_ms, "grace-reason", (int)d->grace_reason, "restarts",
+		restarts, "updated", d->updated);
 	text = record ? json_dumps(record, JSON_COMPACT) : NULL;
 	json_decref(record);
 	if (!text)
@@ -169,6 +170,9 @@ static void take_up(struct tool *tool, uint16_t domid, const json_t *record)
 		tool_domain_destroy(d, json_is_true(json_object_get(record, "booting")));
 		return;
 	}
+	/* Nobody waits for its disks any more. */
+	if (json_is_true(json_object_get(record, "held")))
+		tool_host_pause(&tool->host, domid, false, NULL, NULL);
 	/* It ended while nobody looked; most that are shut down had their actions before. */
 	if (d->state == TOOL_SHUTDOWN && json_is_true(json_object_get(record, "acting")))
 		tool_domain_act(d);

@@ -37,17 +37,6 @@ static int open_saved(const char *path, bool stream, json_t **config_out, char w
 	return rc;
 }
 
-static void answer(struct tool_domain *d, struct rpc_call *call, int rc, const char *why)
-{
-	if (rc < 0)
-		tool_rpc_answer(call, rc, why);
-	else if (rc > 0)
-		d->create_call = call;
-	else
-		rpc_reply(call,
-			  json_pack("{s:i, s:O}", "domid", (int)d->domid, "config", d->config));
-}
-
 void tool_restore_restore(void *arg, struct rpc_call *call)
 {
 	json_t *params = rpc_params(call), *given = json_object_get(params, "config"),
@@ -55,10 +44,8 @@ void tool_restore_restore(void *arg, struct rpc_call *call)
 	const char *path = tool_config_text(params, "path", "");
 	const char *name = tool_config_text(params, "name", NULL);
 	bool stream = json_is_true(json_object_get(params, "stream"));
-	bool paused = json_is_true(json_object_get(params, "paused"));
-	struct tool_domain *d = NULL;
 	char why[TOOL_WHY] = "";
-	int fd, rc;
+	int fd;
 
 	if (*path != '/' || strlen(path) >= PATH_MAX) {
 		rpc_fail(call, "invalid", "'path' cannot be used, allowed: an absolute path");
@@ -82,8 +69,7 @@ void tool_restore_restore(void *arg, struct rpc_call *call)
 	}
 	if (name)
 		json_object_set_new(config, "name", json_string(name));
-	rc = tool_domain_restore(arg, config, fd, paused, &d, why);
+	tool_creation_begin(arg, config, fd, call);
 	close(fd);
 	json_decref(config);
-	answer(d, call, rc, why);
 }

@@ -103,25 +103,12 @@ bool tool_rpc_await(struct tool *tool, const char *type, struct rpc_call *call,
 
 static void domain_create(void *arg, struct rpc_call *call)
 {
-	json_t *params = rpc_params(call), *config = json_object_get(params, "config");
-	bool paused = json_is_true(json_object_get(params, "paused"));
-	struct tool_domain *d;
-	char why[TOOL_WHY] = "";
-	int rc;
+	json_t *config = json_object_get(rpc_params(call), "config");
 
-	if (!json_is_object(config)) {
+	if (!json_is_object(config))
 		rpc_fail(call, "invalid", "'config' is missing, allowed: what an xl.cfg gives");
-		return;
-	}
-	if (tool_rpc_await(arg, tool_config_text(config, "type", "pv"), call, domain_create))
-		return;
-	rc = tool_domain_create(arg, config, paused, &d, why);
-	if (rc < 0)
-		tool_rpc_answer(call, rc, why);
-	else if (rc > 0)
-		d->create_call = call;
-	else
-		rpc_reply(call, tool_created_json(d));
+	else if (!tool_rpc_await(arg, tool_config_text(config, "type", "pv"), call, domain_create))
+		tool_creation_begin(arg, config, -1, call);
 }
 
 static void domain_list(void *arg, struct rpc_call *call)

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "hv/tool_area.h"
 #include "hv/vdev.h"
@@ -49,6 +50,39 @@ int tool_vbd_check(const json_t *disk, char why[TOOL_WHY])
 	/* A drive may be empty. */
 	if (target[0] != '/' && (*target || !is_cdrom(disk)))
 		return tool_config_refuse(why, "target", "an absolute path");
+	return 0;
+}
+
+static int find(const json_t *disk, char why[TOOL_WHY])
+{
+	const char *target = tool_config_text(disk, "target", "");
+	int rc = -EINVAL;
+	struct stat st;
+
+	if (!*target)
+		return 0;
+	if (stat(target, &st) < 0)
+		rc = -errno;
+	else if (S_ISREG(st.st_mode) || S_ISBLK(st.st_mode))
+		return 0;
+	snprintf(why, TOOL_WHY, "disk %.32s: %.160s: %s", tool_config_text(disk, "vdev", ""),
+		 target, rc == -EINVAL ? "neither a file nor a block device" : strerror(-rc));
+	return rc;
+}
+
+int tool_vbd_find(const json_t *config, char why[TOOL_WHY])
+{
+	const json_t *disk;
+	size_t i;
+
+	json_array_foreach (json_object_get(config, "disk"), i, disk) {
+		int rc = tool_vbd_check(disk, why);
+
+		if (!rc)
+			rc = find(disk, why);
+		if (rc)
+			return rc;
+	}
 	return 0;
 }
 
@@ -128,6 +162,7 @@ static json_t *vbd_json(struct tool_device *v)
 const struct tool_kind tool_kind_vbd = {
 	.name = "vbd",
 	.key = "disk",
+	.vital = true,
 	.not_served = "nobody serves it, start vifrost-blkback; it stays and waits for that",
 	.not_placed = "its image is not opened; it stays and waits for that",
 	.applies = applies,

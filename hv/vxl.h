@@ -135,6 +135,9 @@ int vxl_attach(const char *method, const char *key, unsigned int domid, json_t *
 /* The whole work of a command with DOMAIN SPEC..., "a=.. b=.." or "a=..,b=..". The exit status. */
 int vxl_attach_spec(struct cli_parsed *parsed, vxl_parse_spec parse, const char *method,
 		    const char *key);
+#define VXL_DEVICE_MS 10000 /* xl's, for a backend and its hotplug script */
+/* Those that domain.create's answer misses, to stderr. */
+void vxl_say_missing(const json_t *made);
 /* @params: stolen. @which: as the user calls it. The exit status; -1: there is none, which has not been said. */
 int vxl_detach(const char *method, json_t *params, const char *which);
 

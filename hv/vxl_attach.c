@@ -4,8 +4,6 @@
 
 #include "hv/vxl.h"
 
-#define ATTACH_MS 10000 /* xl's, for a backend and its hotplug script */
-
 /* The arguments as one specification, "a=.. b=.." or "a=..,b=..". 0; CLI_USAGE, and why was printed. */
 static int read_spec(char **args, int nr_args, vxl_parse_spec parse, json_t **spec_out)
 {
@@ -33,7 +31,7 @@ int vxl_attach(const char *method, const char *key, unsigned int domid, json_t *
 {
 	return vxl_call(method,
 			json_pack("{s:i, s:o, s:i}", "domid", (int)domid, key, spec, "timeout-ms",
-				  ATTACH_MS),
+				  VXL_DEVICE_MS),
 			0, NULL);
 }
 
@@ -56,6 +54,16 @@ int vxl_attach_spec(struct cli_parsed *parsed, vxl_parse_spec parse, const char 
 	}
 	json_decref(spec);
 	return status;
+}
+
+void vxl_say_missing(const json_t *made)
+{
+	const json_t *device;
+	size_t i;
+
+	json_array_foreach (json_object_get(made, "missing"), i, device)
+		fprintf(stderr, "vxl: %s %u: %s\n", vxl_text(device, "kind"),
+			(unsigned int)vxl_number(device, "devid", 0), vxl_text(device, "why"));
 }
 
 int vxl_detach(const char *method, json_t *params, const char *which)

@@ -124,11 +124,13 @@ static int create_domain(json_t *config, bool paused, bool console, bool foregro
 
 	/* Paused until the console is attached, so that nothing of it is missed. */
 	status = vxl_call("domain.create",
-			  json_pack("{s:O, s:b}", "config", config, "paused", paused || console),
+			  json_pack("{s:O, s:b, s:i}", "config", config, "paused",
+				    paused || console, "timeout-ms", VXL_DEVICE_MS),
 			  CREATE_MS, &made);
 	if (status)
 		return status;
 	domid = (unsigned int)vxl_number(made, "domid", 0);
+	vxl_say_missing(made);
 	if (vxl_verbosity())
 		say_made(made);
 	json_decref(made);

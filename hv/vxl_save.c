@@ -74,20 +74,23 @@ int vxl_restore(const struct cli_command *cmd, struct cli_parsed *parsed)
 	const char *config = parsed->nr_args > 1 ? parsed->args[0] : NULL;
 	const char *file = parsed->args[parsed->nr_args - 1];
 	char path[PATH_MAX];
-	json_t *params;
+	json_t *params, *made = NULL;
 	int status = absolute(file, path);
 
 	if (status)
 		return status;
-	params = json_pack("{s:s, s:b}", "path", path, "paused",
-			   vxl_option(cmd, parsed, "p") != NULL);
+	params = json_pack("{s:s, s:b, s:i}", "path", path, "paused",
+			   vxl_option(cmd, parsed, "p") != NULL, "timeout-ms", VXL_DEVICE_MS);
 	status = params ? add_config(params, config) : VXL_FAILED;
 	if (status || vxl_dry_run()) {
 		json_decref(params);
 		return status;
 	}
 	fprintf(stderr, "Loading new save file %s\n", file);
-	return vxl_call("domain.restore", params, FOREVER, NULL);
+	status = vxl_call("domain.restore", params, FOREVER, &made);
+	vxl_say_missing(made);
+	json_decref(made);
+	return status;
 }
 
 int vxl_suspend(const struct cli_command *cmd, struct cli_parsed *parsed)

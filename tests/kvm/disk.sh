@@ -20,6 +20,22 @@ truncate -s 64M $images/b.qcow2
 loop_qcow2=$(losetup -f --show $images/b.qcow2)
 loop=$(losetup -f --show $images/c.img)
 
+# $1: its disk, $2: what is said of it.
+refused() {
+	not vxl create /run/no.cfg "disk=['$1']" 2> /run/why
+	cat /run/why
+	grep -q -- "$2" /run/why
+	gone_again() { not vxl domid no 2> /dev/null; }
+	wait_for 20 gone_again
+	[ -z "$(xenstore-list /local/domain/0/backend/vbd 2> /dev/null)" ]
+}
+guest_cfg no pvh 192.0.2.52
+echo 'no image' > $images/bad.qcow2
+refused "$images/none,raw,xvda,w" "disk xvda: $images/none: No such file"
+refused "$images,raw,xvda,w" "disk xvda: $images: neither a file nor a block device"
+refused "$images/bad.qcow2,qcow2,xvda,w" "bad.qcow2"
+ok "a disk that cannot be opened is said, and nothing is left of its domain"
+
 guest box pvh 192.0.2.51 "disk = [ 'file:$images/a.img,xvda,w',
 	'format=qcow2,vdev=xvdb,access=rw,target=$loop_qcow2', 'phy:$loop,xvdc,w', 'tap:aio:$images/d.img,xvdd,r' ]"
 in_guest box 'load xen-blkfront; load ext4; mkdir -p /a /b /c /d'

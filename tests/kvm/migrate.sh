@@ -65,13 +65,20 @@ sleep 1
 
 not vxl migrate --config "$RELOCATION" one 198.51.100.2:8003 > /run/said 2>&1
 cat /run/said
-other vxl create -p /run/one.cfg
+other vxl create -p /run/one.cfg 'disk=[]'
 not migrate one there
 cat /run/said
 grep -q "already exists" /run/said
 in_guest one true
 other vxl destroy one
 wait_for 20 other gone one
+# The disk that the guest has open goes on to be its; to whoever opens it now it is not there.
+mv /run/shared.img /run/away.img
+not migrate one there
+cat /run/said
+grep -q "disk xvda: /run/shared.img: No such file" /run/said
+mv /run/away.img /run/shared.img
+in_guest one true
 ok "refused, and it runs on"
 
 listen wan1

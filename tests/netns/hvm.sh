@@ -449,7 +449,7 @@ refused() {
 echo nothing > /run/bad.qcow2
 refused 'QEMU: .*[Ii]mage is not in qcow2 format' 'disk=["/run/bad.qcow2,qcow2,hda,w"]'
 refused 'kernel: /run/bad.qcow2: QEMU: .*kernel.*: give it a bzImage' 'kernel="/run/bad.qcow2"'
-refused '/run/none cannot be opened' 'disk=["/run/none,raw,hda,w"]'
+refused 'disk hda: /run/none: No such file' 'disk=["/run/none,raw,hda,w"]'
 refused 'boot: "x": allowed' 'boot="x"'
 refused 'QEMU: .*keymap' 'keymap="xx"'
 refused 'no-such-qemu: No such file' 'device_model_override="/run/no-such-qemu"'

@@ -124,7 +124,10 @@ vxl rename a b
 refused 1 'already exists' vxl rename b auto-a
 refused 1 'is an invalid domain identifier' vxl rename a c
 
-# vifs, with nobody behind them.
+# vifs, with nobody behind them: a domain is made, and runs without.
+guest v 'exec sleep infinity' 'vif=[ "mac=00:16:3e:00:00:08" ]' 2> "$dir/out"
+grep -q '^vxl: vif 0: nobody serves it, start vifrost-netback' "$dir/out" || fail "create says $(cat "$dir/out")"
+vxl destroy v
 refused 1 'vif 0: nobody serves it, start vifrost-netback' vxl network-attach b bridge=br7 mac=00:16:3e:00:00:07
 vxl network-list b | grep -q "^0   0  00:16:3e:00:00:07     0     1     -1    -1/-1          /local/domain/0/backend/vif/$id/0\$"
 vxl network-list -j b | grep -q '"bridge": "br7"'

@@ -137,7 +137,7 @@ static void refused(void **state)
 		const char *text, *why;
 	} cases[] = {
 		{ "bootloader='/usr/bin/sh'", "needs a disk" },
-		{ "bootloader='/usr/bin/none'\ndisk=['/x,raw,xvda,w']", "no such program" },
+		{ "bootloader='/usr/bin/none'\ndisk=['/bin/sh,raw,xvda,w']", "no such program" },
 		{ "bootloader='/usr/bin/sh'\ndisk=['/x,raw,xvda,w']", "/x: No such file" },
 	};
 	struct fixture *f = *state;

@@ -236,7 +236,7 @@ static void disks_come_and_go(void **state)
 	struct fixture *f = *state;
 	struct call c;
 
-	create_ok(f, MACHINE "disk=['/a,raw,hda,w']\n");
+	create_ok(f, MACHINE "disk=['/bin/sh,raw,hda,w']\n");
 	disks_are(f, "hda");
 	begin_disk(f, &c, "block.attach", disk_vdb());
 	/* Only what is there is listed. */

@@ -16,8 +16,8 @@
 #define WEB "name='web'\ntype='ns'\ninit='x'\nmemory=64\n"
 
 static const char *const disks_of_web[] = {
-	"phy:/dev/vg/root,xvda,w", "format=qcow2,vdev=xvdb1,access=ro,target=/a b,c.qcow2",
-	"devtype=cdrom,vdev=hdc,target=", "/shared,raw,xvdz,w!"
+	"phy:/bin/sh,xvda,w", "format=qcow2,vdev=xvdb1,access=ro,target=/bin/cat",
+	"devtype=cdrom,vdev=hdc,target=", "/bin/ls,raw,xvdz,w!"
 };
 
 static void node_is(struct fixture *f, const char *path, const char *want)
@@ -76,7 +76,7 @@ static void areas(void **state)
 	static const struct {
 		const char *path, *value;
 	} nodes[] = {
-		{ BACKEND "51712/params", "/dev/vg/root" },
+		{ BACKEND "51712/params", "/bin/sh" },
 		{ BACKEND "51712/type", "phy" },
 		{ BACKEND "51712/mode", "w" },
 		{ BACKEND "51712/dev", "xvda" },
@@ -91,8 +91,8 @@ static void areas(void **state)
 		{ FRONTEND "51712/state", "1" },
 		{ FRONTEND "51712/virtual-device", "51712" },
 		{ FRONTEND "51712/device-type", "disk" },
-		{ "/libxl/1/device/vbd/51712/params", "/dev/vg/root" },
-		{ BACKEND "51729/params", "qcow2:/a b,c.qcow2" },
+		{ "/libxl/1/device/vbd/51712/params", "/bin/sh" },
+		{ BACKEND "51729/params", "qcow2:/bin/cat" },
 		{ BACKEND "51729/type", "qdisk" },
 		{ BACKEND "51729/mode", "r" },
 		{ BACKEND "51712/mode", "w" },
