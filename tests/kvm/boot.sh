@@ -56,8 +56,8 @@ vxl reboot one
 rebooted() { [ "$(domid one 2> /dev/null)" != "$before" ] && guest_answers one; }
 wait_for 90 rebooted
 ok "a guest is rebooted"
-vxl trigger one reset
 before=$(domid one)
+vxl trigger one reset
 wait_for 90 rebooted
 ok "a guest is reset"
 vxl destroy one
