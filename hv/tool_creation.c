@@ -134,13 +134,16 @@ void tool_creation_started(struct tool_domain *d, const char *why)
 		return;
 	}
 	d->started_ms = clock_ms();
+	if (!d->create_call)
+		return;
 	/* Without a timer nothing is waited for. */
-	if (d->devices_ms && loop_timer_add(d->tool->loop, &d->devices_timer, out_of_patience, d))
-		d->devices_ms = 0;
-	if (d->devices_ms)
+	if (d->devices_ms &&
+	    !loop_timer_add(d->tool->loop, &d->devices_timer, out_of_patience, d)) {
 		tool_creation_look(d);
-	else if (d->create_call)
+	} else {
+		let_run(d);
 		answer(d, NULL);
+	}
 }
 
 void tool_creation_over(struct tool_domain *d)
@@ -169,8 +172,11 @@ void tool_creation_begin(struct tool *tool, const json_t *config, int image_fd,
 	d->create_call = call;
 	d->devices_ms = devices_ms;
 	d->held = held;
-	if (held)
+	if (held) {
+		/* Whoever finds its bootloader dead is to start it again: nobody has asked for it to stand still. */
+		d->booting = d->boot != NULL;
 		tool_record_save(d);
+	}
 	if (!rc)
 		tool_creation_started(d, NULL);
 }

@@ -25,7 +25,8 @@
 
 static json_t *params(const char *text, bool paused)
 {
-	return json_pack("{s:o, s:b}", "config", config_of(text), "paused", paused);
+	return json_pack("{s:o, s:b, s:i}", "config", config_of(text), "paused", paused,
+			 "timeout-ms", 100);
 }
 
 static void turn_until(struct fixture *f, bool (*is_there)(struct fixture *f))
