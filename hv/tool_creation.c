@@ -105,7 +105,7 @@ void tool_creation_look(struct tool_domain *d)
 	json_t *missing;
 	uint64_t left;
 
-	if (!d->create_call || !d->started_ms || d->state != TOOL_RUNNING)
+	if (!d->create_call || !d->devices_ms || d->state != TOOL_RUNNING)
 		return;
 	missing = json_array();
 	left = look(d, missing, vital);
@@ -114,7 +114,7 @@ void tool_creation_look(struct tool_domain *d)
 			   tool_name(d), vital);
 		json_decref(missing);
 		refuse(d, vital);
-	} else if (left && !loop_timer_set(&d->devices_timer, left, 0)) {
+	} else if (!d->started_ms || (left && !loop_timer_set(&d->devices_timer, left, 0))) {
 		json_decref(missing);
 	} else {
 		let_run(d);

@@ -418,7 +418,11 @@ void tool_domain_started(struct tool *tool, uint16_t domid, const char *why)
 	if (!d || d->state != TOOL_RUNNING)
 		return;
 	tool_event(tool, why ? LOG_LEVEL_ERR : LOG_LEVEL_INFO, "domain %u (%s) %s%s", domid,
-		   tool_name(d), why ? "does not start: " : "runs", why ? why : "");
+		   tool_name(d),
+		   why	     ? "does not start: "
+		   : d->held ? "is loaded, its disks are awaited"
+			     : "runs",
+		   why ? why : "");
 	tool_creation_started(d, why);
 }
 

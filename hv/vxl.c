@@ -33,6 +33,7 @@ static const struct cli_option create_options[] = {
 	{ 'n', "dryrun", NULL, "print the config that is made of the file; create nothing" },
 	{ 'p', NULL, NULL, "leave the domain paused" },
 	{ 'q', "quiet", NULL, "no warnings about the file" },
+	{ 'v', "verbose", NULL, "say what was made of the file, as -v before the command" },
 	{ 'V', "vncviewer", NULL, "view its screen, of a domain of type hvm" },
 	{ 0 },
 };

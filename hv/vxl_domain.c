@@ -116,8 +116,9 @@ static void say_made(const json_t *made)
 		       vxl_text(device, "mac"));
 }
 
-static int create_domain(json_t *config, bool paused, bool console, bool foreground, bool viewer)
+static int create_domain(json_t *config, const struct cli_command *cmd, struct cli_parsed *parsed)
 {
+	bool paused = vxl_option(cmd, parsed, "p"), console = vxl_option(cmd, parsed, "c");
 	json_t *made;
 	unsigned int domid;
 	int fd = -1, status;
@@ -131,7 +132,7 @@ static int create_domain(json_t *config, bool paused, bool console, bool foregro
 		return status;
 	domid = (unsigned int)vxl_number(made, "domid", 0);
 	vxl_say_missing(made);
-	if (vxl_verbosity())
+	if (vxl_verbosity() || vxl_option(cmd, parsed, "v"))
 		say_made(made);
 	json_decref(made);
 	if (console)
@@ -139,11 +140,11 @@ static int create_domain(json_t *config, bool paused, bool console, bool foregro
 	if (console && !paused && !status)
 		status = vxl_call("domain.unpause", json_pack("{s:i}", "domid", (int)domid), 0,
 				  NULL);
-	if (viewer && !status)
+	if (vxl_option(cmd, parsed, "V") && !status)
 		status = vxl_view(domid, true);
 	if (fd >= 0)
 		vxl_console_run(fd);
-	if (foreground && !status)
+	if (vxl_option(cmd, parsed, "F") && !status)
 		status = stay(domid);
 	return status;
 }
@@ -161,9 +162,7 @@ int vxl_create(const struct cli_command *cmd, struct cli_parsed *parsed)
 	/* The console and what we print share a file when it is no terminal. */
 	fflush(stdout);
 	if (!status && !dry)
-		status = create_domain(config, vxl_option(cmd, parsed, "p"),
-				       vxl_option(cmd, parsed, "c"), vxl_option(cmd, parsed, "F"),
-				       vxl_option(cmd, parsed, "V"));
+		status = create_domain(config, cmd, parsed);
 	json_decref(config);
 	return status;
 }

@@ -28,7 +28,7 @@ mkfs.ext4 -q -F -d /run/tree $image
 rm -r /run/tree
 guest_cfg box pvh 192.0.2.61 'bootloader = "pygrub"' "disk = [ 'file:$image,xvda,w' ]" 'on_reboot = "restart"'
 sed -i '/^kernel\|^ramdisk/d' /run/box.cfg
-vxl -v create /run/box.cfg | tee /run/said
+vxl create -v /run/box.cfg | tee /run/said
 grep 'pygrub found in the image: a kernel of [1-9][0-9]* bytes, a ramdisk of [1-9]' /run/said
 guest_up box
 in_guest box cat /proc/cmdline | grep '^from.menu=1 quiet console=hvc0 .*guest.ip='

@@ -138,6 +138,20 @@ static void ended_without_a_disk(void **state)
 	assert_false(f->engine.domains[1].exists);
 }
 
+/* Nobody waits for a kernel to be loaded for nothing. */
+static void ended_before_it_has_started(void **state)
+{
+	struct fixture *f = *state;
+	struct call c;
+
+	begin(f, &c, GUEST DISK, 10000);
+	await_node(f, &c, VBD "state");
+	write_node(f, VBD "hotplug-error", "/bin/sh: no image");
+	write_node(f, VBD "hotplug-status", "error");
+	refused(f, &c, "vbd 51712: /bin/sh: no image");
+	assert_false(f->engine.domains[1].exists);
+}
+
 static void runs_without_a_vif(void **state)
 {
 	struct fixture *f = *state;
@@ -231,6 +245,7 @@ int main(void)
 		TEST(ends_by_itself_meanwhile),
 		TEST(destroyed_meanwhile),
 		TEST(the_daemon_dies_meanwhile),
+		TEST(ended_before_it_has_started),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
