@@ -64,6 +64,23 @@ static int find_disk(unsigned int domid, uint32_t devid, json_t **config_out)
 	return status;
 }
 
+/* With @disk's medium; one that cannot be opened leaves it with what it had, as @config says. The exit status. */
+static int attach_drive(unsigned int domid, uint32_t devid, const json_t *config,
+			const json_t *disk)
+{
+	json_t *changed = json_copy((json_t *)config), *there = NULL;
+	int status;
+
+	json_object_set(changed, "target", json_object_get(disk, "target"));
+	json_object_set(changed, "format", json_object_get(disk, "format"));
+	status = vxl_attach("block.attach", "disk", domid, changed);
+	/* It may wait for who serves it. */
+	if (status && !find_disk(domid, devid, &there) && !there)
+		vxl_attach("block.attach", "disk", domid, json_copy((json_t *)config));
+	json_decref(there);
+	return status;
+}
+
 /* A medium cannot change under a frontend: the drive goes and comes. */
 int vxl_change_drive(unsigned int domid, const json_t *disk, bool *here_out)
 {
@@ -88,13 +105,10 @@ int vxl_change_drive(unsigned int domid, const json_t *disk, bool *here_out)
 	}
 	if (!status)
 		status = detach(domid, which);
-	if (status) {
-		json_decref(config);
-		return status;
-	}
-	json_object_set(config, "target", json_object_get(disk, "target"));
-	json_object_set(config, "format", json_object_get(disk, "format"));
-	return vxl_attach("block.attach", "disk", domid, config);
+	if (!status)
+		status = attach_drive(domid, devid, config, disk);
+	json_decref(config);
+	return status;
 }
 
 int vxl_block_list(const struct cli_command *cmd, struct cli_parsed *parsed)

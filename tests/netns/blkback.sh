@@ -111,7 +111,9 @@ wait $front || { cat /run/log/front; fail "the guest was not served to its end";
 echo "a drive, empty, with a medium, and empty again"
 vxl block-attach disks devtype=cdrom,vdev=hdc,target=
 refused 'absolute path' cd-insert disks hdc some.iso
+refused 'no such file' cd-insert disks hdc $images/none.iso
 vxl cd-insert disks hdc $images/raw.img
+refused 'no such file' cd-insert disks hdc $images/none.iso
 front 5632 size 131072 read 8192 32 7 fails write 0 1 1
 vxl cd-eject disks hdc
 blkback 5632 '.image == null' > /dev/null || fail "it still has its medium"
