@@ -97,4 +97,15 @@ cat /srv/zeta/seen
 grep "^$KVM_LAN4:/srv/zeta / nfs rw,.*vers=3" /srv/zeta/seen
 vxl destroy zeta
 ok "a root over NFS"
+
+printf 'name = "small"\ntype = "pvh"\nkernel = "%s"\nramdisk = "%s"\nmemory = 192\nextra = "console=hvc0"\n' \
+	"$VM_MODULES/vmlinux" "$ramdisk/nfs/initrd" > /run/small.cfg
+vxl create /run/small.cfg
+said_up() { [ "$(grep -c '^guest: up' /var/log/vifrost/small.log)" = "$1" ]; }
+wait_for 60 said_up 1
+vxl reboot small
+wait_for 60 said_up 2
+timeout 60 vxl shutdown -w small
+not vxl domid small
+ok "one that is its ramdisk is rebooted and powered off"
 kvm_end

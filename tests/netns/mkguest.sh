@@ -28,10 +28,11 @@ refused() {
 	[ ! -e "$dir/guests/$1" ] || { echo "left behind: $*"; exit 1; }
 }
 read_config() { "$bin/vxl" create -n "$dir/$1.cfg" 2> /dev/null | jq -r ".config$2"; }
-# $1: guest, $2: for its kernel; its console until it says $3.
+# $1: guest, $2: for its kernel; its console until it says $3, then, if it is all there is, its power button.
 boot() {
 	local pid
 	timeout 120 qemu-system-x86_64 -accel tcg -m 256 -display none -no-reboot -serial "file:$dir/$1.log" \
+		-monitor "unix:$dir/monitor,server=on,wait=off" \
 		-kernel "$dir/guests/$1/vmlinux" -initrd "$dir/guests/$1/initrd" \
 		-append "console=ttyS0 panic=-1 quiet $2" "${@:4}" < /dev/null 2> "$dir/qemu.log" &
 	pid=$!
@@ -39,8 +40,13 @@ boot() {
 		kill -0 $pid 2> /dev/null || { echo "$1 did not say \"$3\""; exit 1; }
 		sleep 0.2
 	done
-	kill $pid
-	wait $pid || true
+	if [ "$3" = 'guest: up' ]; then
+		echo system_powerdown | socat - "UNIX:$dir/monitor" > /dev/null
+		wait $pid
+	else
+		kill $pid
+		wait $pid || true
+	fi
 }
 
 refused "letters, digits" 'a b'
@@ -60,7 +66,7 @@ if guest small 2> "$dir/out.log"; then exit 1; fi
 grep -q "there is a small already" "$dir/out.log"
 [ -e "$dir/guests/small/initrd" ]
 boot small ip=dhcp 'guest: up' -nic user,restrict=on,model=virtio-net-pci
-echo "ok - a guest that is its initrd: DHCP's address, iperf3's server"
+echo "ok - a guest that is its initrd: DHCP's address, iperf3's server, its power button"
 
 mkdir -p "$dir/root"/{sbin,proc,sys,dev}
 cp "${VIFROST_CACHE_DIR:-${XDG_CACHE_HOME:-${HOME:-/root}/.cache}/vifrost}/busybox-static/bin/busybox" "$dir/root/sbin/busybox"
