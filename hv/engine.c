@@ -39,6 +39,15 @@ const struct engine_ops *engine_ops_find(const char *type)
 	return NULL;
 }
 
+const char *engine_type(struct engine *e, unsigned int nr, char why[ENGINE_WHY])
+{
+	const struct engine_ops *ops = nr < sizeof(types) / sizeof(*types) ? types[nr] : NULL;
+
+	if (!ops || !ops->usable || !ops->usable(e, why))
+		why[0] = '\0';
+	return ops ? ops->type : NULL;
+}
+
 static void no_such_type(const char *type, char why[ENGINE_WHY])
 {
 	size_t n = (size_t)snprintf(why, ENGINE_WHY,

@@ -124,6 +124,11 @@ void engine_set_hooks(struct engine *engine, const struct engine_hooks *hooks);
  */
 bool engine_await(struct engine *engine, const char *type, void (*ready)(void *arg, int rc),
 		  void *arg);
+/*
+ * The type of row @nr of the engines' table, NULL behind its end. @why: what keeps this host from running any domain of
+ * it, and the cure; "": nothing does. As engine_domain_create(), for who does not ask.
+ */
+const char *engine_type(struct engine *engine, unsigned int nr, char why[ENGINE_WHY]);
 int engine_domain_create(struct engine *engine, const struct engine_config *config,
 			 uint16_t *domid_out, char why[ENGINE_WHY]);
 /* @config: as at its creation. Return: 0; 1: it goes on, started() will follow; -errno. */

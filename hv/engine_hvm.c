@@ -17,6 +17,22 @@
 #define HVM_OVERHEAD_MIB 512 /* QEMU itself, its translations, the screen, a ramdisk's copy */
 #define HVM_NR_PIDS	 256 /* threads: vCPUs and those of disks */
 
+static int find_qemu(const char *program, char why[ENGINE_WHY])
+{
+	int rc = access(program, X_OK) < 0 ? -errno : 0;
+
+	if (rc)
+		snprintf(why, ENGINE_WHY, "%.120s: %s; install the package qemu-system-x86",
+			 program, strerror(-rc));
+	return rc;
+}
+
+static int usable(struct engine *e, char why[ENGINE_WHY])
+{
+	(void)e;
+	return find_qemu(HVM_QEMU, why);
+}
+
 static int check(struct engine *e, const struct engine_config *c, char why[ENGINE_WHY])
 {
 	struct hvm_args args;
@@ -32,11 +48,8 @@ static int check(struct engine *e, const struct engine_config *c, char why[ENGIN
 		else
 			rc = fd;
 	}
-	if (!rc && access(args.program, X_OK) < 0) {
-		rc = -errno;
-		snprintf(why, ENGINE_WHY, "%.120s: %s; install the package qemu-system-x86",
-			 args.program, strerror(-rc));
-	}
+	if (!rc)
+		rc = find_qemu(args.program, why);
 	hvm_args_fini(&args);
 	/* Not one that would be taken for "there is no such engine". */
 	return rc == -EOPNOTSUPP ? -EINVAL : rc;
@@ -114,6 +127,7 @@ const struct engine_ops engine_hvm = {
 	.nr_pids = HVM_NR_PIDS,
 	.overhead_mib = HVM_OVERHEAD_MIB,
 	.asks_kvm = true,
+	.usable = usable,
 	.check = check,
 	.prepare = prepare,
 	.start = hvm_engine_start,

@@ -105,6 +105,19 @@ static int check(struct engine *e, const struct engine_config *c, char why[ENGIN
 	return rc < 0 ? rc : 0;
 }
 
+static int pvh_usable(struct engine *e, char why[ENGINE_WHY])
+{
+	return kvm_device_check(&e->kvm, why);
+}
+
+static int pv_usable(struct engine *e, char why[ENGINE_WHY])
+{
+	char shim[PATH_MAX];
+	int rc = pvh_usable(e, why);
+
+	return rc ? rc : kvm_find_shim(NULL, shim, why);
+}
+
 /* The last part of @path, which messages name. */
 static void name_file(char name[KVM_LAUNCH_NAME], const char *path)
 {
@@ -219,18 +232,18 @@ static unsigned int end_reason(struct engine_domain *d)
 	return SHUTDOWN_crash;
 }
 
-#define KVM_ROW(type_)                                                                             \
+#define KVM_ROW(type_, usable_)                                                                    \
 	{                                                                                          \
 		.type = type_, .launch_size = KVM_LAUNCH_SIZE,                                     \
 		.needs = PART_BIT(PART_LAUNCH) | PART_BIT(PART_SOCKET) | PART_BIT(PART_FIRST) |    \
 			 PART_BIT(PART_CONTROL),                                                   \
 		.nr_pids = 2 * KVM_LAUNCH_MAX_VCPUS, .asks_kvm = true, .own_kernel = true,         \
 		.overhead_mib = OVERHEAD_MIB, .span_mib = span_mib, .check = check,                \
-		.prepare = prepare, .start = start, .pause = set_paused, .shutdown = shut_down,    \
-		.memory_mib = memory_now, .set_cpus = kvm_set_cpus, .vcpu = kvm_vcpu,              \
-		.ask = kvm_ask, .control = kvm_control, .look = kvm_look, .why_not = kvm_why_not,  \
-		.end_reason = end_reason, .copied = kvm_copied,                                    \
+		.usable = usable_, .prepare = prepare, .start = start, .pause = set_paused,        \
+		.shutdown = shut_down, .memory_mib = memory_now, .set_cpus = kvm_set_cpus,         \
+		.vcpu = kvm_vcpu, .ask = kvm_ask, .control = kvm_control, .look = kvm_look,        \
+		.why_not = kvm_why_not, .end_reason = end_reason, .copied = kvm_copied,            \
 	}
 
-const struct engine_ops engine_pvh = KVM_ROW("pvh");
-const struct engine_ops engine_pv = KVM_ROW("pv");
+const struct engine_ops engine_pvh = KVM_ROW("pvh", pvh_usable);
+const struct engine_ops engine_pv = KVM_ROW("pv", pv_usable);

@@ -92,6 +92,8 @@ struct engine_ops {
 	bool shares_cpus; /* its vCPUs are so many CPUs' worth of time; else threads of their own */
 	bool asks_kvm;	  /* whether /dev/kvm runs kernels is to be known before it is checked */
 	bool own_kernel;  /* with a console ring, acting on control/shutdown in xenstore */
+	/* Whether this host can run any of them; NULL: it can. 0; -errno with @why. */
+	int (*usable)(struct engine *e, char why[ENGINE_WHY]);
 	/* Memory of the core's domain; NULL: what the config says. */
 	unsigned int (*span_mib)(const struct engine_config *c);
 	int (*check)(struct engine *e, const struct engine_config *c, char why[ENGINE_WHY]);

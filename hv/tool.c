@@ -146,6 +146,13 @@ static int watch_backends(struct tool *tool)
 	return rc;
 }
 
+/* At the engine's end there may be no @arg any more. */
+static void on_types(void *arg, int rc)
+{
+	if (!rc)
+		tool_say_types(arg);
+}
+
 int tool_create(const struct tool_params *params, struct tool **tool_out)
 {
 	struct tool *tool = calloc(1, sizeof(*tool));
@@ -174,6 +181,8 @@ int tool_create(const struct tool_params *params, struct tool **tool_out)
 		tool_destroy(tool);
 		return rc;
 	}
+	if (!tool_host_await(&tool->host, "pvh", on_types, tool))
+		on_types(tool, 0);
 	*tool_out = tool;
 	return 0;
 }

@@ -19,6 +19,11 @@ bool tool_host_await(struct tool_host *h, const char *type, void (*ready)(void *
 	return engine_await(h->engine, type, ready, arg);
 }
 
+const char *tool_host_type(struct tool_host *h, unsigned int nr, char why[ENGINE_WHY])
+{
+	return engine_type(h->engine, nr, why);
+}
+
 int tool_host_create(struct tool_host *h, const struct engine_config *config, uint16_t *domid_out,
 		     char why[ENGINE_WHY])
 {

@@ -44,6 +44,8 @@ int tool_host_restore(struct tool_host *h);
 /* As engine_await(). */
 bool tool_host_await(struct tool_host *h, const char *type, void (*ready)(void *arg, int rc),
 		     void *arg);
+/* As engine_type(). */
+const char *tool_host_type(struct tool_host *h, unsigned int nr, char why[ENGINE_WHY]);
 /* A domain with memory and a store ring that is served; nothing runs. -EOPNOTSUPP: no such engine. */
 int tool_host_create(struct tool_host *h, const struct engine_config *config, uint16_t *domid_out,
 		     char why[ENGINE_WHY]);

@@ -123,8 +123,38 @@ json_t *tool_dom0_json(struct tool *tool)
 		(int)(guests < total ? total - guests : 0), "vcpus", cpus);
 }
 
+/* @lacks: why, of those that cannot be run here; the caller's. */
+static void find_types(struct tool *tool, char *caps, size_t size, json_t **lacks)
+{
+	char why[ENGINE_WHY];
+	const char *type;
+	size_t n = 0;
+
+	*lacks = json_object();
+	caps[0] = '\0';
+	for (unsigned int i = 0; (type = tool_host_type(&tool->host, i, why)); i++) {
+		if (*why)
+			json_object_set_new(*lacks, type, json_string(why));
+		else if (n < size)
+			n += (size_t)snprintf(caps + n, size - n, "%svifrost-%s", n ? " " : "",
+					      type);
+	}
+}
+
+void tool_say_types(struct tool *tool)
+{
+	char why[ENGINE_WHY];
+	const char *type;
+
+	for (unsigned int i = 0; (type = tool_host_type(&tool->host, i, why)); i++)
+		tool_event(tool, LOG_LEVEL_INFO, "domains of type %s can%s be run%s%s", type,
+			   *why ? "not" : "", *why ? ": " : "", why);
+}
+
 json_t *tool_host_json(struct tool *tool)
 {
+	char caps[128];
+	json_t *lacks;
 	uint64_t free_mib, total = host_memory(&free_mib);
 	struct xs_server_stats stats;
 	struct utsname uts = { 0 };
@@ -135,14 +165,14 @@ json_t *tool_host_json(struct tool *tool)
 	list_for_each (&tool->domains, n)
 		nr++;
 	xs_server_stats(tool->host.xenstore, &stats);
-	return json_pack("{s:s, s:s, s:s, s:s, s:i, s:i, s:I, s:I, s:s, s:s, s:i, s:I, s:i}",
+	find_types(tool, caps, sizeof(caps), &lacks);
+	return json_pack("{s:s, s:s, s:s, s:s, s:i, s:i, s:I, s:I, s:s, s:o, s:s, s:i, s:I, s:i}",
 			 "host", uts.nodename, "release", uts.release, "version", uts.version,
 			 "machine", uts.machine, "nr-cpus", (int)sysconf(_SC_NPROCESSORS_ONLN),
 			 "max-cpu-id", (int)sysconf(_SC_NPROCESSORS_CONF) - 1, "total-memory",
-			 (json_int_t)total, "free-memory", (json_int_t)free_mib, "caps",
-			 "vifrost-ns vifrost-pvh vifrost-pv", "vifrost-version", VIFROST_VERSION,
-			 "domains", (int)nr, "xenstore-nodes", (json_int_t)stats.nodes, "hvd-pid",
-			 (int)getpid());
+			 (json_int_t)total, "free-memory", (json_int_t)free_mib, "caps", caps,
+			 "lacks", lacks, "vifrost-version", VIFROST_VERSION, "domains", (int)nr,
+			 "xenstore-nodes", (json_int_t)stats.nodes, "hvd-pid", (int)getpid());
 }
 
 static json_t *exits_json(const struct engine_exits *e)

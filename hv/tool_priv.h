@@ -344,6 +344,8 @@ json_t *tool_domain_json(struct tool_domain *d);
 json_t *tool_created_json(struct tool_domain *d);
 json_t *tool_dom0_json(struct tool *tool);
 json_t *tool_host_json(struct tool *tool);
+/* Which types of domains this host can run, to the log and to dmesg. */
+void tool_say_types(struct tool *tool);
 json_t *tool_vcpus_json(struct tool_domain *d);
 
 #endif

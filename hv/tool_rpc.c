@@ -367,7 +367,8 @@ static void console(void *arg, struct rpc_call *call)
 
 static void info(void *arg, struct rpc_call *call)
 {
-	rpc_reply(call, tool_host_json(arg));
+	if (!tool_rpc_await(arg, "pvh", call, info))
+		rpc_reply(call, tool_host_json(arg));
 }
 
 static void dmesg(void *arg, struct rpc_call *call)

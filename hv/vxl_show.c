@@ -69,27 +69,37 @@ static const struct {
 	{ "xenstore_nodes", "xenstore-nodes" },
 };
 
+/* Return: whether it is there and wanted. */
+static bool print_field(const char *name, const json_t *value, const char *only)
+{
+	if (!value || (only && strcmp(only, name)))
+		return false;
+	if (!only)
+		printf("%-23s: ", name);
+	if (json_is_string(value))
+		printf("%s\n", json_string_value(value));
+	else
+		printf("%lld\n", (long long)json_integer_value(value));
+	return true;
+}
+
 int vxl_info(const struct cli_command *cmd, struct cli_parsed *parsed)
 {
-	const char *only = parsed->nr_args ? parsed->args[0] : NULL;
+	const char *only = parsed->nr_args ? parsed->args[0] : NULL, *type;
 	bool found = false;
-	json_t *info;
+	char name[24];
+	json_t *info, *why;
 	int status = vxl_call("info", json_object(), 0, &info);
 
 	if (status)
 		return status;
-	for (size_t i = 0; i < sizeof(info_fields) / sizeof(*info_fields); i++) {
-		const json_t *value = json_object_get(info, info_fields[i].key);
-
-		if (!value || (only && strcmp(only, info_fields[i].name)))
-			continue;
-		found = true;
-		if (!only)
-			printf("%-23s: ", info_fields[i].name);
-		if (json_is_string(value))
-			printf("%s\n", json_string_value(value));
-		else
-			printf("%lld\n", (long long)json_integer_value(value));
+	for (size_t i = 0; i < sizeof(info_fields) / sizeof(*info_fields); i++)
+		found |= print_field(info_fields[i].name, json_object_get(info, info_fields[i].key),
+				     only);
+	/* Beside xen_caps: what is not among them, and why. */
+	json_object_foreach (json_object_get(info, "lacks"), type, why) {
+		snprintf(name, sizeof(name), "no_%.16s", type);
+		found |= print_field(name, why, only);
 	}
 	if (!only && vxl_option(cmd, parsed, "n"))
 		puts("numa_info              : none");

@@ -35,7 +35,8 @@ start() {
 	vifrost-hvd >> "$dir/log" 2>&1 &
 	hvd=$!
 	for _ in $(seq 100); do
-		! timeout 30 vxl list > /dev/null 2>&1 || return 0
+		# By then it knows of its /dev/kvm.
+		! timeout 30 vxl info > "$dir/info" 2>&1 || return 0
 		sleep 0.05
 	done
 	fail "vifrost-hvd does not answer"
@@ -102,6 +103,9 @@ end
 if [ -c /dev/kvm ]; then
 	mount --bind /dev/null /dev/kvm
 	start
+	grep -q '^xen_caps .*: vifrost-ns\( vifrost-hvm\)\?$' "$dir/info" || fail "info says $(cat "$dir/info")"
+	grep -q '^no_pvh .*: /dev/kvm is not there: turn' "$dir/info" || fail "info says $(cat "$dir/info")"
+	vxl dmesg | grep -q 'domains of type pv cannot be run: /dev/kvm is not there'
 	traces > "$dir/before"
 	refused 1 '/dev/kvm is not there: turn virtualization .* on in the firmware and load kvm-intel'
 	end

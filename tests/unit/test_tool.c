@@ -749,10 +749,16 @@ static void rest_of_the_methods(void **state)
 	result = call(f, "info", NULL);
 	assert_int_equal(tool_config_number(result, "domains", 99), 1);
 	assert_true(tool_config_number(result, "total-memory", 0) > 0);
+	assert_string_equal(tool_config_text(result, "caps", ""), "vifrost-ns vifrost-pvh");
+	assert_string_equal(tool_config_text(json_object_get(result, "lacks"), "hvm", ""),
+			    "no QEMU: install it");
 	json_decref(result);
 	result = call(f, "dmesg", json_pack("{s:b}", "clear", true));
+	assert_int_equal(json_array_size(result), 4);
+	assert_non_null(strstr(json_string_value(json_array_get(result, 2)),
+			       "domains of type hvm cannot be run: no QEMU: install it"));
 	assert_non_null(
-		strstr(json_string_value(json_array_get(result, 0)), "domain 1 (web) created"));
+		strstr(json_string_value(json_array_get(result, 3)), "domain 1 (web) created"));
 	json_decref(result);
 	result = call(f, "dmesg", NULL);
 	assert_int_equal(json_array_size(result), 0);

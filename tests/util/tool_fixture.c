@@ -37,6 +37,15 @@ bool tool_host_await(struct tool_host *h, const char *type, void (*ready)(void *
 	return h->engine->finding_out;
 }
 
+const char *tool_host_type(struct tool_host *h, unsigned int nr, char why[ENGINE_WHY])
+{
+	static const char *const types[] = { "ns", "pvh", "hvm", NULL };
+
+	(void)h;
+	snprintf(why, ENGINE_WHY, "%s", nr == 2 ? "no QEMU: install it" : "");
+	return types[nr];
+}
+
 int tool_host_create(struct tool_host *h, const struct engine_config *config, uint16_t *domid_out,
 		     char why[ENGINE_WHY])
 {
