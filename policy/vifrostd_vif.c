@@ -526,6 +526,8 @@ void vif_on_netback(struct vifrostd *d)
 	}
 	if (rc)
 		store_lost(d, rc);
+	else
+		store_drain(d);
 }
 
 void vif_ask_store(struct vifrostd *d, const struct vif *vif, char *reason, size_t size)
