@@ -170,9 +170,11 @@ static void take_up(struct tool *tool, uint16_t domid, const json_t *record)
 		tool_domain_destroy(d, json_is_true(json_object_get(record, "booting")));
 		return;
 	}
-	/* Nobody waits for its disks any more. */
-	if (json_is_true(json_object_get(record, "held")))
+	/* Nobody waits for its disks any more. Once: whoever pauses it later means it. */
+	if (json_is_true(json_object_get(record, "held"))) {
 		tool_host_pause(&tool->host, domid, false, NULL, NULL);
+		tool_record_save(d);
+	}
 	/* It ended while nobody looked; most that are shut down had their actions before. */
 	if (d->state == TOOL_SHUTDOWN && json_is_true(json_object_get(record, "acting")))
 		tool_domain_act(d);

@@ -228,6 +228,12 @@ static void the_daemon_dies_meanwhile(void **state)
 	json_decref(call_finish(f, &c, -ECONNRESET));
 	fixture_start(f);
 	assert_true(runs(f));
+
+	/* Once. */
+	call_drop(f, "domain.pause", json_pack("{s:i}", "domid", 1));
+	fixture_stop(f);
+	fixture_start(f);
+	assert_false(runs(f));
 }
 
 #define TEST(fn) cmocka_unit_test_setup_teardown(fn, fixture_setup, fixture_teardown)
