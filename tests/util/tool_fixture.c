@@ -32,9 +32,11 @@ bool tool_host_await(struct tool_host *h, const char *type, void (*ready)(void *
 		     void *arg)
 {
 	(void)type;
+	if (!h->engine->finding_out)
+		return false;
 	h->engine->ready = ready;
 	h->engine->ready_arg = arg;
-	return h->engine->finding_out;
+	return true;
 }
 
 const char *tool_host_type(struct tool_host *h, unsigned int nr, char why[ENGINE_WHY])
