@@ -107,7 +107,7 @@ ok "its TCP connection lives, with $(wc -l < /run/numbers) numbers in order"
 
 # Back, while it runs: a file that stays, one that the second vCPU writes anew all the time, each time of one number.
 other in_guest one 'dd if=/dev/urandom of=/tmp/stays bs=1M count=4 2> /dev/null; sha256sum < /tmp/stays > /tmp/sum'
-write='n=0; while [ ! -e /tmp/stop ]; do n=$((n + 1)); yes $n | head -c 100000 > /tmp/w; mv /tmp/w /tmp/written; done'
+write='n=0; while [ ! -e /tmp/stop ]; do n=$((n + 1)); yes $n | head -n 30000 > /tmp/w; mv /tmp/w /tmp/written; done'
 other in_guest one "taskset 2 sh -c '$write' > /dev/null 2>&1 &"
 ip netns exec lan bash -c 'exec 3<> /dev/tcp/192.0.2.11/7778; awk "\$1 != NR { bad = NR; exit }
 	NR % 1000 == 0 { print NR > \"/run/lines\"; close(\"/run/lines\") } END { if (bad) print \"bad\" > \"/run/lines\" }" <&3' &
