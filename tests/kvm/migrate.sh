@@ -115,7 +115,7 @@ streamer=$!
 wait_for 10 test -s /run/lines
 
 # Its receiver dies in the midst of the rounds.
-migrate one here --live &
+migrate one here --live || exit 1 &
 mover=$!
 wait_for 10 vxl domid one
 receiver=$(pgrep -P "$server_here")
