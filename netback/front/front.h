@@ -156,7 +156,7 @@ void front_destroy(struct front *f);
  * Return: 0; -ENOENT: the device is gone, destroy it; -errno of the store, nothing was changed.
  */
 int front_update(struct front *f);
-/* Say goodbye to the backend (Closing, Closed) without waiting for it, as on a guest's shutdown. */
+/* Say goodbye to the backend (Closing, Closed). One that is connected has a second to let go of the guest's pages. */
 void front_close(struct front *f);
 const struct front_info *front_info(const struct front *f);
 const char *front_state_name(enum front_state state);

@@ -4,7 +4,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "netback/front/front_priv.h"
 
@@ -12,7 +14,8 @@
 #define MTU_MIN		   68u
 #define MTU_MAX		   (FRONT_MAX_FRAME - 14u)
 #define MTU_MAX_WITHOUT_SG (FRONT_BUFFER_SIZE - 14u)
-#define UPDATE_STEPS	   4 /* transitions that one change in the store can lead to, at most */
+#define LET_GO_MS	   1000 /* for the backend, at most */
+#define UPDATE_STEPS	   4	/* transitions that one change in the store can lead to, at most */
 
 enum action { STAY, CONNECT, CONNECTED, CLOSE, RESTART };
 
@@ -84,12 +87,47 @@ static void disconnect(struct front *f)
 	f->info.connection = 0;
 }
 
+/* Nonsense is read as XenbusStateUnknown, on which nobody acts. */
+static int read_backend_state(struct front *f, unsigned int *state_out)
+{
+	char path[FRONT_PATH_MAX];
+	uint32_t value;
+	int rc;
+
+	snprintf(path, sizeof(path), "%s/state", f->backend);
+	rc = hv_store_read_u32(f->store, 0, path, XenbusStateReconfigured, &value);
+	if (!rc)
+		*state_out = value;
+	else if (rc == -ENOENT)
+		*state_out = BACKEND_GONE;
+	else if (rc == -EINVAL || rc == -ERANGE)
+		*state_out = XenbusStateUnknown;
+	else
+		return rc;
+	return 0;
+}
+
+/*
+ * Pages that the backend has mapped are not ours to use again: Linux's gntalloc frees ten of them a second. When it
+ * says Closing it has let go.
+ */
+static void await_letting_go(struct front *f)
+{
+	uint64_t end = clock_ms() + LET_GO_MS;
+	unsigned int backend_state;
+
+	while (!read_backend_state(f, &backend_state) && backend_state == XenbusStateConnected &&
+	       clock_ms() < end)
+		usleep(1000);
+}
+
 /* Say so to the backend and whoever reads the store; errors of the store change nothing here. */
 static void close_as(struct front *f, enum front_state state, const char *reason)
 {
 	char path[FRONT_PATH_MAX];
 
-	(void)write_state(f, XenbusStateClosing);
+	if (!write_state(f, XenbusStateClosing) && state != FRONT_BROKEN)
+		await_letting_go(f);
 	disconnect(f);
 	set_state(f, state, reason);
 	if (state == FRONT_BROKEN) {
@@ -163,26 +201,6 @@ static int act(struct front *f, enum action action)
 			set_state(f, FRONT_INITIALISING, NULL);
 		return rc;
 	}
-	return 0;
-}
-
-/* Nonsense is read as XenbusStateUnknown, on which nobody acts. */
-static int read_backend_state(struct front *f, unsigned int *state_out)
-{
-	char path[FRONT_PATH_MAX];
-	uint32_t value;
-	int rc;
-
-	snprintf(path, sizeof(path), "%s/state", f->backend);
-	rc = hv_store_read_u32(f->store, 0, path, XenbusStateReconfigured, &value);
-	if (!rc)
-		*state_out = value;
-	else if (rc == -ENOENT)
-		*state_out = BACKEND_GONE;
-	else if (rc == -EINVAL || rc == -ERANGE)
-		*state_out = XenbusStateUnknown;
-	else
-		return rc;
 	return 0;
 }
 

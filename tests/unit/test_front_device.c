@@ -573,6 +573,55 @@ static void test_close_by_the_guest(void **state)
 	front_close(h->f);
 }
 
+struct backend {
+	struct host host; /* with a connection of its own */
+	uint32_t ref;
+	bool seen, granted;
+};
+
+static bool granted(struct host *h, uint32_t ref)
+{
+	const grant_entry_v1_t *grants = core_domain_page(h->core, h->domid, CORE_PAGE_GRANTS);
+
+	return __atomic_load_n(&grants[ref].flags, __ATOMIC_ACQUIRE) != 0;
+}
+
+static void *lets_go_late(void *arg)
+{
+	struct backend *b = arg;
+
+	for (int i = 0; i < 5000 && !b->seen; i++) {
+		const char *state = fe_read(&b->host, "state");
+
+		b->seen = state && !strcmp(state, "5");
+		usleep(1000);
+	}
+	usleep(50000);
+	b->granted = granted(&b->host, b->ref);
+	backend_state(&b->host, XenbusStateClosing);
+	return NULL;
+}
+
+/* A page that a backend has mapped would not be the guest's again for long. */
+static void test_backend_lets_go_first(void **state)
+{
+	struct host *h = *state;
+	struct backend b = { .host = *h };
+	pthread_t thread;
+
+	reach(h, FRONT_CONNECTED);
+	assert_int_equal(parse_u32(fe_read(h, "tx-ring-ref"), UINT32_MAX, &b.ref), 0);
+	assert_true(granted(h, b.ref));
+	assert_int_equal(open_store(h, 0, &b.host.store), 0);
+	assert_int_equal(pthread_create(&thread, NULL, lets_go_late, &b), 0);
+	front_close(h->f);
+	pthread_join(thread, NULL);
+	hv_store_close(b.host.store);
+	assert_true(b.seen);
+	assert_true(b.granted);
+	assert_false(granted(h, b.ref));
+}
+
 #define test_device(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
 
 int main(void)
@@ -591,6 +640,7 @@ int main(void)
 		test_device(test_successor_starts_over),
 		test_device(test_gone_and_nonsense),
 		test_device(test_close_by_the_guest),
+		test_device(test_backend_lets_go_first),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
