@@ -21,7 +21,7 @@ vm_failed() {
 	set +e
 	trap - ERR
 	echo "FAILED at ${0##*/}:$line, exit status $status: $2"
-	for log in "$VM_LOG"/* /var/log/xen/console/* /var/log/xen/xl-*.log; do
+	for log in "$VM_LOG"/* /var/log/xen/*.log; do
 		[ ! -s "$log" ] || { echo "--- ${log##*/}"; tail -n 15 "$log" | cut -c 1-300; }
 	done
 	echo "--- state"
