@@ -488,6 +488,14 @@ static void *scribble(void *arg)
 	return NULL;
 }
 
+static void begin_anew(struct blk_rig *r)
+{
+	blk_rig_disconnect(r);
+	*blk_rig_index(r, 0) = *blk_rig_index(r, 2) = r->rsp_cons = r->req_prod;
+	*blk_rig_index(r, 1) = *blk_rig_index(r, 3) = r->req_prod + 1;
+	assert_int_equal(blk_rig_connect(r, NULL, false), 0);
+}
+
 /* Whatever is read of it, only what was checked is done: nothing is written behind the disk's end. */
 static void test_rewritten_while_read(void **state)
 {
@@ -495,7 +503,7 @@ static void test_rewritten_while_read(void **state)
 	struct scribbler s = { .r = r };
 	pthread_t thread;
 	blkif_response_t rsp;
-	unsigned int nr = 0, sent = 0;
+	unsigned int nr;
 
 #ifdef __SANITIZE_THREAD__
 	/* The guest's own two threads race, which is the point. */
@@ -503,17 +511,22 @@ static void test_rewritten_while_read(void **state)
 #endif
 	assert_int_equal(pthread_create(&thread, NULL, scribble, &s), 0);
 	for (unsigned int i = 0; i < 300; i++) {
-		for (unsigned int k = 0; k < 8; k++, sent++)
+		for (unsigned int k = 0; k < 8; k++)
 			blk_rig_put_indirect(r, BLKIF_OP_READ, k, k * 8, 0, 64, 299);
 		blk_rig_go(r);
-		while (blk_rig_answer(r, &rsp))
+		for (nr = 0; blk_rig_answer(r, &rsp);)
 			nr++;
+		assert_int_equal(r->queue.nr_busy, 0);
+		/* Now and then it has the disk read into its own ring. */
+		if (r->queue.fatal) {
+			assert_int_equal(r->queue.fatal, BLK_FATAL_PRODUCER);
+			begin_anew(r);
+		} else {
+			assert_int_equal(nr, 8);
+		}
 	}
 	s.stop = true;
 	pthread_join(thread, NULL);
-	assert_int_equal(nr, sent);
-	assert_int_equal(r->queue.fatal, BLK_FATAL_NONE);
-	assert_int_equal(r->queue.nr_busy, 0);
 }
 
 /* Gone in the middle of its work: every page is given back, which blk_rig_fini() checks. */
