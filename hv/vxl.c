@@ -384,13 +384,17 @@ int vxl_call_except(const char *method, json_t *params, int timeout_ms, const ch
 	return call(method, params, timeout_ms ? timeout_ms : CALL_MS, code, result_out);
 }
 
-int vxl_find(const char *text, json_t **domain_out)
+json_t *vxl_identity(const char *text)
 {
 	uint32_t domid;
-	bool number = !parse_u32(text, UINT16_MAX, &domid);
-	json_t *params = number ? json_pack("{s:i}", "domid", (int)domid)
-				: json_pack("{s:s}", "name", text);
-	json_t *list = NULL;
+
+	return !parse_u32(text, UINT16_MAX, &domid) ? json_pack("{s:i}", "domid", (int)domid)
+						    : json_pack("{s:s}", "name", text);
+}
+
+int vxl_find(const char *text, json_t **domain_out)
+{
+	json_t *params = vxl_identity(text), *list = NULL;
 	int status;
 
 	*domain_out = NULL;

@@ -44,6 +44,8 @@ int vxl_call(const char *method, json_t *params, int timeout_ms, json_t **result
 int vxl_call_except(const char *method, json_t *params, int timeout_ms, const char *code,
 		    json_t **result_out);
 
+/* Says to the daemon which domain @text is; NULL: no UTF-8, or no memory. */
+json_t *vxl_identity(const char *text);
 /* A domain by id or name, as xl takes it. Return: 0, or the exit status after saying why. */
 int vxl_find(const char *text, json_t **domain_out);
 int vxl_find_id(const char *text, unsigned int *domid_out);

@@ -208,7 +208,8 @@ int vxl_destroy(const struct cli_command *cmd, struct cli_parsed *parsed)
 		fputs("Not destroying domain 0; it is the host.\n\n", stderr);
 		return VXL_FAILED;
 	}
-	return vxl_call("domain.destroy", json_pack("{s:i}", "domid", (int)domid), 0, NULL);
+	/* One that crashes and is restarted may have another id by now, but not another name. */
+	return vxl_call("domain.destroy", vxl_identity(parsed->args[0]), 0, NULL);
 }
 
 /* It may have gone before we ask. */

@@ -132,7 +132,7 @@ static void mac_is_stable_and_unique(void **state)
 	create_ok(f, "name='a'\ntype='ns'\ninit='x'\nvif=['']");
 	assert_int_equal(hv_store_read(f->store, 0, path, &first, NULL), 0);
 	assert_memory_equal(first, "00:16:3e:", 9);
-	call_drop(f, "domain.destroy", json_pack("{s:i}", "domid", 1));
+	call_drop(f, "domain.destroy", json_pack("{s:s}", "name", "a"));
 	create_ok(f, "name='a'\ntype='ns'\ninit='x'\nvif=['']");
 	path[strlen("/local/domain/0/backend/vif/")] = '2';
 	assert_int_equal(hv_store_read(f->store, 0, path, &second, NULL), 0);
