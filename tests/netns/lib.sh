@@ -167,6 +167,16 @@ guest_serves() {
 	wait_for 5 nsenter -t "$pid" -n -- bash -c ': < /dev/tcp/127.0.0.1/5201'
 }
 
+# A client of guest_serves. Between two its server does not listen for a moment.
+served() {
+	for _ in 1 2 3 4 5; do
+		"$@" --connect-timeout 3000 > "$LAB_LOG/served" 2>&1 && return
+		grep -q "Connection refused" "$LAB_LOG/served" || break
+		sleep 0.2
+	done
+	fail "$*: $(tail -n 5 "$LAB_LOG/served")"
+}
+
 # Guest $1 asks for its addresses as any Linux does, and keeps them.
 guest_dhcp() {
 	# shellcheck disable=SC2016 # expanded by the inner shell

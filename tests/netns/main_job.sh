@@ -23,8 +23,8 @@ in_lan ping -c 1 -W 2 -s 8000 192.0.2.31 > /dev/null
 
 # Data arrives whole, both ways.
 guest_serves two
-in_guest one iperf3 -c 192.0.2.32 -n 50M --connect-timeout 3000 > /dev/null
-in_guest one iperf3 -c 192.0.2.32 -R -n 50M --connect-timeout 3000 > /dev/null
+served in_guest one iperf3 -c 192.0.2.32 -n 50M
+served in_guest one iperf3 -c 192.0.2.32 -R -n 50M
 head -c 20000000 /dev/urandom > /run/sent
 in_guest two socat -u TCP-LISTEN:9000,reuseaddr CREATE:/run/received &
 receiver=$!
